@@ -1,0 +1,1 @@
+"""Atende: a telephone receptionist for FreeSWITCH and FusionPBX."""

@@ -1,0 +1,1 @@
+"""The doors: HTTP, the phone door and the command line."""

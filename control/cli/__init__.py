@@ -1,0 +1,1 @@
+"""The `atende` commands, one file each."""

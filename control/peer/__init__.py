@@ -1,0 +1,1 @@
+"""The scripted FreeSWITCH behind `atende call`: it shares no code with `transports`."""

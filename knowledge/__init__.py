@@ -1,0 +1,1 @@
+"""Looking things up: documents, chunks, embeddings, stores and retrieval."""

@@ -1,0 +1,119 @@
+"""What is known of a call while it lives and after it: events, turns and the record."""
+
+from datetime import datetime
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from base.ids import AssistantName, CallId, TenantId
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A call that has been let in."""
+
+    id: CallId
+    tenant_id: TenantId
+    tenant_slug: str
+    assistant: AssistantName
+    number: str
+    caller: str
+    revision: int
+    language: str
+    opened_at: datetime
+
+
+class Waterfall(Struct, frozen=True, kw_only=True):
+    """One turn's latency: milliseconds after the caller's last speech sample; None = did not happen.
+
+    `turn_end` is when the turn was ours (turn wait and transcript both there); `first_audio` is when
+    the first sample of the answer left on the wire.
+    """
+
+    vad_stop: float | None = None
+    transcript: float | None = None
+    turn_end: float | None = None
+    retrieved: float | None = None
+    first_sentence: float | None = None
+    first_tts_audio: float | None = None
+    first_audio: float | None = None
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One thing said. For the assistant, `text` is what was *heard* by the caller."""
+
+    role: Literal["caller", "assistant"]
+    text: str
+    at_ms: float
+    """Milliseconds after the call was answered."""
+    interrupted: bool = False
+    intent: str | None = None
+    passage_id: str | None = None
+    waterfall: Waterfall | None = None
+
+
+class CallRecord(Struct, frozen=True, kw_only=True):
+    """The whole of a finished call. Stored idempotently by `call.id`."""
+
+    call: Call
+    ended_at: datetime
+    end_reason: str
+    """One of `caller_hangup`, `goodbye`, `operator`, `silence`, `max_duration`, `max_turns`, `failure`,
+    `lost` (the wire broke), `shutdown`, `crash` (found in the spool at the next start)."""
+    hangup_cause: str
+    turns: tuple[Turn, ...]
+    errors: tuple[str, ...] = ()
+    recording: str | None = None
+    """Path of the stereo WAV (left caller, right assistant), relative to the data directory."""
+
+
+class CallLog(Protocol):
+    """Keeps records. Neither method may wait for a database: a crash after `opened` still leaves a row."""
+
+    async def opened(self, call: Call) -> None: ...
+
+    async def closed(self, record: CallRecord) -> None: ...
+
+
+class Opened(Struct, frozen=True, kw_only=True, tag=True):
+    call: Call
+
+
+class CallerSpeaking(Struct, frozen=True, kw_only=True, tag=True):
+    call_id: CallId
+    speaking: bool
+
+
+class Understood(Struct, frozen=True, kw_only=True, tag=True):
+    call_id: CallId
+    text: str
+
+
+class Found(Struct, frozen=True, kw_only=True, tag=True):
+    call_id: CallId
+    document: str
+    heading: str
+    text: str
+    score: float
+    sure: bool
+
+
+class Said(Struct, frozen=True, kw_only=True, tag=True):
+    """What the caller has heard of a sentence or an answer."""
+
+    call_id: CallId
+    text: str
+    interrupted: bool
+    waterfall: Waterfall | None
+
+
+class Closed(Struct, frozen=True, kw_only=True, tag=True):
+    record: CallRecord
+
+
+LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | Closed
+
+
+class LiveFeed(Protocol):
+    """Hears what happens in calls as it happens; must not block or raise."""
+
+    def __call__(self, event: LiveEvent) -> None: ...

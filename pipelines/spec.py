@@ -1,0 +1,78 @@
+"""What an operator wrote about an assistant: frozen, typed, nothing alive."""
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from base.ids import AssistantName
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""A short name: lower case letters, digits, `-` and `_`, starting with a letter."""
+
+Number = Annotated[str, Meta(pattern=r"^\+?[0-9*#]{1,32}$")]
+"""An extension or a telephone number as the dialplan passes it on."""
+
+
+class ProcessorSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One node. Without `after` it follows the node above it; `after: []` starts a branch."""
+
+    id: Slug
+    use: str
+    after: tuple[Slug, ...] | UnsetType = UNSET
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The assistant's fixed sentences; what is not given comes from the language's own."""
+
+    greeting: str | None = None
+    farewell: str | None = None
+    reprompt: str | None = None
+    not_understood: str | None = None
+    unanswerable: str | None = None
+    operator: str | None = None
+    anything_else: str | None = None
+    failure: str | None = None
+
+
+class TurnSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Turn taking. Times in seconds."""
+
+    wait_s: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.4
+    """Silence after the VAD's stop before the turn is the assistant's."""
+    interruptible: bool = True
+    mute_until_greeting_done: bool = False
+
+
+class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bounds of one assistant's calls."""
+
+    max_concurrent_calls: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    max_call_s: Annotated[float, Meta(ge=5, le=86_400)] = 600.0
+    max_turns: Annotated[int, Meta(ge=1, le=1000)] = 20
+    silence_s: Annotated[float, Meta(ge=1, le=300)] = 10.0
+    reprompts: Annotated[int, Meta(ge=0, le=10)] = 2
+    answer_timeout_s: Annotated[float, Meta(ge=1, le=120)] = 12.0
+    """The mind has this long to begin speaking before the failure sentence is said."""
+
+
+class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A persona that answers some numbers."""
+
+    name: Slug
+    numbers: tuple[Number, ...]
+    id: str | None = None
+    """A UUID that stays when the name changes."""
+    language: str | None = None
+    """BCP 47 tag; the tenant's when absent."""
+    instructions: str = ""
+    texts: TextsSpec = TextsSpec()
+    turn: TurnSpec = TurnSpec()
+    limits: LimitsSpec = LimitsSpec()
+    record: bool = True
+    pipeline: tuple[ProcessorSpec, ...] | UnsetType = UNSET
+    """The stages; absent = the built-in default graph."""
+
+    @property
+    def key(self) -> AssistantName:
+        return AssistantName(self.name)

@@ -1,0 +1,1 @@
+"""Stages of a call pipeline: they hear, think or speak."""

@@ -1,0 +1,144 @@
+"""What a stage promises.
+
+Lifecycle, in this order:
+
+1. `prepare` once per distinct config: loads weights, makes clients, may probe. Slow, shared between
+   calls and (for `scope="process"`) between tenants. Whatever must be refused when a document is
+   published has to fail here, with `PrepareError`: pipecat does not raise for a failing `setup()`.
+2. `says` tells which sentences the stage may speak word for word; `rehearse` lets a voice render them.
+3. `create` once per call: cheap, never waits, returns a pipecat FrameProcessor (None for a `vad.*`
+   stage, whose prepared object is an `IngressVad` and works at the edge).
+4. `close` when the last revision that used the prepared object is gone.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+from pipecat.processors.frame_processor import FrameProcessor
+
+from base.clock import Clock
+from base.ids import AssistantName, CallId, TenantId
+from base.secret import Secret
+from knowledge.passages import Library
+
+C = TypeVar("C", bound=Struct)
+P = TypeVar("P")
+
+
+class Role(Enum):
+    """What kind of work a stage does; decides which slot it sits in."""
+
+    VAD = "vad"
+    STT = "stt"
+    RAG = "rag"
+    LLM = "llm"
+    TTS = "tts"
+    FILTER = "filter"
+
+
+EAR = frozenset({Role.VAD, Role.STT})
+"""Roles of the ear slot; all others sit in the mind."""
+
+
+class PrepareError(Exception):
+    """A stage cannot be made ready; the message names what is missing and the fix."""
+
+
+class ModelFiles(Protocol):
+    """Where model files are. Nothing is ever fetched through this."""
+
+    def path(self, model: str) -> Path:
+        """Folder of a complete, verified model. Raises PrepareError that names the command to run."""
+        ...
+
+
+class Persona(Struct, frozen=True, kw_only=True):
+    """Who speaks, as far as a stage needs to know."""
+
+    name: AssistantName
+    language: str
+    """BCP 47 tag: `pt-BR`, `en`, `es`."""
+    company: str
+    instructions: str = ""
+    texts: Mapping[str, str] = {}
+    """The operator's own words for fixed sentences, by the keys of `base.languages.Texts`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What the process lends to `prepare`. `secret` resolves a `{secret: name}` in one tenant's namespace."""
+
+    clock: Clock
+    models: ModelFiles
+    library: Library
+    data_dir: Path
+    secret: Callable[[TenantId, str], Secret]
+    compute: "Compute"
+
+
+class Compute(Protocol):
+    """Threads for heavy work, bounded for the whole process: speech recognition never queues behind a rendering."""
+
+    async def run(self, lane: Literal["stt", "tts", "background"], work: Callable[[], Any]) -> Any:
+        """Run `work` on a thread of that lane; the result or its exception."""
+        ...
+
+
+class StageContext(Struct, frozen=True, kw_only=True):
+    """Whose stage is being prepared."""
+
+    tenant_id: TenantId
+    persona: Persona
+
+
+class CallContext(Struct, frozen=True, kw_only=True):
+    """Whose call a stage is made for."""
+
+    tenant_id: TenantId
+    call_id: CallId
+    persona: Persona
+    sample_rate: int
+    """Of the wire, in Hz; audio in the pipeline has this rate both ways."""
+
+
+class ProcessorFactory(Generic[C, P]):
+    """One kind of stage. Subclasses set the class attributes and override what they need."""
+
+    use: str
+    """Name in a document: `tts.kokoro`."""
+    role: Role
+    config_type: type[C]
+    audio: Literal["speech", "continuous"] = "speech"
+    """Whether the gate at the ingress may withhold silence from this stage."""
+    scope: Literal["process", "tenant"] = "process"
+    """Whether tenants with the same config share the prepared object; a stage with secrets never does."""
+
+    async def prepare(self, config: C, context: StageContext, workshop: Workshop) -> P:
+        """Raises PrepareError."""
+        raise NotImplementedError
+
+    async def says(self, config: C, prepared: P, context: StageContext) -> Sequence[str]:
+        """Sentences that this stage may speak word for word."""
+        return ()
+
+    async def rehearse(
+        self,
+        config: C,
+        prepared: P,
+        context: StageContext,
+        sentences: Sequence[str],
+        progress: Callable[[int, int], None],
+    ) -> None:
+        """Render sentences ahead of the calls; `progress(done, total)` after each. Idempotent."""
+
+    def create(self, config: C, prepared: P, call: CallContext) -> FrameProcessor | None:
+        """One call's processor."""
+        raise NotImplementedError
+
+    def close(self, prepared: P) -> Awaitable[None] | None:
+        """Let go of the prepared object."""
+        return None

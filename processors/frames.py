@@ -1,0 +1,43 @@
+"""Frames of ours beside pipecat's: what a stage tells the spine."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipecat.frames.frames import ControlFrame, DataFrame
+
+from knowledge.passages import Passage
+
+
+@dataclass
+class RetrievedFrame(ControlFrame):
+    """What retrieval found for this turn; goes downstream ahead of the LLMContextFrame it belongs to.
+
+    `sure` is the retriever's own judgement that the first passage answers `query`.
+    """
+
+    query: str = ""
+    passages: tuple[Passage, ...] = ()
+    sure: bool = False
+    elapsed_ms: float = 0.0
+    failed: bool = False
+
+
+@dataclass
+class AnsweredFrame(ControlFrame):
+    """How the mind decided this turn, for the call record; goes downstream ahead of the words."""
+
+    intent: Literal["answer", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"] = (
+        "free"
+    )
+    passage_id: str | None = None
+
+
+@dataclass
+class CallRequestFrame(DataFrame):
+    """The mind wants something done with the call after the words before it were heard.
+
+    The output transport keeps it in order with the audio; the spine acts on it when it comes out.
+    `operator` gives the call back to the dialplan's operator extension; `hangup` ends it.
+    """
+
+    request: Literal["hangup", "operator"] = "hangup"

@@ -1,0 +1,1 @@
+"""Stages that look things up for a turn."""

@@ -1,0 +1,1 @@
+"""Stages that decide when the caller speaks."""

@@ -1,0 +1,1 @@
+"""Tenants: their documents, their rows, and which number belongs to whom."""

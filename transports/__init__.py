@@ -1,0 +1,1 @@
+"""Wires: how audio and call control travel between FreeSWITCH and a pipeline."""

@@ -1,0 +1,1 @@
+"""The FreeSWITCH wires: event socket and unicast media."""

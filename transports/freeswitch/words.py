@@ -1,0 +1,83 @@
+"""The words of the phone door: what a call tells us and what we may ask of it.
+
+A closed vocabulary above every wire. Nothing here does I/O.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+from base.ids import CallId
+
+
+class HangupCause(Enum):
+    """The causes that we give (names of ITU-T Q.850 causes as FreeSWITCH spells them)."""
+
+    NORMAL_CLEARING = "NORMAL_CLEARING"
+    USER_BUSY = "USER_BUSY"
+    CALL_REJECTED = "CALL_REJECTED"
+    NORMAL_TEMPORARY_FAILURE = "NORMAL_TEMPORARY_FAILURE"
+    UNALLOCATED_NUMBER = "UNALLOCATED_NUMBER"
+    NO_USER_RESPONSE = "NO_USER_RESPONSE"
+
+
+class DoorName(Enum):
+    """Where the dialplan goes on when the socket ends: `transfer door_${door}`."""
+
+    FAILED = "failed"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+    OPERATOR = "operator"
+    AGAIN = "again"
+
+
+class Hello(Struct, frozen=True, kw_only=True):
+    """The first words of a call: the reply to `connect`."""
+
+    call_id: CallId
+    caller_number: str
+    caller_name: str
+    destination: str
+    answered: bool
+    codec: str
+    sample_rate: int
+    """Of the channel's read codec, in Hz."""
+    variables: Mapping[str, str]
+    """Channel variables, without the `variable_` prefix. Data from outside: never trusted unsigned."""
+
+
+class Answered(Struct, frozen=True):
+    """CHANNEL_ANSWER came: media exists now."""
+
+    sample_rate: int
+    """Of the channel's read codec, in Hz."""
+
+
+class Dtmf(Struct, frozen=True):
+    """The caller pressed a key (0-9, A-D, *, #)."""
+
+    digit: str
+    duration_ms: int
+
+
+class MediaEnded(Struct, frozen=True):
+    """Something ended the unicast stream in this park (playback, bridge); re-enter the door to have it again."""
+
+    reason: str
+
+
+class HungUp(Struct, frozen=True):
+    """The call is over. `by_caller` is None when FreeSWITCH does not say."""
+
+    cause: str
+    by_caller: bool | None
+
+
+class Disconnected(Struct, frozen=True):
+    """The event socket ended; the call may live on in the dialplan."""
+
+    reason: str
+
+
+PhoneEvent = Answered | Dtmf | MediaEnded | HungUp | Disconnected
