@@ -1,0 +1,231 @@
+"""How the operator runs this process: `ATENDE_…` variables and a `.env` file, read once and passed in.
+
+Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else
+in the program reads the environment. A wrong value stops the start with *all* faults at once, each with
+the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
+"""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from dotenv import dotenv_values
+from msgspec import Struct
+
+from base.secret import Secret
+
+PREFIX: Final = "ATENDE_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. `problems`: one line per fault, without any secret."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+class PortRange(Struct, frozen=True):
+    """UDP ports, both ends included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+class Endpoint(Struct, frozen=True):
+    """A named host and its port."""
+
+    host: str
+    port: int
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that is decided outside. Field `data_dir` is the variable `ATENDE_DATA_DIR`, and so on."""
+
+    data_dir: Path = Path(".atende")
+    """Database, recordings, spool, keys and vectors; made with mode 0700."""
+    database_url: Secret | None = None
+    """`postgresql://owner:password@host/database` of the *owner*; absent: the embedded PostgreSQL."""
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    esl_host: str = "127.0.0.1"
+    esl_port: int = 8084
+    """Where FreeSWITCH's `socket` action finds us."""
+    esl_allowed_cidrs: tuple[Network, ...] = ()
+    """Who may connect to the phone door; must be given when `esl_host` is not loopback."""
+    media_host: str = "127.0.0.1"
+    """Our address for audio, as FreeSWITCH reaches it."""
+    media_ports: PortRange = PortRange(40000, 49999)
+    """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
+    tenants_dir: Path = Path("configs/tenants")
+    knowledge_dir: Path = Path("configs/knowledge")
+    models_dir: Path | None = None
+    """Model files; absent: `models` in the data directory."""
+    signing_keys: Secret | None = None
+    """`keyid:base64secret,…`: the first signs, all verify; absent: one is made in the data directory."""
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_calls: int = 200
+    """Calls at the same time in this process; more are told that we are busy."""
+    recordings: bool = True
+    vectors: Literal["chroma"] = "chroma"
+    outbound_allow: tuple[Endpoint, ...] = ()
+    """`host:port,…` that outbound requests may reach although they are not on the public internet."""
+
+    @property
+    def models(self) -> Path:
+        """Where model files are."""
+        return self.models_dir or self.data_dir / "models"
+
+
+def load(environ: Mapping[str, str], dotenv: Path | None = None) -> tuple[Settings, list[str]]:
+    """Settings and warnings. `dotenv` is read when it is there. Raises SettingsError with every fault."""
+    from_file = dotenv_values(dotenv, interpolate=False) if dotenv is not None and dotenv.is_file() else {}
+    written = {name: value or "" for name, value in (from_file | dict(environ)).items() if name.startswith(PREFIX)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, parse in _PARSERS.items():
+        text = written.get(PREFIX + name.upper(), "").strip()
+        if not text:
+            continue
+        try:
+            values[name] = parse(text)
+        except ValueError as error:
+            problems.append(f"{PREFIX}{name.upper()}: {error}")
+    settings = Settings(**values)
+    if not problems:
+        problems = _contradictions(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings, _warnings(written)
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if not _is_loopback(settings.esl_host) and not settings.esl_allowed_cidrs:
+        problems.append(
+            f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
+            "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
+        )
+    if settings.http_port == settings.esl_port and settings.http_host == settings.esl_host:
+        problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
+    return problems
+
+
+def _warnings(written: Mapping[str, str]) -> list[str]:
+    known = [PREFIX + name.upper() for name in _PARSERS]
+    warnings = []
+    for name in sorted(set(written) - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        warnings.append(f"{name} is unknown and ignored" + (f"; did you mean {near[0]}?" if near else ""))
+    return warnings
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def _many(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
+
+
+_port: Final = _whole(1, 65535)
+
+
+def _switch(text: str) -> bool:
+    return _one_of("on", "off", "true", "false", "1", "0", "yes", "no")(text) in {"on", "true", "1", "yes"}
+
+
+def _ports(text: str) -> PortRange:
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ValueError(f"{text!r} is not a range such as 40000-49999")
+    ports = PortRange(_whole(1024, 65535)(first.strip()), _whole(1024, 65535)(last.strip()))
+    if ports.last < ports.first + 1:
+        raise ValueError(f"{text!r} ends before it begins; write the lower port first")
+    return ports
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/24 ({error})") from error
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise ValueError(f"{text!r} is not host:port")
+    return Endpoint(host.strip("[]").lower(), _port(port))
+
+
+def _host(text: str) -> str:
+    bare = text.strip("[]")
+    if not _HOST_NAME.fullmatch(bare) and not _is_address(bare):
+        raise ValueError(f"{text!r} is not a host name or an address; the port has a variable of its own")
+    return bare
+
+
+def _url(text: str) -> Secret:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql:// (the value is not shown: it may hold a password)")
+    return Secret(text)
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "data_dir": Path,
+    "database_url": _url,
+    "http_host": _host,
+    "http_port": _port,
+    "esl_host": _host,
+    "esl_port": _port,
+    "esl_allowed_cidrs": _many(_network),
+    "media_host": _host,
+    "media_ports": _ports,
+    "tenants_dir": Path,
+    "knowledge_dir": Path,
+    "models_dir": Path,
+    "signing_keys": Secret,
+    "log_format": _one_of("console", "json"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "max_calls": _whole(1, 100_000),
+    "recordings": _switch,
+    "vectors": _one_of("chroma"),
+    "outbound_allow": _many(_endpoint),
+}

@@ -1,0 +1,101 @@
+"""Which tenant and which assistant answer a number.
+
+Holds one immutable entry per tenant; publishing a document replaces that tenant's entry in one
+assignment, so a call that looks up meanwhile sees the old or the new whole, never a mixture.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from base.ids import AssistantName, TenantId
+from pipelines.spec import AssistantSpec
+
+
+class TenantUnknownError(LookupError):
+    """No such tenant answers here."""
+
+
+class NumberUnknownError(LookupError):
+    """The tenant has no assistant for that number."""
+
+
+class NumberConflictError(ValueError):
+    """Two assistants of one tenant claim a number, or two tenants claim a slug."""
+
+
+class TenantEntry(Struct, frozen=True, kw_only=True):
+    """One tenant as the door sees it."""
+
+    tenant_id: TenantId
+    slug: str
+    domain: str
+    revision: int
+    enabled: bool
+    numbers: Mapping[str, AssistantName]
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """Who is to answer a call."""
+
+    tenant: TenantEntry
+    assistant: AssistantName
+
+
+def numbers_of(assistants: Iterable[AssistantSpec]) -> Mapping[str, AssistantName]:
+    """Number to assistant. Raises NumberConflictError that names both claimants."""
+    owners: dict[str, AssistantName] = {}
+    for assistant in assistants:
+        for number in assistant.numbers:
+            owner = owners.setdefault(number, assistant.key)
+            if owner != assistant.key:
+                raise NumberConflictError(f"number {number} is claimed by {owner} and {assistant.key}")
+    return MappingProxyType(owners)
+
+
+class Directory:
+    """All tenants that answer in this process."""
+
+    def __init__(self) -> None:
+        self._entries: Mapping[TenantId, TenantEntry] = {}
+
+    def replace(self, entry: TenantEntry) -> None:
+        """Put one tenant's entry in place of its former one. Raises NumberConflictError for a taken slug."""
+        holder = next((other for other in self._entries.values() if other.slug == entry.slug), None)
+        if holder is not None and holder.tenant_id != entry.tenant_id:
+            raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {holder.tenant_id}")
+        self._entries = {**self._entries, entry.tenant_id: entry}
+
+    def remove(self, tenant_id: TenantId) -> None:
+        """Answer no more calls for that tenant. Idempotent."""
+        self._entries = {key: entry for key, entry in self._entries.items() if key != tenant_id}
+
+    def find(self, tenant_id: TenantId, number: str) -> Destination:
+        """Who answers. Raises TenantUnknownError (also for a disabled tenant) or NumberUnknownError."""
+        entry = self.tenant(tenant_id)
+        assistant = entry.numbers.get(number)
+        if not entry.enabled:
+            raise TenantUnknownError("the tenant is disabled")
+        if assistant is None:
+            raise NumberUnknownError("no assistant of the tenant answers that number")
+        return Destination(tenant=entry, assistant=assistant)
+
+    def tenant(self, tenant_id: TenantId) -> TenantEntry:
+        """One tenant's entry. Raises TenantUnknownError."""
+        entry = self._entries.get(tenant_id)
+        if entry is None:
+            raise TenantUnknownError("no such tenant")
+        return entry
+
+    def by_slug(self, slug: str) -> TenantEntry:
+        """One tenant's entry. Raises TenantUnknownError that names the slugs there are."""
+        for entry in self._entries.values():
+            if entry.slug == slug:
+                return entry
+        known = ", ".join(sorted(entry.slug for entry in self._entries.values())) or "none"
+        raise TenantUnknownError(f"no tenant is called {slug!r}; there are: {known}")
+
+    def tenants(self) -> list[TenantEntry]:
+        """All entries, by slug."""
+        return sorted(self._entries.values(), key=lambda entry: entry.slug)

@@ -1,0 +1,104 @@
+"""Settings: defaults that start, precedence, every fault at once, nothing secret in a message."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from msgspec.structs import fields
+
+from base.secret import Secret
+from control.settings import _PARSERS as PARSERS
+from control.settings import Endpoint, PortRange, Settings, SettingsError, load
+
+
+def test_without_anything_the_defaults_are_safe() -> None:
+    settings, warnings = load({})
+    assert settings == Settings()
+    assert settings.esl_host == settings.http_host == settings.media_host == "127.0.0.1"
+    assert settings.database_url is None
+    assert settings.models == Path(".atende/models")
+    assert warnings == []
+
+
+def test_every_field_can_be_set() -> None:
+    assert set(PARSERS) == {field.name for field in fields(Settings)}
+
+
+def test_values_are_read_and_blank_means_default() -> None:
+    settings, _ = load(
+        {
+            "ATENDE_DATA_DIR": "/var/lib/atende",
+            "ATENDE_DATABASE_URL": "postgresql://owner:hush@db/atende",
+            "ATENDE_ESL_HOST": "10.0.0.9",
+            "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32, 2001:db8::/64",
+            "ATENDE_MEDIA_PORTS": "50000-50099",
+            "ATENDE_LOG_FORMAT": "JSON",
+            "ATENDE_RECORDINGS": "off",
+            "ATENDE_HTTP_PORT": "  ",
+            "ATENDE_OUTBOUND_ALLOW": "Ollama.lan:11434,[::1]:8000",
+            "PATH": "/bin",
+        }
+    )
+    assert settings.database_url == Secret("postgresql://owner:hush@db/atende")
+    assert settings.esl_allowed_cidrs == (ip_network("10.0.0.5/32"), ip_network("2001:db8::/64"))
+    assert settings.media_ports == PortRange(50000, 50099)
+    assert settings.log_format == "json"
+    assert settings.recordings is False
+    assert settings.http_port == 8080
+    assert settings.outbound_allow == (Endpoint("ollama.lan", 11434), Endpoint("::1", 8000))
+    assert "hush" not in repr(settings)
+
+
+def test_the_environment_beats_the_file_and_the_file_expands_nothing(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("ATENDE_HTTP_PORT=9000\nATENDE_ESL_PORT=9001\nATENDE_DATA_DIR='${HOME}/x'\nOTHER=1\n")
+    settings, _ = load({"ATENDE_HTTP_PORT": "9100"}, dotenv)
+    assert (settings.http_port, settings.esl_port, settings.data_dir) == (9100, 9001, Path("${HOME}/x"))
+    assert load({}, tmp_path / "absent")[0] == Settings()
+
+
+def test_all_faults_are_told_at_once_with_variable_and_fix_but_no_secret() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(
+            {
+                "ATENDE_HTTP_PORT": "eighty",
+                "ATENDE_ESL_PORT": "70000",
+                "ATENDE_DATABASE_URL": "mysql://owner:hush@db",
+                "ATENDE_MEDIA_PORTS": "5000-4000",
+                "ATENDE_LOG_LEVEL": "loud",
+                "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/24",
+                "ATENDE_MEDIA_HOST": "10.0.0.1:4000",
+            }
+        )
+    named = {problem.partition(":")[0] for problem in caught.value.problems}
+    assert named == {
+        "ATENDE_HTTP_PORT",
+        "ATENDE_ESL_PORT",
+        "ATENDE_DATABASE_URL",
+        "ATENDE_MEDIA_PORTS",
+        "ATENDE_LOG_LEVEL",
+        "ATENDE_ESL_ALLOWED_CIDRS",
+        "ATENDE_MEDIA_HOST",
+    }
+    assert "hush" not in str(caught.value)
+    assert "1 to 65535" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.9", "::", "pbx.lan"])
+def test_a_door_open_to_others_needs_to_know_whom(host: str) -> None:
+    with pytest.raises(SettingsError, match="ATENDE_ESL_ALLOWED_CIDRS"):
+        load({"ATENDE_ESL_HOST": host})
+    assert load({"ATENDE_ESL_HOST": host, "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32"})[0].esl_host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_loopback_needs_no_list(host: str) -> None:
+    assert load({"ATENDE_ESL_HOST": host})[0].esl_host == host
+
+
+def test_a_misspelt_variable_is_warned_about_with_the_nearest_name() -> None:
+    _, warnings = load({"ATENDE_HTTP_PROT": "1", "ATENDE_ZZZ": "1"})
+    assert warnings == [
+        "ATENDE_HTTP_PROT is unknown and ignored; did you mean ATENDE_HTTP_PORT?",
+        "ATENDE_ZZZ is unknown and ignored",
+    ]
