@@ -1,0 +1,106 @@
+"""A revision that is ready to answer: its prepared stages, and what a call is given of them."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
+from pipecat.processors.frame_processor import FrameProcessor
+
+from base.ids import AssistantName
+from pipelines.check import CheckedStage
+from pipelines.pool import Held
+from pipelines.revision import PipelineRevision
+from pipelines.spec import AssistantSpec
+from processors.factory import EAR, CallContext, Persona, Role
+
+
+@dataclass(frozen=True)
+class LoadedStage:
+    """A stage with its prepared object, held in the pool."""
+
+    checked: CheckedStage
+    held: Held
+
+    @property
+    def role(self) -> Role:
+        return self.checked.factory.role
+
+    def create(self, call: CallContext) -> FrameProcessor | None:
+        """One call's processor; None for a stage that works at the edge."""
+        return self.checked.factory.create(self.checked.config, self.held.value, call)
+
+
+class CallStages(Struct, frozen=True):
+    """One call's processors, in the order in which they run, by slot."""
+
+    ear: tuple[FrameProcessor, ...]
+    mind: tuple[FrameProcessor, ...]
+
+
+@dataclass(frozen=True)
+class LoadedPipeline:
+    """What a call leases: one assistant of one loaded revision."""
+
+    revision: PipelineRevision
+    assistant: AssistantSpec
+    persona: Persona
+    stages: tuple[LoadedStage, ...]
+
+    @property
+    def ingress_vad(self) -> Any:
+        """What the vad stage prepared: an `IngressVad`, in the sense of the wires that ask for one."""
+        return next(stage.held.value for stage in self.stages if stage.role is Role.VAD)
+
+    @property
+    def hears_continuously(self) -> bool:
+        """Whether some stage must hear silence too, so that no gate may withhold it."""
+        return any(stage.checked.factory.audio == "continuous" for stage in self.stages if stage.role is not Role.VAD)
+
+    def create_stages(self, call: CallContext) -> CallStages:
+        """New processors for one call; quick, never waits."""
+        made = [(stage.role, stage.create(call)) for stage in self.stages]
+        return CallStages(
+            ear=tuple(processor for role, processor in made if processor is not None and role in EAR),
+            mind=tuple(processor for role, processor in made if processor is not None and role not in EAR),
+        )
+
+
+class Rehearsal(Struct):
+    """How far the rendering of sentences has come, over all assistants of a revision."""
+
+    done: int = 0
+    total: int = 0
+    error: str = ""
+
+
+@dataclass(eq=False)
+class LoadedRevision:
+    """A whole document, loaded. Counted: `closed` is only done when it is retired and no call leases it."""
+
+    revision: PipelineRevision
+    pipelines: Mapping[AssistantName, LoadedPipeline]
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    leases: int = 0
+    retired: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no call leases it."""
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+    def take(self) -> None:
+        self.leases += 1
+        self.idle.clear()
+
+    def give(self) -> None:
+        self.leases -= 1
+        if self.leases == 0:
+            self.idle.set()
+
+    async def release(self) -> None:
+        """Let go of everything prepared. Called once, by the supervisor."""
+        for pipeline in self.pipelines.values():
+            for stage in pipeline.stages:
+                await stage.held.release()

@@ -1,0 +1,150 @@
+"""Loading a revision: check, prepare every stage, render what will surely be said. Touches nothing live."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from base.ids import AssistantName
+from base.languages import LanguageUnknownError
+from pipelines.check import CheckedAssistant, CheckedStage, check
+from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage, Rehearsal
+from pipelines.persona import persona_of
+from pipelines.pool import ResourceKey, ResourcePool
+from pipelines.revision import PipelineRevision
+from processors.catalog import AnyFactory
+from processors.factory import PrepareError, StageContext, Workshop
+
+log = structlog.get_logger()
+
+MAX_REHEARSED_SENTENCES = 2000
+"""Of one assistant; a document with more is answered, but rendered as it is spoken."""
+
+
+class Loader:
+    """Turns revisions into loaded ones, out of a pool of prepared things."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        pool: ResourcePool,
+        stages: Mapping[str, AnyFactory] | None,
+        *,
+        prepare_timeout_s: float,
+    ) -> None:
+        self._workshop = workshop
+        self._pool = pool
+        self._stages = stages
+        self._prepare_timeout_s = prepare_timeout_s
+
+    async def load(self, revision: PipelineRevision) -> LoadedRevision:
+        """Ready to be activated: the fixed texts are rendered, the rest is not.
+
+        Raises SpecError for what the document says, PrepareError for what cannot be made ready; nothing
+        stays held then.
+        """
+        pipelines: dict[AssistantName, LoadedPipeline] = {}
+        loaded = LoadedRevision(revision, pipelines)
+        try:
+            for assistant in check(revision.assistants, self._stages):
+                pipelines[assistant.spec.key] = await self._assistant(revision, assistant)
+        except BaseException:
+            await asyncio.shield(loaded.release())
+            raise
+        return loaded
+
+    async def _assistant(self, revision: PipelineRevision, assistant: CheckedAssistant) -> LoadedPipeline:
+        try:
+            persona = persona_of(revision, assistant.spec)
+        except LanguageUnknownError as error:
+            raise PrepareError(f"assistant {assistant.spec.name!r}: {error}") from error
+        context = StageContext(tenant_id=revision.tenant_id, persona=persona)
+        stages: list[LoadedStage] = []
+        try:
+            for checked in assistant.stages:
+                stages.append(await self._prepare(assistant, checked, context))  # noqa: PERF401 - kept on failure
+            for stage in stages:
+                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, context))
+        except BaseException:
+            for stage in stages:
+                await asyncio.shield(stage.held.release())
+            raise
+        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
+
+    async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
+        factory, config = checked.factory, checked.config
+        key = ResourceKey(factory.use, digest(config), context.tenant_id if factory.scope == "tenant" else None)
+        holding = self._pool.hold(key, lambda: factory.prepare(config, context, self._workshop), factory.close)
+        return LoadedStage(checked, await self._bounded(assistant, checked, holding))
+
+    async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:
+        """The result of `work`, in time. Raises PrepareError that names assistant and stage."""
+        where = f"assistant {assistant.spec.name!r}, stage {checked.id!r} ({checked.factory.use})"
+        try:
+            async with asyncio.timeout(self._prepare_timeout_s):
+                return await work
+        except PrepareError as error:
+            raise PrepareError(f"{where}: {error}") from error
+        except TimeoutError as error:
+            raise PrepareError(f"{where}: not ready within {self._prepare_timeout_s:.0f} s") from error
+        except Exception as error:
+            # A stage's own bug is that stage's failure: it must not end the process that answers for others.
+            raise PrepareError(f"{where}: {error!r}") from error
+
+
+def digest(config: msgspec.Struct) -> str:
+    """The same for equal configs however they were written (defaults spelled out or not)."""
+    plain = msgspec.to_builtins(config, str_keys=True, enc_hook=repr)
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+async def _rehearse_fixed(stage: LoadedStage, context: StageContext) -> None:
+    """The greeting and the other fixed texts, before any call can need them."""
+    await _rehearse(stage, context, tuple(dict.fromkeys(context.persona.texts.values())), _unheeded)
+
+
+def _unheeded(_done: int, _total: int) -> None:
+    """Progress that nobody waits for."""
+
+
+async def _rehearse(
+    stage: LoadedStage, context: StageContext, sentences: Sequence[str], progress: Callable[[int, int], None]
+) -> None:
+    factory = stage.checked.factory
+    await factory.rehearse(stage.checked.config, stage.held.value, context, sentences, progress)
+
+
+async def rehearse_rest(loaded: LoadedRevision) -> None:
+    """Render what the stages may say word for word; progress goes to `loaded.rehearsal`.
+
+    A failure is noted there and logged; the assistant answers all the same.
+    """
+    rehearsal = loaded.rehearsal
+    for pipeline in loaded.pipelines.values():
+        try:
+            await _rehearse_pipeline(pipeline, rehearsal)
+        except Exception as error:
+            # Noted for the operator; answering must go on.
+            rehearsal.error = f"assistant {pipeline.assistant.name!r}: {error}"
+            log.warning("rehearsal failed", tenant=loaded.revision.tenant_id, error=repr(error))
+
+
+async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> None:
+    context = StageContext(tenant_id=pipeline.revision.tenant_id, persona=pipeline.persona)
+    said: dict[str, None] = {}
+    for stage in pipeline.stages:
+        factory = stage.checked.factory
+        said |= dict.fromkeys(await factory.says(stage.checked.config, stage.held.value, context))
+    sentences = tuple(said)[:MAX_REHEARSED_SENTENCES]
+    before = rehearsal.done
+    rehearsal.total += len(sentences)
+
+    def progress(done: int, _total: int) -> None:
+        rehearsal.done = before + min(done, len(sentences))
+
+    for stage in pipeline.stages:
+        await _rehearse(stage, context, sentences, progress)
+    rehearsal.done = before + len(sentences)

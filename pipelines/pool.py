@@ -1,0 +1,136 @@
+"""Prepared things, shared by all revisions that ask for the same ones.
+
+Closing order: the last release closes the thing; `close` waits for closings that are under way.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from base.ids import TenantId
+
+log = structlog.get_logger()
+
+
+class ResourceKey(Struct, frozen=True):
+    """What makes two prepared things the same. `tenant_id` is None for what tenants share."""
+
+    use: str
+    config_digest: str
+    tenant_id: TenantId | None
+
+
+Prepare = Callable[[], Awaitable[Any]]
+Close = Callable[[Any], Awaitable[None] | None]
+
+
+@dataclass(eq=False)
+class _Resource:
+    key: ResourceKey
+    making: asyncio.Task[Any]
+    close: Close
+    users: int = 0
+
+
+@dataclass(eq=False)
+class Held:
+    """One user's hold on a resource. `release` may be called more than once."""
+
+    value: Any
+    _resource: _Resource
+    _pool: "ResourcePool"
+    _released: bool = field(default=False)
+
+    async def release(self) -> None:
+        """Let go; the last one to do so waits until the thing is closed."""
+        if not self._released:
+            self._released = True
+            await self._pool.let_go(self._resource)
+
+
+class ResourcePool:
+    """Prepares each resource once however many ask at the same time, and closes it after its last user.
+
+    A failed prepare is told to those who wait for it and then forgotten: the next one tries again.
+    """
+
+    def __init__(self, *, close_timeout_s: float = 10.0) -> None:
+        self._close_timeout_s = close_timeout_s
+        self._resources: dict[ResourceKey, _Resource] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    async def hold(self, key: ResourceKey, prepare: Prepare, close: Close) -> Held:
+        """The resource of that key, prepared now if nobody has it. Raises what `prepare` raises."""
+        resource = self._resources.get(key)
+        if resource is None:
+            making = asyncio.create_task(_make(prepare), name=f"prepare {key.use}")
+            resource = self._resources[key] = _Resource(key, making, close)
+        resource.users += 1
+        try:
+            # Shielded: one load that is given up must not spoil the others that wait for the same thing.
+            value = await asyncio.shield(resource.making)
+        except BaseException:
+            self._give_up(resource)
+            raise
+        return Held(value, resource, self)
+
+    async def let_go(self, resource: _Resource) -> None:
+        """One user fewer; closes the thing after the last."""
+        resource.users -= 1
+        if resource.users == 0:
+            await self._end(resource)
+
+    async def close(self) -> None:
+        """Wait for closings that are under way. Whoever still holds something keeps it."""
+        while self._ending:
+            await asyncio.wait(set(self._ending))
+
+    def _give_up(self, resource: _Resource) -> None:
+        """A user who never got it: prepare failed, or its load was cancelled."""
+        resource.users -= 1
+        if self._resources.get(resource.key) is resource and (resource.users == 0 or _failed(resource.making)):
+            del self._resources[resource.key]
+        if resource.users == 0:
+            self._later(resource)
+
+    async def _end(self, resource: _Resource) -> None:
+        if self._resources.get(resource.key) is resource:
+            del self._resources[resource.key]
+        # In a task of ours: who releases may be cancelled while the thing closes.
+        await asyncio.shield(self._later(resource))
+
+    def _later(self, resource: _Resource) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._dispose(resource), name=f"close {resource.key.use}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    async def _dispose(self, resource: _Resource) -> None:
+        resource.making.cancel()  # Does nothing when it is done.
+        await asyncio.wait({resource.making})
+        if _failed(resource.making):
+            return
+        try:
+            async with asyncio.timeout(self._close_timeout_s):
+                closing = resource.close(resource.making.result())
+                if closing is not None:
+                    await closing
+        except Exception as error:
+            # A stage's own bug; closing the others must go on.
+            log.warning("a stage failed to close", stage=resource.key.use, error=repr(error))
+
+
+def _failed(making: asyncio.Task[Any]) -> bool:
+    """Also marks the exception as seen."""
+    return making.done() and (making.cancelled() or making.exception() is not None)
+
+
+async def _make(prepare: Prepare) -> Any:
+    return await prepare()
