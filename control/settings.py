@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 from dotenv import dotenv_values
 from msgspec import Struct
 
+from base.http import Endpoint
 from base.secret import Secret
 
 PREFIX: Final = "ATENDE_"
@@ -39,13 +40,6 @@ class PortRange(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
-
-
-class Endpoint(Struct, frozen=True):
-    """A named host and its port."""
-
-    host: str
-    port: int
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import fields
 
+from base.http import Endpoint
 from base.secret import Secret
 from control.settings import _PARSERS as PARSERS
-from control.settings import Endpoint, PortRange, Settings, SettingsError, load
+from control.settings import PortRange, Settings, SettingsError, load
 
 
 def test_without_anything_the_defaults_are_safe() -> None:
