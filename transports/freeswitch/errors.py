@@ -1,0 +1,25 @@
+"""Whose fault it was."""
+
+
+class ProtocolError(Exception):
+    """The rules of a FreeSWITCH wire were broken."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """FreeSWITCH (or whoever connected) sent what the protocol does not allow; the connection is spent."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were asked to send what the protocol, or the safety of the switch, does not allow; nothing was sent."""
+
+
+class CallEndedError(Exception):
+    """The caller's leg or its event socket ended before the wish could come true."""
+
+
+class PhoneTimeoutError(Exception):
+    """FreeSWITCH did not do in time what it was asked for; the message names the wish and the limit."""
+
+
+class MediaUnavailableError(Exception):
+    """No unicast stream came up, whatever port was tried."""

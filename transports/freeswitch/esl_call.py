@@ -1,0 +1,213 @@
+"""One call at the phone door: what may be asked of it, as coroutines."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from msgspec import Struct
+
+from transports.freeswitch.errors import (
+    CallEndedError,
+    LocalProtocolError,
+    MediaUnavailableError,
+    PhoneTimeoutError,
+)
+from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
+from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
+from transports.freeswitch.unicast_socket import UnicastMedia
+from transports.freeswitch.words import Answered, DoorName, HangupCause, Hello, PhoneEvent
+
+_MAX_BINDS = 16
+_TIMER_SLACK_S = 0.002
+"""A timer of asyncio may fire a clock tick early; the evidence must not."""
+
+log = structlog.get_logger()
+
+
+class UnicastOptions(Struct, frozen=True, kw_only=True):
+    """How unicast streams are made."""
+
+    our_host: str | None = None
+    """IPv4 address to bind and to announce; None = the one that the event socket came in on."""
+    switch_host: str | None = None
+    """IPv4 address that FreeSWITCH binds; None = the one that its event socket comes from."""
+    attempts: int = 3
+    first_datagram_timeout_s: float = MIN_SILENCE_S
+    reply_timeout_s: float = 2.0
+
+
+class DoorCall:
+    """A caller's leg, held by one outbound event-socket connection. Satisfies `pipelines.phone.PhoneLine`.
+
+    `hang_up`, `refuse`, `give_back` and `re_enter` are final and idempotent: the first wins, and all return when the
+    socket has ended, at the latest after `close_timeout_s`. Closing order: the command, FreeSWITCH's end of the
+    socket, our media socket, TCP.
+    """
+
+    def __init__(self, wire: DoorWire, ports: UnicastPorts, options: UnicastOptions, *, close_timeout_s: float) -> None:
+        self._wire = wire
+        self._machine = wire.machine
+        self._ports = ports
+        self._options = options
+        self._close_timeout_s = close_timeout_s
+        self._media: tuple[UnicastMedia, PortPair] | None = None
+        self._may_have_had_two = False
+        wire.on_over = self._close_media
+
+    @property
+    def hello(self) -> Hello:
+        """What the call told of itself when it came. `sample_rate` is 0 and `codec` empty before the answer."""
+        return self._machine.hello
+
+    @property
+    def sample_rate(self) -> int | None:
+        """The call's rate in Hz; None before it is answered."""
+        return self._machine.sample_rate
+
+    @property
+    def live(self) -> bool:
+        """Whether the caller is there and no final verb was asked."""
+        return self._machine.live
+
+    def events(self) -> AsyncIterator[PhoneEvent]:
+        """What happens on the call, each event once, the last being Disconnected. For one reader at a time.
+
+        Bounded: when nobody reads, digits beyond the bound are dropped.
+        """
+        return self._wire.events()
+
+    async def closed(self) -> None:
+        """Return when the event socket has ended."""
+        await self._wire.over.wait()
+
+    async def answer(self, timeout_s: float = 5.0) -> Answered:
+        """Answer the call and return once it has media. Idempotent.
+
+        Raises CallEndedError when the caller is gone or a final verb was asked, PhoneTimeoutError.
+        """
+        self._require_live("answer")
+        self._wire.ask(self._machine.answer)
+        await self._wire.until(lambda: self.sample_rate is not None or not self.live, timeout_s, "answer")
+        self._require_live("answer")
+        assert self.sample_rate is not None
+        return Answered(self.sample_rate)
+
+    async def start_unicast(self) -> UnicastMedia:
+        """Start the audio stream and return it alive: its first datagram has come.
+
+        Once per connection (re-enter the door to have it again); only after the answer. Whoever asked closes it;
+        it is closed anyway when the event socket ends. A port on which nothing comes within
+        `first_datagram_timeout_s` is given up for another.
+
+        Raises CallEndedError, LocalProtocolError (not answered, or a stream was started before),
+        MediaUnavailableError (nothing came on any port), PhoneTimeoutError.
+        """
+        self._require_live("unicast")
+        if self._media is not None:
+            raise LocalProtocolError("a unicast stream was started on this connection before: re-enter the door")
+        evidence: NoDatagrams | None = None
+        for attempt in range(self._options.attempts):
+            self._may_have_had_two = attempt > 0
+            media, pair = self._media = self._bind()
+            evidence = await self._try(media, pair, evidence)
+            if evidence is None:
+                return media
+            self._drop_media(lost=True)
+            log.warning("no unicast datagram came", call=self.hello.call_id, waited_s=round(evidence.waited_s, 3))
+        raise MediaUnavailableError(f"no unicast datagram on {self._options.attempts} ports")
+
+    async def refuse(self, door: DoorName) -> None:
+        """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered."""
+        name = _door_name(door)
+        await self._finish(lambda: self._machine.refuse(name))
+
+    async def hang_up(self, cause: HangupCause = HangupCause.NORMAL_CLEARING) -> None:
+        """End the call, now; the dialplan does not go on."""
+        await self._finish(lambda: self._machine.hang_up(cause))
+
+    async def give_back(self, door: DoorName | str) -> None:
+        """Let the dialplan go on with the call at `door_<door>`. Raises LocalProtocolError for a name not in use."""
+        name = _door_name(door)
+        await self._finish(lambda: self._machine.give_back(name))
+
+    async def re_enter(self) -> None:
+        """Leave and come back: the server is called again with the same `hello.call_id` and a fresh park."""
+        await self._finish(lambda: self._machine.give_back(DoorName.AGAIN))
+
+    async def _finish(self, verb: Callable[[], None]) -> None:
+        self._wire.ask(verb)
+        try:
+            await self._wire.until(lambda: self._machine.over, self._close_timeout_s, "end of the call")
+        except PhoneTimeoutError as error:
+            log.warning("FreeSWITCH did not close the event socket", call=self.hello.call_id, error=str(error))
+        # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
+        self._wire.close("the call was ended by us")
+
+    def _bind(self) -> tuple[UnicastMedia, PortPair]:
+        if self.sample_rate is None:
+            raise LocalProtocolError("unicast before the answer would crash the switch")
+        ours, switch = self._wire.hosts
+        host, peer = self._options.our_host or ours, self._options.switch_host or switch
+        for _ in range(_MAX_BINDS):
+            pair = self._ports.take()
+            try:
+                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), self.sample_rate), pair
+            except OSError:
+                self._ports.give_back(pair)  # somebody else's socket; another time it may be free
+        raise MediaUnavailableError(f"none of {_MAX_BINDS} ports could be bound on {host}")
+
+    async def _try(self, media: UnicastMedia, pair: PortPair, evidence: NoDatagrams | None) -> NoDatagrams | None:
+        """One `unicast`; None when it is alive, else the evidence that it is not."""
+        try:
+            self._wire.ask(lambda: self._machine.unicast((media.peer[0], pair.switch), media.local, evidence))
+        except LocalProtocolError:
+            self._drop_media(lost=False)
+            raise
+        try:
+            return await self._first_datagram(media, pair.switch)
+        except BaseException:
+            self._drop_media(lost=True)
+            raise
+
+    async def _first_datagram(self, media: UnicastMedia, port: int) -> NoDatagrams | None:
+        wire, options = self._wire, self._options
+        await wire.until(
+            lambda: port in wire.accepted_ports or wire.refused_unicast is not None or not self.live,
+            options.reply_timeout_s,
+            "unicast",
+        )
+        if wire.refused_unicast is not None:
+            raise MediaUnavailableError(f"FreeSWITCH refused unicast: {wire.refused_unicast}")
+        loop = asyncio.get_running_loop()
+        accepted_at = loop.time()
+        heard = await media.first_datagram(options.first_datagram_timeout_s + _TIMER_SLACK_S)
+        self._require_live("unicast")
+        if heard:
+            self._machine.datagram_heard()
+            return None
+        return NoDatagrams(port, loop.time() - accepted_at)
+
+    def _drop_media(self, *, lost: bool) -> None:
+        if self._media is None:
+            return
+        (media, pair), self._media = self._media, None
+        media.close()
+        if lost:
+            self._ports.retire(pair)
+        else:
+            self._ports.give_back(pair)
+
+    def _close_media(self) -> None:
+        self._drop_media(lost=self._may_have_had_two)
+
+    def _require_live(self, wish: str) -> None:
+        if not self.live:
+            raise CallEndedError(f"{wish}: the caller has gone or the call was ended")
+
+
+def _door_name(door: DoorName | str) -> DoorName:
+    names = [d.value for d in DoorName if d is not DoorName.AGAIN]
+    if (door.value if isinstance(door, DoorName) else door) not in names:
+        raise LocalProtocolError(f"no door {door!r}; there are {', '.join(names)}")
+    return DoorName(door)

@@ -1,0 +1,138 @@
+"""The phone door: FreeSWITCH connects here once for every call (`socket host:port async full`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from transports.freeswitch.errors import PhoneTimeoutError
+from transports.freeswitch.esl_call import DoorCall, UnicastOptions
+from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.unicast_ports import UnicastPorts
+from transports.freeswitch.words import DoorName
+
+LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+log = structlog.get_logger()
+
+
+class DoorServer:
+    """Listens, says `connect` as soon as a connection is there, and gives each call to `on_call`.
+
+    `on_call` owns the call: it ends it by one of the final verbs. When it raises, or returns without having done so,
+    the call is given back to `door_failed`, so that no caller is left in silence. Connections beyond
+    `max_connections`, from peers not in `allowed_peers`, that do not tell their call in `first_reply_timeout_s`, or
+    that break the protocol are closed; with `socket_resume=true` the dialplan then goes on at its fall-back.
+
+    Closing order: stop listening, let live calls end by themselves for `drain_timeout_s`, cancel their `on_call`
+    (which gives the rest back), close the sockets.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        on_call: Callable[[DoorCall], Awaitable[None]],
+        *,
+        allowed_peers: Sequence[IPv4Network | IPv6Network] = LOOPBACK,
+        first_reply_timeout_s: float = 5.0,
+        close_timeout_s: float = 2.0,
+        max_connections: int = 500,
+        max_events: int = 256,
+        ports: UnicastPorts | None = None,
+        unicast: UnicastOptions | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._on_call = on_call
+        self._allowed = tuple(allowed_peers)
+        self._first_reply_timeout_s = first_reply_timeout_s
+        self._close_timeout_s = close_timeout_s
+        self._max_connections = max_connections
+        self._max_events = max_events
+        self._ports = ports or UnicastPorts()
+        self._unicast = unicast or UnicastOptions()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens; the port is the real one when 0 was asked for."""
+        if self._server is None:
+            raise RuntimeError("the phone door is not open: await start()")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def live_calls(self) -> int:
+        """Connections that are being served."""
+        return len(self._tasks)
+
+    async def start(self) -> None:
+        """Open the door. Raises OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._new_wire, self._host, self._port, backlog=self._max_connections)
+        log.info("phone door open", address=self.address)
+
+    async def close(self, drain_timeout_s: float = 0.0) -> None:
+        """Close the door in the order above. Idempotent."""
+        self._closing = True
+        if self._server is not None:
+            self._server.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_timeout_s)
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _new_wire(self) -> DoorWire:
+        return DoorWire(self._admit, max_events=self._max_events)
+
+    def _admit(self, wire: DoorWire) -> bool:
+        peer = ip_address(wire.hosts[1])
+        if not any(peer in network for network in self._allowed):
+            log.warning("event socket from a peer that is not allowed", peer=str(peer))
+            return False
+        if self._closing or len(self._tasks) >= self._max_connections:
+            log.warning("event socket turned away", closing=self._closing, live_calls=len(self._tasks))
+            return False
+        task = asyncio.get_running_loop().create_task(self._serve(wire), name="phone door call")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _serve(self, wire: DoorWire) -> None:
+        call = DoorCall(wire, self._ports, self._unicast, close_timeout_s=self._close_timeout_s)
+        try:
+            if await self._told(wire):
+                await self._on_call(call)
+        except Exception:
+            # The boundary of a call: its failure is the caller's way to the fall-back, not the server's end.
+            log.exception("a call's handler failed", call=call.hello.call_id)
+        finally:
+            try:
+                if wire.ready and not wire.machine.over:
+                    await call.give_back(DoorName.FAILED)
+            finally:
+                wire.close("the call was dropped")
+
+    async def _told(self, wire: DoorWire) -> bool:
+        try:
+            await wire.until(lambda: wire.ready or wire.machine.over, self._first_reply_timeout_s, "connect")
+        except PhoneTimeoutError as error:
+            log.warning("a connection that tells no call", error=str(error))
+        return wire.ready and not wire.machine.over

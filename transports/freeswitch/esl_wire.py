@@ -1,0 +1,130 @@
+"""The TCP end of one call at the phone door: feeds the machine, writes what it says, wakes who waits."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final, cast
+
+import structlog
+
+from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
+from transports.freeswitch.esl_commands import Unicast
+from transports.freeswitch.esl_door import DoorEvent, DoorMachine, Ready, Refused, UnicastAccepted
+from transports.freeswitch.words import Disconnected, Dtmf, PhoneEvent
+
+log = structlog.get_logger()
+
+
+class DoorWire(asyncio.Protocol):
+    """One connection. `on_made` and `on_over` are called once each, on the event loop."""
+
+    def __init__(self, on_made: "Callable[[DoorWire], bool]", *, max_events: int) -> None:
+        self.machine: Final = DoorMachine()
+        self.ready = False
+        self.accepted_ports: Final[set[int]] = set()
+        self.refused_unicast: str | None = None
+        self.dropped_digits = 0
+        self.over: Final = asyncio.Event()
+        self.on_over: Callable[[], None] | None = None
+        self._on_made = on_made
+        self._max_events = max_events
+        self._events: deque[PhoneEvent] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def hosts(self) -> tuple[str, str]:
+        """Our and FreeSWITCH's address of this connection."""
+        assert self._transport is not None
+        ours, theirs = (self._transport.get_extra_info(k)[0] for k in ("sockname", "peername"))
+        return str(ours).removeprefix("::ffff:"), str(theirs).removeprefix("::ffff:")
+
+    # The three callbacks of asyncio.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self._on_made(self):
+            self.ask(self.machine.greet)
+        else:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            events = self.machine.receive(data)
+        except RemoteProtocolError as error:
+            log.warning("event socket broke the protocol", error=str(error))
+            self.close("FreeSWITCH broke the protocol")
+            return
+        self._publish(events)
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._publish(self.machine.receive_eof("the socket was closed" if exc is None else "the socket broke"))
+
+    # What the call above uses.
+
+    def ask(self, wish: Callable[[], None]) -> None:
+        """Put a wish to the machine and write what it says. Raises LocalProtocolError like the wish."""
+        wish()
+        self._flush()
+
+    def close(self, reason: str) -> None:
+        """Close TCP now. Unless FreeSWITCH has let go already, its dialplan goes on at the fall-back. Idempotent."""
+        in_order = self.machine.over
+        self._publish(self.machine.receive_eof(reason))
+        if self._transport is None:
+            return
+        if in_order:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float, wish: str) -> None:
+        """Wait for `condition`, looked at after each thing that happens. Raises PhoneTimeoutError."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise PhoneTimeoutError(f"{wish}: FreeSWITCH did not do it in {timeout_s} s") from error
+
+    async def events(self) -> AsyncIterator[PhoneEvent]:
+        """Each event once, the last being Disconnected. For one reader at a time."""
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            if self.machine.over:
+                return
+            await self._changed.wait()
+
+    def _flush(self) -> None:
+        data = self.machine.data_to_send()
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _publish(self, events: list[DoorEvent]) -> None:
+        for event in events:
+            self._note(event)
+        if events:
+            # Who waits holds the old Event; who comes later waits for the next change.
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    def _note(self, event: DoorEvent) -> None:
+        match event:
+            case Ready():
+                self.ready = True
+            case Refused(Unicast(), text):
+                self.refused_unicast = text
+            case Refused():
+                log.warning("FreeSWITCH refused a command", command=type(event.command).__name__, answer=event.text)
+            case UnicastAccepted(port):
+                self.accepted_ports.add(port)
+            case Dtmf() if len(self._events) >= self._max_events:
+                self.dropped_digits += 1  # all other events are few
+            case _:
+                self._events.append(event)
+        if isinstance(event, Disconnected):
+            self.over.set()
+            if self.on_over is not None:
+                self.on_over()
