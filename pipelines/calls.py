@@ -30,6 +30,8 @@ class Waterfall(Struct, frozen=True, kw_only=True):
     """
 
     vad_stop: float | None = None
+    turn_wait: float | None = None
+    """When the silence that the assistant waits for was over (`turn.wait_s` after the VAD's stop)."""
     transcript: float | None = None
     turn_end: float | None = None
     retrieved: float | None = None

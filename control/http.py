@@ -1,0 +1,41 @@
+"""The HTTP door: whether the process lives and whether it can take calls."""
+
+from collections.abc import Callable
+
+from litestar import Response, Router, get
+from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+from msgspec import Struct
+
+
+class TenantHealth(Struct, frozen=True, kw_only=True):
+    """One tenant as an operator sees it. `state`: `ready`, `preparing` or `failed`."""
+
+    slug: str
+    state: str
+    revision: int | None
+    live_calls: int
+    problem: str | None = None
+
+
+class ReadyView(Struct, frozen=True, kw_only=True):
+    """Whether calls can be taken, and what hinders them."""
+
+    ready: bool
+    problems: tuple[str, ...]
+    live_calls: int
+    tenants: tuple[TenantHealth, ...]
+
+
+def health_router(readiness: Callable[[], ReadyView]) -> Router:
+    """`/health/live` (200 while the process answers) and `/health/ready` (503 with reasons)."""
+
+    @get("/live", sync_to_thread=False)
+    def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @get("/ready", sync_to_thread=False)
+    def ready() -> Response[ReadyView]:
+        view = readiness()
+        return Response(view, status_code=HTTP_200_OK if view.ready else HTTP_503_SERVICE_UNAVAILABLE)
+
+    return Router("/health", route_handlers=[live, ready])
