@@ -5,15 +5,11 @@ The detector runs at the edge, before any pipeline: a `vad.*` stage's `prepare` 
 """
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Protocol
 
+from base.speech import VadEdge
 
-class VadEdge(Enum):
-    """A change in whether the caller speaks."""
-
-    STARTED = "started"
-    STOPPED = "stopped"
+__all__ = ["AudioTap", "IngressVad", "VadEdge", "VadStream"]
 
 
 class VadStream(Protocol):

@@ -1,0 +1,224 @@
+"""The assistant's side: what the pipeline says goes out on the media clock's beat, and what was heard is told.
+
+What a processor behind it (and the assistant aggregator) may rely on:
+
+* Every frame comes out when the audio queued before it has been played; system frames pass at once.
+* A sentence's text comes out as a `HeardTextFrame` (a `TTSTextFrame`) when its last audio has been played.
+* On an `InterruptionFrame` the next beat is silent. The words heard so far come out as a `HeardTextFrame`
+  *ahead of* the `InterruptionFrame`, then `BotStoppedSpeakingFrame`; what is not interruptible stays.
+* Bot started / speaking / stopped frames are broadcast both ways, as pipecat's MediaSender does; started is
+  posted within the beat that puts the first sample on the wire (`on_first_audio` is called with its time).
+* Audio frames themselves end here: a recorder hears the wire through the `AudioTap`, silence included.
+* The `EndFrame` goes on when all has been played.
+
+Mixers, filters, volume, images and destinations of pipecat's MediaSender are not supported.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+from pipecat.audio.resamplers.base_audio_resampler import BaseAudioResampler
+from pipecat.audio.utils import create_stream_resampler
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    OutputDTMFFrame,
+    OutputTransportReadyFrame,
+    StartFrame,
+    SystemFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+
+from transports.audio import frame_bytes
+from transports.clock import MediaClock, Subscription
+from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
+from transports.freeswitch.playout import Bot, Playout
+from transports.ingress import AudioTap
+from transports.wire import MediaWire
+
+log = structlog.get_logger()
+
+MAX_QUEUED_MS = 60_000
+"""Audio that may wait; a voice that is further ahead has to wait itself."""
+END_MARGIN_S = 2.0
+"""The end comes at most so much later than all queued audio takes."""
+
+BOT_FRAMES: dict[Bot, type[Frame]] = {
+    Bot.STARTED: BotStartedSpeakingFrame,
+    Bot.SPEAKING: BotSpeakingFrame,
+    Bot.STOPPED: BotStoppedSpeakingFrame,
+}
+
+
+class FreeSwitchOutput(BaseOutputTransport):
+    """Plays a pipeline's audio on a wire. Made by `FreeSwitchTransport`."""
+
+    def __init__(
+        self,
+        wire: MediaWire,
+        params: TransportParams,
+        *,
+        clock: MediaClock,
+        tap: AudioTap | None,
+        on_first_audio: Callable[[float], None] | None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(params, name=name)
+        self._wire = wire
+        self._clock = clock
+        self._tap = tap
+        self._on_first_audio = on_first_audio
+        self._silence = bytes(frame_bytes(wire.sample_rate))
+        self._playout = Playout(wire.sample_rate)
+        self._outbox = Outbox(self._push)
+        self._pusher: asyncio.Task[None] | None = None
+        self._beat: Subscription | None = None
+        self._room = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._over = False
+        self._resampler: BaseAudioResampler | None = None
+
+    async def start(self, frame: StartFrame) -> None:
+        """Send silence from now on. The StartFrame has been pushed."""
+        await super().start(frame)
+        self._pusher = self.create_task(self._outbox.run(), "outbox")
+        if not self._over:
+            self._beat = self._clock.subscribe(self._tick)
+        self._outbox.post(OutputTransportReadyFrame(), UP)
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Play what is queued, then fall silent. Returns when it has been played or cannot be."""
+        if self._beat is not None and not self._playout.put(frame).ended:
+            limit_s = self._playout.queued_ms / 1000 + END_MARGIN_S
+            try:
+                await asyncio.wait_for(self._ended.wait(), limit_s)
+            except TimeoutError:
+                log.warning("media clock did not play the end", queued_ms=self._playout.queued_ms)
+        await self._finish()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Fall silent now; the words heard so far are told first."""
+        await self._finish()
+
+    async def cleanup(self) -> None:
+        """Leave the clock and end the pushing task."""
+        self._fall_silent()
+        if self._pusher is not None:
+            await self.cancel_task(self._pusher)
+            self._pusher = None
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def caller_left(self) -> None:
+        """Nobody listens any more: an answer under way is interrupted, what follows is passed on unplayed."""
+        if self._over:
+            return
+        answering = self._playout.speaking or self._playout.queued_ms > 0
+        await self._finish()
+        if answering:
+            await self._outbox.send(*siblings(InterruptionFrame))
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Queue what has to wait for audio; see the module for the order."""
+        if isinstance(frame, InterruptionFrame):
+            await FrameProcessor.process_frame(self, frame, direction)
+            await self._interrupt(frame, direction)
+        elif direction is UP or isinstance(frame, SystemFrame | EndFrame):
+            await super().process_frame(frame, direction)
+        else:
+            await FrameProcessor.process_frame(self, frame, direction)
+            await self._enqueue(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Queue audio that pipecat makes itself (in-band DTMF tones)."""
+        await self._enqueue(frame)
+        return True
+
+    async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
+        heard = self._playout.cut()
+        stopped = self._playout.stop_speaking()
+        self._room.set()
+        after = siblings(BotStoppedSpeakingFrame) if stopped else ()
+        await self._outbox.send(*((text, DOWN) for text in heard), (frame, direction), *after)
+        await self._forget_resampled()
+
+    async def _enqueue(self, frame: Frame) -> None:
+        if self._over:
+            if not isinstance(frame, OutputAudioRawFrame | AggregatedTextFrame):
+                await self._outbox.send((frame, DOWN))
+        elif isinstance(frame, OutputAudioRawFrame):
+            await self._wait_for_room()
+            self._playout.put_audio(await self._at_wire_rate(frame))
+        elif isinstance(frame, OutputDTMFFrame):
+            await self.write_dtmf(frame)
+        else:
+            await self._outbox.send(*_routed(self._playout.put(frame).out))
+
+    async def _wait_for_room(self) -> None:
+        while self._playout.queued_ms >= MAX_QUEUED_MS and self._beat is not None:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _at_wire_rate(self, frame: OutputAudioRawFrame) -> OutputAudioRawFrame:
+        rate = self._wire.sample_rate
+        if frame.sample_rate != rate:
+            if self._resampler is None:
+                self._resampler = create_stream_resampler(clear_after_secs=None)
+            frame.audio = await self._resampler.resample(frame.audio, frame.sample_rate, rate)
+            frame.sample_rate = rate
+        return frame
+
+    async def _forget_resampled(self) -> None:
+        if self._resampler is not None:
+            await self._resampler.reset()  # type: ignore[no-untyped-call]
+
+    def _tick(self, at: float) -> None:
+        was_speaking = self._playout.speaking
+        beat = self._playout.tick(self.get_clock().get_time())
+        pcm = beat.pcm or self._silence
+        self._wire.send(pcm)
+        if self._tap is not None:
+            self._tap.to_caller(pcm, at)
+        for frame, direction in _routed(beat.out):
+            self._outbox.post(frame, direction)
+        if self._playout.speaking and not was_speaking and self._on_first_audio is not None:
+            self._on_first_audio(at)
+        if self._playout.queued_ms < MAX_QUEUED_MS:
+            self._room.set()
+        if beat.ended:
+            self._ended.set()
+
+    async def _finish(self) -> None:
+        """Leave the clock; tell the words heard, then the frames that waited, then that the bot has stopped."""
+        self._fall_silent()
+        rest = [(frame, DOWN) for frame in (*self._playout.cut(), *self._playout.take_frames())]
+        stopped = siblings(BotStoppedSpeakingFrame) if self._playout.stop_speaking() else ()
+        await self._outbox.send(*rest, *stopped)
+
+    def _fall_silent(self) -> None:
+        self._over = True
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+        self._room.set()
+        self._ended.set()
+
+    async def _push(self, frame: Frame, direction: FrameDirection) -> None:
+        await self.push_frame(frame, direction)
+
+
+def _routed(out: Iterable[Frame | Bot]) -> Iterator[Routed]:
+    for item in out:
+        if isinstance(item, Bot):
+            yield from siblings(BOT_FRAMES[item])
+        else:
+            yield item, DOWN

@@ -1,0 +1,275 @@
+"""What is still to be played, and what of it the caller has heard. No I/O and no clock of its own.
+
+Audio is cut into 20 ms chunks; every other frame waits between them, so that it comes out when the audio
+before it has been played. `tick` is called once per 20 ms and gives at most one chunk.
+
+A sentence's life: the voice announces it (`AggregatedTextFrame` with `will_be_spoken`), its audio follows,
+then its `TTSTextFrame` with the announcement's id as `segment_id` (pipecat's TTSService, 1.14). When its
+audio is out that text comes out as a `HeardTextFrame`; when it is cut, `cut` gives the words heard so far.
+Voices with word timestamps put a `pts` on their text: those frames come out by the pipeline's clock.
+"""
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    EndFrame,
+    Frame,
+    HeartbeatFrame,
+    OutputAudioRawFrame,
+    SpeechOutputAudioRawFrame,
+    TextFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+)
+
+from transports.audio import FRAME_MS, frame_bytes
+from transports.freeswitch.segments import Contexts, Segment, SegmentBook
+
+AUDIBLE = 256
+"""Peak of 16-bit samples from which on a chunk counts as sound (-42 dBFS)."""
+SPEECH_GAP_TICKS = 350 // FRAME_MS
+"""Silence after which a speech stream counts as stopped (pipecat's BOT_VAD_STOP_SECS)."""
+IDLE_TICKS = 3000 // FRAME_MS
+"""Nothing to play for so long, and the bot has stopped, whatever its voice says (BOT_VAD_STOP_FALLBACK_SECS)."""
+UNDERRUN_TICKS = 200 // FRAME_MS
+"""Nothing to play for so long, and what is left of less than a chunk is played as it is."""
+SPEAKING_TICKS = 200 // FRAME_MS
+
+
+class Bot(Enum):
+    """What a tick tells about who speaks."""
+
+    STARTED = "started"
+    SPEAKING = "speaking"
+    STOPPED = "stopped"
+
+
+class Kind(Enum):
+    """Where audio came from: only speech makes the bot "speaking"."""
+
+    TTS = "tts"
+    SPEECH = "speech"
+    PLAIN = "plain"
+
+
+@dataclass(slots=True)
+class Chunk:
+    """20 ms of audio."""
+
+    pcm: bytes
+    kind: Kind
+    interruptible: bool
+    audible: bool
+    segment: Segment | None
+
+
+@dataclass(slots=True)
+class Beat:
+    """What one tick gives: a chunk (None = silence) and what comes out ahead of it, in order."""
+
+    pcm: bytes | None = None
+    out: list[Frame | Bot] = field(default_factory=list)
+    ended: bool = False
+    """The EndFrame came out: all that was to be played has been."""
+
+
+class Playout:
+    """One call's queue of audio and frames."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._chunk_bytes = frame_bytes(sample_rate)
+        self._queue: deque[Chunk | Frame] = deque()
+        self._chunks = 0
+        self._timed: list[tuple[int, int, Frame]] = []
+        self._rest = bytearray()
+        self._rest_from: OutputAudioRawFrame | None = None
+        self._contexts = Contexts()
+        self._book = SegmentBook()
+        self._idle_ticks = 1
+        self._speaking_ticks = 0
+        self._quiet_ticks = 0
+        self._tts_heard = False
+        self.speaking = False
+
+    @property
+    def queued_ms(self) -> int:
+        """Audio not yet played."""
+        return self._chunks * FRAME_MS
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing was played by the last tick."""
+        return not self._queue and not self._rest and self._idle_ticks > 0
+
+    def put_audio(self, frame: OutputAudioRawFrame) -> None:
+        """Queue mono audio at the wire's rate. Audio of an interrupted context is dropped."""
+        context_id = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
+        if self._contexts.stale(frame, context_id):
+            return
+        self._rest += frame.audio
+        self._rest_from = frame
+        whole = len(self._rest) // self._chunk_bytes * self._chunk_bytes
+        if whole:
+            self._queue_chunks(bytes(self._rest[:whole]), frame)
+            del self._rest[:whole]
+
+    def put(self, frame: Frame) -> Beat:
+        """Queue a frame behind the audio so far; it comes out at once when there is none."""
+        beat = Beat()
+        if isinstance(frame, TTSStartedFrame | TTSStoppedFrame | AggregatedTextFrame):
+            if self._contexts.stale(frame, frame.context_id):
+                return beat
+            self._contexts.note(frame)
+        if frame.pts and not isinstance(frame, TTSStoppedFrame | EndFrame):
+            heapq.heappush(self._timed, (frame.pts, frame.id, frame))
+            return beat
+        idle = self.idle
+        if not isinstance(frame, TextFrame | HeartbeatFrame):
+            self._pad_rest()
+        if isinstance(frame, AggregatedTextFrame):
+            self._book.note(frame)
+        if idle:
+            self._come_out(frame, beat)
+        else:
+            self._queue.append(frame)
+        return beat
+
+    def tick(self, now_ns: int) -> Beat:
+        """20 ms have passed. `now_ns` is the pipeline's clock, for frames with a `pts`."""
+        beat = Beat()
+        while self._timed and self._timed[0][0] <= now_ns:
+            beat.out.append(heapq.heappop(self._timed)[2])
+        while self._queue and not isinstance(self._queue[0], Chunk):
+            self._come_out(self._queue.popleft(), beat)
+        if self._queue:
+            chunk = self._queue.popleft()
+            assert isinstance(chunk, Chunk)
+            self._chunks -= 1
+            self._play(chunk, beat)
+        else:
+            self._nothing_to_play(beat)
+        return beat
+
+    def cut(self) -> list[Frame]:
+        """Interrupt: drop what may be dropped; the words heard of the sentence being spoken, if any.
+
+        Audio and frames that are not interruptible stay in their order. Later audio of the contexts
+        that were dropped will be refused.
+        """
+        heard = self._book.cut(self._contexts)
+        for item in self._queue:
+            if item.interruptible:
+                self._contexts.cancel(_context_of(item))
+        self._contexts.cancel_open()
+        self._queue = deque(item for item in self._queue if not item.interruptible)
+        self._chunks = sum(isinstance(item, Chunk) for item in self._queue)
+        self._timed = [timed for timed in self._timed if not timed[2].interruptible]
+        heapq.heapify(self._timed)
+        if self._rest_from is not None and self._rest_from.interruptible:
+            self._rest.clear()
+        if not self._chunks:
+            self._tts_heard = False
+        return [heard] if heard is not None else []
+
+    def stop_speaking(self) -> bool:
+        """After a cut: whether the bot has stopped by it. Uninterruptible audio lets it speak on."""
+        if self.speaking and not self._chunks:
+            self.speaking = False
+            return True
+        return False
+
+    def take_frames(self) -> list[Frame]:
+        """Give up all audio; the frames that waited, but for texts, which nobody has heard, and the end."""
+        frames = [item for item in self._queue if not isinstance(item, Chunk)]
+        frames += [timed[2] for timed in sorted(self._timed)]
+        frames = [frame for frame in frames if not isinstance(frame, AggregatedTextFrame | EndFrame)]
+        self._queue.clear()
+        self._timed.clear()
+        self._rest.clear()
+        self._chunks = 0
+        return frames
+
+    def _queue_chunks(self, pcm: bytes, frame: OutputAudioRawFrame) -> None:
+        size = self._chunk_bytes
+        peaks = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).reshape(-1, size // 2).max(axis=1)
+        kind = _kind(frame)
+        segment = self._book.current if kind is Kind.TTS else None
+        for at, peak in zip(range(0, len(pcm), size), peaks.tolist(), strict=True):
+            audible = peak >= AUDIBLE
+            if segment is not None:
+                segment.add(audible)
+            self._queue.append(Chunk(pcm[at : at + size], kind, frame.interruptible, audible, segment))
+            self._chunks += 1
+
+    def _pad_rest(self) -> None:
+        if self._rest and self._rest_from is not None:
+            padded = bytes(self._rest) + bytes(self._chunk_bytes - len(self._rest))
+            self._rest.clear()
+            self._queue_chunks(padded, self._rest_from)
+
+    def _come_out(self, frame: Frame | Chunk, beat: Beat) -> None:
+        assert isinstance(frame, Frame)
+        if isinstance(frame, EndFrame):
+            beat.ended = True
+            return
+        if isinstance(frame, TTSStoppedFrame) and self._tts_heard:
+            self._stop(beat)
+        beat.out.append(self._book.heard(frame) if isinstance(frame, TTSTextFrame) else frame)
+
+    def _play(self, chunk: Chunk, beat: Beat) -> None:
+        beat.pcm = chunk.pcm
+        self._idle_ticks = 0
+        if chunk.segment is not None:
+            self._book.played(chunk.segment)
+        if chunk.kind is Kind.TTS:
+            self._tts_heard = True
+            self._speak(beat)
+        elif chunk.kind is Kind.SPEECH:
+            self._quiet_ticks = 0 if chunk.audible else self._quiet_ticks + 1
+            if chunk.audible:
+                self._speak(beat)
+            elif self._quiet_ticks > SPEECH_GAP_TICKS:
+                self._stop(beat)
+
+    def _nothing_to_play(self, beat: Beat) -> None:
+        self._idle_ticks += 1
+        if self._idle_ticks == UNDERRUN_TICKS:
+            self._pad_rest()
+        elif self._idle_ticks == IDLE_TICKS:
+            self._stop(beat)
+
+    def _speak(self, beat: Beat) -> None:
+        if not self.speaking:
+            self.speaking = True
+            self._speaking_ticks = 0
+            beat.out.append(Bot.STARTED)
+        if self._speaking_ticks % SPEAKING_TICKS == 0:
+            beat.out.append(Bot.SPEAKING)
+        self._speaking_ticks += 1
+
+    def _stop(self, beat: Beat) -> None:
+        self._tts_heard = False
+        if self.speaking:
+            self.speaking = False
+            beat.out.append(Bot.STOPPED)
+
+
+def _kind(frame: OutputAudioRawFrame) -> Kind:
+    if isinstance(frame, TTSAudioRawFrame):
+        return Kind.TTS
+    return Kind.SPEECH if isinstance(frame, SpeechOutputAudioRawFrame) else Kind.PLAIN
+
+
+def _context_of(item: Chunk | Frame) -> str | None:
+    if isinstance(item, Chunk):
+        return item.segment.context_id if item.segment is not None else None
+    if isinstance(item, TTSStartedFrame | TTSStoppedFrame | AggregatedTextFrame):
+        return item.context_id
+    return None

@@ -1,0 +1,105 @@
+"""A call's media as a pipecat transport: our edge of the pipeline, whatever wire the audio comes by.
+
+Lifecycle: make it with an open wire; put `input()` first and `output()` behind the voice; it listens and
+sends (silence, when nothing is said) from the StartFrame to the end. Whoever opened the wire closes it,
+after the pipeline has ended. `caller_gone` when the caller has hung up: the words heard are told, and the
+pipeline ends in order.
+
+In a worker, set `PipelineParams(audio_in_sample_rate=rate, audio_out_sample_rate=rate)` and give the user
+aggregator no `vad_analyzer`: the VAD frames come from here.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from pipecat.audio.dtmf.types import KeypadEntry
+from pipecat.frames.frames import InputDTMFFrame
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+from transports.clock import MediaClock
+from transports.freeswitch.input import FreeSwitchInput, GateConfig
+from transports.freeswitch.output import FreeSwitchOutput
+from transports.ingress import AudioTap, IngressVad
+from transports.wire import MediaWire
+
+log = structlog.get_logger()
+
+
+class FreeSwitchTransport(BaseTransport):
+    """Both ends of one call.
+
+    Event handlers: `on_client_disconnected(transport, wire)` after `caller_gone`.
+    """
+
+    def __init__(
+        self,
+        wire: MediaWire,
+        *,
+        clock: MediaClock,
+        vad: IngressVad,
+        tap: AudioTap | None = None,
+        continuous: bool = False,
+        gate: GateConfig = GateConfig(),  # noqa: B008 - frozen
+        on_first_audio: Callable[[float], None] | None = None,
+        name: str | None = None,
+    ) -> None:
+        """`continuous` lets silence through to the ear; `tap` hears both sides ungated.
+
+        `on_first_audio` is called with the media clock's time whenever the bot's first sample of an utterance
+        goes out; it must not block.
+        """
+        super().__init__(name=name)
+        rate = wire.sample_rate
+        params = TransportParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            audio_in_sample_rate=rate,
+            audio_out_sample_rate=rate,
+            audio_out_10ms_chunks=2,
+        )
+        self._wire = wire
+        self._input = FreeSwitchInput(
+            wire, params, clock=clock, vad=vad, tap=tap, gate=gate, continuous=continuous, name=self._input_name
+        )
+        self._output = FreeSwitchOutput(
+            wire, params, clock=clock, tap=tap, on_first_audio=on_first_audio, name=self._output_name
+        )
+        self._gone = False
+        self._register_event_handler("on_client_disconnected")
+
+    def input(self) -> FreeSwitchInput:
+        """The first processor of the pipeline."""
+        return self._input
+
+    def output(self) -> FreeSwitchOutput:
+        """The processor behind the voice."""
+        return self._output
+
+    def set_vad(self, vad: IngressVad) -> None:
+        """Judge the caller's audio by another detector from now on (a swapped ear)."""
+        self._input.set_vad(vad)
+
+    def set_continuous(self, continuous: bool) -> None:
+        """Whether the ear gets silence too, from now on (a swapped ear)."""
+        self._input.set_continuous(continuous)
+
+    def dtmf(self, digit: str, duration_ms: int) -> None:
+        """The caller pressed a key: an InputDTMFFrame goes into the pipeline. A-D have none and are ignored."""
+        try:
+            button = KeypadEntry(digit)
+        except ValueError:
+            log.debug("key without a frame ignored", duration_ms=duration_ms)
+            return
+        self._input.press(InputDTMFFrame(button=button))
+
+    async def caller_gone(self) -> None:
+        """The caller has hung up or the wire is lost: nothing more is played, the worker ends. Idempotent.
+
+        An answer under way is interrupted and its heard words are told first.
+        """
+        if self._gone:
+            return
+        self._gone = True
+        await self._output.caller_left()
+        await self._input.caller_left()
+        await self._call_event_handler("on_client_disconnected", self._wire)

@@ -1,0 +1,28 @@
+"""What a media wire promises to the transport above it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class MediaWire(Protocol):
+    """A call's audio both ways, as 20 ms frames of mono S16LE at one rate.
+
+    Whoever opened the wire closes it; the transport only listens and sends.
+    """
+
+    @property
+    def sample_rate(self) -> int:
+        """8000 or 16000 Hz, the same both ways and for the whole call."""
+        ...
+
+    def listen(self, callback: Callable[[bytes], None]) -> None:
+        """Hand every frame from the caller to `callback`, on the event loop. The last callback given wins."""
+        ...
+
+    def send(self, pcm: bytes) -> None:
+        """Put one frame on the wire now. Never blocks, never raises; nothing happens after `close`."""
+        ...
+
+    def close(self) -> None:
+        """Idempotent; no callback comes after this."""
+        ...
