@@ -6,10 +6,22 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from base.ids import AssistantName
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_-]{0,62}\Z",
+        description="a short name: lower case letters, digits, - and _, starting with a letter, 63 at most",
+    ),
+]
 """A short name: lower case letters, digits, `-` and `_`, starting with a letter."""
 
-Number = Annotated[str, Meta(pattern=r"^\+?[0-9*#]{1,32}$")]
+Number = Annotated[
+    str,
+    Meta(
+        pattern=r"^\+?[0-9*#]{1,32}\Z",
+        description="an extension or telephone number: digits, * and #, with or without a leading +, 32 at most",
+    ),
+]
 """An extension or a telephone number as the dialplan passes it on."""
 
 

@@ -1,0 +1,35 @@
+"""What is wrong with a document, where its author sees it."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+
+class Located(Struct, frozen=True, kw_only=True):
+    """One mistake. Line and column count from 1; `path` is `$.assistants[0].name`."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}{hint}"
+
+
+class DocumentError(Exception):
+    """A document cannot be used. `problems` are all that were found, in the order of its lines."""
+
+    def __init__(self, problems: Sequence[Located]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def did_you_mean(written: str, known: Sequence[str]) -> str:
+    """A hint with the nearest of the known names, or all of them."""
+    near = get_close_matches(written, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"

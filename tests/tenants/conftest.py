@@ -1,0 +1,48 @@
+"""A small catalog of stages for documents, so that no test of a tenant waits for a model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta, Struct
+
+from processors.catalog import AnyFactory
+from processors.factory import ProcessorFactory, Role
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Search(Struct, frozen=True, forbid_unknown_fields=True):
+    top_k: int = 4
+    min_score: float = 0.1
+
+
+class Voice(Struct, frozen=True, forbid_unknown_fields=True):
+    voice: str = ""
+    speed: Annotated[float, Meta(ge=0.5, le=2.0)] = 1.0
+
+
+def factory(use: str, role: Role, config_type: type[Struct]) -> AnyFactory:
+    made: AnyFactory = ProcessorFactory()
+    made.use, made.role, made.config_type = use, role, config_type
+    return made
+
+
+@pytest.fixture(scope="session")
+def stages() -> Mapping[str, AnyFactory]:
+    kinds = [
+        ("vad.silero", Role.VAD, Nothing),
+        ("stt.whisper", Role.STT, Nothing),
+        ("rag.retrieve", Role.RAG, Search),
+        ("llm.grounded", Role.LLM, Nothing),
+        ("tts.kokoro", Role.TTS, Voice),
+    ]
+    return {use: factory(use, role, config_type) for use, role, config_type in kinds}
+
+
+@pytest.fixture(scope="session")
+def configs() -> Path:
+    return Path(__file__).parents[2] / "configs"

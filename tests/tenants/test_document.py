@@ -1,0 +1,197 @@
+"""Documents: what is refused, with all mistakes at their places, and what becomes of a good one."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, inspect
+
+from processors.catalog import AnyFactory
+from tenants.convert import Report, convert
+from tenants.document import TenantDocument, parse_document, to_revision
+from tenants.errors import DocumentError
+from tenants.spec import TenantSpec
+from tenants.yaml_nodes import YamlError, compose
+
+Stages = Mapping[str, AnyFactory]
+
+HEAD = """\
+slug: acme
+id: 6F1D2C0A-4b7e-4f7b-9a53-1c9e5d7a2b10
+domain: acme.example.net
+name: Acme
+"""
+BODY = """\
+assistants:
+  - name: ana
+    numbers: [1000]
+"""
+
+
+def parse(text: str, stages: Stages) -> TenantDocument:
+    return parse_document(text.encode(), "acme.yaml", stages)
+
+
+def problems(text: str, stages: Stages) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        parse(text, stages)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_short_document_has_the_defaults_of_the_house(stages: Stages) -> None:
+    document = parse(HEAD + BODY, stages)
+    assert document.digest == hashlib.sha256((HEAD + BODY).encode()).hexdigest()
+    assert document.tenant_id == "6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10"
+    assert (document.spec.language, document.spec.time_zone) == ("pt-BR", "America/Sao_Paulo")
+    assert document.spec.enabled
+    assert (document.spec.retention_days.transcripts, document.spec.retention_days.recordings) == (90, 90)
+
+
+def test_the_examples_are_good(stages: Stages, configs: Path) -> None:
+    files = sorted((configs / "tenants").glob("*.yaml"))
+    documents = [parse_document(file.read_bytes(), file.name, stages) for file in files]
+    assert len({document.tenant_id for document in documents}) == len(files) >= 2
+
+
+def test_numbers_are_what_was_written_whether_quoted_or_not(stages: Stages) -> None:
+    text = HEAD + 'assistants:\n  - {name: ana, numbers: [1000, 0123, "0124", +5511999, *9, "#1"]}\n'
+    assert "alias" in problems(text, stages)[0]
+    numbers = parse(text.replace("*9", '"*9"'), stages).spec.assistants[0].numbers
+    assert numbers == ("1000", "0123", "0124", "+5511999", "*9", "#1")
+
+
+def test_every_mistake_is_told_at_once_where_it_stands(stages: Stages) -> None:
+    text = """\
+slug: Acme
+id: 42
+name: "a\\nb"
+langage: pt
+enabled: yes
+assistants:
+  - name: ana
+    numbers: [1000, x]
+    limits: {max_turns: many, silence_s: 0.1}
+    texts: {greting: Oi}
+    turn: fast
+  - numbers: 1001
+  -
+knowledge: {top_k: 99, min_score: 2}
+"""
+    told = problems(text, stages)
+    places = [problem.split(": ")[:2] for problem in told]
+    assert places == [
+        ["acme.yaml:1:1", "$.domain"],
+        ["acme.yaml:1:7", "$.slug"],
+        ["acme.yaml:2:5", "$.id"],
+        ["acme.yaml:3:7", "$.name"],
+        ["acme.yaml:4:1", "$.langage"],
+        ["acme.yaml:5:10", "$.enabled"],
+        ["acme.yaml:8:21", "$.assistants[0].numbers[1]"],
+        ["acme.yaml:9:25", "$.assistants[0].limits.max_turns"],
+        ["acme.yaml:9:42", "$.assistants[0].limits.silence_s"],
+        ["acme.yaml:10:13", "$.assistants[0].texts.greting"],
+        ["acme.yaml:11:11", "$.assistants[0].turn"],
+        ["acme.yaml:12:5", "$.assistants[1].name"],
+        ["acme.yaml:12:14", "$.assistants[1].numbers"],
+        ["acme.yaml:13:4", "$.assistants[2]"],
+        ["acme.yaml:14:20", "$.knowledge.top_k"],
+        ["acme.yaml:14:35", "$.knowledge.min_score"],
+    ]
+    assert told[4].endswith("(did you mean 'language'?)")
+    assert told[5].endswith("(write true)")
+    assert 'a whole number from 1 to 1000, not "many"' in told[7]
+
+
+def test_languages_and_zones_are_checked_and_put_in_one_spelling(stages: Stages) -> None:
+    text = HEAD + "language: pt_br\ntime_zone: Europe/Lisbon\n" + BODY + "    language: EN-us\n"
+    spec = parse(text, stages).spec
+    assert (spec.language, spec.assistants[0].language) == ("pt-BR", "en-US")
+    told = problems(text.replace("pt_br", "de").replace("Europe/Lisbon", "../etc/passwd"), stages)
+    assert [problem.split(": ")[1] for problem in told] == ["$.language", "$.time_zone"]
+
+
+def test_a_pipelines_mistakes_are_told_at_their_lines(stages: Stages) -> None:
+    pipeline = """\
+    pipeline:
+      - {id: vad, use: vad.silero}
+      - {id: stt, use: stt.wisper}
+      - {id: llm, use: llm.grounded}
+      - id: tts
+        use: tts.kokoro
+        config:
+          voice: pf_dora
+          sped: 1.2
+"""
+    told = problems(HEAD + BODY + pipeline, stages)
+    assert [problem.split(": ")[:2] for problem in told] == [
+        ["acme.yaml:10:19", "$.assistants[0].pipeline[1].use"],
+        ["acme.yaml:16:11", "$.assistants[0].pipeline[3].config.sped"],
+    ]
+    assert "did you mean 'stt.whisper'?" in told[0]
+
+
+def test_two_assistants_cannot_answer_one_number(stages: Stages) -> None:
+    (told,) = problems(HEAD + BODY + "  - {name: bia, numbers: [1001, 1000]}\n", stages)
+    assert told.startswith("acme.yaml:8:33: $.assistants[1].numbers[1]: 1000 is already answered by 'ana'")
+
+
+def test_text_that_is_not_yaml_is_one_problem_with_its_place(stages: Stages) -> None:
+    assert problems(HEAD + "name: again\n", stages) == [
+        "acme.yaml:5:1: $: 'name' is set twice (the first is in line 4)"
+    ]
+    assert problems("just text", stages) == ["acme.yaml:1:1: $: expected a mapping, not a single value"]
+
+
+def test_the_revision_searches_as_the_tenant_wants_unless_the_stage_says_otherwise(stages: Stages) -> None:
+    with_stages = "  - name: bia\n    numbers: [2]\n    pipeline:\n" + "".join(
+        f"      - {{id: {use[:3]}, use: {use}{', config: {top_k: 9}' if use == 'rag.retrieve' else ''}}}\n"
+        for use in stages
+    )
+    spec = parse(HEAD + BODY + with_stages + "knowledge: {top_k: 2, min_score: 0.3}\n", stages).spec
+    revision = to_revision(spec, 7, "abc")
+    assert (revision.number, revision.digest, revision.company) == (7, "abc", "Acme")
+    assert spec.assistants[0].pipeline is UNSET
+    searches = [
+        node.config
+        for assistant in revision.assistants
+        if assistant.pipeline is not UNSET
+        for node in assistant.pipeline
+        if node.use == "rag.retrieve"
+    ]
+    assert searches == [{"top_k": 2, "min_score": 0.3}, {"top_k": 9, "min_score": 0.3}]
+
+
+def test_every_type_in_the_spec_has_a_rule() -> None:
+    def leaves(kind: inspect.Type) -> set[type]:
+        match kind:
+            case inspect.Metadata():
+                return leaves(kind.type)
+            case inspect.StructType():
+                return set().union(*(leaves(one.type) for one in kind.fields))
+            case inspect.VarTupleType():
+                return leaves(kind.item_type)
+            case inspect.UnionType():
+                return set().union(*(leaves(one) for one in kind.types))
+            case _:
+                return {type(kind)}
+
+    known = {inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.DictType, inspect.NoneType}
+    assert leaves(inspect.type_info(TenantSpec)) == known
+
+
+LINES = st.sampled_from(
+    [*HEAD.splitlines(), *BODY.splitlines(), "knowledge: 3", "  - 5", "    limits: {max_turns: -1}", "enabled: 1", "[]"]
+)
+
+
+@given(st.lists(LINES, max_size=14))
+def test_any_shuffle_of_lines_gives_a_spec_or_problems(lines: list[str]) -> None:
+    report = Report("f")
+    try:
+        node = compose("\n".join(lines).encode())
+    except YamlError:
+        return
+    assert (convert(node, TenantSpec, report) is None) == bool(report.problems)
