@@ -1,0 +1,179 @@
+"""How the assistant behaves in a call beside answering: patience, limits, failures, good-byes. Pure.
+
+Events go in with their time (seconds of one monotonic clock) and actions come out; `deadline` says
+when to call `due`. Nothing here knows of frames, audio or tasks.
+"""
+
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from pipelines.spec import LimitsSpec, TurnSpec
+
+CLOSING_S = 20.0
+"""A last sentence has this long to be heard; then the call ends without it."""
+FAILURES_IN_A_ROW = 2
+
+
+class Say(Struct, frozen=True, kw_only=True):
+    """Say one of the fixed texts. `instead` drops what is being said or thought; `final` cannot be spoken over."""
+
+    text: str
+    instead: bool = False
+    final: bool = False
+    then_hang_up: bool = False
+
+
+class End(Struct, frozen=True, kw_only=True):
+    """End the call now: give it back at `door`, or hang up when there is none."""
+
+    reason: str
+    door: str | None = None
+
+
+Action = Say | End
+
+
+class Phase(Enum):
+    """Whose turn it is."""
+
+    LISTENING = auto()
+    """Nobody speaks; the caller is expected to."""
+    HEARING = auto()
+    """The caller's turn is open."""
+    THINKING = auto()
+    """Something is to be said but nothing is heard yet."""
+    SPEAKING = auto()
+
+
+class Conduct:
+    """One call's manners. Every method that is told an event returns what to do about it, or None."""
+
+    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float) -> None:
+        self._limits = limits
+        self._interruptible = turn.interruptible
+        self._ends_at = at + limits.max_call_s
+        self._phase = Phase.THINKING
+        self._since = at
+        self._quiet_since = at
+        self._disturbed = False
+        self._owed = 0
+        self._asked = 0
+        self._turns = 0
+        self._failures = 0
+        self._closing: str | None = None
+        self._closing_since = at
+        self._final = False
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    def deadline(self) -> float:
+        """When to call `due` if nothing else happens."""
+        times = [self._ends_at if self._closing is None else self._closing_since + CLOSING_S]
+        if self._phase is Phase.THINKING and not self._final:
+            times.append(self._since + self._limits.answer_timeout_s)
+        elif self._phase is Phase.LISTENING and self._closing is None:
+            times.append(self._quiet_since + self._limits.silence_s)
+        return min(times)
+
+    def due(self, at: float) -> Action | None:
+        """What to do because of time alone; None when it is too early."""
+        if at < self.deadline():
+            return None
+        if self._closing is not None and at >= self._closing_since + CLOSING_S:
+            return End(reason=self._closing)
+        if self._closing is None and at >= self._ends_at:
+            return self._close("max_duration", "limit", at, final=True)
+        return self.failed(at) if self._phase is Phase.THINKING else self._ask("reprompt", at)
+
+    def opens(self, at: float) -> Action:
+        """The call begins."""
+        return self._say("greeting", at)
+
+    def caller_started(self) -> None:
+        """The caller's turn began. What interrupts a farewell takes it back."""
+        self._disturbed = self._phase in (Phase.SPEAKING, Phase.THINKING)
+        if self._interruptible or self._phase is Phase.LISTENING:
+            self._phase = Phase.HEARING
+            if not self._final:
+                self._closing, self._owed = None, 0
+
+    def understood(self, at: float) -> None:
+        """The caller's turn was understood and is with the mind now."""
+        self._asked = 0
+        self._turns += 1
+        self._phase, self._since = Phase.THINKING, at
+        self._owed += 1
+
+    def unheard(self, at: float) -> Action | None:
+        """The caller's turn ended with nothing understood. Only what broke something off is asked about."""
+        if self._phase is not Phase.HEARING:
+            return None
+        self._phase = Phase.LISTENING
+        if not self._disturbed:
+            return None
+        self._quiet_since = at
+        return self._ask("not_understood", at)
+
+    def speech_started(self) -> None:
+        """Something of ours is heard."""
+        if self._phase is not Phase.HEARING:
+            self._phase = Phase.SPEAKING
+
+    def speech_stopped(self, at: float) -> None:
+        """Nothing of ours is heard any more, for now: a sentence of the same answer may follow."""
+        self._quiet_since = at
+        if self._phase is Phase.SPEAKING:
+            self._phase, self._since = (Phase.THINKING if self._owed else Phase.LISTENING), at
+
+    def finished(self, at: float, *, heard: bool, answer: bool) -> Action | None:
+        """An answer, or a text of ours, came out to its end. One of which nothing was heard has failed."""
+        self._owed = max(0, self._owed - 1)
+        if self._phase is Phase.THINKING and not heard:
+            return self.failed(at)
+        if self._phase is Phase.THINKING and not self._owed:
+            self._phase, self._quiet_since = Phase.LISTENING, at
+        if answer and heard:
+            self._failures = 0
+            if self._turns >= self._limits.max_turns and self._closing is None:
+                return self._close("max_turns", "limit", at, final=True)
+        return None
+
+    def failed(self, at: float, *, ear: bool = False) -> Action | None:
+        """A stage raised, or nothing came in time. Counts only while something was expected of it."""
+        if self._phase is not (Phase.HEARING if ear else Phase.THINKING):
+            return None
+        if self._closing is not None:
+            return End(reason=self._closing)
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            return End(reason="failure", door="failed")
+        return self._say("failure", at, instead=True)
+
+    def requested(self, request: str) -> Action:
+        """The request came out behind the last word before it, so that word was heard."""
+        if request == "operator":
+            return End(reason="operator", door="operator")
+        return End(reason=self._closing or "goodbye")
+
+    def _ask(self, text: str, at: float) -> Action:
+        self._asked += 1
+        if self._asked > self._limits.reprompts:
+            return self._close("silence", "farewell", at, final=False)
+        return self._say(text, at)
+
+    def _say(self, text: str, at: float, *, instead: bool = False) -> Action:
+        self._expect(at, instead=instead)
+        return Say(text=text, instead=instead)
+
+    def _close(self, reason: str, text: str, at: float, *, final: bool) -> Action:
+        instead = self._phase is Phase.THINKING
+        self._closing, self._closing_since, self._final = reason, at, final
+        self._expect(at, instead=instead)
+        return Say(text=text, instead=instead, final=final, then_hang_up=True)
+
+    def _expect(self, at: float, *, instead: bool) -> None:
+        self._phase, self._since = Phase.THINKING, at
+        self._owed = 1 if instead else self._owed + 1

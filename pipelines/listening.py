@@ -1,0 +1,181 @@
+"""Where a call's frames are overheard: three taps, and what they tell to whom."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    LLMAssistantPushAggregationFrame,
+    LLMContextUserTurnFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSTextFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from base.clock import Clock
+from pipelines.conduct import Action, Conduct
+from pipelines.turns import TurnAccount
+from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+
+DOWN = FrameDirection.DOWNSTREAM
+UP = FrameDirection.UPSTREAM
+Heed = Callable[[Any], None]
+Heeds = Mapping[tuple[type[Frame], FrameDirection], Heed]
+
+
+class Tap(FrameProcessor):
+    """Passes everything on at once; shows some frames, by type and direction, to those who heed them."""
+
+    def __init__(self, name: str, heeds: Heeds) -> None:
+        super().__init__(name=name, enable_direct_mode=True)
+        self._heeds = heeds
+        self._by_exact_type: dict[tuple[type[Frame], FrameDirection], Heed | None] = {}
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        heed = self._heed_of(type(frame), direction)
+        if heed is not None:
+            heed(frame)
+        await self.push_frame(frame, direction)
+
+    def _heed_of(self, kind: type[Frame], direction: FrameDirection) -> Heed | None:
+        """Of the nearest base class that is heeded; looked up once per class of frame."""
+        if (kind, direction) not in self._by_exact_type:
+            found = (self._heeds[base, direction] for base in kind.__mro__ if (base, direction) in self._heeds)
+            self._by_exact_type[kind, direction] = next(found, None)
+        return self._by_exact_type[kind, direction]
+
+
+class Listening:
+    """Turns overheard frames into entries of the turn account and events for the conduct.
+
+    `act` is called with what the conduct wants done; it must not block.
+    """
+
+    def __init__(self, account: TurnAccount, conduct: Conduct, clock: Clock, act: Callable[[Action | None], None]):
+        self._account = account
+        self._conduct = conduct
+        self._clock = clock
+        self._act = act
+
+    def ear(self, name: str) -> Tap:
+        """Between the ear and the caller's aggregator, which sends its decisions up through here."""
+        return Tap(
+            name,
+            {
+                (VADUserStartedSpeakingFrame, DOWN): self._vad_started,
+                (VADUserStoppedSpeakingFrame, DOWN): self._vad_stopped,
+                (TranscriptionFrame, DOWN): self._transcribed,
+                (UserStartedSpeakingFrame, UP): self._caller_started,
+                (LLMContextUserTurnFrame, UP): self._understood,
+            },
+        )
+
+    def mind(self, name: str) -> Tap:
+        """Behind the mind: what it found and made, before it waits to be heard."""
+        return Tap(
+            name,
+            {
+                (RetrievedFrame, DOWN): self._retrieved,
+                (AggregatedTextFrame, DOWN): self._sentence,
+                (TTSAudioRawFrame, DOWN): self._tts_audio,
+            },
+        )
+
+    def wire(self, name: str) -> Tap:
+        """Behind the output: what has happened on the wire, in the order in which it was heard."""
+        return Tap(
+            name,
+            {
+                (AnsweredFrame, DOWN): self._decided,
+                (LLMFullResponseStartFrame, DOWN): self._answer_begins,
+                (LLMFullResponseEndFrame, DOWN): self._answer_ends,
+                (LLMAssistantPushAggregationFrame, DOWN): self._said_ends,
+                (TTSTextFrame, DOWN): self._heard,
+                (BotStartedSpeakingFrame, DOWN): self._speech_started,
+                (BotStoppedSpeakingFrame, DOWN): self._speech_stopped,
+                (InterruptionFrame, DOWN): self._interrupted,
+                (CallRequestFrame, DOWN): self._requested,
+            },
+        )
+
+    def unheard(self) -> None:
+        """The caller's turn ended without a word understood."""
+        self._account.unheard()
+        self._act(self._conduct.unheard(self._now()))
+
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    def _vad_started(self, frame: VADUserStartedSpeakingFrame) -> None:
+        self._account.caller_started(self._now())
+
+    def _vad_stopped(self, frame: VADUserStoppedSpeakingFrame) -> None:
+        at = self._now()
+        # The frame carries the wall clock's time of the decision; we count on the monotonic one.
+        age = max(0.0, self._clock.now().timestamp() - frame.timestamp)
+        self._account.caller_stopped(at, at - age - frame.stop_secs)
+
+    def _transcribed(self, frame: TranscriptionFrame) -> None:
+        self._account.transcribed(self._now())
+
+    def _caller_started(self, frame: UserStartedSpeakingFrame) -> None:
+        self._conduct.caller_started()
+        self._act(None)
+
+    def _understood(self, frame: LLMContextUserTurnFrame) -> None:
+        at = self._now()
+        self._account.understood(frame.text, at)
+        self._conduct.understood(at)
+        self._act(None)
+
+    def _retrieved(self, frame: RetrievedFrame) -> None:
+        self._account.retrieved(frame, self._now())
+
+    def _sentence(self, frame: AggregatedTextFrame) -> None:
+        self._account.sentence(self._now())
+
+    def _tts_audio(self, frame: TTSAudioRawFrame) -> None:
+        self._account.tts_audio(self._now())
+
+    def _decided(self, frame: AnsweredFrame) -> None:
+        self._account.decided(frame)
+
+    def _answer_begins(self, frame: LLMFullResponseStartFrame) -> None:
+        self._account.answer_begins()
+
+    def _answer_ends(self, frame: LLMFullResponseEndFrame) -> None:
+        heard = self._account.finished()
+        self._act(self._conduct.finished(self._now(), heard=heard, answer=True))
+
+    def _said_ends(self, frame: LLMAssistantPushAggregationFrame) -> None:
+        heard = self._account.finished()
+        self._act(self._conduct.finished(self._now(), heard=heard, answer=False))
+
+    def _heard(self, frame: TTSTextFrame) -> None:
+        self._account.heard(frame.text, self._now())
+
+    def _speech_started(self, frame: BotStartedSpeakingFrame) -> None:
+        self._account.speech_started(self._now())
+        self._conduct.speech_started()
+        self._act(None)
+
+    def _speech_stopped(self, frame: BotStoppedSpeakingFrame) -> None:
+        self._conduct.speech_stopped(self._now())
+        self._act(None)
+
+    def _interrupted(self, frame: InterruptionFrame) -> None:
+        self._account.interrupted()
+
+    def _requested(self, frame: CallRequestFrame) -> None:
+        self._act(self._conduct.requested(frame.request))

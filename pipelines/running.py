@@ -1,0 +1,55 @@
+"""Running one call's worker to its end, whatever its stages do. One runner per call.
+
+A runner shared by calls would keep every finished one (measured with pipecat 1.14).
+"""
+
+import asyncio
+
+import structlog
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.utils.asyncio.task_manager import TaskManager
+from pipecat.workers.runner import WorkerRunner
+
+log = structlog.get_logger()
+
+GRACE_S = 1.0
+
+
+class Running:
+    """A worker that runs in a task of ours.
+
+    Closing order: the worker is cancelled and cleans up its processors; what does not end within the limit
+    is cancelled task by task.
+    """
+
+    def __init__(self, worker: PipelineWorker) -> None:
+        """Starts at once; needs a running loop."""
+        self._worker = worker
+        self._tasks = TaskManager()
+        self.task = asyncio.create_task(self._run(), name="call pipeline")
+
+    async def stop(self, timeout_s: float) -> list[str]:
+        """End it; the names of tasks that did not end in time (none, unless a stage ignores cancellation)."""
+        await self._worker.cancel()
+        await asyncio.wait({self.task}, timeout=timeout_s)
+        if not self.task.done():
+            await self._force()
+        if self.task.done() and not self.task.cancelled() and (error := self.task.exception()) is not None:
+            log.error("the call's pipeline failed", error=repr(error))
+        return [task.get_name() for task in self._left()]
+
+    async def _run(self) -> None:
+        runner = WorkerRunner(
+            handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False, task_manager=self._tasks
+        )
+        await runner.add_workers(self._worker)
+        await runner.run()
+
+    async def _force(self) -> None:
+        self.task.cancel()
+        for task in self._left():
+            task.cancel()
+        await asyncio.wait({self.task, *self._left()}, timeout=GRACE_S)
+
+    def _left(self) -> list[asyncio.Task[object]]:
+        return [task for task in self._tasks.current_tasks() if not task.done()]

@@ -1,0 +1,226 @@
+"""One call, from the moment its media flows to its record.
+
+This class joins parts and waits; it decides nothing itself. What to do is `Conduct`'s, what happened is
+`TurnAccount`'s, the pipeline is `Spine`'s, and the caller's leg is `PhoneLine`'s.
+"""
+
+import asyncio
+from collections import deque
+
+import structlog
+from msgspec import Struct
+from pipecat.frames.frames import ErrorFrame
+from pipecat.transports.base_transport import BaseTransport
+
+from base.clock import Clock
+from pipelines.assembly import Spine
+from pipelines.calls import Call, CallRecord, Closed, LiveFeed, Opened
+from pipelines.conduct import Action, Conduct, End, Say
+from pipelines.listening import Listening
+from pipelines.loaded import LoadedPipeline
+from pipelines.phone import PhoneLine
+from pipelines.running import Running
+from pipelines.turns import TurnAccount
+from processors.factory import CallContext
+
+log = structlog.get_logger()
+
+MAX_ERRORS = 20
+"""Of one call, in its record; a stage that fails with every frame must not fill the memory."""
+
+
+class SessionLimits(Struct, frozen=True, kw_only=True):
+    """How long a session waits for what is not the caller's or the assistant's to decide."""
+
+    start_timeout_s: float = 10.0
+    phone_timeout_s: float = 5.0
+    teardown_timeout_s: float = 5.0
+
+
+LEAVING_BY: dict[str, str] = {"lost": "failed", "shutdown": "failed"}
+"""The door for endings that come from outside while the caller may still be there."""
+
+
+class CallSession:
+    """A call that is answered. `run` once; `end` from anywhere, any number of times, the first counts.
+
+    Closing order: the phone verb (so that the caller is not kept waiting by our own clearing up), the
+    pipeline, the account, the record.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        loaded: LoadedPipeline,
+        transport: BaseTransport,
+        line: PhoneLine,
+        feed: LiveFeed,
+        clock: Clock,
+        *,
+        sample_rate: int,
+        recording: str | None = None,
+        limits: SessionLimits | None = None,
+    ) -> None:
+        """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory."""
+        self._call = call
+        self._loaded = loaded
+        self._transport = transport
+        self._line = line
+        self._feed = feed
+        self._clock = clock
+        self._sample_rate = sample_rate
+        self._recording = recording
+        self._limits = limits or SessionLimits()
+        self._account = TurnAccount(call.id, clock.monotonic(), feed)
+        self._conduct = Conduct(loaded.assistant.limits, loaded.assistant.turn, clock.monotonic())
+        self._actions: deque[Action] = deque()
+        self._wake = asyncio.Event()
+        self._ending: End | None = None
+        self._cause = ""
+        self._errors: list[str] = []
+
+    def end(self, reason: str, cause: str = "") -> None:
+        """End the call now because of something outside: `caller_hangup`, `lost` or `shutdown`.
+
+        `cause` is the phone's hang-up cause, for the record. Never waits.
+        """
+        self._decide(End(reason=reason, door=LEAVING_BY.get(reason)), cause)
+
+    async def run(self) -> CallRecord:
+        """Greet, converse, end. Returns when the line is given up and nothing of the pipeline runs any more."""
+        with structlog.contextvars.bound_contextvars(call=self._call.id, tenant=self._call.tenant_id):
+            self._feed(Opened(call=self._call))
+            try:
+                await self._converse()
+            finally:
+                self._account.close()
+            record = self._record()
+            log.info("call ended", reason=record.end_reason, turns=len(record.turns), errors=len(record.errors))
+            self._feed(Closed(record=record))
+            return record
+
+    async def _converse(self) -> None:
+        try:
+            spine = self._assemble()
+        except Exception as error:
+            # A stage's bug in `create` is this call's failure and the dialplan's chance.
+            self._note(f"the pipeline cannot be made: {error!r}")
+            self._decide(End(reason="failure", door="failed"))
+            await self._leave()
+            return
+        started = asyncio.Event()
+        spine.tell(on_started=started.set, on_error=lambda frame: self._failed(spine, frame))
+        running = Running(spine.worker)
+        try:
+            if await self._started(started, running):
+                self._act(self._conduct.opens(self._clock.monotonic()))
+                await self._attend(spine, running)
+            await self._leave()
+        finally:
+            left = await running.stop(self._limits.teardown_timeout_s)
+            if left:
+                self._note(f"did not stop in time: {', '.join(left)}")
+                log.error("a stage ignores its cancellation", tasks=left)
+
+    def _assemble(self) -> Spine:
+        context = CallContext(
+            tenant_id=self._call.tenant_id,
+            call_id=self._call.id,
+            persona=self._loaded.persona,
+            sample_rate=self._sample_rate,
+        )
+        stages = self._loaded.create_stages(context)
+        listening = Listening(self._account, self._conduct, self._clock, self._act)
+        return Spine(stages, self._transport, listening, self._loaded.assistant.turn, self._sample_rate)
+
+    async def _started(self, started: asyncio.Event, running: Running) -> bool:
+        """Whether the pipeline runs; if it does not, the call is decided."""
+        waiting = asyncio.create_task(started.wait())
+        try:
+            await asyncio.wait(
+                {waiting, running.task}, timeout=self._limits.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        if not started.is_set():
+            self._note("the pipeline did not start")
+            self._decide(End(reason="failure", door="failed"))
+        return started.is_set()
+
+    async def _attend(self, spine: Spine, running: Running) -> None:
+        """Do what is to be done, when it is to be done, until the call is decided."""
+        running.task.add_done_callback(lambda _: self.end("lost"))
+        while self._ending is None:
+            self._wake.clear()
+            if self._actions:
+                await self._perform(self._actions.popleft(), spine)
+                continue
+            at = self._clock.monotonic()
+            try:
+                async with asyncio.timeout(max(0.0, self._conduct.deadline() - at)):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._act(self._conduct.due(self._clock.monotonic()))
+
+    async def _perform(self, action: Action, spine: Spine) -> None:
+        if isinstance(action, End):
+            self._decide(action)
+        else:
+            await self._say(action, spine)
+
+    async def _say(self, say: Say, spine: Spine) -> None:
+        text = self._loaded.persona.texts[say.text]
+        await spine.say(text, instead=say.instead, final=say.final, then_hang_up=say.then_hang_up)
+
+    async def _leave(self) -> None:
+        """Give the caller's leg up, once, as decided."""
+        ending = self._ending
+        assert ending is not None
+        if ending.reason == "caller_hangup":
+            return
+        try:
+            async with asyncio.timeout(self._limits.phone_timeout_s):
+                await (self._line.hang_up() if ending.door is None else self._line.give_back(ending.door))
+        except Exception as error:
+            # The record has to be written whatever became of the line.
+            self._note(f"the line could not be given up: {error!r}")
+            log.warning("the line could not be given up", error=repr(error))
+
+    def _failed(self, spine: Spine, frame: ErrorFrame) -> None:
+        """A processor reported an error."""
+        self._note(frame.error)
+        log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
+        if spine.mind.holds(frame.processor):
+            self._act(self._conduct.failed(self._clock.monotonic()))
+        elif spine.ear.holds(frame.processor):
+            self._act(self._conduct.failed(self._clock.monotonic(), ear=True))
+        elif frame.processor is not None and not frame.processor.is_usable:
+            self.end("lost")
+
+    def _act(self, action: Action | None) -> None:
+        if action is not None:
+            self._actions.append(action)
+        self._wake.set()
+
+    def _decide(self, ending: End, cause: str = "") -> None:
+        if self._ending is None:
+            self._ending, self._cause = ending, cause
+            self._wake.set()
+
+    def _note(self, error: str) -> None:
+        if len(self._errors) < MAX_ERRORS:
+            self._errors.append(error)
+
+    def _record(self) -> CallRecord:
+        ending = self._ending
+        assert ending is not None
+        hung_up_by_us = ending.reason != "caller_hangup" and ending.door is None
+        return CallRecord(
+            call=self._call,
+            ended_at=self._clock.now(),
+            end_reason=ending.reason,
+            hangup_cause=self._cause or ("NORMAL_CLEARING" if hung_up_by_us else ""),
+            turns=self._account.turns,
+            errors=tuple(self._errors),
+            recording=self._recording,
+        )

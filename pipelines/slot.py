@@ -1,0 +1,140 @@
+"""A place in a call's pipeline whose processors can be exchanged while the call lives.
+
+pipecat 1.14 has no public way to do that. All private names of pipecat that we use are in this file:
+`_setup_finished`, `_setup_processors` and `_cleanup_processors` of `BasePipeline`.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from pipecat.frames.frames import CancelFrame, EndFrame, ErrorFrame, Frame, StartFrame
+from pipecat.pipeline.base_pipeline import BasePipeline
+from pipecat.pipeline.pipeline import Pipeline, PipelineSink, PipelineSource
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+
+
+class SwapError(Exception):
+    """The candidate came up unusable and was not swapped in; what was there is still there."""
+
+
+class _Segment:
+    """Processors between a source and a sink of their own.
+
+    Until it is active, what its processors push is held back; until it is started, their errors are
+    kept in `errors` and reach nobody.
+    """
+
+    def __init__(self, slot: "HotSlot", processors: Sequence[FrameProcessor], *, active: bool) -> None:
+        self._slot = slot
+        self._active = active
+        self._started = active
+        self._held: list[tuple[Frame, FrameDirection]] = []
+        self._own: dict[int, asyncio.Event] = {}
+        self.errors: list[str] = []
+        self.pipeline = Pipeline(list(processors), source=PipelineSource(self._out), sink=PipelineSink(self._out))
+
+    def unusable(self) -> list[str]:
+        """Names of processors that cannot do their job."""
+        return [processor.name for processor in _all(self.pipeline) if not processor.is_usable]
+
+    async def pass_through(self, frame: Frame, timeout_s: float) -> bool:
+        """Send a lifecycle frame that is meant for this segment alone; False if it did not arrive in time."""
+        arrived = self._own[frame.id] = asyncio.Event()
+        await self.pipeline.queue_frame(frame, FrameDirection.DOWNSTREAM)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def started(self) -> None:
+        """It has proved itself: its errors are the call's from now on."""
+        self._started = True
+
+    async def activate(self) -> None:
+        """From now on frames pass; those held back go first."""
+        while self._held:
+            await self._slot.push_frame(*self._held.pop(0))
+        self._active = True
+
+    async def _out(self, frame: Frame, direction: FrameDirection) -> None:
+        if frame.id in self._own:
+            self._own[frame.id].set()
+        elif self._active:
+            await self._slot.push_frame(frame, direction)
+        elif isinstance(frame, ErrorFrame) and not self._started:
+            self.errors.append(frame.error)
+        else:
+            self._held.append((frame, direction))
+
+
+class HotSlot(BasePipeline):
+    """Runs a list of processors as one; `swap` exchanges all of them without losing a frame."""
+
+    def __init__(self, processors: Sequence[FrameProcessor]) -> None:
+        super().__init__(enable_direct_mode=True)  # type: ignore[no-untyped-call]
+        self._segment = _Segment(self, processors, active=True)
+
+    @property
+    def processors(self) -> list[FrameProcessor]:
+        return [self._segment.pipeline]
+
+    @property
+    def entry_processors(self) -> list[FrameProcessor]:
+        return [self._segment.pipeline]
+
+    def holds(self, processor: FrameProcessor | None) -> bool:
+        """Whether a processor works in this slot now."""
+        return processor is not None and any(processor is mine for mine in _all(self._segment.pipeline))
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as FrameProcessor does
+        await super().setup(setup)
+        self._setup_finished()  # type: ignore[no-untyped-call]
+        await self._setup_processors([self._segment.pipeline], setup)
+
+    async def cleanup(self) -> None:
+        await super().cleanup()  # type: ignore[no-untyped-call]
+        await self._cleanup_processors([self._segment.pipeline])
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self._segment.pipeline.queue_frame(frame, direction)
+
+    async def swap(self, processors: Sequence[FrameProcessor], *, timeout_s: float = 5.0) -> None:
+        """Exchange the processors. Frames already inside the old ones come out first.
+
+        Set up and start the candidate, exchange by one assignment, then end the old ones. Each step
+        has `timeout_s`. Raises SwapError when the candidate is not usable or not started in time.
+        """
+        candidate = _Segment(self, processors, active=False)
+        try:
+            await self._start(candidate, timeout_s)
+        except BaseException:
+            await self._cleanup_processors([candidate.pipeline])
+            raise
+        candidate.started()
+        former, self._segment = self._segment, candidate
+        try:
+            if not await former.pass_through(EndFrame(), timeout_s):
+                await former.pass_through(CancelFrame(), timeout_s)
+        finally:
+            await candidate.activate()
+            await self._cleanup_processors([former.pipeline])
+
+    async def _start(self, candidate: _Segment, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._setup_processors([candidate.pipeline], self.processor_setup)
+        except TimeoutError as error:
+            raise SwapError(f"the candidate was not set up within {timeout_s} s") from error
+        if not candidate.unusable() and not await candidate.pass_through(StartFrame(), timeout_s):
+            raise SwapError(f"the candidate was not started within {timeout_s} s")
+        if unusable := candidate.unusable():
+            raise SwapError(f"{', '.join(unusable)} cannot work: {'; '.join(candidate.errors) or 'no reason given'}")
+
+
+def _all(processor: FrameProcessor) -> Iterator[FrameProcessor]:
+    yield processor
+    for inner in processor.processors:
+        yield from _all(inner)

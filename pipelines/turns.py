@@ -1,0 +1,164 @@
+"""The account of a call's turns: what was understood, what was heard, and when. Pure.
+
+All times are seconds of one monotonic clock. Only words that the caller heard are written down.
+"""
+
+from msgspec import Struct
+
+from base.ids import CallId
+from pipelines.calls import CallerSpeaking, Found, LiveFeed, Said, Turn, Understood, Waterfall
+from processors.frames import AnsweredFrame, RetrievedFrame
+
+
+class _Marks(Struct):
+    """When the steps of one turn happened; None = not (yet)."""
+
+    last_speech: float | None = None
+    vad_stop: float | None = None
+    transcript: float | None = None
+    turn_end: float | None = None
+    retrieved: float | None = None
+    first_sentence: float | None = None
+    first_tts_audio: float | None = None
+    first_audio: float | None = None
+
+    def first(self, step: str, at: float) -> None:
+        """Note a step that counts only once."""
+        if getattr(self, step) is None:
+            setattr(self, step, at)
+
+    def waterfall(self) -> Waterfall | None:
+        """None when the caller's last speech sample is not known: there is nothing to count from."""
+        start = self.last_speech
+        if start is None:
+            return None
+        steps = {step: getattr(self, step) for step in Waterfall.__struct_fields__}
+        return Waterfall(**{step: None if at is None else round((at - start) * 1000, 1) for step, at in steps.items()})
+
+
+class TurnAccount:
+    """Keeps the turns of one call and tells the feed of them as they happen."""
+
+    def __init__(self, call_id: CallId, opened_at: float, feed: LiveFeed) -> None:
+        self._call_id = call_id
+        self._opened_at = opened_at
+        self._feed = feed
+        self._turns: list[Turn] = []
+        self._hearing = _Marks()
+        self._answering = _Marks()
+        self._caller_since: float | None = None
+        self._words: list[str] = []
+        self._words_since: float | None = None
+        self._is_answer = False
+        self._answer = AnsweredFrame()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        return tuple(self._turns)
+
+    def caller_started(self, at: float) -> None:
+        """The caller's voice was detected."""
+        if self._caller_since is None:
+            self._caller_since = at
+        self._feed(CallerSpeaking(call_id=self._call_id, speaking=True))
+
+    def caller_stopped(self, at: float, last_speech: float) -> None:
+        """The detector is sure that the caller stopped; `last_speech` was the last sample with voice."""
+        self._hearing.last_speech, self._hearing.vad_stop = last_speech, at
+        self._feed(CallerSpeaking(call_id=self._call_id, speaking=False))
+
+    def transcribed(self, at: float) -> None:
+        """A final transcript came; of several in one turn the last one counts."""
+        self._hearing.transcript = at
+
+    def understood(self, text: str, at: float) -> None:
+        """The caller's turn is over and this is what was understood."""
+        self._hearing.turn_end = at
+        self._answering, self._hearing = self._hearing, _Marks()
+        since, self._caller_since = self._caller_since, None
+        self._turns.append(Turn(role="caller", text=text, at_ms=self._ms(at if since is None else since)))
+        self._feed(Understood(call_id=self._call_id, text=text))
+
+    def unheard(self) -> None:
+        """The caller's turn is over and nothing was understood."""
+        self._hearing, self._caller_since = _Marks(), None
+
+    def retrieved(self, frame: RetrievedFrame, at: float) -> None:
+        self._answering.first("retrieved", at)
+        if frame.passages:
+            best = frame.passages[0]
+            self._feed(
+                Found(
+                    call_id=self._call_id,
+                    document=best.document,
+                    heading=best.heading,
+                    text=best.text,
+                    score=best.score,
+                    sure=frame.sure,
+                )
+            )
+
+    def sentence(self, at: float) -> None:
+        """The mind has a sentence ready to be spoken."""
+        self._answering.first("first_sentence", at)
+
+    def tts_audio(self, at: float) -> None:
+        """The voice has audio."""
+        self._answering.first("first_tts_audio", at)
+
+    def answer_begins(self) -> None:
+        """What comes out next answers the caller (and is no greeting, re-prompt or farewell)."""
+        self._is_answer = True
+
+    def decided(self, answer: AnsweredFrame) -> None:
+        """How the mind came to the answer that comes out next."""
+        self._answer = answer
+
+    def speech_started(self, at: float) -> None:
+        """The first sample of something said left on the wire."""
+        if self._words_since is None:
+            self._words_since = at
+        if self._is_answer:
+            self._answering.first("first_audio", at)
+
+    def heard(self, text: str, at: float) -> None:
+        """The caller has heard these words."""
+        if self._words_since is None:
+            self._words_since = at
+        self._words.append(text)
+
+    def interrupted(self) -> None:
+        """It was broken off; the words heard so far have been told already."""
+        self._write(interrupted=True)
+
+    def finished(self) -> bool:
+        """All of it was said; whether the caller heard any of it."""
+        return self._write(interrupted=False)
+
+    def close(self) -> None:
+        """The call is over; what was being said ends here."""
+        self._write(interrupted=True)
+
+    def _write(self, *, interrupted: bool) -> bool:
+        """Write down what was heard since the last time; whether there was anything."""
+        text = " ".join(" ".join(self._words).split())
+        if text:
+            waterfall = self._answering.waterfall() if self._is_answer else None
+            self._turns.append(
+                Turn(
+                    role="assistant",
+                    text=text,
+                    at_ms=self._ms(self._words_since or 0.0),
+                    interrupted=interrupted,
+                    intent=self._answer.intent if self._is_answer else None,
+                    passage_id=self._answer.passage_id if self._is_answer else None,
+                    waterfall=waterfall,
+                )
+            )
+            self._feed(Said(call_id=self._call_id, text=text, interrupted=interrupted, waterfall=waterfall))
+        self._words, self._words_since = [], None
+        self._is_answer, self._answer = False, AnsweredFrame()
+        return bool(text)
+
+    def _ms(self, at: float) -> float:
+        return round(max(0.0, at - self._opened_at) * 1000, 1)

@@ -1,0 +1,115 @@
+"""A mind that answers what it was told to answer: for tests and benchmarks."""
+
+import asyncio
+from typing import Literal
+
+from msgspec import Struct
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings
+
+from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
+from processors.frames import AnsweredFrame, CallRequestFrame
+from processors.mocking import Failing, Seconds
+
+
+class MockLlmConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`answers` are given one per turn, from the first again after the last.
+
+    `{question}` in an answer stands for what the caller said; "" answers with nothing at all.
+    """
+
+    answers: tuple[str, ...] = ("You asked: {question}",)
+    latency_s: Seconds = 0.0
+    """From the question to the first word."""
+    word_s: Seconds = 0.0
+    """Between two words."""
+    request: Literal["none", "hangup", "operator"] = "none"
+    request_on: int = 0
+    """The turn whose answer ends with `request`, counted from 0."""
+
+
+class MockLlmService(LLMService):
+    """Streams its answer word by word, as a model would."""
+
+    def __init__(self, config: MockLlmConfig) -> None:
+        super().__init__(
+            settings=LLMSettings(
+                model=None,
+                system_instruction=None,
+                temperature=None,
+                max_tokens=None,
+                top_p=None,
+                top_k=None,
+                frequency_penalty=None,
+                presence_penalty=None,
+                seed=None,
+                filter_incomplete_user_turns=False,
+                user_turn_completion_config=None,
+            )
+        )
+        self._config = config
+        self._turn = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answers an LLMContextFrame, passes everything else on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
+            await self._answer(_question(frame.context))
+        else:
+            await self.push_frame(frame, direction)
+
+    async def _answer(self, question: str) -> None:
+        config = self._config
+        turn, self._turn = self._turn, self._turn + 1
+        await config.trouble(turn)
+        await asyncio.sleep(config.latency_s)
+        asks = config.request if turn == config.request_on else "none"
+        await self.push_frame(AnsweredFrame(intent=_INTENTS[asks]))
+        await self.push_frame(LLMFullResponseStartFrame())
+        answer = config.answers[turn % len(config.answers)].replace("{question}", question) if config.answers else ""
+        for word in answer.split():
+            await self.push_frame(LLMTextFrame(word + " "))
+            await asyncio.sleep(config.word_s)
+        await self.push_frame(LLMFullResponseEndFrame())
+        if asks != "none":
+            await self.push_frame(CallRequestFrame(request=asks))
+
+
+_INTENTS: dict[str, Literal["free", "goodbye", "operator"]] = {
+    "none": "free",
+    "hangup": "goodbye",
+    "operator": "operator",
+}
+
+
+def _question(context: LLMContext) -> str:
+    """What the caller said last."""
+    for message in reversed(context.get_messages()):
+        if isinstance(message, dict) and message.get("role") == "user":
+            content = message.get("content")
+            return content if isinstance(content, str) else ""
+    return ""
+
+
+class MockLlm(ProcessorFactory[MockLlmConfig, Struct]):
+    """`llm.mock`"""
+
+    use = "llm.mock"
+    role = Role.LLM
+    config_type = MockLlmConfig
+
+    async def prepare(self, config: MockLlmConfig, context: StageContext, workshop: Workshop) -> Struct:
+        config.refuse()
+        return config
+
+    def create(self, config: MockLlmConfig, prepared: Struct, call: CallContext) -> MockLlmService:
+        return MockLlmService(config)

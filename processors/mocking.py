@@ -1,0 +1,51 @@
+"""What the mock stages have in common: failing on purpose, at a chosen turn, in a chosen way."""
+
+import asyncio
+import time
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from processors.factory import PrepareError
+
+Seconds = Annotated[float, Meta(ge=0.0, le=60.0)]
+
+
+class MockError(RuntimeError):
+    """Raised by a mock stage that was told to fail."""
+
+
+class Failing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a mock stage fails: `prepare` refuses to load, `raises` and `hangs` at the turns in `fail_on`.
+
+    `stubborn` hangs too and ignores its cancellation for `stubborn_s`, as a stage blocked in foreign
+    code would. Turns count from 0; an empty `fail_on` means every one.
+    """
+
+    failure: Literal["none", "prepare", "raises", "hangs", "stubborn"] = "none"
+    fail_on: tuple[int, ...] = ()
+    stubborn_s: Seconds = 5.0
+
+    def refuse(self) -> None:
+        """Raises PrepareError when told to."""
+        if self.failure == "prepare":
+            raise PrepareError("this mock stage was told not to load; set `failure: none`")
+
+    async def trouble(self, turn: int) -> None:
+        """Returns at once in a turn that goes well. Raises MockError, or does not return."""
+        if self.failure in ("none", "prepare") or (self.fail_on and turn not in self.fail_on):
+            return
+        if self.failure == "raises":
+            raise MockError(f"told to fail in turn {turn}")
+        if self.failure == "stubborn":
+            await _ignore_cancellation(self.stubborn_s)
+        await asyncio.Event().wait()
+
+
+async def _ignore_cancellation(duration_s: float) -> None:
+    end = time.monotonic() + duration_s
+    while (left := end - time.monotonic()) > 0:
+        try:
+            await asyncio.sleep(left)
+        except asyncio.CancelledError:
+            continue
