@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_calls_are_spread_over_the_phases(time: VirtualTime, clock: MediaClock) 
     offsets = sorted(round((heard[0] - 100.0) * 1000) for heard in seen)
     assert offsets == [0, 0, 5, 5, 10, 10, 15, 15]
     for heard in seen:
-        assert [b - a for a, b in zip(heard, heard[1:], strict=False)] == pytest.approx([0.02] * (len(heard) - 1))
+        assert [b - a for a, b in pairwise(heard)] == pytest.approx([0.02] * (len(heard) - 1))
 
 
 def test_a_late_clock_catches_up_to_its_deadlines(time: VirtualTime, clock: MediaClock) -> None:
@@ -141,7 +142,7 @@ def test_a_subscriber_may_leave_or_join_inside_its_tick(time: VirtualTime, clock
     subscription = clock.subscribe(once)
     time.run(0.1)
     assert len(first) == 1
-    assert [b - a for a, b in zip(late, late[1:], strict=False)] == pytest.approx([0.02] * (len(late) - 1))
+    assert [b - a for a, b in pairwise(late)] == pytest.approx([0.02] * (len(late) - 1))
     assert len(late) >= 4
 
 
