@@ -1,0 +1,68 @@
+"""What a channel's machine wants done."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+EndedBy = Literal["caller", "service"]
+
+
+@dataclass(frozen=True)
+class Send:
+    """Bytes for the service, one write each."""
+
+    parts: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class OpenUnicast:
+    """Bind `local`, send to `remote` and take what comes."""
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    native: bool
+    muted: bool
+    """The caller will hear only silence (send_silence_when_idle was set)."""
+    leaks: bool
+    """The stream that was open stays open, for ever: only a second `unicast` in one park does that."""
+
+
+@dataclass(frozen=True)
+class CloseUnicast:
+    """The stream has ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """200 OK went to the caller."""
+
+
+@dataclass(frozen=True)
+class CloseSocket:
+    """FreeSWITCH closes the connection."""
+
+
+@dataclass(frozen=True)
+class WentOn:
+    """The dialplan went on to `door_<door>`; the channel lives."""
+
+    door: str
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """`uuid_transfer` took the channel elsewhere."""
+
+    to: str
+
+
+@dataclass(frozen=True)
+class HungUp:
+    """The channel is gone."""
+
+    cause: str
+    by: EndedBy
+
+
+Action = Send | OpenUnicast | CloseUnicast | Answered | CloseSocket | WentOn | Transferred | HungUp

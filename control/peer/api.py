@@ -1,0 +1,98 @@
+"""The api commands that the peer knows."""
+
+# ruff: noqa: ARG001  (handlers of one table share one signature)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from control.peer.result import SwitchCrashed
+
+if TYPE_CHECKING:
+    from control.peer.machine import ChannelMachine
+
+OK = "+OK\n"
+NO_CHANNEL = "-ERR No such channel!\n"
+
+OfChannel = Callable[["ChannelMachine", str, float], str]
+
+
+def api(machine: ChannelMachine, line: str, now: float) -> str:
+    """Does the command; returns the body of its response.
+
+    Raises:
+        SwitchCrashed: `uuid_audio_fork … start` on a call without media.
+    """
+    name, _, rest = line.strip().partition(" ")
+    if name == "status":
+        return "UP 0 years, 0 days, 0 hours, 1 minute, 0 seconds\n"
+    if name == "version":
+        return "FreeSWITCH Version 1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64bit (scripted peer)\n"
+    if name == "create_uuid":
+        return str(uuid4())
+    uuid, _, argument = rest.strip().partition(" ")
+    known = uuid == machine.channel.uuid and not machine.over
+    if name == "uuid_exists":
+        return "true" if known else "false"
+    command = OF_CHANNEL.get(name)
+    if command is None:
+        return f"-ERR {name} Command not found!\n"
+    return command(machine, argument.strip(), now) if known else NO_CHANNEL
+
+
+def _setvar(machine: ChannelMachine, argument: str, now: float) -> str:
+    name, _, value = argument.partition(" ")
+    if not name:
+        return "-USAGE: <uuid> <var> [value]\n"
+    machine.channel.variables.put(name, value)
+    return OK
+
+
+def _setvar_multi(machine: ChannelMachine, argument: str, now: float) -> str:
+    for pair in argument.split(";"):
+        name, _, value = pair.partition("=")
+        machine.channel.variables.put(name, value)
+    return OK
+
+
+def _getvar(machine: ChannelMachine, argument: str, now: float) -> str:
+    return machine.channel.variables.get(argument) or "_undef_"
+
+
+def _kill(machine: ChannelMachine, argument: str, now: float) -> str:
+    machine.end(argument or "NORMAL_CLEARING")
+    return OK
+
+
+def _break(machine: ChannelMachine, argument: str, now: float) -> str:
+    """Has no effect on unicast."""
+    machine.stop_playback(now, everything=argument == "all")
+    return OK
+
+
+def _transfer(machine: ChannelMachine, argument: str, now: float) -> str:
+    machine.transfer(argument or "park inline", now)
+    return OK
+
+
+def _audio_fork(machine: ChannelMachine, argument: str, now: float) -> str:
+    if argument.startswith("start") and not machine.channel.has_media:
+        raise SwitchCrashed(
+            "`uuid_audio_fork … start` on an unanswered call: segmentation fault in mod_audio_fork (the read codec is "
+            "fetched before its pre_answer). Answer first."
+        )
+    return "-ERR uuid_audio_fork Command not found!\n"
+
+
+OF_CHANNEL: Mapping[str, OfChannel] = {
+    "uuid_setvar": _setvar,
+    "uuid_setvar_multi": _setvar_multi,
+    "uuid_getvar": _getvar,
+    "uuid_kill": _kill,
+    "uuid_break": _break,
+    "uuid_transfer": _transfer,
+    "uuid_audio_fork": _audio_fork,
+}
+"""Commands whose first word is a channel's uuid. The peer has no media modules: unicast is its wire."""

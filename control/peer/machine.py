@@ -1,0 +1,264 @@
+"""One channel inside `socket host:port async full`, as a pure machine: bytes, ticks and the caller's doings in, actions
+out. It also does what FreeSWITCH does to a service that gives a deadly order: it dies (`SwitchCrashed`).
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from control.peer import endings, esl
+from control.peer.actions import Action, Answered, CloseSocket, CloseUnicast, EndedBy, OpenUnicast, Send
+from control.peer.applications import APPLICATIONS, Running
+from control.peer.commands import obey
+from control.peer.facts import Channel, Headers
+from control.peer.result import SwitchCrashed
+
+CONNECT_LIMIT_S = 25.0
+"""So long FreeSWITCH waits for `connect` (built in)."""
+
+
+class ChannelMachine:
+    """Plays the channel. Call `tick` every 20 ms; do the actions that each call returns, in order.
+
+    The attributes without underscore are for the modules that carry out commands, applications and endings.
+
+    Args:
+        wall_us: monotonic seconds → microseconds since 1970.
+        socket: the data of the `socket` application.
+        files: what `playback` finds: path → seconds.
+
+    `receive`, `tick` and `caller_hangs_up` raise SwitchCrashed when an order was a deadly one.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        writer: esl.EventWriter,
+        wall_us: Callable[[float], int],
+        *,
+        socket: str,
+        files: Mapping[str, float],
+    ) -> None:
+        self.channel = channel
+        self.writer = writer
+        self.wall_us = wall_us
+        self.files = files
+        self.hazards: list[str] = []
+        self.out: list[Action] = []
+        self._socket = socket
+        self._begin_park(0.0)
+
+    def _begin_park(self, now: float) -> None:
+        self._reader = esl.CommandReader()
+        self._opened_at = now
+        self._has_parked = False
+        self._destination: str | None = None
+        self._unicast_live = False
+        self.queue: deque[esl.Command] = deque()
+        self.subscribed: frozenset[str] = frozenset()
+        self.running: Running | None = None
+        self.park = ("socket", self._socket, str(uuid4()))
+        self.is_connected = False
+        self.leaving = False
+        """The socket has ended; the dialplan goes on with the next tick."""
+        self.over = False
+        """The channel has gone, or has left this socket."""
+        self.linger_s: int | None = None
+        self.close_at: float | None = None
+        self.ending: tuple[str, EndedBy] | None = None
+        self.last_response = "_none_"
+        self.last_app = ("socket", self._socket)
+        self.unicast_spoiled = False
+
+    # What the outside does
+
+    def opened(self, now: float) -> None:
+        """The TCP connection stands; the 25 s for `connect` run."""
+        self._opened_at = now
+
+    def receive(self, data: bytes, now: float) -> list[Action]:
+        """Bytes of the service."""
+        for command in self._reader.feed(data):
+            obey(self, command, now)
+        return self._take()
+
+    def tick(self, now: float) -> list[Action]:
+        """20 ms of the park loop: what was queued is done now."""
+        if self.over:
+            if self.close_at is not None and now >= self.close_at:
+                self.close_at = None
+                self.send(esl.disconnect_notice(self.channel))
+                self.out.append(CloseSocket())
+        elif self.leaving:
+            endings.leave(self, now)
+        elif self.is_connected:
+            self._park_loop(now)
+        elif self.ending is not None:
+            endings.hang_up(self, now)
+        elif now - self._opened_at >= CONNECT_LIMIT_S:
+            self.out.append(CloseSocket())
+            endings.leave(self, now)
+        return self._take()
+
+    def digit(self, digit: str, now: float) -> list[Action]:
+        """The caller let a key go; it had been down for 160 ms."""
+        self.channel.digits += digit
+        self.event("DTMF", now, [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "RTP")])
+        return self._take()
+
+    def caller_hangs_up(self) -> None:
+        """BYE or CANCEL; takes effect with the next tick."""
+        orders = [command for command in self.queue if command.headers.get("call-command") == "unicast"]
+        answering = self.running is not None and self.running.name == "answer"
+        answering = answering or any(command.headers.get("execute-app-name") == "answer" for command in self.queue)
+        if answering and any("native" not in order.headers.get("flags", "") for order in orders):
+            raise SwitchCrashed(
+                "`answer` and `unicast` without `native` pipelined while the caller cancels: segmentation fault in "
+                "switch_ivr_activate_unicast. Send `unicast` only after CHANNEL_ANSWER."
+            )
+        if self.ending is None:
+            self.ending = ("NORMAL_CLEARING" if self.channel.answered_us else "ORIGINATOR_CANCEL", "caller")
+
+    def socket_closed(self, now: float) -> None:
+        """The service closed the connection, or it broke."""
+        stuck = not self.is_connected and self.channel.variables.get("socket_resume") != "true"
+        self.leaving = not self.over and not stuck
+        self.subscribed = frozenset()
+
+    def unicast_failed(self) -> None:
+        """The order's local address could not be bound: `+OK` was said, nothing comes, the park may try again."""
+        self._unicast_live = False
+
+    def reenter(self, now: float) -> None:
+        """`door_again`: the dialplan runs its socket anew on the same channel."""
+        endings.enter_again(self, self._socket, now)
+        self._begin_park(now)
+
+    # The park loop
+
+    def _park_loop(self, now: float) -> None:
+        if not self._has_parked:
+            self._has_parked = True
+            self.event("CHANNEL_PARK", now, [])
+        if self.ending is None and self._destination is not None:
+            destination, self._destination = self._destination, None
+            endings.transfer(self, destination, now)
+        if self.running is not None and self.ending is None and now >= self.running.due - 0.001:
+            running, self.running = self.running, None
+            running.finish(self, now)
+        while self.queue and self.running is None and self.ending is None and not self.over:
+            self._perform(self.queue.popleft(), now)
+        if self.ending is not None and not self.over:
+            endings.hang_up(self, now)
+
+    def _perform(self, command: esl.Command, now: float) -> None:
+        match command.headers.get("call-command", ""):
+            case "execute":
+                self.execute(command, now)
+            case "unicast":
+                self._unicast(command)
+            case "hangup":
+                self.end(command.headers.get("hangup-cause") or "NORMAL_CLEARING")
+            case _:
+                pass  # FreeSWITCH has said +OK and does nothing
+
+    def _unicast(self, command: esl.Command) -> None:
+        if not self.channel.has_media:
+            raise SwitchCrashed(
+                "`unicast` on a call without media: assertion `read_frame` in switch_ivr_park. Send it only after "
+                "CHANNEL_ANSWER."
+            )
+        if self.unicast_spoiled:
+            return  # "Shutting down unicast connection" within 40 ms: nothing comes
+        headers, leaks = command.headers, self._unicast_live
+        if leaks:
+            self.hazards.append("a second `unicast` while the first still runs")
+        self._unicast_live = True
+        local = (headers.get("local-ip", "127.0.0.1"), _port(headers.get("local-port")))
+        remote = (headers.get("remote-ip", "127.0.0.1"), _port(headers.get("remote-port")))
+        muted = (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
+        native = "native" in headers.get("flags", "")
+        self.out.append(OpenUnicast(local, remote, native=native, muted=muted, leaks=leaks))
+
+    # What commands, applications and endings do to the channel
+
+    def execute(self, command: esl.Command, now: float) -> None:
+        """Begins an application; an unknown one hangs the call up, as in FreeSWITCH."""
+        name, argument = command.headers.get("execute-app-name", ""), command.headers.get("execute-app-arg", "")
+        variables, start = self.channel.variables, APPLICATIONS.get(name)
+        if start is None:
+            variables.put("app_uuid", command.headers.get("event-uuid", ""))
+            self.end("DESTINATION_OUT_OF_ORDER")
+            return
+        variables.update({"current_loop": "1", "total_loops": "1", "current_application": name})
+        variables.put("current_application_data", argument)
+        self.last_app = (name, argument)
+        application = Running(name, argument, command.headers.get("event-uuid") or str(uuid4()), now)
+        self.event("CHANNEL_EXECUTE", now, application.headers())
+        self.running = start(self, application, now)
+
+    def complete(self, application: Running, now: float, response: str = "_none_") -> None:
+        """CHANNEL_EXECUTE_COMPLETE."""
+        self.last_response = response
+        self.event("CHANNEL_EXECUTE_COMPLETE", now, application.headers(response))
+
+    def end(self, cause: str) -> None:
+        """The service wants the call to end; done in this tick or the next."""
+        if self.ending is None:
+            self.ending = (cause, "service")
+
+    def answered(self, now: float) -> None:
+        """The caller has got 200 OK."""
+        self.channel.answered_us = self.wall_us(now)
+        self.out.append(Answered())
+
+    def media_began(self, now: float) -> None:
+        """From now on there is a read codec."""
+        self.channel.media_us = self.wall_us(now)
+
+    def spoil_unicast(self, reason: str) -> None:
+        """`playback` and the like end the stream, for good in this park."""
+        self.unicast_spoiled = True
+        if self._unicast_live:
+            self._unicast_live = False
+            self.out.append(CloseUnicast(reason))
+
+    def stop_playback(self, now: float, *, everything: bool) -> None:
+        """`uuid_break`: the running file ends; with `everything` the queued ones are gone too, without events."""
+        if everything:
+            rest = (command for command in self.queue if command.headers.get("execute-app-name") != "playback")
+            self.queue = deque(rest)
+        if self.running is not None and self.running.name == "playback":
+            running, self.running = self.running, None
+            running.broken = True
+            running.finish(self, now)
+
+    def transfer(self, destination: str, now: float) -> None:
+        """`uuid_transfer`; the park notices with the next tick."""
+        endings.note_transfer(self, destination, now)
+        self._destination = destination
+
+    def hears(self, name: str) -> bool:
+        """Whether the service listens for an event."""
+        return name in self.subscribed or "ALL" in self.subscribed
+
+    def event(self, name: str, now: float, extra: Headers) -> None:
+        """Sends an event if the service listens for it."""
+        if self.hears(name):
+            self.out.append(Send(self.writer.event(name, self.channel, self.wall_us(now), extra)))
+
+    def send(self, data: bytes) -> None:
+        """Bytes for the service."""
+        self.out.append(Send((data,)))
+
+    def reply(self, text: str) -> None:
+        """A `command/reply`."""
+        self.send(esl.reply(text))
+
+    def _take(self) -> list[Action]:
+        out, self.out = self.out, []
+        return out
+
+
+def _port(text: str | None) -> int:
+    return int(text) if text is not None and text.isdigit() else 0

@@ -1,0 +1,180 @@
+"""The media side of one scripted call: streams open and close, the caller speaks into them and hears from them."""
+
+import asyncio
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from control.peer import measure
+from control.peer.actions import OpenUnicast
+from control.peer.caller import Caller, Frame, law_of
+from control.peer.clock import FRAME_S, ReferenceClock
+from control.peer.ears import Ears
+from control.peer.result import Downlink, SpokenTurn, Uplink
+from control.peer.script import Script
+from control.peer.sound import Samples, through_g711, write_wav
+from control.peer.unicast import Arrivals, Playout, Stream
+
+MAX_RECORDED_S = 1800
+
+
+class Media:
+    """Owns the streams and the ears of one call. `leaked` streams stay open after `close`: see `Switch`."""
+
+    def __init__(self, script: Script, began: float, *, keep_sound: bool) -> None:
+        self.script = script
+        self.ears = Ears(script.codec.sample_rate)
+        self.caller = Caller(script, self.ears)
+        self.first_datagram_at: float | None = None
+        self.leaked: list[Stream] = []
+        self.call_is_over = False
+        self._stray = asyncio.Event()
+        self._began = began
+        self._law = law_of(script)
+        self._stream: Stream | None = None
+        self._streams = 0
+        self._filler_until = 0.0
+        self._playout = Playout(script.codec.sample_rate)
+        self._arrivals = Arrivals()
+        self._held: deque[Frame] = deque()
+        self._held_since: float | None = None
+        self._burst_at = 0.0
+        self._sent = self._filler = 0
+        self._late_max_s = 0.0
+        self._keep_sound = keep_sound
+        self._uttered: list[tuple[float, Samples]] = []
+        self._played: list[tuple[float, Samples]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """A stream is running."""
+        return self._stream is not None
+
+    def open(self, order: OpenUnicast, now: float) -> None:
+        """Begins a stream; its first datagram leaves with the next tick.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        if self._stream is not None and order.leaks:
+            self.leaked.append(self._stream)
+            self._stream = None
+        self._streams += 1
+        number = self._streams
+
+        def heard(arrived: float, octets: int, samples: Samples) -> None:
+            if number == self._streams:
+                self._hear(arrived, octets, samples, number)
+            elif self.call_is_over:
+                self._stray.set()
+
+        self._stream = Stream(order, self.script.codec, self._law, heard)
+        self._filler_until = now + FRAME_S + self.script.filler_ms / 1000
+        self._burst_at = now + (self.script.bursts.every_s if self.script.bursts is not None else 0.0)
+
+    def close_stream(self) -> None:
+        """Ends the running stream."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    async def datagram_on_leaked(self, timeout_s: float) -> bool:
+        """Whether a datagram comes to a leaked stream after the call, within the time."""
+        self.call_is_over = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._stray.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def send(self, frame: Frame, now: float, wall_now: float) -> None:
+        """One tick of the uplink. `wall_now` is the real time of the tick that was due at `now` (both monotonic)."""
+        if self._stream is None:
+            return
+        self._late_max_s = max(self._late_max_s, wall_now - now)
+        self._held.append(frame)
+        if self._holds_back(now):
+            return
+        while self._held:
+            self._send_one(self._stream, self._held.popleft(), now)
+
+    def _holds_back(self, now: float) -> bool:
+        bursts = self.script.bursts
+        if bursts is None:
+            return False
+        if self._held_since is None and now >= self._burst_at:
+            self._held_since, self._burst_at = now, now + bursts.every_s
+        if self._held_since is not None and now - self._held_since >= bursts.gap_ms / 1000 - FRAME_S / 2:
+            self._held_since = None
+        return self._held_since is not None
+
+    def _send_one(self, stream: Stream, frame: Frame, now: float) -> None:
+        if self.first_datagram_at is None:
+            self.first_datagram_at = now
+        self._sent += 1
+        if now < self._filler_until or frame.pressing:
+            self._filler += 1
+            stream.send_filler()
+            return
+        stream.send(frame.samples)
+        if self._keep_sound and frame.samples is not None:
+            self._uttered.append((now, frame.samples))
+
+    def _hear(self, arrived: float, octets: int, samples: Samples, stream: int) -> None:
+        self._arrivals.note(arrived, octets, stream)
+        at = self._playout.take(arrived, samples)
+        if at is None or self._stream is None or self._stream.order.muted:
+            return
+        if self._law is not None and not self._stream.order.native:
+            samples = through_g711(samples, self._law)
+        self.ears.hear(at, samples)
+        if self._keep_sound:
+            self._played.append((at, samples))
+
+    # The figures
+
+    def turns(self) -> tuple[SpokenTurn, ...]:
+        """How the assistant took each sound."""
+        return measure.turns(self.caller.spoken, self.ears, self._began)
+
+    def downlink(self, reference: ReferenceClock | None) -> Downlink:
+        """What came from the service."""
+        return measure.downlink(self._arrivals, self._playout, reference)
+
+    def uplink(self) -> Uplink:
+        """What went to the service."""
+        return Uplink(datagrams=self._sent, filler=self._filler, late_max_ms=round(self._late_max_s * 1000, 2))
+
+    def heard(self) -> Samples:
+        """What the caller heard, time-true from the first ring. Empty unless sound was kept."""
+        return self._track(self._played)
+
+    def uttered(self) -> Samples:
+        """What the caller said, time-true from the first ring. Empty unless sound was kept."""
+        return self._track(self._uttered)
+
+    def record(self, stereo: Path | None, heard: Path | None) -> None:
+        """Writes left = caller, right = assistant as heard; and/or what was heard alone.
+
+        Raises:
+            SoundError: a file cannot be written.
+        """
+        left, right, rate = self.uttered(), self.heard(), self.script.codec.sample_rate
+        if heard is not None:
+            write_wav(heard, right, rate)
+        if stereo is not None:
+            both = np.zeros((max(len(left), len(right)), 2), dtype=np.int16)
+            both[: len(left), 0] = left
+            both[: len(right), 1] = right
+            write_wav(stereo, both, rate)
+
+    def _track(self, pieces: list[tuple[float, Samples]]) -> Samples:
+        rate = self.script.codec.sample_rate
+        placed = [(round((at - self._began) * rate), samples) for at, samples in pieces]
+        placed = [(at, samples) for at, samples in placed if 0 <= at < MAX_RECORDED_S * rate]
+        track = np.zeros(max((at + len(samples) for at, samples in placed), default=0), dtype=np.int16)
+        for at, samples in placed:
+            track[at : at + len(samples)] = samples
+        return track

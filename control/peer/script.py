@@ -1,0 +1,207 @@
+"""What a scripted caller does, as data: built in code or read from a YAML or JSON file."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from control.peer.sound import Sound
+
+MAX_SCRIPT_BYTES = 256 * 1024
+DIGITS = frozenset("0123456789ABCD*#")
+
+
+class ScriptError(ValueError):
+    """A script file cannot be read; the message names the file, the step and the fix."""
+
+
+class Codec(Enum):
+    """The codec of the caller's channel, as it would be negotiated by SIP."""
+
+    PCMU = "PCMU"
+    PCMA = "PCMA"
+    L16_16K = "L16/16000"
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the channel's read codec, in Hz."""
+        return 16000 if self is Codec.L16_16K else 8000
+
+    @property
+    def wire_name(self) -> str:
+        """As in Channel-Read-Codec-Name."""
+        return self.value.partition("/")[0]
+
+
+class Hears(Enum):
+    """What a caller may wait for."""
+
+    SPEECH_START = "speech_start"
+    """The assistant's voice is heard (since the caller's last own speech sample)."""
+    SPEECH_END = "speech_end"
+    """The assistant has spoken (since then) and has now been silent for `quiet_ms`."""
+    SILENCE = "silence"
+    """Nothing has been heard for `quiet_ms`, whether or not there was a voice before."""
+    HANG_UP = "hang_up"
+    """The other side ends the call."""
+
+
+class Say(Struct, frozen=True, tag="say"):
+    """Speaks a sound, whole, its silences included."""
+
+    what: Path | Sound
+
+
+class Wait(Struct, frozen=True, tag="wait"):
+    """Is silent for a while."""
+
+    seconds: float
+
+
+class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
+    """Is silent until something is heard, or until the limit; the script goes on either way."""
+
+    what: Hears
+    quiet_ms: int = 1000
+    limit_s: float = 20.0
+
+
+class Interrupt(Struct, frozen=True, kw_only=True, tag="interrupt"):
+    """Begins to speak `after_ms` after the assistant's voice began (or at the limit, if it does not)."""
+
+    after_ms: int
+    say: Path | Sound
+    limit_s: float = 20.0
+
+
+class Dtmf(Struct, frozen=True, tag="dtmf"):
+    """Presses keys: 160 ms each, one every 350 ms."""
+
+    digits: str
+
+
+class HangUp(Struct, frozen=True, tag="hang_up"):
+    """The caller hangs up here. The end of a script is a hang-up too."""
+
+
+Step = Say | Wait | WaitFor | Interrupt | Dtmf | HangUp
+
+
+class Bursts(Struct, frozen=True, kw_only=True):
+    """A lumpy uplink: every `every_s` seconds nothing leaves for `gap_ms`, then what was held back leaves at once."""
+
+    every_s: float = 1.0
+    gap_ms: int = 60
+
+
+class Script(Struct, frozen=True, kw_only=True):
+    """One caller. The steps begin when the call is answered."""
+
+    steps: tuple[Step, ...]
+    codec: Codec = Codec.PCMU
+    filler_ms: int = 40
+    """How long FreeSWITCH sends 0xFF instead of the caller's voice after the stream was opened."""
+    bursts: Bursts | None = None
+    limit_s: float = 180.0
+    """The caller hangs up at the latest so long after the first ring."""
+    hang_up_after_s: float | None = None
+    """The caller hangs up so long after the first ring, wherever the script is (also before the answer)."""
+
+
+class _WaitForDoc(Struct, forbid_unknown_fields=True):
+    what: Hears
+    quiet_ms: int = 1000
+    limit_s: float = 20.0
+
+
+class _InterruptDoc(Struct, forbid_unknown_fields=True):
+    say: str
+    after_ms: int
+    limit_s: float = 20.0
+
+
+class _StepDoc(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    say: str | None = None
+    wait: float | None = None
+    wait_for: Hears | _WaitForDoc | None = None
+    interrupt: _InterruptDoc | None = None
+    dtmf: str | None = None
+    hang_up: bool | None = None
+
+
+class _ScriptDoc(Struct, forbid_unknown_fields=True):
+    steps: list[Literal["hang_up"] | _StepDoc]
+    codec: Codec = Codec.PCMU
+    filler_ms: int = 40
+    bursts: Bursts | None = None
+    limit_s: float = 180.0
+    hang_up_after_s: float | None = None
+
+
+def load_script(path: Path) -> Script:
+    """Reads a script; sound files are sought beside the script file.
+
+    Raises:
+        ScriptError: the file is missing, too large, no YAML or JSON, or a step is not understood.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ScriptError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(raw) > MAX_SCRIPT_BYTES:
+        raise ScriptError(f"{path}: larger than {MAX_SCRIPT_BYTES} bytes")
+    try:
+        if path.suffix == ".json":
+            doc = msgspec.json.decode(raw, type=_ScriptDoc)
+        else:
+            doc = msgspec.yaml.decode(raw, type=_ScriptDoc)
+    except msgspec.DecodeError as error:
+        raise ScriptError(f"{path}: {error}") from error
+    steps = tuple(_step(step, number, path) for number, step in enumerate(doc.steps, 1))
+    return Script(
+        steps=steps,
+        codec=doc.codec,
+        filler_ms=doc.filler_ms,
+        bursts=doc.bursts,
+        limit_s=doc.limit_s,
+        hang_up_after_s=doc.hang_up_after_s,
+    )
+
+
+def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
+    """One step of a file.
+
+    Raises:
+        ScriptError: no or more than one verb, or a digit that no telephone has.
+    """
+    if isinstance(doc, str):
+        return HangUp()
+    verbs = [name for name in doc.__struct_fields__ if getattr(doc, name) is not None]
+    if len(verbs) != 1:
+        raise ScriptError(f"{path}: step {number} must have exactly one of {', '.join(doc.__struct_fields__)}")
+    if doc.say is not None:
+        return Say(path.parent / doc.say)
+    if doc.wait is not None:
+        return Wait(doc.wait)
+    if doc.interrupt is not None:
+        inner = doc.interrupt
+        return Interrupt(after_ms=inner.after_ms, say=path.parent / inner.say, limit_s=inner.limit_s)
+    if doc.dtmf is not None:
+        if not doc.dtmf or set(doc.dtmf) - DIGITS:
+            raise ScriptError(f"{path}: step {number}: dtmf takes the digits 0-9, A-D, * and #, in quotes")
+        return Dtmf(doc.dtmf)
+    if doc.wait_for is not None:
+        if isinstance(doc.wait_for, Hears):
+            return WaitFor(what=doc.wait_for)
+        return WaitFor(what=doc.wait_for.what, quiet_ms=doc.wait_for.quiet_ms, limit_s=doc.wait_for.limit_s)
+    return HangUp()
+
+
+def question_and_answer(sounds: tuple[Path | Sound, ...], *, codec: Codec = Codec.PCMU) -> Script:
+    """Hears the greeting, asks each question and hears its answer, then hangs up."""
+    steps: list[Step] = [WaitFor(what=Hears.SPEECH_END)]
+    for sound in sounds:
+        steps += [Say(sound), WaitFor(what=Hears.SPEECH_END)]
+    return Script(steps=(*steps, HangUp()), codec=codec)
