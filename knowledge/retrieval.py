@@ -1,0 +1,164 @@
+"""Finding the passage that answers: `TenantLibrary`, the `Library` of the running service."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from base.ids import TenantId
+from knowledge.embedder import Embedder
+from knowledge.ingest import SyncReport, sync
+from knowledge.judge import FULL_SCORE, SURE_FROM, confidence, fuse
+from knowledge.keywords import KeywordIndex, Scores
+from knowledge.lexicons import lexicon_for, lexicon_language
+from knowledge.passages import KnowledgeError, Passage, Retrieval
+from knowledge.stores.protocol import Hit, VectorStore, checked_tenant
+
+log = structlog.get_logger()
+
+MAX_WAITING = 64
+"""Retrievals at once in the whole process; at 5 ms each more would miss any budget."""
+
+DENSE_CANDIDATES = 50
+"""Passages whose sentence vectors count; those farther away count as far as the last of them."""
+
+
+class _Index(Struct, frozen=True):
+    """One tenant's passages, ready to search."""
+
+    passages: tuple[Passage, ...]
+    positions: dict[str, int]
+    keywords: KeywordIndex
+
+
+class TenantLibrary:
+    """Every tenant's knowledge over one store and one embedder.
+
+    A tenant's index is built at its first use and again after `sync`. All computing happens on threads of
+    ours. `failed` and `late` count what went wrong since the start. Close it to end the threads; the store
+    is closed by whoever made it.
+    """
+
+    def __init__(self, store: VectorStore, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="retrieval")
+        self._indexes: dict[TenantId, _Index] = {}
+        self._building: dict[TenantId, asyncio.Lock] = {}
+        self._waiting = 0
+        self.failed = 0
+        self.late = 0
+
+    async def sync(self, tenant_id: TenantId, folder: Path) -> SyncReport:
+        """Make the tenant's passages those of the Markdown files in `folder`; only what changed is embedded.
+
+        Raises KnowledgeError, DocumentError.
+        """
+        async with self._lock(tenant_id):
+            report = await sync(self._store, self._embedder, tenant_id, folder)
+            self._indexes.pop(tenant_id, None)
+        await self._index(tenant_id)
+        return report
+
+    async def passages(self, tenant_id: TenantId) -> list[Passage]:
+        return list((await self._index(tenant_id)).passages)
+
+    async def retrieve(
+        self, tenant_id: TenantId, query: str, *, top_k: int, min_score: float, budget_s: float
+    ) -> Retrieval:
+        if self._waiting >= MAX_WAITING:
+            self.failed += 1
+            raise KnowledgeError(f"{MAX_WAITING} retrievals are waiting already")
+        started = time.perf_counter()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(budget_s):
+                found, sure = await self._retrieve(tenant_id, query, top_k, min_score)
+        except TimeoutError:
+            self.late += 1
+            raise
+        except KnowledgeError:
+            self.failed += 1
+            raise
+        finally:
+            self._waiting -= 1
+        return Retrieval(found, sure, (time.perf_counter() - started) * 1000)
+
+    async def close(self) -> None:
+        """End the threads; a retrieval under way is let finish. Idempotent."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._indexes.clear()
+
+    async def _retrieve(
+        self, tenant_id: TenantId, query: str, top_k: int, min_score: float
+    ) -> tuple[tuple[Passage, ...], bool]:
+        index = await self._index(tenant_id)
+        if not index.passages or not query.strip():
+            return (), False
+        run = asyncio.get_running_loop().run_in_executor
+        vector = await run(self._threads, self._embedder.encode, [query])
+        hits = await self._store.nearest(tenant_id, vector[0], min(DENSE_CANDIDATES, len(index.passages)))
+        return await run(self._threads, _rank, index, query, hits, top_k, min_score)
+
+    async def _index(self, tenant_id: TenantId) -> _Index:
+        found = self._indexes.get(tenant_id)
+        if found is not None:
+            return found
+        async with self._lock(tenant_id):
+            found = self._indexes.get(tenant_id)
+            if found is None:
+                passages = await self._store.passages(tenant_id)
+                run = asyncio.get_running_loop().run_in_executor
+                found = await run(None, _build, passages, self._embedder)
+                self._indexes[tenant_id] = found
+                log.info("knowledge indexed", tenant=tenant_id, passages=len(passages))
+        return found
+
+    def _lock(self, tenant_id: TenantId) -> asyncio.Lock:
+        checked_tenant(tenant_id)
+        return self._building.setdefault(tenant_id, asyncio.Lock())
+
+
+def _build(passages: Sequence[Passage], embedder: Embedder) -> _Index:
+    language = lexicon_language(f"{passage.question} {passage.text}" for passage in passages)
+    keywords = KeywordIndex(passages, lexicon_for(language), embedder)
+    return _Index(tuple(passages), {passage.id: at for at, passage in enumerate(passages)}, keywords)
+
+
+def _rank(
+    index: _Index, query: str, hits: Sequence[Hit], top_k: int, min_score: float
+) -> tuple[tuple[Passage, ...], bool]:
+    coverage = index.keywords.coverage(query)
+    dense = _dense(index, hits)
+    scores = fuse(coverage.covered, coverage.asked, dense)
+    order = np.argsort(-scores, kind="stable")
+    first = int(order[0])
+    second = float(scores[order[1]]) if len(order) > 1 else 0.0
+    sure = confidence(
+        float(coverage.covered[first]),
+        float(coverage.asked[first]),
+        (float(scores[first]) - second) * FULL_SCORE,
+    )
+    best = tuple(
+        replace(index.passages[at], score=round(float(scores[at]), 4))
+        for at in order[:top_k]
+        if scores[at] >= min_score
+    )
+    return best, bool(best) and sure >= SURE_FROM
+
+
+def _dense(index: _Index, hits: Sequence[Hit]) -> Scores:
+    """Similarity of each passage; one that is not among the nearest is taken to be as far as the last of them."""
+    floor = min((hit.similarity for hit in hits), default=0.0)
+    dense = np.full(len(index.passages), floor, dtype=np.float32)
+    for hit in hits:
+        at = index.positions.get(hit.passage_id)
+        if at is not None:
+            dense[at] = hit.similarity
+    return dense
