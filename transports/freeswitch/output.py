@@ -18,8 +18,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 import structlog
-from pipecat.audio.resamplers.base_audio_resampler import BaseAudioResampler
-from pipecat.audio.utils import create_stream_resampler
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     BotSpeakingFrame,
@@ -34,6 +32,7 @@ from pipecat.frames.frames import (
     OutputTransportReadyFrame,
     StartFrame,
     SystemFrame,
+    TTSStoppedFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
@@ -43,6 +42,7 @@ from transports.audio import frame_bytes
 from transports.clock import MediaClock, Subscription
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
 from transports.freeswitch.playout import Bot, Playout
+from transports.freeswitch.rate import RateFitter
 from transports.ingress import AudioTap
 from transports.wire import MediaWire
 
@@ -86,7 +86,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._room = asyncio.Event()
         self._ended = asyncio.Event()
         self._over = False
-        self._resampler: BaseAudioResampler | None = None
+        self._fitter = RateFitter(wire.sample_rate)
 
     async def start(self, frame: StartFrame) -> None:
         """Send silence from now on. The StartFrame has been pushed."""
@@ -98,6 +98,7 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     async def stop(self, frame: EndFrame) -> None:
         """Play what is queued, then fall silent. Returns when it has been played or cannot be."""
+        await self._play_tail(frame)
         if self._beat is not None and not self._playout.put(frame).ended:
             limit_s = self._playout.queued_ms / 1000 + END_MARGIN_S
             try:
@@ -149,7 +150,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._room.set()
         after = siblings(BotStoppedSpeakingFrame) if stopped else ()
         await self._outbox.send(*((text, DOWN) for text in heard), (frame, direction), *after)
-        await self._forget_resampled()
+        await self._fitter.forget()
 
     async def _enqueue(self, frame: Frame) -> None:
         if self._over:
@@ -157,10 +158,11 @@ class FreeSwitchOutput(BaseOutputTransport):
                 await self._outbox.send((frame, DOWN))
         elif isinstance(frame, OutputAudioRawFrame):
             await self._wait_for_room()
-            self._playout.put_audio(await self._at_wire_rate(frame))
+            self._playout.put_audio(await self._fitter.fit(frame))
         elif isinstance(frame, OutputDTMFFrame):
             await self.write_dtmf(frame)
         else:
+            await self._play_tail(frame)
             await self._outbox.send(*_routed(self._playout.put(frame).out))
 
     async def _wait_for_room(self) -> None:
@@ -168,18 +170,10 @@ class FreeSwitchOutput(BaseOutputTransport):
             self._room.clear()
             await self._room.wait()
 
-    async def _at_wire_rate(self, frame: OutputAudioRawFrame) -> OutputAudioRawFrame:
-        rate = self._wire.sample_rate
-        if frame.sample_rate != rate:
-            if self._resampler is None:
-                self._resampler = create_stream_resampler(clear_after_secs=None)
-            frame.audio = await self._resampler.resample(frame.audio, frame.sample_rate, rate)
-            frame.sample_rate = rate
-        return frame
-
-    async def _forget_resampled(self) -> None:
-        if self._resampler is not None:
-            await self._resampler.reset()  # type: ignore[no-untyped-call]
+    async def _play_tail(self, frame: Frame) -> None:
+        """A voice's last samples may still be in the resampler."""
+        if isinstance(frame, TTSStoppedFrame | EndFrame) and (tail := await self._fitter.tail()) is not None:
+            self._playout.put_audio(tail)
 
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
