@@ -117,12 +117,12 @@ def _sleep(machine: ChannelMachine, app: Running, now: float) -> Running | None:
 def _playback(machine: ChannelMachine, app: Running, now: float) -> Running | None:
     """Ends unicast in this park, whether the file exists or not is another matter."""
     seconds = machine.files.get(app.argument)
+    machine.channel.variables.put("current_application", "playback")
     if seconds is None:
-        machine.complete(app, now, "FILE NOT FOUND")
         machine.channel.variables.put("current_application_response", "FILE NOT FOUND")
+        machine.complete(app, now, "FILE NOT FOUND")
         return None
     machine.spoil_unicast("playback")
-    machine.channel.variables.put("current_application", "playback")
     machine.event("PLAYBACK_START", now, [("Playback-File-Path", app.argument)])
 
     def finish(machine: ChannelMachine, at: float) -> None:

@@ -19,18 +19,20 @@ def hang_up(machine: ChannelMachine, now: float) -> None:
     assert machine.ending is not None
     cause, by = machine.ending
     channel, variables = machine.channel, machine.channel.variables
-    channel.cause, channel.answer_state = cause, "hangup"
+    channel.cause, channel.answer_state, channel.state_number = cause, "hangup", 10
     answered = channel.answered_us != 0
     if by == "caller":
         status = "200" if answered else "487"
         variables.update({"sip_term_status": status, "proto_specific_hangup_cause": f"sip:{status}"})
         variables.put("sip_term_cause", "16" if answered else "487")
     machine.event("CHANNEL_HANGUP", now, [])
+    for name in ("current_loop", "total_loops"):
+        variables.put(name, "")
     if by == "caller":
         variables.put("sip_user_agent", variables.get("sip_user_agent") or "")
         variables.put("sip_hangup_disposition", "recv_bye" if answered else "recv_cancel")
     _unpark(machine, now)
-    channel.state, channel.state_number = "CS_HANGUP", 10
+    channel.state = "CS_HANGUP"
     machine.event("CHANNEL_STATE", now, [])
     channel.state, channel.state_number, channel.call_state = "CS_REPORTING", 11, "HANGUP"
     machine.event("CHANNEL_STATE", now, [])
@@ -65,6 +67,7 @@ def leave(machine: ChannelMachine, now: float) -> None:
 def transfer(machine: ChannelMachine, destination: str, now: float) -> None:
     """`park inline` begins a new park on the same socket; anything else takes the channel away."""
     machine.running = None
+    machine.channel.state_number = 2
     _unpark(machine, now)
     machine.spoil_unicast("transfer")
     if destination.split(maxsplit=1)[0] != "park":
@@ -74,12 +77,13 @@ def transfer(machine: ChannelMachine, destination: str, now: float) -> None:
     channel, variables = machine.channel, machine.channel.variables
     if variables.get("socket_resume") == "true":
         machine.hazards.append("`uuid_transfer … park` under socket_resume: the call freezes when the service goes")
-    channel.state, channel.state_number, channel.call_state = "CS_ROUTING", 2, "RINGING"
+    channel.state, channel.call_state = "CS_ROUTING", "RINGING"
     machine.event("CHANNEL_STATE", now, [])
     channel.rdnis = ""
     channel.state, channel.state_number, channel.call_state = "CS_EXECUTE", 4, "ACTIVE"
     machine.event("CHANNEL_STATE", now, [])
     machine.park = ("park", "", str(uuid4()))
+    machine.last_app, machine.last_response = ("park", ""), "_none_"
     for name in ("current_application_data", "current_application_response"):
         variables.put(name, "")
     variables.update({"call_uuid": channel.uuid, "current_application": "park"})

@@ -15,6 +15,8 @@ from control.peer.result import SwitchCrashed
 
 CONNECT_LIMIT_S = 25.0
 """So long FreeSWITCH waits for `connect` (built in)."""
+ONE_LOOP = {"current_loop": "1", "total_loops": "1"}
+"""Variables that are there while an order is carried out."""
 
 
 class ChannelMachine:
@@ -188,9 +190,11 @@ class ChannelMachine:
         variables, start = self.channel.variables, APPLICATIONS.get(name)
         if start is None:
             variables.put("app_uuid", command.headers.get("event-uuid", ""))
+            variables.update(ONE_LOOP)
             self.end("DESTINATION_OUT_OF_ORDER")
             return
-        variables.update({"current_loop": "1", "total_loops": "1", "current_application": name})
+        variables.update(ONE_LOOP)
+        variables.put("current_application", name)
         variables.put("current_application_data", argument)
         self.last_app = (name, argument)
         application = Running(name, argument, command.headers.get("event-uuid") or str(uuid4()), now)
@@ -201,6 +205,8 @@ class ChannelMachine:
         """CHANNEL_EXECUTE_COMPLETE."""
         self.last_response = response
         self.event("CHANNEL_EXECUTE_COMPLETE", now, application.headers(response))
+        for name in ONE_LOOP:
+            self.channel.variables.put(name, "")
 
     def end(self, cause: str) -> None:
         """The service wants the call to end; done in this tick or the next."""

@@ -204,7 +204,7 @@ def detail_record(channel: Channel, now_us: int, last_app: tuple[str, str], disp
 
     Args:
         last_app: name and data of the last application.
-        disposition: `send_bye` or `send_refuse` when the switch ended the call, else empty (known already).
+        disposition: what `sip_hangup_disposition` is when the caller did not hang up: `send_bye` or `send_refuse`.
     """
     variables = channel.variables
 
@@ -226,7 +226,8 @@ def detail_record(channel: Channel, now_us: int, last_app: tuple[str, str], disp
     variables.put("last_arg", last_app[1])
     variables.put("caller_id", f'"{channel.dialed.caller_name}" <{channel.dialed.caller_number}>')
     _durations(channel, now_us)
-    variables.put("sip_hangup_disposition", variables.get("sip_hangup_disposition") or disposition)
+    if variables.get("sip_hangup_disposition") is None:
+        variables.put("sip_hangup_disposition", disposition)
     if channel.has_media:
         _rtp_figures(channel)
 
