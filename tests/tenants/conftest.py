@@ -1,14 +1,18 @@
-"""A small catalog of stages for documents, so that no test of a tenant waits for a model."""
+"""A small catalog of stages, so that no test of a tenant waits for a model, and one database for all."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 from msgspec import Meta, Struct
 
+from base.secret import Secret
 from processors.catalog import AnyFactory
 from processors.factory import ProcessorFactory, Role
+from tenants.database import Database, PoolBounds, connect_app
+from tenants.embedded import EmbeddedPostgres
+from tenants.migrate import migrate
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,3 +50,25 @@ def stages() -> Mapping[str, AnyFactory]:
 @pytest.fixture(scope="session")
 def configs() -> Path:
     return Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secret]:
+    """The URL of the owner of an embedded database; the tests that share it use tenants of their own."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    server.start()
+    try:
+        yield server.url("postgres")
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def database(postgres: Secret) -> AsyncIterator[Database]:
+    """The pool of `atende_app` on it, migrated."""
+    await migrate(postgres)
+    database = await connect_app(postgres, None, PoolBounds(max_connections=3))
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,111 @@
+"""The database as the service uses it: a bounded pool of `atende_app`, one tenant per transaction.
+
+Opening order: the embedded server (when no URL is given), migrations as owner, the pool. Closing goes
+the other way and has limits: connections that do not end in `close_timeout_s` are cut.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from base.ids import TenantId
+from base.secret import Secret
+from tenants.embedded import embedded_postgres
+from tenants.keys import kept_secret
+from tenants.migrate import APP_ROLE, DatabaseError, migrate
+
+PASSWORD_FILE: Final = "database.password"  # noqa: S105 (a file name)
+
+log = structlog.get_logger()
+
+
+class PoolBounds(Struct, frozen=True, kw_only=True):
+    """Bounds of the connections to the database."""
+
+    max_connections: int = 8
+    connect_timeout_s: float = 10.0
+    statement_timeout_s: float = 15.0
+    acquire_timeout_s: float = 10.0
+    """How long a caller waits for a free connection."""
+    close_timeout_s: float = 5.0
+
+
+class Database:
+    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`."""
+
+    def __init__(self, pool: Any, bounds: PoolBounds) -> None:
+        self._pool = pool
+        self._bounds = bounds
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: TenantId) -> AsyncIterator[Any]:
+        """A transaction that sees this tenant's rows alone (the queries say so, and the policies too).
+
+        Raises TimeoutError when no connection is free in `acquire_timeout_s`.
+        """
+        async with self._pool.acquire(timeout=self._bounds.acquire_timeout_s) as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+            yield connection
+
+    async def ping(self, timeout_s: float = 2.0) -> bool:
+        """Whether the database answers."""
+        try:
+            async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
+                return bool(await connection.fetchval("SELECT true"))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
+    async def close(self) -> None:
+        """Let statements that run end, then cut what is left. Idempotent."""
+        try:
+            async with asyncio.timeout(self._bounds.close_timeout_s):
+                await self._pool.close()
+        except TimeoutError:
+            log.warning("database connections were cut")
+            self._pool.terminate()
+
+
+@asynccontextmanager
+async def open_database(
+    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None
+) -> AsyncIterator[Database]:
+    """A migrated database: that of `url` (of its owner), or the embedded one in the data directory.
+
+    Raises DatabaseError, MigrationError or EmbeddedError.
+    """
+    bounds = bounds or PoolBounds()
+    async with AsyncExitStack() as stack:
+        password: Secret | None = None
+        if url is None:
+            url = await stack.enter_async_context(embedded_postgres(data_dir))
+        else:
+            password = kept_secret(data_dir / PASSWORD_FILE, Secret(secrets.token_urlsafe(32)))
+        await migrate(url, password)
+        database = await connect_app(url, password, bounds)
+        stack.push_async_callback(database.close)
+        yield database
+
+
+async def connect_app(url: Secret, password: Secret | None, bounds: PoolBounds) -> Database:
+    """The pool of `atende_app` on the server of `url`. Raises DatabaseError."""
+    try:
+        pool = await asyncpg.create_pool(
+            url.reveal(),
+            user=APP_ROLE,
+            password=password.reveal() if password else None,
+            min_size=1,
+            max_size=bounds.max_connections,
+            timeout=bounds.connect_timeout_s,
+            command_timeout=bounds.statement_timeout_s,
+            max_inactive_connection_lifetime=300.0,
+        )
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseError(f"the database does not let atende_app in: {type(error).__name__}: {error}") from error
+    return Database(pool, bounds)

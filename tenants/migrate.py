@@ -1,0 +1,169 @@
+"""Brings a database to this program's schema, as its owner.
+
+Numbered files, applied in order, each in a transaction, under an advisory lock, so that several
+processes may start together. History is checksummed: a file that changed after it was applied, or a
+database that is newer than the program, stops the start. The role `atende_app`, with which the service
+connects, is made here too; it owns nothing, and row-level security holds for it.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from base.secret import Secret
+from tenants.sql import queries
+
+APP_ROLE: Final = "atende_app"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+LOCK_TIMEOUT_S: Final = 60.0
+CONNECT_TIMEOUT_S: Final = 10.0
+_NAME: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
+_SCRAM_ROUNDS: Final = 4096
+
+log = structlog.get_logger()
+
+
+class DatabaseError(Exception):
+    """The database cannot be used as it is; the message says what to do."""
+
+
+class MigrationError(DatabaseError):
+    """The history in the database is not that of this program."""
+
+
+class Migration(Struct, frozen=True):
+    """One step of the schema. `checksum` is the SHA-256 of the file's bytes, in hex."""
+
+    number: int
+    name: str
+    sql: str
+    checksum: str
+
+
+def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
+    """All steps, in order. Raises MigrationError when their numbers are not 1, 2, 3 …"""
+    steps: list[Migration] = []
+    for file in sorted(folder.glob("*.sql")):
+        match = _NAME.fullmatch(file.name)
+        if match is None or int(match[1]) != len(steps) + 1:
+            raise MigrationError(f"{file.name}: expected {len(steps) + 1:04}_name.sql")
+        raw = file.read_bytes()
+        steps.append(Migration(int(match[1]), match[2], raw.decode(), hashlib.sha256(raw).hexdigest()))
+    return steps
+
+
+async def migrate(owner: Secret, password: Secret | None = None, folder: Path = MIGRATIONS) -> list[int]:
+    """The numbers of the steps that were applied now. `owner`: URL of the owner; `password`: of `atende_app`.
+
+    Without a password the role gets none: for a server that trusts who reaches its socket.
+    Raises DatabaseError or MigrationError.
+    """
+    steps = read_migrations(folder)
+    connection = await connect(owner)
+    try:
+        await _lock(connection)
+        await _ensure_role(connection, owner, password)
+        return await _apply(connection, steps)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def _lock(connection: Any) -> None:
+    """Held until the connection closes."""
+    try:
+        async with asyncio.timeout(LOCK_TIMEOUT_S):
+            await connection.execute(queries("migrations")["lock"])
+    except TimeoutError as error:
+        raise DatabaseError(f"another process has held the migration lock for {LOCK_TIMEOUT_S:g} s") from error
+
+
+async def connect(url: Secret, **login: Any) -> Any:
+    """A connection. Raises DatabaseError, which never shows the URL."""
+    try:
+        return await asyncpg.connect(url.reveal(), timeout=CONNECT_TIMEOUT_S, **login)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseError(f"the database does not let us in: {type(error).__name__}: {error}") from error
+
+
+async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
+    sql = queries("migrations")
+    await connection.execute(sql["history"])
+    applied = await connection.fetch(sql["applied"])
+    if len(applied) > len(steps):
+        raise MigrationError(f"the database is at step {len(applied)}, this program knows {len(steps)}: it is too old")
+    for row, step in zip(applied, steps, strict=False):
+        if (row["number"], row["checksum"]) != (step.number, step.checksum):
+            raise MigrationError(
+                f"step {step.number:04}_{step.name} was changed after it was applied; restore it and add a new step"
+            )
+    for step in steps[len(applied) :]:
+        async with connection.transaction():
+            await connection.execute(step.sql)
+            await connection.execute(sql["note"], step.number, step.name, step.checksum)
+        log.info("migration applied", number=step.number, name=step.name)
+    return [step.number for step in steps[len(applied) :]]
+
+
+async def _ensure_role(connection: Any, owner: Secret, password: Secret | None) -> None:
+    sql = queries("migrations")
+    role = await connection.fetchrow(sql["role"])
+    if role is None:
+        try:
+            await connection.execute(sql["create_role"])
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            pass  # Another database of the same server is being set up.
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise DatabaseError(
+                "the owner may not create the role atende_app; as an administrator of the server run: "
+                "CREATE ROLE atende_app LOGIN PASSWORD '…'; and write that password to database.password "
+                "in the data directory (mode 0600)"
+            ) from error
+    elif role["rolsuper"] or role["rolbypassrls"] or role["is_owner"]:
+        raise DatabaseError(
+            "the role atende_app may go round row-level security; "
+            "run: ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS; and take it out of the owner's role"
+        )
+    if password is not None and not await _lets_in(owner, password):
+        await _set_password(connection, password)
+
+
+async def _lets_in(owner: Secret, password: Secret) -> bool:
+    try:
+        connection = await asyncpg.connect(
+            owner.reveal(), user=APP_ROLE, password=password.reveal(), timeout=CONNECT_TIMEOUT_S
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidPasswordError):
+        return False
+    await connection.close(timeout=CONNECT_TIMEOUT_S)
+    return True
+
+
+async def _set_password(connection: Any, password: Secret) -> None:
+    """As a SCRAM verifier: the password itself never reaches the server or its log."""
+    verifier = scram_verifier(password, secrets.token_bytes(16))
+    statement = await connection.fetchval(queries("migrations")["password_statement"], verifier)
+    try:
+        await connection.execute(statement)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise DatabaseError(
+            "the owner may not set the password of atende_app; write the role's password to "
+            "database.password in the data directory (mode 0600)"
+        ) from error
+
+
+def scram_verifier(password: Secret, salt: bytes) -> str:
+    """What PostgreSQL keeps of a password (RFC 5803; `SCRAM-SHA-256$rounds:salt$stored:server`)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.reveal().encode(), salt, _SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{text[0]}${text[1]}:{text[2]}"

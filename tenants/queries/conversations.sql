@@ -1,0 +1,28 @@
+-- Finished calls and what was said in them.
+
+-- store --
+INSERT INTO atende.conversations (
+    tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language,
+    opened_at, ended_at, end_reason, hangup_cause, errors, recording
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
+
+-- store_message --
+INSERT INTO atende.messages (
+    tenant_id, call_id, position, role, text, at_ms, interrupted, intent, passage_id, waterfall
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- get --
+SELECT * FROM atende.conversations WHERE tenant_id = $1 AND call_id = $2;
+
+-- newest --
+SELECT * FROM atende.conversations WHERE tenant_id = $1
+ORDER BY opened_at DESC, call_id DESC LIMIT $2;
+
+-- before --
+SELECT * FROM atende.conversations WHERE tenant_id = $1 AND (opened_at, call_id) < ($3, $4)
+ORDER BY opened_at DESC, call_id DESC LIMIT $2;
+
+-- messages --
+SELECT call_id, role, text, at_ms, interrupted, intent, passage_id, waterfall FROM atende.messages
+WHERE tenant_id = $1 AND call_id = ANY ($2) ORDER BY call_id, position;

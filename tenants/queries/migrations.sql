@@ -1,0 +1,29 @@
+-- What the owner runs before and around the numbered migrations.
+
+-- lock --
+SELECT pg_advisory_lock(4702988131);
+
+-- history --
+CREATE SCHEMA IF NOT EXISTS atende;
+CREATE TABLE IF NOT EXISTS atende.migrations (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- applied --
+SELECT number, name, checksum FROM atende.migrations ORDER BY number;
+
+-- note --
+INSERT INTO atende.migrations (number, name, checksum) VALUES ($1, $2, $3);
+
+-- role --
+SELECT rolsuper, rolbypassrls, pg_has_role(oid, current_user, 'MEMBER') AS is_owner
+FROM pg_roles WHERE rolname = 'atende_app';
+
+-- create_role --
+CREATE ROLE atende_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT;
+
+-- password_statement --
+SELECT format('ALTER ROLE atende_app PASSWORD %L', $1::text);
