@@ -48,11 +48,11 @@ class ChannelMachine:
         self.hazards: list[str] = []
         self.out: list[Action] = []
         self._socket = socket
-        self._begin_park(0.0)
+        self._begin_park()
 
-    def _begin_park(self, now: float) -> None:
+    def _begin_park(self) -> None:
         self._reader = esl.CommandReader()
-        self._opened_at = now
+        self._opened_at: float | None = None
         self._has_parked = False
         self._destination: str | None = None
         self._unicast_live = False
@@ -97,7 +97,7 @@ class ChannelMachine:
             self._park_loop(now)
         elif self.ending is not None:
             endings.hang_up(self, now)
-        elif now - self._opened_at >= CONNECT_LIMIT_S:
+        elif self._opened_at is not None and now - self._opened_at >= CONNECT_LIMIT_S:
             self.out.append(CloseSocket())
             endings.leave(self, now)
         return self._take()
@@ -134,7 +134,7 @@ class ChannelMachine:
     def reenter(self, now: float) -> None:
         """`door_again`: the dialplan runs its socket anew on the same channel."""
         endings.enter_again(self, self._socket, now)
-        self._begin_park(now)
+        self._begin_park()
 
     # The park loop
 

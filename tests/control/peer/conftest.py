@@ -23,6 +23,7 @@ class Connection:
     writer: asyncio.StreamWriter
     received: bytes = b""
     udp: asyncio.DatagramTransport | None = None
+    ears: list[asyncio.DatagramTransport] = field(default_factory=list)
     uplink: list[tuple[float, bytes]] = field(default_factory=list)
     switch: tuple[str, int] = ("", 0)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,6 +68,7 @@ class Connection:
                 outer.changed.set()
 
         self.udp, _ = await loop.create_datagram_endpoint(Ear, local_addr=("127.0.0.1", 0))
+        self.ears.append(self.udp)
         other, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
         self.switch = other.get_extra_info("sockname")
         other.close()
@@ -95,8 +97,8 @@ class Connection:
             self.play(tone(size, rate))
 
     def close(self) -> None:
-        if self.udp is not None:
-            self.udp.close()
+        for ear in self.ears:
+            ear.close()
         self.writer.close()
 
 

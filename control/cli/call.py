@@ -1,0 +1,169 @@
+"""`atende call`: rings the service as a FreeSWITCH would, and tells what the caller hears and how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+import msgspec
+from msgspec import Struct
+
+from base.ids import TenantId
+
+if TYPE_CHECKING:
+    from control.peer import CallResult, Dialed, Script
+    from control.settings import Settings
+    from tenants.spec import TenantSpec
+
+CODECS = ("PCMU", "PCMA", "L16/16000")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, path_type=Path)
+
+
+class CallOptions(Struct, frozen=True, kw_only=True):
+    """The command line, as it was written."""
+
+    sounds: tuple[Path, ...]
+    tenant: str | None
+    tenant_id: str | None
+    number: str | None
+    sig: str | None
+    script: Path | None
+    codec: str | None
+    record: Path | None
+    heard: Path | None
+    report: Path | None
+    host: str | None
+    port: int | None
+    caller: str
+    quiet: bool
+
+
+@click.command("call")
+@click.argument("sounds", nargs=-1, type=_FILE, metavar="[WAV]...")
+@click.option("--tenant", help="Slug of a tenant document; gives the tenant's id and its first number.")
+@click.option("--tenant-id", help="The tenant's UUID, instead of --tenant.")
+@click.option("--number", help="The number that is rung.")
+@click.option("--sig", help="Signature over tenant and number; absent: made with the service's own keys.")
+@click.option("--script", type=_FILE, help="YAML or JSON file of steps, instead of WAV files.")
+@click.option("--codec", type=click.Choice(CODECS), help="Of the caller's channel (default PCMU).")
+@click.option("--record", type=_OUT, help="Stereo WAV: left caller, right assistant as heard.")
+@click.option("--heard", type=_OUT, help="Mono WAV of what the caller heard.")
+@click.option("--json", "report", type=_OUT, help="Write the measured report to this file.")
+@click.option("--host", help="Of the service's phone door (default: from the settings).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the service's phone door (default: from the settings).")
+@click.option("--caller", default="1001", show_default=True, help="The caller's number.")
+@click.option("--quiet", is_flag=True, help="Print nothing while the call runs.")
+@click.pass_context
+def call_command(context: click.Context, /, **written: object) -> None:
+    """Ring the service with recorded speech, or with a script, and measure what comes back.
+
+    Without a script: hears the greeting, says each WAV, hears its answer, hangs up.
+    """
+    options = msgspec.convert(written, CallOptions)
+    settings = _settings(context)
+    script = _script(options)
+    result = _ring(options, settings, _dialed(options, settings), script)
+    if options.report is not None:
+        result.save(options.report)
+    if not result.answered:
+        raise click.ClickException(f"the call was not answered: {result.cause}, door {result.door or 'none'}")
+
+
+def _settings(context: click.Context) -> Settings:
+    from control.settings import Settings, SettingsError, load
+
+    given = context.find_object(Settings)
+    if given is not None:
+        return given
+    try:
+        return load(os.environ, Path(".env"))[0]
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _script(options: CallOptions) -> Script:
+    from control.peer import Codec, ScriptError, load_script, question_and_answer
+
+    codec = Codec(options.codec) if options.codec is not None else None
+    if options.script is None:
+        return question_and_answer(options.sounds, codec=codec or Codec.PCMU)
+    if options.sounds:
+        raise click.UsageError("give WAV files or --script, not both")
+    try:
+        script = load_script(options.script)
+    except ScriptError as error:
+        raise click.ClickException(str(error)) from error
+    return script if codec is None else msgspec.structs.replace(script, codec=codec)
+
+
+def _dialed(options: CallOptions, settings: Settings) -> Dialed:
+    """Who is rung, with the variables that the dialplan of an operator would set."""
+    from control.peer import Dialed
+    from tenants.keys import KeyFileError, signing_keys
+    from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyFormatError, sign
+
+    spec = _document(options.tenant, settings) if options.tenant is not None else None
+    tenant_id = _tenant_id(options, spec)
+    numbers = [number for assistant in spec.assistants for number in assistant.numbers] if spec is not None else []
+    number = options.number or (numbers[0] if numbers else None)
+    if number is None:
+        raise click.UsageError("--number is missing, and no tenant document gives one")
+    try:
+        signature = options.sig or sign(signing_keys(settings.data_dir, settings.signing_keys), tenant_id, number)
+    except (KeyFileError, KeyFormatError) as error:
+        raise click.ClickException(str(error)) from error
+    variables = {TENANT_VARIABLE: tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
+    return Dialed(number=number, caller_number=options.caller, caller_name=options.caller, variables=variables)
+
+
+def _tenant_id(options: CallOptions, spec: TenantSpec | None) -> TenantId:
+    if spec is not None:
+        return spec.tenant_id
+    if options.tenant_id is None:
+        raise click.UsageError("--tenant or --tenant-id is missing")
+    try:
+        return TenantId(str(UUID(options.tenant_id)))
+    except ValueError as error:
+        raise click.UsageError(f"--tenant-id {options.tenant_id!r} is not a UUID") from error
+
+
+def _document(slug: str, settings: Settings) -> TenantSpec:
+    """The tenant's document by its file's name."""
+    from tenants.document import parse_document
+    from tenants.errors import DocumentError
+
+    path = settings.tenants_dir / f"{slug}.yaml"
+    if Path(slug).name != slug or not path.is_file():
+        raise click.ClickException(f"no tenant document {path}; give --tenant-id and --number instead")
+    try:
+        return parse_document(path.read_bytes(), path.name).spec
+    except DocumentError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _ring(options: CallOptions, settings: Settings, dialed: Dialed, script: Script) -> CallResult:
+    from rich.console import Console
+
+    from control.cli.call_print import CallPrinter
+    from control.peer import SoundError, Switch, SwitchCrashed
+
+    host, port = options.host or settings.esl_host, options.port or settings.esl_port
+    printer = CallPrinter(Console(quiet=options.quiet))
+
+    async def ring() -> CallResult:
+        async with Switch(host, port) as switch:
+            return await switch.call(dialed, script, record=options.record, heard=options.heard, on_event=printer.event)
+
+    try:
+        result = asyncio.run(ring())
+    except SwitchCrashed as crash:
+        raise click.ClickException(f"a real FreeSWITCH would have died, with every call on it: {crash}") from crash
+    except SoundError as error:
+        raise click.ClickException(str(error)) from error
+    printer.result(result, options.record)
+    return result
