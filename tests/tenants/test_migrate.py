@@ -1,0 +1,197 @@
+"""Migrations: once, in order, by one, and never with a changed history; on a server with passwords too."""
+
+import asyncio
+import base64
+import hmac
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from base.ids import TenantId
+from base.secret import Secret
+from tenants.database import PASSWORD_FILE, open_database
+from tenants.embedded import _binaries
+from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations, scram_verifier
+from tenants.revisions import PostgresRevisions, TenantRow
+from tenants.system_user import let_in, server_user
+
+
+@pytest.fixture
+async def fresh(postgres: Secret, request: pytest.FixtureRequest) -> AsyncIterator[Secret]:
+    """The URL of an empty database on the shared server."""
+    name = f"fresh_{abs(hash(request.node.name))}"
+    owner = await connect(postgres)
+    await owner.execute(f"CREATE DATABASE {name}")
+    yield Secret(postgres.reveal().replace("/postgres?", f"/{name}?"))
+    await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await owner.close()
+
+
+def steps(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, sql in files.items():
+        (folder / f"{name.removeprefix('m')}.sql").write_text(sql)
+    return folder
+
+
+@pytest.mark.postgres
+async def test_steps_are_applied_once_and_in_order(fresh: Secret, tmp_path: Path) -> None:
+    folder = steps(tmp_path / "m", m0001_a="CREATE TABLE a (x int)")
+    assert await migrate(fresh, folder=folder) == [1]
+    assert await migrate(fresh, folder=folder) == []
+    steps(folder, m0002_b="ALTER TABLE a ADD y int", m0003_c="CREATE TABLE c ()")
+    assert await migrate(fresh, folder=folder) == [2, 3]
+
+
+@pytest.mark.postgres
+async def test_processes_that_start_together_apply_each_step_once(fresh: Secret) -> None:
+    applied = await asyncio.gather(*(migrate(fresh) for _ in range(4)))
+    assert sorted(chain.from_iterable(applied)) == [step.number for step in read_migrations()]
+
+
+@pytest.mark.postgres
+async def test_a_changed_history_a_newer_database_and_a_failing_step_stop_the_start(
+    fresh: Secret, tmp_path: Path
+) -> None:
+    folder = steps(tmp_path / "m", m0001_a="CREATE TABLE a (x int)", m0002_b="CREATE TABLE b ()")
+    await migrate(fresh, folder=folder)
+    steps(folder, m0003_c="CREATE TABLE c (); SELECT 1/0")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(fresh, folder=folder)
+    steps(folder, m0003_c="CREATE TABLE c ()")
+    assert await migrate(fresh, folder=folder) == [3]
+    (folder / "0003_c.sql").unlink()
+    with pytest.raises(MigrationError, match="too old"):
+        await migrate(fresh, folder=folder)
+    steps(folder, m0002_b="CREATE TABLE b (x int)", m0003_c="CREATE TABLE c ()")
+    with pytest.raises(MigrationError, match="0002_b was changed"):
+        await migrate(fresh, folder=folder)
+
+
+@pytest.mark.postgres
+async def test_a_service_role_that_may_go_round_the_fence_is_refused(fresh: Secret) -> None:
+    await migrate(fresh)
+    owner = await connect(fresh)
+    try:
+        await owner.execute("ALTER ROLE atende_app BYPASSRLS")
+        with pytest.raises(DatabaseError, match="NOBYPASSRLS"):
+            await migrate(fresh)
+    finally:
+        await owner.execute("ALTER ROLE atende_app NOBYPASSRLS")
+        await owner.close()
+    await migrate(fresh)
+
+
+def test_steps_have_gapless_numbers(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="0001_name"):
+        read_migrations(steps(tmp_path / "a", m0002_late="SELECT 1"))
+    with pytest.raises(MigrationError, match="0002_name"):
+        read_migrations(steps(tmp_path / "b", m0001_a="SELECT 1", m0002_A="SELECT 1"))
+    assert [step.number for step in read_migrations(MIGRATIONS)] == list(range(1, len(list(MIGRATIONS.iterdir())) + 1))
+
+
+def test_the_verifier_proves_the_server_of_the_rfcs_example() -> None:
+    """RFC 7677, section 3: salt, rounds, and the server's signature over the exchange."""
+    salt, nonce = "W22ZaJ0SNY7soEsUEjb6gQ==", "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    exchange = f"n=user,r={nonce[:20]},r={nonce},s={salt},i=4096,c=biws,r={nonce}"
+    head, keys = scram_verifier(Secret("pencil"), base64.b64decode(salt)).rsplit("$", 1)
+    server_key = base64.b64decode(keys.partition(":")[2])
+    assert head == f"SCRAM-SHA-256$4096:{salt}"
+    signature = base64.b64encode(hmac.digest(server_key, exchange.encode(), "sha256")).decode()
+    assert signature == "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+
+INSTALLED = [_binaries(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+
+
+@pytest.fixture(scope="module", params=INSTALLED, ids=[str(path).split("/")[-2] for path in INSTALLED])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as an operator has it, on TCP and with passwords: `host:port`. Its superuser is `admin`."""
+    binaries: Path = request.param
+    folder, user = tmp_path_factory.mktemp("server"), server_user()
+    (folder / "word").write_text("admins word")
+    (folder / "word").chmod(0o644)
+    (folder / "cluster").mkdir(mode=0o700)
+    user.own(folder / "cluster")
+    let_in(user, folder, binaries)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    cluster = ["-D", str(folder / "cluster")]
+    words = ["--auth=scram-sha-256", f"--pwfile={folder / 'word'}"]
+    initdb = [str(binaries / "initdb"), *cluster, "-U", "admin", "-E", "UTF8", "--locale=C", "-N", *words]
+    subprocess.run(initdb, check=True, capture_output=True, timeout=60, **user.switch)
+    settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(binaries / "postgres"), *cluster, *options], stdout=log, stderr=log, **user.switch
+        )
+    try:
+        until = time.monotonic() + 30
+        ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert time.monotonic() < until, (folder / "log").read_text()
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+async def run_as_admin(server: str, *statements: str) -> None:
+    admin = await connect(Secret(f"postgresql://admin:admins%20word@{server}/postgres"))
+    for statement in statements:
+        await admin.execute(statement)
+    await admin.close()
+
+
+@pytest.mark.postgres
+async def test_a_servers_postgresql_with_an_owner_who_is_no_superuser(server: str, tmp_path: Path) -> None:
+    await run_as_admin(
+        server, "CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'word'", "CREATE DATABASE company OWNER maker"
+    )
+    url = Secret(f"postgresql://maker:word@{server}/company")
+    tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+    row = TenantRow(slug="acme", domain="acme.example.net", name="Acme")
+    async with open_database(tmp_path, url) as database:
+        assert (await PostgresRevisions(database).put(tenant, row, "a" * 64, b"x")).number == 1
+        async with database.tenant(tenant) as connection:
+            assert await connection.fetchval("SELECT current_user") == "atende_app"
+    assert stat.S_IMODE((tmp_path / PASSWORD_FILE).stat().st_mode) == 0o600
+    async with open_database(tmp_path, url) as database:
+        assert await PostgresRevisions(database).current(tenant) is not None
+    (tmp_path / PASSWORD_FILE).unlink()  # A new data directory: a new password is set by the owner.
+    async with open_database(tmp_path, url) as database:
+        assert await database.ping()
+
+
+@pytest.mark.postgres
+async def test_an_owner_without_rights_and_a_wrong_password_are_told_what_to_do(server: str, tmp_path: Path) -> None:
+    await run_as_admin(
+        server,
+        "CREATE ROLE modest LOGIN PASSWORD 'word'",
+        "CREATE DATABASE small OWNER modest",
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'atende_app') THEN "
+        "ALTER ROLE atende_app RENAME TO put_aside; END IF; END $$",
+    )
+    with pytest.raises(DatabaseError, match="CREATE ROLE atende_app"):
+        async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small")):
+            pass
+    await run_as_admin(server, "CREATE ROLE atende_app LOGIN PASSWORD 'given by hand'")
+    with pytest.raises(DatabaseError, match=PASSWORD_FILE):
+        async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small")):
+            pass
+    (tmp_path / PASSWORD_FILE).write_text("given by hand\n")
+    async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small")) as database:
+        assert await database.ping()
+    with pytest.raises(DatabaseError) as caught:
+        async with open_database(tmp_path, Secret(f"postgresql://modest:hush@{server}/small")):
+            pass
+    assert "hush" not in str(caught.value)
