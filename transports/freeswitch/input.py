@@ -64,7 +64,7 @@ class FreeSwitchInput(BaseInputTransport):
         *,
         clock: MediaClock,
         vad: IngressVad,
-        tap: AudioTap | None,
+        tap: AudioTap,
         gate: GateConfig,
         continuous: bool,
         name: str | None = None,
@@ -146,8 +146,7 @@ class FreeSwitchInput(BaseInputTransport):
     def _on_pcm(self, pcm: bytes) -> None:
         if not self._listening or self._stream is None:
             return
-        if self._tap is not None:
-            self._tap.from_caller(pcm, self._clock.now())
+        self._tap.from_caller(pcm, self._clock.now())
         self._stream.feed(pcm)
         self._forward(self._gate.audio(pcm))
         if self._speaking:

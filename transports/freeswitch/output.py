@@ -69,7 +69,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         params: TransportParams,
         *,
         clock: MediaClock,
-        tap: AudioTap | None,
+        tap: AudioTap,
         on_first_audio: Callable[[float], None] | None,
         name: str | None = None,
     ) -> None:
@@ -180,8 +180,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         beat = self._playout.tick(self.get_clock().get_time())
         pcm = beat.pcm or self._silence
         self._wire.send(pcm)
-        if self._tap is not None:
-            self._tap.to_caller(pcm, at)
+        self._tap.to_caller(pcm, at)
         for frame, direction in _routed(beat.out):
             self._outbox.post(frame, direction)
         if self._playout.speaking and not was_speaking and self._on_first_audio is not None:

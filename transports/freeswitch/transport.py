@@ -20,6 +20,7 @@ from transports.clock import MediaClock
 from transports.freeswitch.input import FreeSwitchInput, GateConfig
 from transports.freeswitch.output import FreeSwitchOutput
 from transports.ingress import AudioTap, IngressVad
+from transports.tap import GuardedTap
 from transports.wire import MediaWire
 
 log = structlog.get_logger()
@@ -43,7 +44,8 @@ class FreeSwitchTransport(BaseTransport):
         on_first_audio: Callable[[float], None] | None = None,
         name: str | None = None,
     ) -> None:
-        """`continuous` lets silence through to the ear; `tap` hears both sides ungated.
+        """`continuous` lets silence through to the ear; `tap` hears both sides ungated;
+        if it raises, the call goes on without it.
 
         `on_first_audio` is called with the media clock's time whenever the bot's first sample of an utterance
         goes out; it must not block.
@@ -57,12 +59,13 @@ class FreeSwitchTransport(BaseTransport):
             audio_out_sample_rate=rate,
             audio_out_10ms_chunks=2,
         )
+        guarded = GuardedTap(tap)
         self._wire = wire
         self._input = FreeSwitchInput(
-            wire, params, clock=clock, vad=vad, tap=tap, gate=gate, continuous=continuous, name=self._input_name
+            wire, params, clock=clock, vad=vad, tap=guarded, gate=gate, continuous=continuous, name=self._input_name
         )
         self._output = FreeSwitchOutput(
-            wire, params, clock=clock, tap=tap, on_first_audio=on_first_audio, name=self._output_name
+            wire, params, clock=clock, tap=guarded, on_first_audio=on_first_audio, name=self._output_name
         )
         self._gone = False
         self._register_event_handler("on_client_disconnected")

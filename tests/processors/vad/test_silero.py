@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
 from base.ids import AssistantName, TenantId
 from base.speech import VadEdge
 from processors.factory import Persona, PrepareError, StageContext
-from processors.vad.silero import FILE, SileroConfig, SileroIngress, SileroVad, packaged_weights
+from processors.vad.batcher import VadBatcher
+from processors.vad.edges import EdgeDetector, windows
+from processors.vad.silero import FILE, SileroConfig, SileroIngress, SileroVad, load_session, packaged_weights
 from transports.ingress import IngressVad
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech" / "first"
@@ -66,6 +69,44 @@ async def test_hears_a_sentence(name: str) -> None:
     assert found[-1][1] is VadEdge.STOPPED
     assert found[0][0] < 0.9
     assert sum(edge is VadEdge.STARTED for _, edge in found) <= 3
+
+
+def first_sound(samples: npt.NDArray[np.int16]) -> float:
+    """Seconds to the first 10 ms that are within 30 dB of the loud parts, and not alone."""
+    blocks = samples[: len(samples) // 80 * 80].reshape(-1, 80).astype(float)
+    rms = np.sqrt((blocks**2).mean(axis=1))
+    loud = rms > max(float(np.percentile(rms, 95)) * 10 ** (-30 / 20), 30.0)
+    return next(at for at in range(len(loud) - 3) if loud[at] and loud[at + 1 : at + 4].sum() >= 2) * 0.01
+
+
+async def test_hears_a_start_soon_enough_to_stop_talking() -> None:
+    """Of 30 recordings at three positions in the window, by audio time: what is left of 250 ms is for the edge.
+
+    20 ms to fill a datagram, 8 ms for the batch, 20 ms for the beat, and some for the pipeline between.
+    """
+    session = load_session(packaged_weights())
+    delays = []
+    for path in sorted(SPEECH.glob("*.wav")):
+        samples, _rate = soundfile.read(path, dtype="int16")
+        for offset in (0, 80, 160):
+            batcher = VadBatcher(session, RATE)
+            config = SileroConfig()
+            machine = EdgeDetector(
+                confidence=config.confidence,
+                start_windows=windows(config.start_secs),
+                stop_windows=windows(config.stop_secs),
+            )
+            verdicts: list[VadEdge | None] = []
+            place = batcher.open(lambda c, r, m=machine, v=verdicts: v.append(m.judge(c, r > 0.0018)))
+            place.feed(noise(8, 1)[: 2 * (RATE // 2 + offset)] + samples[: RATE + RATE // 5].tobytes())
+            while place.waiting:
+                batcher._flush()
+            told = (verdicts.index(VadEdge.STARTED) + 1) * 0.032
+            delays.append(told - first_sound(samples) - 0.5 - offset / RATE)
+            place.close()
+    assert len(delays) == 90
+    assert float(np.percentile(delays, 95)) < 0.170
+    assert min(delays) > 0.03
 
 
 def knocks(seconds: int) -> bytes:

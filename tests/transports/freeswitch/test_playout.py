@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     DataFrame,
@@ -328,3 +330,36 @@ def test_giving_up_keeps_frames_but_no_unheard_words(playout: Playout) -> None:
     playout.put(EndFrame())
     assert playout.take_frames() == [marker]
     assert playout.queued_ms == 0
+
+
+@given(st.lists(st.sampled_from(["sentence", "marker", "tick", "tick", "ticks", "cut", "late"]), max_size=60))
+def test_no_word_is_told_twice_or_unplayed(steps: list[str]) -> None:
+    playout = Playout(RATE)
+    announced_texts: list[str] = []
+    told: list[str] = []
+    played = 0
+
+    def tick(count: int) -> None:
+        nonlocal played
+        for _ in range(count):
+            beat = playout.tick(0)
+            told.extend(texts(beat.out))
+            played += beat.pcm is not None
+
+    for number, step in enumerate(steps):
+        if step == "sentence":
+            announced_texts.append(f"a{number} b{number} c{number}")
+            sentence(playout, announced_texts[-1], 300, str(number))
+        elif step == "marker":
+            playout.put(Marker())
+        elif step == "late" and announced_texts:
+            playout.put_audio(tts(loud(30), announced_texts[-1].split()[0][1:]))
+        elif step == "cut":
+            told.extend(texts(playout.cut()))
+            assert playout.queued_ms == 0
+        elif step.startswith("tick"):
+            tick(1 if step == "tick" else 12)
+    begun = [text for text in announced_texts if any(text.startswith(words) for words in told)]
+    assert len(told) == len(begun)
+    assert told == sorted(told, key=lambda words: int(words.split()[0][1:]))
+    assert sum(len(words.split()) for words in told) * 5 <= played + 5

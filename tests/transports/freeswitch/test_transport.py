@@ -131,6 +131,18 @@ async def test_both_sides_are_recorded_true_to_time() -> None:
         assert [b - a for (_, a), (_, b) in pairwise(side)] == pytest.approx([0.02] * (len(side) - 1))
 
 
+async def test_a_recorder_that_fails_does_not_silence_the_call() -> None:
+    call = Call(continuous=True)
+
+    def fail(pcm: bytes, at: float) -> None:
+        raise OSError("disk full")
+
+    call.tap.to_caller = fail  # type: ignore[method-assign]
+    async with calling(call, call.transport.input(), Echo(), call.transport.output()):
+        await call.beats(20, tone(20))
+    assert sum(call.sounding) > 10
+
+
 async def test_the_ear_gets_start_then_preroll_then_speech_then_stop() -> None:
     call, ear = Call(), Ear()
     async with calling(call, call.transport.input(), ear, call.transport.output()):
