@@ -88,8 +88,8 @@ class Step(NamedTuple):
     eof: bool = False
 
 
-def script(name: str) -> list[Step]:
-    """The recording with the commands that we never say taken out, and the replies to them."""
+def script(name: str, without: str = "") -> list[Step]:
+    """The recording with the commands that we never say taken out, and the replies to them; `without` one more."""
     steps: list[Step] = []
     waiting: list[str | None] = []
     buffered = b""
@@ -104,7 +104,8 @@ def script(name: str) -> list[Step]:
                 steps.append(Step(None, b"".join(kept)))
         else:
             for command in (c + b"\n\n" for c in row.data.split(b"\n\n") if c.strip()):
-                waiting.append(kind_of(command))
+                kind = kind_of(command)
+                waiting.append(kind if kind != without else None)
                 if waiting[-1] is not None:
                     steps.append(Step(waiting[-1], command))
     return steps
