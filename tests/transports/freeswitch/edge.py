@@ -189,6 +189,16 @@ class LetterTts(TTSService):
             yield TTSAudioRawFrame(pcm[at : at + FRAME * 5], RATE, 1, context_id=context_id)
 
 
+class SlowTts(LetterTts):
+    """Gives way to other tasks between its blocks, as a voice over a network does."""
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        async for frame in super().run_tts(text, context_id):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield frame
+
+
 class Call:
     """One running pipeline and what is needed to play its caller."""
 

@@ -1,6 +1,7 @@
 """Whole pipelines at the media edge, with pipecat's own worker, aggregators and TTS base."""
 
 import asyncio
+import random
 from itertools import pairwise
 
 import pytest
@@ -47,6 +48,7 @@ from tests.transports.freeswitch.edge import (
     HandVad,
     LetterTts,
     ScriptedLlm,
+    SlowTts,
     calling,
     settle,
     tone,
@@ -329,6 +331,32 @@ async def test_many_interruptions_leave_every_heard_word() -> None:
     assert len(talk.said()) == 8
     assert set(talk.said()) == {talk.said()[0]}
     assert talk.said()[0].startswith("um dois")
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_an_interruption_at_any_moment_keeps_a_true_prefix(seed: int) -> None:
+    """Ticks, rendering and interruption meet in every order: between any two steps of any task."""
+    chance = random.Random(seed)
+    talk = Talk(" ".join(SENTENCES), tts=SlowTts())
+    async with calling(talk.call, *talk.processors):
+        await talk.call.worker.queue_frame(LLMRunFrame())
+        for _ in range(chance.randrange(10, 260)):
+            if chance.random() < 0.5:
+                talk.call.time.pass_(0.020)
+            await asyncio.sleep(0)
+        await talk.call.worker.queue_frame(InterruptionFrame())
+        for _ in range(chance.randrange(0, 6)):
+            talk.call.time.pass_(0.020)
+            await asyncio.sleep(0)
+        await settle()
+        played = sum(talk.call.sounding)
+        silent_from = len(talk.call.wire.sent)
+        await talk.call.beats(60)
+        assert not any(talk.call.sounding[silent_from:])
+        kept = " ".join(talk.said())
+        whole = " ".join(expected(played))
+        assert whole.startswith(kept)
+        assert len(whole.split()) - len(kept.split()) <= 3
 
 
 async def test_a_fixed_sentence_is_cut_too() -> None:
