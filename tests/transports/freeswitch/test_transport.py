@@ -438,6 +438,10 @@ async def test_the_end_waits_for_the_last_word() -> None:
     assert talk.said() == ["Até logo."]
     assert isinstance(talk.after.down[-1], EndFrame)
     assert talk.call.clock.subscribers == 0
+    await talk.call.transport.caller_gone()
+    talk.call.transport.dtmf("1", 100)
+    await settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_caller_who_hangs_up_has_heard_the_words_so_far() -> None:
