@@ -60,11 +60,15 @@ class Directory:
     def __init__(self) -> None:
         self._entries: Mapping[TenantId, TenantEntry] = {}
 
-    def replace(self, entry: TenantEntry) -> None:
-        """Put one tenant's entry in place of its former one. Raises NumberConflictError for a taken slug."""
+    def admit(self, entry: TenantEntry) -> None:
+        """Raises NumberConflictError when another tenant has this one's slug."""
         holder = next((other for other in self._entries.values() if other.slug == entry.slug), None)
         if holder is not None and holder.tenant_id != entry.tenant_id:
             raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {holder.tenant_id}")
+
+    def replace(self, entry: TenantEntry) -> None:
+        """Put one tenant's entry in place of its former one. Raises NumberConflictError as `admit` does."""
+        self.admit(entry)
         self._entries = {**self._entries, entry.tenant_id: entry}
 
     def remove(self, tenant_id: TenantId) -> None:
