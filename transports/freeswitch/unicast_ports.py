@@ -31,7 +31,7 @@ class UnicastPorts:
     def __init__(self, first_port: int = 40000, last_port: int = 49999, *, seed: int | None = None) -> None:
         if not 1024 <= first_port < last_port <= 65535:
             raise ValueError(f"unicast ports {first_port}-{last_port}: give a range inside 1024-65535")
-        if first_port in SWITCH_RTP_RANGE or last_port in SWITCH_RTP_RANGE:
+        if first_port < SWITCH_RTP_RANGE.stop and last_port >= SWITCH_RTP_RANGE.start:
             raise ValueError(f"unicast ports {first_port}-{last_port} overlap FreeSWITCH's RTP ports 16384-32768")
         # Not a secret: random only so that a restarted process does not begin with the ports of the former one.
         self._random = random.Random(seed)  # noqa: S311

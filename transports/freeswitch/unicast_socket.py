@@ -51,7 +51,8 @@ class UnicastMedia:
         self.local: Final[tuple[str, int]] = sock.getsockname()[:2]
         self.counters: Final = MediaCounters()
         self.closed = False
-        self._loop.add_reader(sock.fileno(), self._readable)
+        self._fd = sock.fileno()
+        self._loop.add_reader(self._fd, self._readable)
 
     @classmethod
     def open(cls, local: tuple[str, int], peer: tuple[str, int], sample_rate: int) -> "UnicastMedia":
@@ -117,7 +118,7 @@ class UnicastMedia:
             return
         self.closed = True
         self._callback = None
-        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_reader(self._fd)
         self._sock.close()
 
     def _readable(self) -> None:

@@ -1,0 +1,149 @@
+"""The media socket over real loopback UDP."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from transports.freeswitch.unicast_socket import UnicastMedia
+
+FRAME = bytes(range(256)) + bytes(64)
+LIMIT_S = 5.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - the condition is in the code under test
+            await asyncio.sleep(0.001)
+
+
+def udp() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(LIMIT_S)
+    return sock
+
+
+@pytest.fixture
+def switch() -> Iterator[socket.socket]:
+    with udp() as sock:
+        yield sock
+
+
+@pytest.fixture
+async def media(switch: socket.socket) -> AsyncIterator[UnicastMedia]:
+    media = UnicastMedia.open(("127.0.0.1", 0), switch.getsockname(), 8000)
+    yield media
+    media.close()
+
+
+async def test_both_ways(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(heard.append)
+    for _ in range(3):
+        switch.sendto(FRAME, media.local)
+    assert await media.first_datagram(LIMIT_S)
+    await until(lambda: len(heard) == 3)
+    assert heard == [FRAME] * 3
+    media.send(FRAME)
+    assert switch.recvfrom(4096) == (FRAME, media.local)
+    assert (media.counters.received, media.counters.sent, media.counters.send_errors) == (3, 1, 0)
+    assert (media.sample_rate, media.frame_bytes) == (8000, 320)
+
+
+async def test_only_the_announced_peer_is_heard(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(heard.append)
+    with udp() as stranger:
+        stranger.sendto(FRAME, media.local)
+        await until(lambda: media.counters.dropped_sender == 1)
+    assert not media.heard
+    switch.sendto(FRAME, media.local)
+    await until(lambda: media.counters.received == 1)
+    assert len(heard) == 1
+
+
+async def test_a_datagram_of_another_size_is_dropped_and_does_not_prove_life(
+    switch: socket.socket, media: UnicastMedia
+) -> None:
+    for size in (0, 160, 640, 1500):
+        switch.sendto(bytes(size), media.local)
+    await until(lambda: media.counters.dropped_size == 4)
+    assert not media.heard
+    assert media.counters.received == 0
+
+
+async def test_filler_is_heard_as_silence(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(heard.append)
+    switch.sendto(b"\xff" * 320, media.local)
+    await until(lambda: bool(heard))
+    assert heard == [bytes(320)]
+    assert media.counters.filler == 1
+
+
+async def test_nothing_is_sent_to_a_port_that_has_not_spoken(switch: socket.socket, media: UnicastMedia) -> None:
+    media.send(FRAME)
+    assert media.counters.send_errors == 1
+    switch.sendto(FRAME, media.local)
+    await until(lambda: media.heard)
+    media.send(b"second" + FRAME[6:])
+    assert switch.recvfrom(4096)[0].startswith(b"second")
+
+
+async def test_a_burst_is_not_lost(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(heard.append)
+    frames = [n.to_bytes(2, "big") + FRAME[2:] for n in range(150)]
+    for frame in frames:  # 3 s, before the loop is asked once
+        switch.sendto(frame, media.local)
+    await until(lambda: len(heard) == 150)
+    assert heard == frames
+
+
+async def test_a_late_loop_does_not_call_a_live_stream_dead(switch: socket.socket, media: UnicastMedia) -> None:
+    switch.sendto(FRAME, media.local)
+    assert await media.first_datagram(0.0)
+
+
+async def test_silence_is_told(media: UnicastMedia) -> None:
+    assert not await media.first_datagram(0.01)
+
+
+async def test_a_full_or_closed_socket_never_raises(switch: socket.socket, media: UnicastMedia) -> None:
+    switch.sendto(FRAME, media.local)
+    await until(lambda: media.heard)
+    media.send(FRAME[:-2])
+    assert media.counters.send_errors == 1
+    media._sock.close()  # as if the network had gone
+    media.send(FRAME)
+    assert media.counters.send_errors == 2
+
+
+async def test_close_is_final_and_idempotent(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(heard.append)
+    switch.sendto(FRAME, media.local)
+    await until(lambda: media.heard)
+    media.close()
+    media.close()
+    switch.sendto(FRAME, media.local)
+    media.send(FRAME)
+    assert len(heard) == 1
+    again = UnicastMedia.open(media.local, media.peer, 8000)  # the port is free
+    again.close()
+
+
+async def test_a_callback_may_close(switch: socket.socket, media: UnicastMedia) -> None:
+    heard: list[bytes] = []
+    media.listen(lambda pcm: (heard.append(pcm), media.close())[0])
+    for _ in range(3):
+        switch.sendto(FRAME, media.local)
+    await until(lambda: media.closed)
+    assert len(heard) == 1
+
+
+async def test_a_port_in_use_is_an_oserror(media: UnicastMedia) -> None:
+    with pytest.raises(OSError, match="in use"):
+        UnicastMedia.open(media.local, media.peer, 8000)
