@@ -219,8 +219,10 @@ class PeerCall:
         if self._end is not None and not isinstance(self._end, WentOn):
             return
         now = time.monotonic()
-        waited = due - self._began
-        if waited >= self.script.limit_s or waited >= (self.script.hang_up_after_s or self.script.limit_s):
+        patience = self.script.limit_s
+        if self.script.hang_up_after_s is not None:
+            patience = min(patience, self.script.hang_up_after_s)
+        if due - self._began >= patience:
             self.hang_up()
         if self._observer.answered_at is None:
             return

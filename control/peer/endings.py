@@ -49,11 +49,13 @@ def hang_up(machine: ChannelMachine, now: float) -> None:
 
 
 def leave(machine: ChannelMachine, now: float) -> None:
-    """The socket has ended: queued `set` run still, then the dialplan goes on (or the hang-up takes its course)."""
+    """The socket has ended: queued `set` and hang-ups run still, then the dialplan goes on where nothing ended it."""
     machine.running = None
     for command in machine.queue:
         if command.headers.get("execute-app-name") in {"set", "unset"}:
             machine.execute(command, now)
+        elif command.headers.get("call-command") == "hangup":
+            machine.end(command.headers.get("hangup-cause") or "NORMAL_CLEARING")
     machine.queue.clear()
     machine.over, machine.leaving = True, False
     machine.spoil_unicast("the socket ended")
