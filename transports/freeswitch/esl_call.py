@@ -147,8 +147,8 @@ class DoorCall:
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         if self.sample_rate is None:
             raise LocalProtocolError("unicast before the answer would crash the switch")
-        ours, switch = self._wire.hosts
-        host, peer = self._options.our_host or ours, self._options.switch_host or switch
+        host = self._options.our_host or self._wire.our_host
+        peer = self._options.switch_host or self._wire.peer_host
         for _ in range(_MAX_BINDS):
             pair = self._ports.take()
             try:

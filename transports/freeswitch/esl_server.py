@@ -8,7 +8,7 @@ from typing import Final, Self
 
 import structlog
 
-from transports.freeswitch.errors import PhoneTimeoutError
+from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.unicast_ports import UnicastPorts
@@ -103,7 +103,7 @@ class DoorServer:
         return DoorWire(self._admit, max_events=self._max_events)
 
     def _admit(self, wire: DoorWire) -> bool:
-        peer = ip_address(wire.hosts[1])
+        peer = ip_address(wire.peer_host)
         if not any(peer in network for network in self._allowed):
             log.warning("event socket from a peer that is not allowed", peer=str(peer))
             return False
@@ -120,6 +120,8 @@ class DoorServer:
         try:
             if await self._told(wire):
                 await self._on_call(call)
+        except CallEndedError as error:
+            log.info("the call ended under its handler", call=call.hello.call_id, error=str(error))
         except Exception:
             # The boundary of a call: its failure is the caller's way to the fall-back, not the server's end.
             log.exception("a call's handler failed", call=call.hello.call_id)

@@ -24,6 +24,7 @@ class DoorWire(asyncio.Protocol):
         self.accepted_ports: Final[set[int]] = set()
         self.refused_unicast: str | None = None
         self.dropped_digits = 0
+        self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
         self.on_over: Callable[[], None] | None = None
         self._on_made = on_made
@@ -32,21 +33,17 @@ class DoorWire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._changed = asyncio.Event()
 
-    @property
-    def hosts(self) -> tuple[str, str]:
-        """Our and FreeSWITCH's address of this connection."""
-        assert self._transport is not None
-        ours, theirs = (self._transport.get_extra_info(k)[0] for k in ("sockname", "peername"))
-        return str(ours).removeprefix("::ffff:"), str(theirs).removeprefix("::ffff:")
-
     # The three callbacks of asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self._on_made(self):
-            self.ask(self.machine.greet)
-        else:
-            self._transport.abort()
+        addresses = [transport.get_extra_info(end) for end in ("sockname", "peername")]
+        if None not in addresses:  # None: it was reset before we saw it
+            self.our_host, self.peer_host = (str(a[0]).removeprefix("::ffff:") for a in addresses)
+            if self._on_made(self):
+                self.ask(self.machine.greet)
+                return
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         try:

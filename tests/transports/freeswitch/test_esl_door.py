@@ -1,8 +1,11 @@
 """The machine of one connection: what it makes of real calls, and the orders that it must never make."""
 
+import random
+
 import pytest
 
 from tests.transports.freeswitch.captures import script
+from tests.transports.freeswitch.test_esl import mangled, seeds
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl_door import DoorEvent, DoorMachine, Ready, Refused, UnicastAccepted
 from transports.freeswitch.unicast_guard import MAX_TRIES, MIN_SILENCE_S, NoDatagrams
@@ -350,6 +353,19 @@ class TestNonsense:
     def test_is_the_remotes_fault(self, data: bytes) -> None:
         with pytest.raises(RemoteProtocolError):
             live().receive(data)
+
+    def test_twenty_thousand_mangled_streams_raise_nothing_else(self) -> None:
+        chance, good = random.Random(11), [*seeds(), OK, ANSWERED, event("DTMF", "DTMF-Digit: 1", "DTMF-Duration: 800")]
+        refused = 0
+        for _ in range(20_000):
+            machine = unicasting()
+            try:
+                machine.receive(mangled(chance, good))
+                machine.receive_eof()
+            except RemoteProtocolError:
+                refused += 1
+            assert machine.data_to_send() == b""  # nothing that comes in makes a call in order say something
+        assert 5_000 < refused < 20_000
 
     def test_a_reply_of_the_wrong_kind(self) -> None:
         machine = live()
