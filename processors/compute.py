@@ -1,0 +1,91 @@
+"""Threads for heavy work: one bounded lane for hearing, one for speaking, one for what can wait.
+
+Hearing never queues behind a rendering: each lane has threads of its own. The background lane has one
+thread of low OS priority, and it begins a piece of work only while no live work runs or waits (for a
+limited time, so that a busy switch cannot hold up a publication for ever).
+"""
+
+import asyncio
+import os
+import platform
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+Lane = Literal["stt", "tts", "background"]
+
+MAX_WAITING = {"stt": 256, "tts": 256, "background": 4096}
+"""Pieces of work that may wait in a lane; more are refused."""
+MAX_YIELD_S = 5.0
+"""Background work waits this long for a quiet moment, then begins anyway, at low priority."""
+BACKGROUND_NICENESS = 15
+LINUX = platform.system() == "Linux"
+
+
+class LaneFullError(Exception):
+    """Too much work waits in a lane: the machine is overloaded."""
+
+
+class ComputeLanes:
+    """Satisfies `processors.factory.Compute`. Belongs to one event loop.
+
+    `stt` and `tts` get half of the cores each (at least one thread): what runs inside (the encoder of the
+    recogniser) may use one more core for itself.
+    """
+
+    def __init__(self, cores: int | None = None) -> None:
+        live = max(1, (cores or usable_cores()) // 2)
+        self._executors = {
+            "stt": ThreadPoolExecutor(live, "stt"),
+            "tts": ThreadPoolExecutor(live, "tts"),
+            "background": ThreadPoolExecutor(1, "background", initializer=_lower_priority),
+        }
+        self._unfinished = dict.fromkeys(self._executors, 0)
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    async def run(self, lane: Lane, work: Callable[[], Any]) -> Any:
+        """The result of `work`, or its exception. Cancelling drops it if it has not begun.
+
+        Raises LaneFullError.
+        """
+        if self._unfinished[lane] >= MAX_WAITING[lane]:
+            raise LaneFullError(f"{self._unfinished[lane]} pieces of work wait in the lane {lane!r}")
+        self._count(lane, +1)
+        try:
+            if lane == "background":
+                await self._wait_for_quiet()
+            return await asyncio.get_running_loop().run_in_executor(self._executors[lane], work)
+        finally:
+            self._count(lane, -1)
+
+    async def _wait_for_quiet(self) -> None:
+        try:
+            async with asyncio.timeout(MAX_YIELD_S):
+                await self._quiet.wait()
+        except TimeoutError:
+            return
+
+    def _count(self, lane: Lane, change: int) -> None:
+        self._unfinished[lane] += change
+        if self._unfinished["stt"] + self._unfinished["tts"]:
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+
+    def close(self) -> None:
+        """Drop what has not begun and let the threads end; what runs is not waited for."""
+        for executor in self._executors.values():
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; containers and `taskset` give fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if LINUX else os.cpu_count() or 1
+
+
+def _lower_priority() -> None:
+    # On Linux niceness belongs to a thread; elsewhere this would slow the whole process.
+    if LINUX:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
