@@ -326,7 +326,7 @@ class TestNobodyIsLeftInSilence:
             await switch.say(NOTICE)
             await closing
         assert [type(e) for e in service.errors] == [asyncio.CancelledError]
-        with pytest.raises(OSError, match="Connect call failed"):
+        with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
 
     async def test_closing_waits_for_calls_that_end_in_time(self) -> None:
@@ -349,6 +349,33 @@ class TestNobodyIsLeftInSilence:
             assert await switch.gone() == b""
             await settled(server)
         assert service.errors == []
+
+    @pytest.mark.parametrize("reset", [True, False])
+    async def test_a_connection_that_ends_at_any_moment_leaves_nothing_behind(self, reset: bool) -> None:
+        async def on_call(call: DoorCall) -> None:
+            await call.answer()
+            media = await call.start_unicast()
+            switch.speaking.set()
+            media.listen(media.send)
+            await call.give_back("voicemail")
+
+        ports = UnicastPorts()
+        before, steps = ports.free, script("door_unicast_give_back_voicemail.esl")
+        async with door(on_call, ports=ports) as server:
+            for end in range(len(steps)):
+                async with ring(server) as switch:
+                    await switch.play(steps[:end])
+                    if reset:
+                        switch.writer.transport.abort()
+                if end == 0:
+                    continue  # it may not have been accepted yet
+                await settled(server)
+                assert ports.free + ports.retired == before
+            async with ring(server) as switch:
+                await switch.play(steps)
+            await settled(server)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not tasks
 
 
 class TestTheDoorItself:
