@@ -17,7 +17,8 @@ its process is not a server of this directory.
 must reach `postgres/`. The data directory then has the group `pgserver` and mode 0710: that user may pass
 through it, cannot list it, and others cannot enter. A folder *above* it, or above the binaries, that
 nobody may pass (such as /root, 0700) gets the right to pass, not to list (0711); a warning names it. It
-cannot be avoided short of moving the data directory, e.g. to /var/lib/atende.
+cannot be avoided short of moving the data directory, e.g. to /var/lib/atende. Whatever else is kept in the
+data directory has modes of its own (0700, 0600), so that passing through it shows nothing.
 """
 
 import asyncio

@@ -1,6 +1,9 @@
 """A small catalog of stages, so that no test of a tenant waits for a model, and one database for all."""
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -52,15 +55,41 @@ def configs() -> Path:
     return Path(__file__).parents[2] / "configs"
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secret]:
-    """The URL of the owner of an embedded database; the tests that share it use tenants of their own."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
-    server.start()
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that another user may pass. pytest's own are closed again by each session that starts as root."""
+    folder = Path(tempfile.mkdtemp(prefix="atende-test-"))
+    folder.chmod(0o755)
     try:
-        yield server.url("postgres")
+        yield folder
     finally:
-        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def module_folder() -> Iterator[Path]:
+    """For a cluster that the tests of a file share."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def cluster_folder() -> Iterator[Path]:
+    """For a cluster of one test."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Secret]:
+    """The URL of the owner of an embedded database; the tests that share it use tenants of their own."""
+    with open_folder() as folder:
+        server = EmbeddedPostgres(folder / "data")
+        server.start()
+        try:
+            yield server.url("postgres")
+        finally:
+            server.stop()
 
 
 @pytest.fixture

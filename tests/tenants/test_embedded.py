@@ -18,9 +18,9 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(module_folder: Path) -> Path:
     """A cluster that was made and stopped."""
-    made = tmp_path_factory.mktemp("template") / "data"
+    made = module_folder / "data"
     server = EmbeddedPostgres(made)
     server.start()
     server.stop()
@@ -28,10 +28,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def data_dir(template: Path, tmp_path: Path) -> Path:
+def data_dir(template: Path, cluster_folder: Path) -> Path:
     """A copy of it: making one takes a second or more."""
-    subprocess.run(["cp", "-a", str(template), str(tmp_path / "data")], check=True)
-    return tmp_path / "data"
+    subprocess.run(["cp", "-a", str(template), str(cluster_folder / "data")], check=True)
+    return cluster_folder / "data"
 
 
 def mode(path: Path) -> int:
@@ -112,7 +112,8 @@ def test_a_killed_server_and_a_recycled_pid_do_not_hinder_the_next_start(data_di
     server._process.wait(10)
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))  # As if our pid had been the server's.
     again = EmbeddedPostgres(data_dir)
-    os.close(server._lock or 0)
+    assert server._lock is not None
+    os.close(server._lock)
     again.start()
     again.stop()
     assert servers(data_dir) == []
@@ -132,19 +133,19 @@ def test_a_path_too_long_for_a_socket_works_too(data_dir: Path) -> None:
     server.stop()
 
 
-def test_a_cluster_of_another_version_is_refused_untouched(tmp_path: Path) -> None:
-    cluster = tmp_path / "postgres"
+def test_a_cluster_of_another_version_is_refused_untouched(cluster_folder: Path) -> None:
+    cluster = cluster_folder / "postgres"
     cluster.mkdir()
     (cluster / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedError, match="of PostgreSQL 17"):
-        EmbeddedPostgres(tmp_path).start()
+        EmbeddedPostgres(cluster_folder).start()
     assert [file.name for file in cluster.iterdir()] == ["PG_VERSION"]
 
 
-def test_half_a_cluster_of_an_interrupted_start_is_made_anew(tmp_path: Path) -> None:
-    half = tmp_path / "postgres.new" / "base"
+def test_half_a_cluster_of_an_interrupted_start_is_made_anew(cluster_folder: Path) -> None:
+    half = cluster_folder / "postgres.new" / "base"
     half.mkdir(parents=True)
-    server = EmbeddedPostgres(tmp_path)
+    server = EmbeddedPostgres(cluster_folder)
     server.start()
     server.stop()
     assert not half.exists()

@@ -113,10 +113,11 @@ INSTALLED = [_binaries(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
 
 
 @pytest.fixture(scope="module", params=INSTALLED, ids=[str(path).split("/")[-2] for path in INSTALLED])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(request: pytest.FixtureRequest, module_folder: Path) -> Iterator[str]:
     """A server as an operator has it, on TCP and with passwords: `host:port`. Its superuser is `admin`."""
     binaries: Path = request.param
-    folder, user = tmp_path_factory.mktemp("server"), server_user()
+    folder, user = module_folder / binaries.parts[-2], server_user()
+    folder.mkdir()
     (folder / "word").write_text("admins word")
     (folder / "word").chmod(0o644)
     (folder / "cluster").mkdir(mode=0o700)
