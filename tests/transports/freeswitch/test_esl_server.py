@@ -535,6 +535,25 @@ class TestAnswerAndMedia:
         assert service.errors == []
         assert (ports.retired, ports.free) == (0, before)
 
+    async def test_a_port_that_another_program_holds_is_passed_over(self) -> None:
+        async def act(call: DoorCall) -> None:
+            await call.answer()
+            assert (await call.start_unicast()).local[1] != taken
+            await call.hang_up()
+
+        taken = UnicastPorts(seed=5).take().ours
+        service = Script(act)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", taken))
+            async with door(service, ports=UnicastPorts(seed=5)) as server, ring(server) as switch:
+                await self.answered(switch)
+                switch.speak(await switch.hear("unicast"))
+                await switch.say(OK)
+                await switch.hear("hangup")
+                await switch.say(NOTICE)
+                await service.finished()
+        assert service.errors == []
+
     async def test_no_port_works(self) -> None:
         async def act(call: DoorCall) -> None:
             await call.answer()
