@@ -11,7 +11,8 @@ from control.peer.ears import JOIN_S, Ears
 from control.peer.script import Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor
 from control.peer.sound import G711, Samples, Sound, load_sound, through_g711
 
-DTMF_ON_S = 0.160
+DTMF_TOLD_S = 0.200
+DTMF_PACKETS_S = 0.220
 DTMF_EVERY_S = 0.350
 
 
@@ -34,7 +35,7 @@ class Frame:
     pressing: bool = False
     """A key is down: RFC 2833 packets take the voice's place."""
     digit: str = ""
-    """A key was let go in this frame."""
+    """A key is told of in this frame."""
     hang_up: bool = False
 
 
@@ -57,6 +58,7 @@ class Caller:
         self._position = 0
         self._digits: deque[str] = deque()
         self._digit_at = 0.0
+        self._digit_told = False
 
     def begin(self, now: float) -> None:
         """The call was answered."""
@@ -156,15 +158,21 @@ class Caller:
         return Frame(samples=samples)
 
     def _press(self, now: float) -> Frame:
-        """RFC 2833: 160 ms per key, the event at its end, the next key 350 ms after this one."""
+        """RFC 2833, as recorded: the event 200 ms after the key went down, its packets for 220 ms."""
         held = now - self._digit_at
-        if held < DTMF_ON_S:
-            return Frame(pressing=held >= 0)
-        digit = self._digits.popleft()
-        self._digit_at += DTMF_EVERY_S
-        if not self._digits:
-            self._next(now)
-        return Frame(digit=digit)
+        if held < 0:
+            return Frame()
+        frame = Frame(pressing=True)
+        if held >= DTMF_TOLD_S - FRAME_S / 2 and not self._digit_told:
+            self._digit_told = True
+            frame.digit = self._digits[0]
+        if held >= DTMF_PACKETS_S - FRAME_S * 1.5:
+            self._digits.popleft()
+            self._digit_told = False
+            self._digit_at += DTMF_EVERY_S
+            if not self._digits:
+                self._next(now)
+        return frame
 
 
 def _prepared(script: Script) -> list[Step]:

@@ -103,7 +103,7 @@ class ChannelMachine:
         return self._take()
 
     def digit(self, digit: str, now: float) -> list[Action]:
-        """The caller let a key go; it had been down for 160 ms."""
+        """The caller pressed a key for 160 ms."""
         self.channel.digits += digit
         self.event("DTMF", now, [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "RTP")])
         return self._take()

@@ -34,7 +34,7 @@ class Media:
         self._law = law_of(script)
         self._stream: Stream | None = None
         self._streams = 0
-        self._filler_until = 0.0
+        self._starts_at = self._filler_until = 0.0
         self._playout = Playout(script.codec.sample_rate)
         self._arrivals = Arrivals()
         self._held: deque[Frame] = deque()
@@ -70,7 +70,8 @@ class Media:
                 self._stray.set()
 
         self._stream = Stream(order, self.script.codec, self._law, heard)
-        self._filler_until = now + FRAME_S + self.script.filler_ms / 1000
+        self._starts_at = now + FRAME_S / 2  # never with the tick of the order itself
+        self._filler_until = self._starts_at + self.script.filler_ms / 1000
         self._burst_at = now + (self.script.bursts.every_s if self.script.bursts is not None else 0.0)
 
     def close_stream(self) -> None:
@@ -91,7 +92,7 @@ class Media:
 
     def send(self, frame: Frame, now: float, wall_now: float) -> None:
         """One tick of the uplink. `wall_now` is the real time of the tick that was due at `now` (both monotonic)."""
-        if self._stream is None:
+        if self._stream is None or now < self._starts_at:
             return
         self._late_max_s = max(self._late_max_s, wall_now - now)
         self._held.append(frame)

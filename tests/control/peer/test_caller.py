@@ -126,12 +126,12 @@ def test_nobody_to_interrupt_the_words_come_at_the_limit() -> None:
     assert scene.said_from_to()[0] == pytest.approx(1.0, abs=0.021)
 
 
-def test_keys_are_let_go_160_ms_after_they_went_down_one_every_350_ms() -> None:
+def test_keys_are_told_200_ms_after_they_went_down_one_every_350_ms() -> None:
     scene = Scene(Dtmf("12#"), HangUp()).play()
     keys = [(frame.digit, at) for at, frame in scene.frames if frame.digit]
     assert [digit for digit, _ in keys] == ["1", "2", "#"]
-    assert [at for _, at in keys] == pytest.approx([0.18, 0.53, 0.88], abs=0.025)
-    assert sum(frame.pressing for _, frame in scene.frames) == pytest.approx(24, abs=3)
+    assert [at for _, at in keys] == pytest.approx([0.2, 0.55, 0.9], abs=0.025)
+    assert sum(frame.pressing for _, frame in scene.frames) == 33
 
 
 def test_what_follows_a_hang_up_is_not_done() -> None:
