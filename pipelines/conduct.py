@@ -13,6 +13,10 @@ from pipelines.spec import LimitsSpec, TurnSpec
 CLOSING_S = 20.0
 """A last sentence has this long to be heard; then the call ends without it."""
 FAILURES_IN_A_ROW = 2
+SAME_FAILURE_S = 0.5
+"""What fails so soon after a failure may be the same one, told late or by another stage."""
+DOUBT_S = 2.0
+"""Then the sentence that was to be said has this long to be heard; it was rendered ahead."""
 
 
 class Say(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class Conduct:
         self._asked = 0
         self._turns = 0
         self._failures = 0
+        self._failed_at = at
         self._closing: str | None = None
         self._closing_since = at
         self._final = False
@@ -147,7 +152,10 @@ class Conduct:
             return None
         if self._closing is not None:
             return End(reason=self._closing)
-        self._failures += 1
+        if self._failures and at < self._failed_at + SAME_FAILURE_S:
+            self._since = min(self._since, at - self._limits.answer_timeout_s + DOUBT_S)
+            return None
+        self._failures, self._failed_at = self._failures + 1, at
         if self._failures >= FAILURES_IN_A_ROW:
             return End(reason="failure", door="failed")
         return self._say("failure", at, instead=True)

@@ -73,6 +73,7 @@ class Rehearsal(Struct):
     done: int = 0
     total: int = 0
     error: str = ""
+    over: bool = False
 
 
 @dataclass(eq=False)

@@ -130,6 +130,7 @@ async def rehearse_rest(loaded: LoadedRevision) -> None:
             # Noted for the operator; answering must go on.
             rehearsal.error = f"assistant {pipeline.assistant.name!r}: {error}"
             log.warning("rehearsal failed", tenant=loaded.revision.tenant_id, error=repr(error))
+    rehearsal.over = True
 
 
 async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> None:

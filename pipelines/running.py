@@ -33,7 +33,11 @@ class Running:
         await self._worker.cancel()
         await asyncio.wait({self.task}, timeout=timeout_s)
         if not self.task.done():
-            await self._force()
+            self.task.cancel()
+        # A service that is cancelled while it starts leaves its own tasks behind (pipecat 1.14).
+        for task in self._left():
+            task.cancel()
+        await asyncio.wait({self.task, *self._left()}, timeout=GRACE_S)
         if self.task.done() and not self.task.cancelled() and (error := self.task.exception()) is not None:
             log.error("the call's pipeline failed", error=repr(error))
         return [task.get_name() for task in self._left()]
@@ -44,12 +48,6 @@ class Running:
         )
         await runner.add_workers(self._worker)
         await runner.run()
-
-    async def _force(self) -> None:
-        self.task.cancel()
-        for task in self._left():
-            task.cancel()
-        await asyncio.wait({self.task, *self._left()}, timeout=GRACE_S)
 
     def _left(self) -> list[asyncio.Task[object]]:
         return [task for task in self._tasks.current_tasks() if not task.done()]

@@ -71,8 +71,9 @@ class CallSession:
         self._sample_rate = sample_rate
         self._recording = recording
         self._limits = limits or SessionLimits()
-        self._account = TurnAccount(call.id, clock.monotonic(), feed)
-        self._conduct = Conduct(loaded.assistant.limits, loaded.assistant.turn, clock.monotonic())
+        policy, at = loaded.assistant, clock.monotonic()
+        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
+        self._conduct = Conduct(policy.limits, policy.turn, at)
         self._actions: deque[Action] = deque()
         self._wake = asyncio.Event()
         self._ending: End | None = None

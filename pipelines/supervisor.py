@@ -61,6 +61,8 @@ class PipelineStatus(Struct, frozen=True, kw_only=True):
     live_calls: int = 0
     rehearsed: int = 0
     to_rehearse: int = 0
+    rehearsal_over: bool = False
+    """Whether everything that may be said word for word is rendered, or has failed to be."""
     error: str = ""
 
 
@@ -176,6 +178,11 @@ class PipelineSupervisor:
     def live_calls(self) -> int:
         return self._live.total()
 
+    async def rehearsed(self) -> None:
+        """Return when everything that may be said word for word is rendered, or has failed to be."""
+        if self._rehearsing:
+            await asyncio.wait(set(self._rehearsing.values()))
+
     async def drain(self, timeout_s: float) -> int:
         """Take no further call and wait for the live ones; how many still live when the time is over."""
         self._draining = True
@@ -227,5 +234,6 @@ def _status(loaded: LoadedRevision, state: Literal["active", "retiring"]) -> Pip
         live_calls=loaded.leases,
         rehearsed=loaded.rehearsal.done,
         to_rehearse=loaded.rehearsal.total,
+        rehearsal_over=loaded.rehearsal.over,
         error=loaded.rehearsal.error,
     )

@@ -15,6 +15,7 @@ class _Marks(Struct):
 
     last_speech: float | None = None
     vad_stop: float | None = None
+    turn_wait: float | None = None
     transcript: float | None = None
     turn_end: float | None = None
     retrieved: float | None = None
@@ -39,7 +40,9 @@ class _Marks(Struct):
 class TurnAccount:
     """Keeps the turns of one call and tells the feed of them as they happen."""
 
-    def __init__(self, call_id: CallId, opened_at: float, feed: LiveFeed) -> None:
+    def __init__(self, call_id: CallId, opened_at: float, feed: LiveFeed, *, turn_wait_s: float = 0.0) -> None:
+        """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking."""
+        self._turn_wait_s = turn_wait_s
         self._call_id = call_id
         self._opened_at = opened_at
         self._feed = feed
@@ -65,6 +68,7 @@ class TurnAccount:
     def caller_stopped(self, at: float, last_speech: float) -> None:
         """The detector is sure that the caller stopped; `last_speech` was the last sample with voice."""
         self._hearing.last_speech, self._hearing.vad_stop = last_speech, at
+        self._hearing.turn_wait = at + self._turn_wait_s
         self._feed(CallerSpeaking(call_id=self._call_id, speaking=False))
 
     def transcribed(self, at: float) -> None:

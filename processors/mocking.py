@@ -1,7 +1,6 @@
 """What the mock stages have in common: failing on purpose, at a chosen turn, in a chosen way."""
 
 import asyncio
-import time
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -39,13 +38,18 @@ class Failing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise MockError(f"told to fail in turn {turn}")
         if self.failure == "stubborn":
             await _ignore_cancellation(self.stubborn_s)
-        await asyncio.Event().wait()
+        else:
+            await asyncio.Event().wait()
 
 
 async def _ignore_cancellation(duration_s: float) -> None:
-    end = time.monotonic() + duration_s
-    while (left := end - time.monotonic()) > 0:
+    """Raises CancelledError at the end of the time if it was cancelled before."""
+    clock = asyncio.get_running_loop().time
+    end, cancelled = clock() + duration_s, False
+    while (left := end - clock()) > 0:
         try:
             await asyncio.sleep(left)
         except asyncio.CancelledError:
-            continue
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
