@@ -1,1 +1,204 @@
-"""Atende: a telephone receptionist for FreeSWITCH and FusionPBX."""
+"""Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import click
+import structlog
+from litestar import Litestar
+from litestar.logging.config import LoggingConfig
+from pipelines.spool import Spool
+
+from base.clock import SystemClock
+from base.ids import TenantId
+from base.secret import Secret
+from control import logs, settings
+from control.cli.context import Program
+from control.documents import WithDocuments
+from control.http import ReadyView, health_router
+from control.phone import PhoneDoor, PhoneOptions
+from control.service import Service
+from control.settings import Settings
+from knowledge.embedder import UseEmbedder
+from knowledge.retrieval import TenantLibrary
+from knowledge.stores.chroma import ChromaStore
+from pipelines.calls import CallRecord, LiveEvent, LiveFeed
+from pipelines.supervisor import PipelineSupervisor
+from processors.compute import ComputeLanes
+from processors.factory import PrepareError, Workshop
+from processors.models.store import ModelStore
+from tenants.conversations import PostgresConversations
+from tenants.database import open_database
+from tenants.directory import Directory
+from tenants.keys import signing_keys
+from tenants.publishing import publish_folder
+from tenants.revisions import PostgresRevisions
+from transports.freeswitch.esl_call import UnicastOptions
+from transports.freeswitch.esl_server import LOOPBACK, DoorServer
+from transports.freeswitch.unicast_ports import UnicastPorts
+
+log = structlog.get_logger()
+
+DRAIN_TIMEOUT_S = 5.0
+"""Calls that were given back to their dialplans have this long to be written down."""
+
+
+@asynccontextmanager
+async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> AsyncIterator[Service]:
+    """A service that takes calls while the block runs.
+
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone
+    door last. Closing goes the other way: nobody is let in any more, live calls are given back to their
+    dialplans, pipelines are closed, records that are on their way are stored.
+
+    Raises SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is taken.
+    """
+    found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
+        conversations = PostgresConversations(database)
+
+        async def store(record: CallRecord) -> None:
+            await conversations.store(record.call.tenant_id, record)
+
+        call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
+        library = await _open_library(found, stack)
+        workshop = _workshop(found, stack, clock, library)
+        supervisor = PipelineSupervisor(workshop)
+        stack.push_async_callback(supervisor.close)
+        shelved = WithDocuments(supervisor, library, found.knowledge_dir)
+        tenants = await publish_folder(found.tenants_dir, PostgresRevisions(database), shelved, directory)
+        options = PhoneOptions(
+            max_calls=found.max_calls, recordings_dir=found.data_dir / "recordings" if found.recordings else None
+        )
+        phone = PhoneDoor(
+            keys=keys,
+            directory=directory,
+            supervisor=supervisor,
+            call_log=call_log,
+            feed=feed or _unheard,
+            clock=clock,
+            options=options,
+        )
+        door = await _open_door(found, stack, phone)
+        yield Service(
+            settings=found,
+            keys=keys,
+            directory=directory,
+            supervisor=supervisor,
+            conversations=conversations,
+            phone=phone,
+            door=door,
+            call_log=call_log,
+            tenants=tuple(tenants),
+        )
+
+
+async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary:
+    embedder = UseEmbedder()
+    vectors = ChromaStore(found.data_dir / "chroma", embedder.name, embedder.dimension)
+    stack.push_async_callback(vectors.close)
+    library = TenantLibrary(vectors, embedder)
+    stack.push_async_callback(library.close)
+    return library
+
+
+def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, library: TenantLibrary) -> Workshop:
+    compute = ComputeLanes()
+    stack.callback(compute.close)
+    return Workshop(
+        clock=clock,
+        models=ModelStore(found.models),
+        library=library,
+        data_dir=found.data_dir,
+        secret=_no_secret,
+        compute=compute,
+    )
+
+
+async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -> DoorServer:
+    door = DoorServer(
+        found.esl_host,
+        found.esl_port,
+        phone.on_call,
+        allowed_peers=found.esl_allowed_cidrs or LOOPBACK,
+        max_connections=found.max_calls + 50,
+        ports=UnicastPorts(found.media_ports.first, found.media_ports.last),
+        unicast=UnicastOptions(our_host=found.media_host),
+    )
+    await door.start()
+    stack.push_async_callback(door.close, DRAIN_TIMEOUT_S)
+    stack.callback(phone.shut)
+    return door
+
+
+def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
+    """Raises PrepareError: no tenant has secrets yet, so a stage that needs one cannot be made ready."""
+    raise PrepareError(f"the tenant has no secret {name!r}")
+
+
+def _unheard(_event: LiveEvent) -> None:
+    """Nobody watches the calls."""
+
+
+def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: None) -> Litestar:
+    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does."""
+    running: list[Service] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with open_service(found) as service:
+            running.append(service)
+            announce(service)
+            try:
+                yield
+            finally:
+                running.clear()
+
+    def readiness() -> ReadyView:
+        return (
+            running[0].readiness()
+            if running
+            else ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=())
+        )
+
+    return Litestar(
+        [health_router(readiness)],
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="always"),
+    )
+
+
+@click.group()
+@click.version_option(package_name="atende")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """A telephone receptionist for FreeSWITCH and FusionPBX."""
+    try:
+        found, warnings = settings.load(os.environ, Path(".env"))
+    except settings.SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    logs.configure(found.log_format, found.log_level)
+    for warning in warnings:
+        log.warning("setting ignored", detail=warning)
+    context.obj = Program(settings=found, open_service=open_service, create_app=create_app)
+
+
+def main() -> None:
+    """The console script `atende`."""
+    from control.cli.check import check_command
+    from control.cli.dialplan import dialplan_command
+
+    from control.cli.call import call_command
+    from control.cli.demo import demo_command
+    from control.cli.models import models_command
+    from control.cli.serve import serve_command
+
+    for command in (serve_command, demo_command, call_command, check_command, dialplan_command, models_command):
+        cli.add_command(command)
+    sys.exit(cli())

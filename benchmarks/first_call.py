@@ -1,0 +1,172 @@
+"""The first call, measured: understands, answers right, answers fast, stops, holds.
+
+    python -m benchmarks.first_call [--quick] [--check] [--only PART]
+
+Full run: about 15 minutes on 2 cores, all bounds. `--quick`: at most 50 s once the voices are rendered (the
+first run renders them, which takes minutes), a stated subset with bounds of its own: 2 recordings of each
+language and set, 6 questions, 4 interruptions, 10 calls for 10 s. `--check`: exit 1 when a bound does not
+hold. The last line is one JSON object of all figures.
+
+Peers in the same run: faster-whisper's own `transcribe` (30 s window) for recognition; keyword search alone
+for retrieval; an idle reference clock for lateness.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.parts import answer, hold, stop, understand
+from benchmarks.parts.callers import Question, Utterance, questions, utterances
+from benchmarks.parts.judge import Report, percentile
+from benchmarks.parts.served import Served, served
+
+PARTS = ("understand", "answer", "stop", "hold")
+LANGUAGES = ("pt-BR", "en", "es")
+WER_BOUND = {"pt-BR": 0.05, "en": 0.05, "es": 0.12}
+DATA_DIR = Path(os.environ.get("ATENDE_DATA_DIR", ".atende")).resolve()
+ENDS_CALLS = ("_06", "_10")
+"""Recordings in which the caller asks for a person or says goodbye: nothing is left to interrupt behind them."""
+
+
+def main() -> int:
+    """Run the parts and judge them; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    options = parser.parse_args()
+    out, report = Console(stderr=True), Report("first_call", "quick" if options.quick else "full")
+    began = time.monotonic()
+    asyncio.run(measure(report, tuple(options.only or PARTS), options.quick, out))
+    report.add("seconds", time.monotonic() - began, "s")
+    report.show(out)
+    print(report.last_line())
+    return 1 if options.check and report.short else 0
+
+
+async def measure(report: Report, parts: tuple[str, ...], quick: bool, out: Console) -> None:
+    """All parts that were asked for."""
+    ear = understand.Ear(DATA_DIR)
+    if "understand" in parts:
+        out.print("understand: recognising recorded callers …")
+        await understands(report, ear, quick)
+    if "answer" in parts or "stop" in parts:
+        out.print("answer, stop: starting the service (the first start renders the voices) …")
+        async with served({}) as service:
+            if "answer" in parts:
+                await answers(report, ear, service, quick)
+            if "stop" in parts:
+                await stops(report, service, quick)
+    if "hold" in parts:
+        out.print("hold: starting a service with mock stages …")
+        with tempfile.TemporaryDirectory() as folder:
+            await holds(report, Path(folder), quick)
+
+
+async def understands(report: Report, ear: "understand.Ear", quick: bool) -> None:
+    """Word error rate by language over both speech sets; CPU against faster-whisper's own way."""
+    for name in ("first", "second"):
+        every = utterances(name)
+        for language in LANGUAGES:
+            own = [u for u in every if u.language == language][: 2 if quick else None]
+            measured = await ear.recognise(own)
+            # Two short sentences are no sample: the subset's bound only catches what is broken.
+            report.add(f"wer_{name}_{language}", measured.word_error_rate, most=0.25 if quick else WER_BOUND[language])
+            if name == "first" and language == "pt-BR":
+                _against_stock(report, ear, own[:2] if quick else own, measured)
+
+
+def _against_stock(
+    report: Report, ear: "understand.Ear", own: list[Utterance], measured: "understand.Recognised"
+) -> None:
+    stock = ear.stock(own)
+    ours_s = measured.cpu_s / max(1, measured.utterances)
+    report.add("stt_cpu_s_per_utterance", ours_s, "s")
+    report.add("stt_cpu_ratio_to_stock_whisper", ours_s / (stock.cpu_s / max(1, stock.utterances)), most=0.5)
+    report.add("wer_first_pt-BR_stock_whisper", stock.word_error_rate)
+
+
+async def answers(report: Report, ear: "understand.Ear", service: Served, quick: bool) -> None:
+    """Right answers, none invented, and how fast, over real sockets."""
+    got = await answer.ask(service, _some(questions()) if quick else questions(), ear.transcribe)
+    for language in ("pt-BR", "en"):
+        own = got.of(language, answerable=True)
+        rate = sum(a.right for a in own) / max(1, len(own))
+        report.add(f"right_{language}", rate, least=0.5 if quick else 0.85)
+        report.add(f"right_passage_{language}", sum(a.from_passage for a in own) / max(1, len(own)))
+    report.add("invented", sum(a.invented for a in got.asked), most=0)
+    for a in got.asked:
+        if a.question.document is not None and not a.right:
+            report.notes.append(
+                f"{a.question.id}: asked “{a.question.text}”, understood “{a.understood}”, {a.intent} from "
+                f"{a.passage_id}, heard “{a.heard}”"
+            )
+    _latency(report, got)
+
+
+def _some(every: list[Question]) -> list[Question]:
+    """Three in each language, one of them without an answer."""
+    chosen = []
+    for language in ("pt-BR", "en"):
+        own = [q for q in every if q.lang == language]
+        chosen += [q for q in own if q.document][:2] + [q for q in own if not q.document][:1]
+    return chosen
+
+
+def _latency(report: Report, got: answer.Answers) -> None:
+    """Of the answers that were rendered: speech end to first audio on the wire, and what of it is our own share."""
+    rendered = [a for a in got.asked if a.response_ms is not None and a.waterfall is not None and a.intent == "answer"]
+    waits = [a.waterfall.turn_wait for a in rendered if a.waterfall and a.waterfall.turn_wait is not None]
+    responses = [a.response_ms for a in rendered if a.response_ms is not None]
+    report.add("answer_p50_ms", percentile(responses, 0.5), "ms", most=1600)
+    report.add("answer_p95_ms", percentile(responses, 0.95), "ms", most=2500)
+    report.add("turn_wait_p50_ms", percentile(waits, 0.5), "ms", most=600)
+    report.add(
+        "transcript_p50_ms", percentile([a.waterfall.transcript or 0 for a in rendered if a.waterfall], 0.5), "ms"
+    )
+    shares = [answer.own_share_ms(a) for a in rendered]
+    report.add("own_share_p50_ms", percentile(shares, 0.5), "ms")
+    report.add("own_share_p95_ms", percentile(shares, 0.95), "ms", most=60)
+    report.add("greeting_p50_ms", percentile(got.greetings_ms, 0.5), "ms", most=300)
+
+
+async def stops(report: Report, service: Served, quick: bool) -> None:
+    """How soon the assistant is silent when the caller speaks over it."""
+    own = [u for u in utterances("first") if u.language in ("pt-BR", "en") and not u.path.stem.endswith(ENDS_CALLS)]
+    measured = []
+    for slug, language in (("clinica-sorriso", "pt-BR"), ("harbor-books", "en")):
+        measured += await stop.interrupt(
+            service, slug, [u for u in own if u.language == language][: 2 if quick else None]
+        )
+    report.add("interruptions", len(measured), least=3 if quick else 16)
+    report.add("stop_p50_ms", percentile(measured, 0.5), "ms")
+    report.add("stop_p95_ms", percentile(measured, 0.95), "ms", most=250)
+
+
+async def holds(report: Report, folder: Path, quick: bool) -> None:
+    """Ten calls at once with mock stages: lateness of what comes, and what an idle call costs."""
+    environ = {
+        "ATENDE_TENANTS_DIR": str(hold.tenants_folder(folder / "tenants")),
+        "ATENDE_DATA_DIR": str(folder / "data"),
+        "ATENDE_MODELS_DIR": str(DATA_DIR / "models"),
+    }
+    async with served(environ) as service:
+        held = await hold.hold(service, 10, 10 if quick else 60)
+        worst = [r.downlink.lateness.p999_ms for r in held.results if r.downlink.lateness is not None]
+        report.add("hold_calls", len(worst), least=10)
+        report.add("hold_lateness_p999_ms", max(worst, default=float("nan")), "ms", most=40)
+        report.add("hold_cpu_share", held.cpu_share)
+        report.add("hold_reference_p99_ms", held.reference.p99_ms, "ms")
+        report.add("hold_excluded_share", held.reference.excluded_share, most=0.01)
+        idle = await hold.idle_bytes(service, 10 if quick else 20)
+        report.add("idle_call_mb", idle / 1e6, "MB", most=4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""The service under test, in its own process: says when it is ready, then tells its live feed, until SIGTERM."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from app import open_service
+from benchmarks.parts.served import Ready, write
+from control import settings
+from control.service import Service
+from tenants.signing import sign
+
+
+async def main() -> None:
+    """Serve until told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    found, _ = settings.load(os.environ, Path(".env"))
+    async with open_service(found, feed=write) as service:
+        await service.rehearsed()
+        write(_ready(service))
+        await stop.wait()
+
+
+def _ready(service: Service) -> Ready:
+    host, port = service.address
+    tenants = {
+        entry.slug: (
+            entry.tenant_id,
+            {number: sign(service.keys, entry.tenant_id, number) for number in entry.numbers},
+        )
+        for entry in service.directory.tenants()
+    }
+    return Ready(esl_host=host, esl_port=port, tenants=tenants)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())

@@ -1,0 +1,117 @@
+"""A service in a process of its own, with its live feed as JSON lines on a pipe.
+
+The measuring side shares neither loop nor interpreter lock with what it measures.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from base.ids import TenantId
+from pipelines.calls import CallRecord, Closed, LiveEvent
+
+START_TIMEOUT_S = 900.0
+"""Voices are rendered before the service says that it is ready; once, then they are on disk."""
+STOP_TIMEOUT_S = 30.0
+
+
+class Ready(msgspec.Struct, tag=True):
+    """The service takes calls, and everything that it may say is rendered."""
+
+    esl_host: str
+    esl_port: int
+    tenants: dict[str, tuple[TenantId, dict[str, str]]]
+    """Slug → tenant id, and signature by number."""
+
+
+_decode = msgspec.json.Decoder(LiveEvent | Ready).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass
+class Served:
+    """A running service."""
+
+    ready: Ready
+    process: asyncio.subprocess.Process
+    events: list[LiveEvent] = field(default_factory=list)
+    records: dict[str, CallRecord] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, event: LiveEvent) -> None:
+        """Keep an event of the feed."""
+        self.events.append(event)
+        if isinstance(event, Closed):
+            self.records[event.record.call.id] = event.record
+            self._changed.set()
+
+    async def record(self, call_id: str, timeout_s: float = 10.0) -> CallRecord:
+        """The record of a finished call. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while call_id not in self.records:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.records[call_id]
+
+    def rss_bytes(self) -> int:
+        """Resident memory of the service's process."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_s(self) -> float:
+        """CPU seconds of the service's process so far, all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def served(environ: dict[str, str]) -> AsyncIterator[Served]:
+    """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.parts.serve",
+        env={**os.environ, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 22,
+    )  # fmt: skip
+    assert process.stdout is not None
+    reader: asyncio.Task[None] | None = None
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            first = await process.stdout.readline()
+        if not first:
+            raise RuntimeError("the service did not start: see its messages above")
+        ready = _decode(first)
+        assert isinstance(ready, Ready)
+        service = Served(ready, process)
+        reader = asyncio.create_task(_read(process.stdout, service))
+        yield service
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if reader is not None:
+            await reader
+
+
+async def _read(stream: asyncio.StreamReader, service: Served) -> None:
+    while line := await stream.readline():
+        event = _decode(line)
+        if not isinstance(event, Ready):
+            service.take(event)
+
+
+def write(event: LiveEvent | Ready) -> None:
+    """One line on the pipe to the measuring side; from the service's process."""
+    sys.stdout.buffer.write(_encode(event) + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,32 @@
+"""Word error rate, and finding a fact in what was heard."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+
+def normal(text: str) -> list[str]:
+    """Lower-case words without punctuation; accents count, since a listener hears them."""
+    return re.sub(r"[^\w\s]", " ", text.lower()).split()
+
+
+def word_errors(reference: str, heard: str) -> tuple[int, int]:
+    """Substitutions, insertions and deletions at the least (Levenshtein over words), and the reference's length."""
+    want, got = normal(reference), normal(heard)
+    row = list(range(len(got) + 1))
+    for i, word in enumerate(want, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(got, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+    return row[-1], len(want)
+
+
+def folded(text: str) -> str:
+    """Lower case, without accents."""
+    plain = unicodedata.normalize("NFD", text.lower())
+    return "".join(c for c in plain if not unicodedata.combining(c))
+
+
+def holds(transcript: str, facts: Sequence[str]) -> bool:
+    """Whether every fact (a regular expression over folded text) is found."""
+    return all(re.search(fact, folded(transcript)) for fact in facts)

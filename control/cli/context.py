@@ -1,0 +1,35 @@
+"""What every command is given: the settings, and how to make a service. `app.py` hands it in."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import click
+from litestar import Litestar
+from msgspec import Struct
+
+from control.service import Service
+from control.settings import Settings
+from pipelines.calls import LiveFeed
+
+
+class OpenService(Protocol):
+    """Makes and joins everything, and closes it in the other order."""
+
+    def __call__(self, found: Settings, *, feed: LiveFeed | None = None) -> AbstractAsyncContextManager[Service]: ...
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """The whole program, as a command sees it."""
+
+    settings: Settings
+    open_service: OpenService
+    create_app: Callable[[Settings, Callable[[Service], None]], Litestar]
+    """The HTTP application, in whose lifespan the service runs; the second argument is told when it does."""
+
+
+def program(context: click.Context) -> Program:
+    """The program that `main` put into the context."""
+    found = context.find_object(Program)
+    assert found is not None
+    return found

@@ -1,0 +1,113 @@
+"""`atende demo`: the service on this machine, two callers, and everything that happens, as it happens."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from msgspec import structs
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.rule import Rule
+
+from base.ids import CallId
+from control.cli.context import Program, program
+from control.cli.show import Show
+from control.peer import CallResult, Dialed, Switch, load_script
+from control.service import Service
+from tenants.directory import TenantEntry
+from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+
+SCRIPTS = Path("configs/demo")
+"""One script for each example tenant, by its slug."""
+STORED_TIMEOUT_S = 10.0
+
+
+@click.command("demo")
+@click.option("--tenant", "slugs", multiple=True, help="Only this example tenant; may be given again.")
+@click.pass_context
+def demo_command(context: click.Context, slugs: tuple[str, ...]) -> None:
+    """Ring the example tenants with recorded callers and show every turn. Leaves nothing running."""
+    tool = program(context)
+    scripts = {path.stem: path for path in sorted(SCRIPTS.glob("*.yaml")) if not slugs or path.stem in slugs}
+    if not scripts:
+        raise click.ClickException(f"no script for that in {SCRIPTS.resolve()}; run it in the folder of the project")
+    asyncio.run(_demo(tool, scripts))
+
+
+async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
+    out = Console(highlight=False)
+    show = Show(out)
+    # Port 0: whatever else runs on this machine, the demo finds a place of its own.
+    settings = structs.replace(tool.settings, esl_port=0, log_level="error")
+    out.print("Starting: PostgreSQL, vectors, models …")
+    async with tool.open_service(settings, feed=show) as service:
+        await _rendered(service, out)
+        heard = []
+        for slug, path in scripts.items():
+            entry = service.directory.by_slug(slug)
+            out.print(Rule(f"{slug}: a recorded caller rings {next(iter(entry.numbers))}"))
+            result = await _ring(service, entry, path)
+            heard.append((entry, result))
+            _measured(out, result)
+        out.print(Rule("what is left of it"))
+        for entry, result in heard:
+            await _kept(service, entry, CallId(result.call_id), out)
+    out.print("\nEverything is stopped. [bold]make run[/] serves; [bold]make call[/] rings it.")
+
+
+async def _rendered(service: Service, out: Console) -> None:
+    """A bar while the fixed sentences and the answers are rendered; the next start finds them on disk."""
+    columns = (
+        SpinnerColumn(), TextColumn("Rendering what may be said (once)"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        over = asyncio.create_task(service.rehearsed())
+        try:
+            while not over.done():
+                done, total = service.rendering()
+                bar.update(task, completed=done, total=total or None)
+                await asyncio.wait({over}, timeout=0.2)
+            await over
+        finally:
+            over.cancel()
+    done, total = service.rendering()
+    out.print(f"Ready: {done} of {total} sentences are rendered ahead.")
+
+
+async def _ring(service: Service, entry: TenantEntry, path: Path) -> CallResult:
+    number = next(iter(entry.numbers))
+    variables = {
+        TENANT_VARIABLE: entry.tenant_id,
+        NUMBER_VARIABLE: number,
+        SIGNATURE_VARIABLE: sign(service.keys, entry.tenant_id, number),
+    }
+    host, port = service.address
+    script = await asyncio.to_thread(load_script, path)
+    async with Switch(host, port) as switch:
+        return await switch.call(Dialed(number=number, variables=variables), script)
+
+
+def _measured(out: Console, result: CallResult) -> None:
+    """What the other side of the wire measured."""
+    answers = [f"{turn.response_ms:.0f}" for turn in result.turns if turn.response_ms is not None]
+    stops = [f"{turn.barge_in_ms:.0f}" for turn in result.turns if turn.barge_in_ms is not None]
+    greeting = "–" if result.greeting_ms is None else f"{result.greeting_ms:.0f} ms"
+    out.print(
+        f"[dim]on the wire: greeting after {greeting}; speech end to answer {', '.join(answers) or '–'} ms; "
+        f"silent after an interruption in {', '.join(stops) or '–'} ms; ended by {result.ended_by}[/]"
+    )
+
+
+async def _kept(service: Service, entry: TenantEntry, call_id: CallId, out: Console) -> None:
+    """Where the recording and the conversation are."""
+    record = None
+    async with asyncio.timeout(STORED_TIMEOUT_S):
+        while (record := await service.conversations.get(entry.tenant_id, call_id)) is None:
+            await asyncio.sleep(0.1)
+    out.print(f"[bold]{entry.slug}[/]: ended by {record.end_reason}, {len(record.turns)} turns")
+    if record.recording is not None:
+        recording = service.settings.data_dir.resolve() / record.recording
+        out.print(f"  recording     {recording} (left caller, right assistant)", soft_wrap=True)
+    out.print(f"  conversation  table conversations, call_id {call_id}", soft_wrap=True)

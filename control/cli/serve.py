@@ -1,0 +1,50 @@
+"""`atende serve`: take calls, and say how to reach us."""
+
+import click
+import uvicorn
+from rich.console import Console
+
+from control.cli.context import program
+from control.service import Service
+
+
+@click.command("serve")
+@click.pass_context
+def serve_command(context: click.Context) -> None:
+    """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
+    tool = program(context)
+    app = tool.create_app(tool.settings, _announce)
+    config = uvicorn.Config(
+        app,
+        host=tool.settings.http_host,
+        port=tool.settings.http_port,
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+def _announce(service: Service) -> None:
+    """How to reach what has just begun to serve."""
+    settings, out = service.settings, Console(stderr=True, highlight=False)
+    host, port = service.address
+    out.print(f"\n[bold]Atende answers.[/]  {_tenants(service)}")
+    out.print(f"  FreeSWITCH   socket {host}:{port} async full   (atende dialplan --tenant SLUG prints the lines)")
+    out.print(f"  health       http://{settings.http_host}:{settings.http_port}/health/ready")
+    out.print(f"  data         {settings.data_dir.resolve()}")
+    for entry in service.directory.tenants()[:1]:
+        out.print(f"  try it       atende call --tenant {entry.slug}   (in another terminal)")
+    out.print("  stop         Ctrl-C; live calls are given back to their dialplans\n")
+
+
+def _tenants(service: Service) -> str:
+    entries = service.directory.tenants()
+    names = ", ".join(f"{entry.slug} ({', '.join(sorted(entry.numbers))})" for entry in entries)
+    failed = [status for status in service.tenants if status.problem]
+    bad = f"  [red]{len(failed)} documents failed: see the log[/]" if failed else ""
+    return (names or "no tenant yet") + bad

@@ -1,0 +1,37 @@
+"""A tenant's documents are in the library before the revision that looks things up in them is loaded."""
+
+from pathlib import Path
+from typing import Protocol
+
+from base.ids import TenantId
+from knowledge.documents import DocumentError
+from knowledge.passages import KnowledgeError
+from pipelines.loaded import LoadedRevision
+from pipelines.revision import PipelineRevision
+from pipelines.supervisor import PipelineSupervisor
+from processors.factory import PrepareError
+
+
+class Shelves(Protocol):
+    """The library, as far as documents are put into it."""
+
+    async def sync(self, tenant_id: TenantId, folder: Path) -> object: ...
+
+
+class WithDocuments:
+    """The supervisor as publishing sees it: loading a revision first brings in `<folder>/<slug>/*.md`."""
+
+    def __init__(self, supervisor: PipelineSupervisor, library: Shelves, folder: Path) -> None:
+        self._supervisor = supervisor
+        self._library = library
+        self._folder = folder
+        self.activate = supervisor.activate
+        self.discard = supervisor.discard
+
+    async def load(self, revision: PipelineRevision) -> LoadedRevision:
+        """Raises SpecError or PrepareError, the latter also for documents that cannot be read."""
+        try:
+            await self._library.sync(revision.tenant_id, self._folder / revision.slug)
+        except (DocumentError, KnowledgeError) as error:
+            raise PrepareError(f"{self._folder / revision.slug}: {error}") from error
+        return await self._supervisor.load(revision)

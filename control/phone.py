@@ -1,0 +1,269 @@
+"""The phone door: where a wire meets a pipeline.
+
+A call is let in only on a signed tenant and number; what is refused stays unanswered and goes on in the
+dialplan at `door_<name>`. A call that is let in is answered, heard and recorded until the session ends it
+or the caller does; whatever happens, its row says why.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from base.clock import Clock
+from base.ids import TenantId
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.loaded import LoadedPipeline
+from pipelines.recording import Recording
+from pipelines.session import CallSession
+from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
+from tenants.directory import Destination, Directory, NumberUnknownError
+from tenants.directory import TenantUnknownError as DirectoryTenantUnknownError
+from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, verify
+from transports.clock import MediaClock
+from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, PhoneTimeoutError
+from transports.freeswitch.esl_call import DoorCall
+from transports.freeswitch.transport import FreeSwitchTransport
+from transports.freeswitch.unicast_socket import UnicastMedia
+from transports.freeswitch.words import Disconnected, DoorName, Dtmf, Hello, HungUp, MediaEnded
+
+log = structlog.get_logger()
+
+RATES = (8000, 16000)
+"""Wire rates that the ear takes, in Hz."""
+
+
+class RefusedError(Exception):
+    """A call that is not answered; the dialplan goes on at `door`."""
+
+    def __init__(self, reason: str, door: DoorName) -> None:
+        super().__init__(reason)
+        self.door = door
+
+
+class PhoneOptions(Struct, frozen=True, kw_only=True):
+    """How the phone door treats calls."""
+
+    max_calls: int = 200
+    recordings_dir: Path | None = None
+    """None: nothing is recorded."""
+    answer_timeout_s: float = 5.0
+
+
+class PhoneDoor:
+    """Answers calls. One per process; `on_call` is what the door server calls.
+
+    Closing order: `shut` lets no further call in and ends live ones with a word to the dialplan; then the
+    door server is closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyRing,
+        directory: Directory,
+        supervisor: PipelineSupervisor,
+        call_log: CallLog,
+        feed: LiveFeed,
+        clock: Clock,
+        options: PhoneOptions,
+    ) -> None:
+        self._keys = keys
+        self._directory = directory
+        self._supervisor = supervisor
+        self._call_log = call_log
+        self._feed = feed
+        self._clock = clock
+        self._options = options
+        self._media_clock = MediaClock()
+        self._sessions: set[CallSession] = set()
+        self._let_in = 0
+        self._shut = False
+
+    @property
+    def live_calls(self) -> int:
+        """Calls that have been let in and have not ended."""
+        return self._let_in
+
+    def shut(self) -> None:
+        """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""
+        self._shut = True
+        for session in self._sessions:
+            session.end("shutdown")
+
+    async def on_call(self, line: DoorCall) -> None:
+        """One call, from its first word to its record."""
+        try:
+            destination = self._admit(line.hello)
+            await self._lease(line, destination)
+        except RefusedError as refusal:
+            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=refusal.door.value)
+            await line.refuse(refusal.door)
+
+    def _admit(self, hello: Hello) -> Destination:
+        """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
+        try:
+            uuid.UUID(hello.call_id)
+        except ValueError as error:
+            raise RefusedError("the channel's id is not a UUID", DoorName.FAILED) from error
+        tenant_id = TenantId(hello.variables.get(TENANT_VARIABLE, "").lower())
+        number = hello.variables.get(NUMBER_VARIABLE, "")
+        if not verify(self._keys, tenant_id, number, hello.variables.get(SIGNATURE_VARIABLE, "")):
+            raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
+        if self._shut or self._let_in >= self._options.max_calls:
+            raise RefusedError("no further call can be taken now", DoorName.BUSY)
+        if hello.sample_rate and hello.sample_rate not in RATES:
+            raise RefusedError(f"the call's rate is {hello.sample_rate} Hz", DoorName.FAILED)
+        try:
+            return self._directory.find(tenant_id, number)
+        except (DirectoryTenantUnknownError, NumberUnknownError) as error:
+            raise RefusedError(str(error), DoorName.FAILED) from error
+
+    async def _lease(self, line: DoorCall, destination: Destination) -> None:
+        self._let_in += 1
+        try:
+            tenant_id = destination.tenant.tenant_id
+            async with self._supervisor.lease(tenant_id, destination.assistant) as loaded:
+                await self._converse(line, self._call(line.hello, destination, loaded), loaded)
+        except CapacityError as error:
+            raise RefusedError(str(error), DoorName.BUSY) from error
+        except (TenantUnknownError, AssistantUnknownError) as error:
+            raise RefusedError(str(error), DoorName.FAILED) from error
+        finally:
+            self._let_in -= 1
+
+    def _call(self, hello: Hello, destination: Destination, loaded: LoadedPipeline) -> Call:
+        return Call(
+            id=hello.call_id,
+            tenant_id=destination.tenant.tenant_id,
+            tenant_slug=destination.tenant.slug,
+            assistant=destination.assistant,
+            number=hello.variables.get(NUMBER_VARIABLE, ""),
+            caller=hello.caller_number,
+            revision=loaded.revision.number,
+            language=loaded.persona.language,
+            opened_at=self._clock.now(),
+        )
+
+    async def _converse(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> None:
+        """Answer and talk; a record is kept whatever happens."""
+        with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
+            opening = asyncio.create_task(self._call_log.opened(call), name="open the call's row")
+            record = _failed(call, "failure", self._clock.now())
+            try:
+                record = await self._talk(line, call, loaded)
+            except CallEndedError:
+                record = _failed(call, "caller_hangup", self._clock.now())
+            except (MediaUnavailableError, PhoneTimeoutError) as error:
+                log.warning("a call could not be answered", error=str(error))
+                record = _failed(call, "failure", self._clock.now(), error=str(error))
+                await line.give_back(DoorName.FAILED)
+            except asyncio.CancelledError:
+                record = _failed(call, "shutdown", self._clock.now())
+                raise
+            except Exception as error:
+                record = _failed(call, "failure", self._clock.now(), error=repr(error))
+                raise
+            finally:
+                await asyncio.shield(self._keep(opening, record))
+
+    async def _keep(self, opening: asyncio.Task[None], record: CallRecord) -> None:
+        await asyncio.wait({opening})
+        if (error := opening.exception()) is not None:
+            log.error("the call's row could not be opened", error=repr(error))
+        await self._call_log.closed(record)
+
+    async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> CallRecord:
+        answered = await line.answer(self._options.answer_timeout_s)
+        if answered.sample_rate not in RATES:
+            raise MediaUnavailableError(f"the call's rate is {answered.sample_rate} Hz; 8000 and 16000 are taken")
+        media = await line.start_unicast()
+        async with self._recording(call, loaded, answered.sample_rate) as recording:
+            transport = FreeSwitchTransport(
+                media,
+                clock=self._media_clock,
+                vad=loaded.ingress_vad,
+                tap=recording,
+                continuous=loaded.hears_continuously,
+            )
+            session = CallSession(
+                call,
+                loaded,
+                transport,
+                line,
+                self._feed,
+                self._clock,
+                sample_rate=answered.sample_rate,
+                recording=None if recording is None else self._recording_name(call),
+            )
+            return await self._run(line, session, transport, media)
+
+    async def _run(
+        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: UnicastMedia
+    ) -> CallRecord:
+        self._sessions.add(session)
+        if self._shut:
+            session.end("shutdown")
+        listening = asyncio.create_task(_listen(line, session, transport), name="phone events")
+        try:
+            return await session.run()
+        finally:
+            self._sessions.discard(session)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            media.close()
+            log.debug("media", **{name: getattr(media.counters, name) for name in media.counters.__struct_fields__})
+
+    @asynccontextmanager
+    async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
+        """Both sides of the call on disk. What cannot be recorded is answered all the same."""
+        if self._options.recordings_dir is None or not loaded.assistant.record:
+            yield None
+            return
+        path = self._options.recordings_dir.parent / self._recording_name(call)
+        recording = Recording(path, rate, self._media_clock.now(), self._media_clock.now)
+        try:
+            await recording.open()
+        except OSError as error:
+            log.warning("the call is not recorded", error=str(error))
+            yield None
+            return
+        try:
+            yield recording
+        finally:
+            await recording.close()
+
+    def _recording_name(self, call: Call) -> str:
+        """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
+        assert self._options.recordings_dir is not None
+        folder = self._options.recordings_dir.name
+        return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
+
+
+async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTransport) -> None:
+    """What the event socket tells, to those whom it concerns."""
+    async for event in line.events():
+        match event:
+            case Dtmf(digit=digit, duration_ms=duration_ms):
+                transport.dtmf(digit, duration_ms)
+            case HungUp(cause=cause):
+                session.end("caller_hangup", cause)
+                await transport.caller_gone()
+            case MediaEnded():
+                session.end("lost")
+            case Disconnected():
+                session.end("lost")
+                await transport.caller_gone()
+            case _:
+                pass
+
+
+def _failed(call: Call, reason: str, ended_at: datetime, *, error: str | None = None) -> CallRecord:
+    """The record of a call in which nothing was said."""
+    errors = () if error is None else (error,)
+    return CallRecord(call=call, ended_at=ended_at, end_reason=reason, hangup_cause="", turns=(), errors=errors)

@@ -1,0 +1,69 @@
+"""A running service as its commands see it."""
+
+from dataclasses import dataclass
+
+from pipelines.spool import Spool
+
+from control.http import ReadyView, TenantHealth
+from control.phone import PhoneDoor
+from control.settings import Settings
+from pipelines.supervisor import PipelineStatus, PipelineSupervisor
+from tenants.conversations import ConversationStore
+from tenants.directory import Directory
+from tenants.publishing import TenantStatus
+from tenants.signing import KeyRing
+from transports.freeswitch.esl_server import DoorServer
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that a command may look at. Whoever opened it closes it."""
+
+    settings: Settings
+    keys: KeyRing
+    directory: Directory
+    supervisor: PipelineSupervisor
+    conversations: ConversationStore
+    phone: PhoneDoor
+    door: DoorServer
+    call_log: Spool
+    tenants: tuple[TenantStatus, ...]
+    """How each document fared at the start."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where FreeSWITCH's `socket` action finds us."""
+        return self.door.address
+
+    def rendering(self) -> tuple[int, int]:
+        """Sentences rendered ahead, and how many there are to be."""
+        active = [status for status in self.supervisor.status() if status.state == "active"]
+        return sum(s.rehearsed for s in active), sum(s.to_rehearse for s in active)
+
+    async def rehearsed(self) -> None:
+        """Return when everything that may be said word for word is rendered, or has failed to be."""
+        await self.supervisor.rehearsed()
+
+    def readiness(self) -> ReadyView:
+        """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told."""
+        problems = []
+        if not self.directory.tenants():
+            problems.append(f"no tenant answers: see {self.settings.tenants_dir}")
+        return ReadyView(
+            ready=not problems,
+            problems=tuple(problems),
+            live_calls=self.phone.live_calls,
+            tenants=tuple(_health(status) for status in self.supervisor.status() if status.state != "retiring"),
+        )
+
+
+def _health(status: PipelineStatus) -> TenantHealth:
+    failed = status.state == "failed"
+    preparing = not failed and not status.rehearsal_over
+    return TenantHealth(
+        slug=status.slug,
+        state="failed" if failed else "preparing" if preparing else "ready",
+        revision=None if failed else status.revision,
+        live_calls=status.live_calls,
+        problem=status.error or None,
+    )

