@@ -19,7 +19,7 @@ from base.ids import TenantId
 from base.secret import Secret
 from tenants.embedded import embedded_postgres
 from tenants.keys import kept_secret
-from tenants.migrate import APP_ROLE, DatabaseError, migrate
+from tenants.migrate import APP_ROLE, entering, migrate
 
 PASSWORD_FILE: Final = "database.password"  # noqa: S105 (a file name)
 
@@ -95,7 +95,7 @@ async def open_database(
 
 async def connect_app(url: Secret, password: Secret | None, bounds: PoolBounds) -> Database:
     """The pool of `atende_app` on the server of `url`. Raises DatabaseError."""
-    try:
+    with entering(APP_ROLE):
         pool = await asyncpg.create_pool(
             url.reveal(),
             user=APP_ROLE,
@@ -106,6 +106,4 @@ async def connect_app(url: Secret, password: Secret | None, bounds: PoolBounds) 
             command_timeout=bounds.statement_timeout_s,
             max_inactive_connection_lifetime=300.0,
         )
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseError(f"the database does not let atende_app in: {type(error).__name__}: {error}") from error
     return Database(pool, bounds)

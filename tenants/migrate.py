@@ -12,6 +12,8 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,10 +90,20 @@ async def _lock(connection: Any) -> None:
 
 async def connect(url: Secret, **login: Any) -> Any:
     """A connection. Raises DatabaseError, which never shows the URL."""
-    try:
+    with entering("us"):
         return await asyncpg.connect(url.reveal(), timeout=CONNECT_TIMEOUT_S, **login)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseError(f"the database does not let us in: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def entering(who: str) -> Iterator[None]:
+    """What can go wrong at the door of a server becomes a DatabaseError."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseError(f"the database does not let {who} in: {type(error).__name__}: {error}") from error
+    except (ValueError, asyncpg.InterfaceError) as error:
+        # Not chained: the message may quote the URL, and the URL holds a password.
+        raise DatabaseError(f"ATENDE_DATABASE_URL cannot be used as it is written ({type(error).__name__})") from None
 
 
 async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
@@ -138,11 +150,14 @@ async def _ensure_role(connection: Any, owner: Secret, password: Secret | None) 
 
 async def _lets_in(owner: Secret, password: Secret) -> bool:
     try:
-        connection = await asyncpg.connect(
-            owner.reveal(), user=APP_ROLE, password=password.reveal(), timeout=CONNECT_TIMEOUT_S
-        )
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidPasswordError):
-        return False
+        with entering(APP_ROLE):
+            connection = await asyncpg.connect(
+                owner.reveal(), user=APP_ROLE, password=password.reveal(), timeout=CONNECT_TIMEOUT_S
+            )
+    except DatabaseError as error:
+        if isinstance(error.__cause__, asyncpg.InvalidAuthorizationSpecificationError):
+            return False
+        raise
     await connection.close(timeout=CONNECT_TIMEOUT_S)
     return True
 

@@ -86,3 +86,16 @@ def _open_tree(top: Path) -> None:
             if not file.is_symlink():
                 file.chmod(stat.S_IMODE(file.stat().st_mode) | (0o555 if file.stat().st_mode & 0o100 else 0o444))
     log.warning("the database's programs were made readable", folder=str(top))
+
+
+def runs_in(pid: str, folder: Path) -> bool:
+    """Whether that process is a server that works in that folder; one that only got the same pid is not."""
+    try:
+        return (Path("/proc") / pid / "cwd").readlink() == folder.resolve()
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+    except PermissionError:
+        return False
+    listed = subprocess.run(["ps", "-o", "command=", "-p", pid], capture_output=True, text=True, check=False)
+    return "postgres" in listed.stdout and str(folder) in listed.stdout

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def data_dir(template: Path, cluster_folder: Path) -> Path:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def until_silent(server: EmbeddedPostgres) -> None:
+    limit = time.monotonic() + 10
+    while server._answers():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def servers(data_dir: Path) -> list[int]:
@@ -99,6 +107,26 @@ async def test_after_our_own_kill_the_next_start_takes_the_server_over_and_stops
     async with open_database(data_dir, None) as database:
         assert await database.ping()
         assert set(servers(data_dir)) & set(orphans)
+    assert servers(data_dir) == []
+
+
+async def test_a_former_server_that_is_still_going_down_is_waited_for(data_dir: Path) -> None:
+    former, again = EmbeddedPostgres(data_dir), EmbeddedPostgres(data_dir)
+    former.start()
+    client = await connect(former.url("postgres"))
+    assert former._process is not None
+    assert former._lock is not None
+    former._process.send_signal(signal.SIGTERM)  # A smart shutdown: it waits for the client.
+    await asyncio.to_thread(until_silent, former)
+    os.close(former._lock)
+    starting = asyncio.create_task(asyncio.to_thread(again.start))
+    await asyncio.sleep(0.1)
+    assert not starting.done()
+    await client.close()
+    await starting
+    assert again._answers()
+    again.stop()
+    former._process.wait(10)
     assert servers(data_dir) == []
 
 

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from base.ids import TenantId
 from base.secret import Secret
-from tenants.database import PASSWORD_FILE, open_database
+from tenants.database import PASSWORD_FILE, PoolBounds, connect_app, open_database
 from tenants.embedded import _binaries
 from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations, scram_verifier
 from tenants.revisions import PostgresRevisions, TenantRow
@@ -196,3 +197,48 @@ async def test_an_owner_without_rights_and_a_wrong_password_are_told_what_to_do(
         async with open_database(tmp_path, Secret(f"postgresql://modest:hush@{server}/small")):
             pass
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://maker:hush@[::1/x", "postgresql://maker:hush@127.0.0.1:port/x"])
+async def test_a_url_that_cannot_be_read_is_told_without_showing_it(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="ATENDE_DATABASE_URL") as caught:
+        async with open_database(tmp_path, Secret(url)):
+            pass
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="does not let us in"):
+        async with open_database(tmp_path, Secret("postgresql://maker:word@127.0.0.1:9/x")):
+            pass
+
+
+@pytest.mark.postgres
+async def test_closing_cuts_what_does_not_end(postgres: Secret) -> None:
+    await migrate(postgres)
+    database = await connect_app(postgres, None, PoolBounds(max_connections=1, close_timeout_s=0.1))
+    tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+
+    async def hold() -> None:
+        async with database.tenant(tenant) as connection:
+            await database.close()
+            await connection.fetchval("SELECT 1")
+
+    with pytest.raises(asyncpg.InterfaceError):
+        await hold()
+    await database.close()
+    assert not await database.ping()
+
+
+@pytest.mark.postgres
+async def test_waiting_for_a_connection_has_a_limit(postgres: Secret) -> None:
+    await migrate(postgres)
+    database = await connect_app(postgres, None, PoolBounds(max_connections=1, acquire_timeout_s=0.1))
+    tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+    try:
+        async with database.tenant(tenant):
+            with pytest.raises(TimeoutError):
+                async with database.tenant(tenant):
+                    pass
+    finally:
+        await database.close()
