@@ -18,6 +18,9 @@ from loguru import logger as loguru_logger
 
 from base.secret import Secret
 
+# pipecat greets on standard error when it is imported, which is before anybody can call `configure`.
+loguru_logger.remove()
+
 HIDDEN: Final = "…"
 _SECRET_NAME: Final = re.compile(
     r"(?i)(^|[._-])(password|passwd|pwd|secret|token|authorization|cookie|credentials?|dsn)$|api[_-]?key|private[_-]?key"

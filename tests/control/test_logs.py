@@ -4,7 +4,10 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,8 @@ from loguru import logger as loguru_logger
 
 from base.secret import Secret
 from control.logs import bound, configure
+
+ROOT = Path(__file__).parents[2]
 
 
 class Log:
@@ -120,3 +125,9 @@ def test_words_with_percent_signs_and_braces_are_left_alone(log: Log) -> None:
     structlog.get_logger().info("100% {x} %s")
     logging.getLogger("x").warning("100%")
     assert [line["event"] for line in log.lines()] == ["100% of {them}", "100% {x} %s", "100%"]
+
+
+def test_pipecat_does_not_greet() -> None:
+    imports = "import control.logs, pipecat"
+    done = subprocess.run([sys.executable, "-c", imports], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
