@@ -11,8 +11,8 @@ from control.peer.ears import JOIN_S, Ears
 from control.peer.script import Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor
 from control.peer.sound import G711, Samples, Sound, load_sound, through_g711
 
-DTMF_TOLD_S = 0.200
-DTMF_PACKETS_S = 0.220
+DTMF_FRAMES = 11
+DTMF_TOLD_FRAME = 10
 DTMF_EVERY_S = 0.350
 
 
@@ -58,7 +58,7 @@ class Caller:
         self._position = 0
         self._digits: deque[str] = deque()
         self._digit_at = 0.0
-        self._digit_told = False
+        self._digit_frames = 0
 
     def begin(self, now: float) -> None:
         """The call was answered."""
@@ -158,17 +158,14 @@ class Caller:
         return Frame(samples=samples)
 
     def _press(self, now: float) -> Frame:
-        """RFC 2833, as recorded: the event 200 ms after the key went down, its packets for 220 ms."""
-        held = now - self._digit_at
-        if held < 0:
+        """RFC 2833, as recorded: eleven frames of packets for a key of 160 ms, told of in the tenth."""
+        if now < self._digit_at - FRAME_S / 2:
             return Frame()
-        frame = Frame(pressing=True)
-        if held >= DTMF_TOLD_S - FRAME_S / 2 and not self._digit_told:
-            self._digit_told = True
-            frame.digit = self._digits[0]
-        if held >= DTMF_PACKETS_S - FRAME_S * 1.5:
+        self._digit_frames += 1
+        frame = Frame(pressing=True, digit=self._digits[0] if self._digit_frames == DTMF_TOLD_FRAME else "")
+        if self._digit_frames == DTMF_FRAMES:
             self._digits.popleft()
-            self._digit_told = False
+            self._digit_frames = 0
             self._digit_at += DTMF_EVERY_S
             if not self._digits:
                 self._next(now)

@@ -32,6 +32,8 @@ class Media:
         self._stray = asyncio.Event()
         self._began = began
         self._law = law_of(script)
+        if self._law is not None:
+            through_g711(np.zeros(1, np.int16), self._law)  # builds its tables before the call runs
         self._stream: Stream | None = None
         self._streams = 0
         self._starts_at = self._filler_until = 0.0

@@ -9,6 +9,7 @@ from control.peer.call import PeerCall
 from control.peer.clock import MediaClock, ReferenceClock
 from control.peer.esl import EventWriter
 from control.peer.facts import Dialed
+from control.peer.measure import warm_up
 from control.peer.result import CallResult, SwitchCrashed, WireEvent
 from control.peer.script import Script
 
@@ -40,6 +41,7 @@ class Switch:
         self._calls: set[PeerCall] = set()
         self._sessions = 0
         self._crash: SwitchCrashed | None = None
+        warm_up()
 
     async def __aenter__(self) -> "Switch":
         return self

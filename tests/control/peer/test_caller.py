@@ -126,11 +126,11 @@ def test_nobody_to_interrupt_the_words_come_at_the_limit() -> None:
     assert scene.said_from_to()[0] == pytest.approx(1.0, abs=0.021)
 
 
-def test_keys_are_told_200_ms_after_they_went_down_one_every_350_ms() -> None:
+def test_keys_are_told_of_180_ms_after_they_went_down_one_every_350_ms() -> None:
     scene = Scene(Dtmf("12#"), HangUp()).play()
     keys = [(frame.digit, at) for at, frame in scene.frames if frame.digit]
     assert [digit for digit, _ in keys] == ["1", "2", "#"]
-    assert [at for _, at in keys] == pytest.approx([0.2, 0.55, 0.9], abs=0.025)
+    assert [at for _, at in keys] == pytest.approx([0.19, 0.53, 0.88], abs=0.021)
     assert sum(frame.pressing for _, frame in scene.frames) == 33
 
 
