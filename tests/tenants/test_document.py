@@ -133,6 +133,12 @@ def test_a_pipelines_mistakes_are_told_at_their_lines(stages: Stages) -> None:
     assert "did you mean 'stt.whisper'?" in told[0]
 
 
+def test_a_problem_of_what_was_not_written_stands_at_the_nearest_place(stages: Stages) -> None:
+    without_voice = {use: factory for use, factory in stages.items() if use != "tts.kokoro"}
+    (told,) = problems(HEAD + BODY, without_voice)
+    assert told.startswith("acme.yaml:6:5: $.assistants[0].pipeline[4].use: there is no stage 'tts.kokoro'")
+
+
 def test_two_assistants_cannot_answer_one_number(stages: Stages) -> None:
     (told,) = problems(HEAD + BODY + "  - {name: bia, numbers: [1001, 1000]}\n", stages)
     assert told.startswith("acme.yaml:8:33: $.assistants[1].numbers[1]: 1000 is already answered by 'ana'")

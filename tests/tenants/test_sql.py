@@ -1,0 +1,26 @@
+"""Files of queries: named blocks, and nothing that is lost in silence."""
+
+import pytest
+
+from tenants.sql import SqlFileError, parse_blocks, queries
+
+
+def test_blocks_have_names() -> None:
+    text = "-- About these.\n\n-- one --\nSELECT 1;\n\n-- two --  \nSELECT '-- no --',\n  2; -- a comment\n"
+    assert parse_blocks(text) == {"one": "SELECT 1", "two": "SELECT '-- no --',\n  2; -- a comment"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT 1;\n-- one --\nSELECT 1", "-- one --\n\n-- two --\nSELECT 2", "-- a --\nSELECT 1\n-- a --\nSELECT 2"],
+)
+def test_sql_without_a_name_and_names_without_sql_are_refused(text: str) -> None:
+    with pytest.raises(SqlFileError):
+        parse_blocks(text)
+
+
+@pytest.mark.parametrize("name", ["revisions", "conversations", "migrations"])
+def test_every_query_of_a_tenant_says_whose(name: str) -> None:
+    for block, statement in queries(name).items():
+        if name != "migrations" and not statement.startswith("INSERT"):
+            assert "tenant_id = $1" in statement or "id = $1" in statement, block
