@@ -12,7 +12,7 @@ Lifecycle, in this order:
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -21,6 +21,7 @@ from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
 
 from base.clock import Clock
+from base.http import OutboundPolicy
 from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
 from knowledge.passages import Library
@@ -78,6 +79,8 @@ class Workshop:
     data_dir: Path
     secret: Callable[[TenantId, str], Secret]
     compute: "Compute"
+    outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
+    """Where requests to addresses from tenants' documents may go."""
 
 
 class Compute(Protocol):

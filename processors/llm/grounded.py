@@ -6,29 +6,17 @@ so and offers a person; it never makes anything up.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
-from msgspec import Struct, structs
-from pipecat.frames.frames import (
-    Frame,
-    InterruptionFrame,
-    LLMContextFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
-    LLMTextFrame,
-)
+from msgspec import Struct
+from pipecat.frames.frames import Frame, InterruptionFrame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from base.languages import LanguageUnknownError, Texts, texts
+from base.languages import Texts
 from processors.conversation import last_words
-from processors.factory import CallContext, Persona, PrepareError, ProcessorFactory, Role, StageContext, Workshop
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
+from processors.frames import RetrievedFrame
+from processors.llm.answers import Answer, Offer, farewell, frames_of, sentences_of, to_operator
 from processors.llm.intents import Intent, Phrasebook, phrasebook
-
-Kind: TypeAlias = Literal[
-    "answer", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
-]
-Offer: TypeAlias = Literal["operator", "more"]
 
 MIN_LETTERS = 2
 """Fewer letters than this are a noise that recognition took for speech."""
@@ -36,17 +24,6 @@ MIN_LETTERS = 2
 
 class GroundedConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Nothing to choose: the sentences are the assistant's `texts`."""
-
-
-class Answer(Struct, frozen=True):
-    """What to say, why, and what to do with the call afterwards."""
-
-    kind: Kind
-    text: str
-    passage_id: str | None = None
-    request: Literal["hangup", "operator"] | None = None
-    offers: Offer | None = None
-    """What a "yes" would now mean."""
 
 
 class Desk:
@@ -75,22 +52,19 @@ class Desk:
         if found is not None and found.sure and found.passages:
             return Answer("answer", found.passages[0].text, passage_id=found.passages[0].id)
         if self._phrases.asks_for_operator(spoken):
-            return self._operator()
+            return to_operator(self._texts)
         return Answer("unanswerable", self._texts.unanswerable, offers="operator")
 
     def _formality(self, intent: Intent) -> Answer:
         if intent is Intent.OPERATOR or (intent is Intent.YES and self._offered == "operator"):
-            return self._operator()
+            return to_operator(self._texts)
         if intent is Intent.GOODBYE or (intent is Intent.NO and self._offered == "more"):
-            return Answer("goodbye", self._texts.farewell, request="hangup")
+            return farewell(self._texts)
         if intent is Intent.REPEAT:
             return Answer("repeat", self._last, offers=self._offered)
         if intent is Intent.GREETING:
             return Answer("greeting", self._texts.greeting)
         return Answer("free", self._texts.anything_else, offers="more")
-
-    def _operator(self) -> Answer:
-        return Answer("operator", self._texts.operator, request="operator")
 
 
 class GroundedLlm(ProcessorFactory[GroundedConfig, Texts]):
@@ -146,20 +120,5 @@ class Grounded(FrameProcessor):
         found, self._found = self._found, None
         # With passages lent to it, the context's last message is no longer what the caller said: the query is.
         answer = self._desk.answer(found.query if found else last_words(frame.context), found)
-        await self.push_frame(AnsweredFrame(intent=answer.kind, passage_id=answer.passage_id))
-        await self.push_frame(LLMFullResponseStartFrame())
-        await self.push_frame(LLMTextFrame(answer.text))
-        await self.push_frame(LLMFullResponseEndFrame())
-        if answer.request is not None:
-            await self.push_frame(CallRequestFrame(request=answer.request))
-
-
-def sentences_of(persona: Persona) -> Texts:
-    """The persona's fixed sentences, the language's own where it has none. Raises PrepareError."""
-    try:
-        own = texts(persona.language)
-    except LanguageUnknownError as error:
-        raise PrepareError(f"llm.grounded speaks no {persona.language!r}: {error}") from error
-    names = {field.name for field in structs.fields(Texts)}
-    given = {key: text for key, text in persona.texts.items() if key in names}
-    return own.filled(company=persona.company, assistant=persona.name, own=given)
+        for said in frames_of(answer):
+            await self.push_frame(said)

@@ -18,7 +18,8 @@ from base.languages import texts
 from knowledge.passages import Passage
 from processors.factory import CallContext, Persona, PrepareError, StageContext
 from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
-from processors.llm.grounded import Answer, Desk, Grounded, GroundedConfig, GroundedLlm
+from processors.llm.answers import Answer
+from processors.llm.grounded import Desk, Grounded, GroundedConfig, GroundedLlm
 from processors.llm.intents import phrasebook
 
 TENANT = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")

@@ -1,0 +1,129 @@
+"""What `llm.openai`, `llm.anthropic` and `llm.local` have in common.
+
+pipecat's services do the talking to the model; `Hosted`, mixed in before them, adds what a call needs: the
+frame that tells how the turn was decided, a deadline, errors without anything of the provider's in them,
+and the two things that must work whatever a model makes of them: being passed to a person and hanging up.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct
+from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.utils.errors import ErrorCategory, classify_http_exception, extract_http_status_code
+
+from base.languages import Texts
+from processors.conversation import last_words
+from processors.factory import CallContext
+from processors.frames import AnsweredFrame, RetrievedFrame
+from processors.llm.answers import Answer, farewell, frames_of, sentences_of, to_operator
+from processors.llm.intents import Intent, Phrasebook, phrasebook
+from processors.llm.prompt import system_prompt
+
+if TYPE_CHECKING:
+    _Service = LLMService[Any]
+else:
+    _Service = object
+
+
+class SecretRef(Struct, frozen=True, forbid_unknown_fields=True):
+    """`{secret: name}`: a secret of the tenant's own, by name."""
+
+    secret: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every hosted model is asked with."""
+
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] | None = None
+    """Absent: the server's own; some models refuse any."""
+    max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 200
+    """Of one answer; about two hundred are thirty seconds of speech."""
+    deadline_s: Annotated[float, Meta(ge=0.5, le=60.0)] = 8.0
+    """To the first word, and from each word to the next."""
+
+
+class LanguageModelError(Exception):
+    """The model did not answer; the message is ours, with nothing of what the provider sent."""
+
+
+class Hosted(_Service):
+    """Mixed in before a pipecat LLM service. `attend` is to be called once, right after making it."""
+
+    _phrases: Phrasebook
+    _sentences: Texts
+    _deadline_s: float
+    _deadline: asyncio.Timeout | None
+    _found: RetrievedFrame | None
+
+    def attend(self, call: CallContext, deadline_s: float) -> None:
+        """Learn whose call this is."""
+        self._phrases = phrasebook(call.persona.language)
+        self._sentences = sentences_of(call.persona)
+        self._deadline_s = deadline_s
+        self._deadline = None
+        self._found = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, RetrievedFrame):
+            self._found = frame
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
+            found, self._found = self._found, None
+            decided = self._decided(found.query if found else last_words(frame.context))
+            if decided is not None:
+                for said in frames_of(decided):
+                    await self.push_frame(said)
+                return
+            source = found.passages[0].id if found and found.sure and found.passages else None
+            await self.push_frame(AnsweredFrame(intent="free", passage_id=source))
+        await super().process_frame(frame, direction)
+
+    def _decided(self, spoken: str) -> Answer | None:
+        """What is not left to the model."""
+        intent = self._phrases.whole(spoken)
+        if intent is Intent.OPERATOR:
+            return to_operator(self._sentences)
+        return farewell(self._sentences) if intent is Intent.GOODBYE else None
+
+    async def _process_context(self, context: LLMContext) -> None:
+        try:
+            async with asyncio.timeout(self._deadline_s) as self._deadline:
+                await super()._process_context(context)  # type: ignore[misc]
+        except TimeoutError as error:
+            await self.push_error(f"the language model was silent for {self._deadline_s:g} s", error)
+        finally:
+            self._deadline = None
+
+    async def _push_llm_text(self, text: str) -> None:
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._deadline_s)
+        await super()._push_llm_text(text)
+
+    async def push_error(
+        self,
+        error_msg: str,
+        exception: Exception | None = None,
+        fatal: bool = False,
+        category: ErrorCategory | None = None,
+        force_treat_as_permanent: bool = False,
+    ) -> None:
+        """pipecat's, with our words: a provider's may quote the caller, the prompt or the key."""
+        kind = category or (classify_http_exception(exception) if exception else None)
+        message = error_msg if isinstance(exception, TimeoutError) else _told(kind, exception)
+        await super().push_error(
+            message, LanguageModelError(message), category=kind, force_treat_as_permanent=force_treat_as_permanent
+        )
+
+
+def prompt_of(call: CallContext) -> str:
+    """The system prompt of a call's assistant."""
+    return system_prompt(call.persona, sentences_of(call.persona))
+
+
+def _told(kind: ErrorCategory | None, exception: Exception | None) -> str:
+    status = extract_http_status_code(exception) if exception else None
+    where = f" (HTTP {status})" if status else f" ({type(exception).__name__})" if exception else ""
+    return f"the language model failed: {(kind or ErrorCategory.UNKNOWN).value}{where}"
