@@ -100,8 +100,7 @@ class LoadedRevision:
         if self.leases == 0:
             self.idle.set()
 
-    async def release(self) -> None:
-        """Let go of everything prepared. Called once, by the supervisor."""
-        for pipeline in self.pipelines.values():
-            for stage in pipeline.stages:
-                await stage.held.release()
+    def release(self) -> "asyncio.Future[list[None]]":
+        """Let go of everything prepared, at once; done when all of it is closed."""
+        held = [stage.held for pipeline in self.pipelines.values() for stage in pipeline.stages]
+        return asyncio.gather(*(each.release() for each in held))

@@ -52,7 +52,7 @@ class Loader:
             for assistant in check(revision.assistants, self._stages):
                 pipelines[assistant.spec.key] = await self._assistant(revision, assistant)
         except BaseException:
-            await asyncio.shield(loaded.release())
+            await loaded.release()
             raise
         return loaded
 
@@ -69,8 +69,7 @@ class Loader:
             for stage in stages:
                 await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, context))
         except BaseException:
-            for stage in stages:
-                await asyncio.shield(stage.held.release())
+            await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
         return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
 

@@ -45,11 +45,15 @@ class Held:
     _pool: "ResourcePool"
     _released: bool = field(default=False)
 
-    async def release(self) -> None:
-        """Let go; the last one to do so waits until the thing is closed."""
-        if not self._released:
-            self._released = True
-            await self._pool.let_go(self._resource)
+    def release(self) -> "asyncio.Future[None]":
+        """Let go, now, whether or not the result is awaited: it is done when the thing is closed.
+
+        Whoever lets go of several things does so without a pause in which a cancellation could come.
+        """
+        if self._released:
+            return _done()
+        self._released = True
+        return self._pool.let_go(self._resource)
 
 
 class ResourcePool:
@@ -81,11 +85,15 @@ class ResourcePool:
             raise
         return Held(value, resource, self)
 
-    async def let_go(self, resource: _Resource) -> None:
-        """One user fewer; closes the thing after the last."""
+    def let_go(self, resource: _Resource) -> "asyncio.Future[None]":
+        """One user fewer; the last one's result is done when the thing is closed."""
         resource.users -= 1
-        if resource.users == 0:
-            await self._end(resource)
+        if resource.users > 0:
+            return _done()
+        if self._resources.get(resource.key) is resource:
+            del self._resources[resource.key]
+        # Shielded: who waits may be cancelled while the thing closes.
+        return asyncio.shield(self._later(resource))
 
     async def close(self) -> None:
         """Wait for closings that are under way. Whoever still holds something keeps it."""
@@ -99,12 +107,6 @@ class ResourcePool:
             del self._resources[resource.key]
         if resource.users == 0:
             self._later(resource)
-
-    async def _end(self, resource: _Resource) -> None:
-        if self._resources.get(resource.key) is resource:
-            del self._resources[resource.key]
-        # In a task of ours: who releases may be cancelled while the thing closes.
-        await asyncio.shield(self._later(resource))
 
     def _later(self, resource: _Resource) -> asyncio.Task[None]:
         task = asyncio.create_task(self._dispose(resource), name=f"close {resource.key.use}")
@@ -130,6 +132,12 @@ class ResourcePool:
 def _failed(making: asyncio.Task[Any]) -> bool:
     """Also marks the exception as seen."""
     return making.done() and (making.cancelled() or making.exception() is not None)
+
+
+def _done() -> "asyncio.Future[None]":
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 async def _make(prepare: Prepare) -> Any:

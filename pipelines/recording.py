@@ -7,9 +7,8 @@ The file is a valid WAV at any moment: its header tells the length so far and is
 import asyncio
 import os
 from array import array
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import structlog
 
@@ -21,73 +20,100 @@ SETTLE_S = 0.2
 """Samples younger than this may still be joined by the other side's."""
 MAX_BUFFER_S = 30.0
 """If the disk is slower than this, the recording ends; the call does not."""
-HEADER_BYTES = 44
+JITTER_S = 0.02
+MAX_FRAMES = (2**32 - 64) // 4
+"""A RIFF file tells its length in 32 bits: 37 hours at 8 kHz."""
 
 
 class Recording:
-    """An `AudioTap` that writes. Feeding it never waits; a thread writes once a second.
+    """An `AudioTap` that writes; use it as `async with`. Feeding it never waits; a thread writes once a second.
 
-    Closing order: the writer's task ends, the rest is written, the file is closed.
+    A disk that fails ends the recording, not the call: nothing here raises. Closing order: the writer's
+    task ends, the rest is written, the file is closed.
     """
 
-    def __init__(self, path: Path, sample_rate: int, started_at: float, now: Callable[[], float]) -> None:
-        """`started_at` is the media clock's time of the first sample; `now` reads that clock."""
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        """The first sample of either side is the recording's beginning. `sample_rate` in Hz, both sides."""
         self._path = path
         self._rate = sample_rate
-        self._started_at = started_at
-        self._now = now
+        self._started_at: float | None = None
+        self._latest = 0.0
         self._written = 0
         self._sides = (array("h"), array("h"))
         self._file: BinaryIO | None = None
+        self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.error = ""
         """Why the recording is not whole; empty when it is."""
 
-    async def open(self) -> None:
-        """Create the file, readable by us alone. Raises OSError."""
-        self._file = await asyncio.to_thread(_create, self._path, self._rate)
-        self._task = asyncio.create_task(self._keep_writing(), name=f"recording {self._path.name}")
+    async def __aenter__(self) -> Self:
+        """Create the file, readable by us alone."""
+        try:
+            self._file = await asyncio.to_thread(_create, self._path, self._rate)
+        except OSError as error:
+            self._fail(str(error))
+        else:
+            self._task = asyncio.create_task(self._keep_writing(self._file), name=f"recording {self._path.name}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.shield(self.close())
 
     def from_caller(self, pcm: bytes, at: float) -> None:
+        """What the caller's side sounded like from `at` on (seconds of the media clock)."""
         self._place(0, pcm, at)
 
     def to_caller(self, pcm: bytes, at: float) -> None:
+        """What the assistant's side sounded like from `at` on."""
         self._place(1, pcm, at)
 
     async def close(self) -> None:
-        """Write what is left. Idempotent; never raises (see `error`)."""
+        """Write what is left. Idempotent."""
         if self._task is not None:
             task, self._task = self._task, None
             task.cancel()
             await asyncio.wait({task})
         if self._file is not None:
             file, self._file = self._file, None
-            await self._write(file, max(map(len, self._sides)))
-            await asyncio.to_thread(file.close)
+            async with self._writing:
+                await self._write(file, max(map(len, self._sides)))
+                await asyncio.to_thread(file.close)
 
     def _place(self, side: int, pcm: bytes, at: float) -> None:
-        """Put samples where their time is: late ones overwrite nothing, gaps become silence."""
+        """Put samples where their time is: gaps become silence, what was there already is not written twice."""
         if self._file is None or self.error:
             return
+        if self._started_at is None:
+            self._started_at = at
+        self._latest = max(self._latest, at)
         samples = self._sides[side]
-        place = round((at - self._started_at) * self._rate) - self._written
-        if place - len(samples) > self._rate * MAX_BUFFER_S:
-            self._fail("the disk is too slow")
+        gap = round((at - self._started_at) * self._rate) - self._written - len(samples)
+        if len(samples) + max(gap, 0) > self._rate * MAX_BUFFER_S:
+            self._fail("the disk is too slow, or the clock jumped")
             return
-        # Timestamps of an even stream jitter by less than a packet; only real gaps are filled.
-        if place - len(samples) > self._rate // 50:
-            samples.frombytes(bytes(2 * (place - len(samples))))
+        # The times of an even stream jitter by less than a packet; only more than that is a gap or an overlap.
+        if gap > self._rate * JITTER_S:
+            samples.frombytes(bytes(2 * gap))
+        elif gap < -self._rate * JITTER_S:
+            pcm = pcm[-2 * gap :]
         samples.frombytes(pcm[: len(pcm) & ~1])
 
-    async def _keep_writing(self) -> None:
-        while self._file is not None and not self.error:
+    async def _keep_writing(self, file: BinaryIO) -> None:
+        while not self.error:
             await asyncio.sleep(FLUSH_S)
-            settled = int((self._now() - SETTLE_S - self._started_at) * self._rate) - self._written
+            settled = int((self._latest - SETTLE_S - (self._started_at or 0.0)) * self._rate) - self._written
             if settled > 0:
-                # Shielded: a closing that comes now must find the samples either written or here.
-                await asyncio.shield(self._write(self._file, settled))
+                await asyncio.shield(self._write_in_turn(file, settled))
+
+    async def _write_in_turn(self, file: BinaryIO, frames: int) -> None:
+        """A closing waits for it, even when the task that began it has been cancelled."""
+        async with self._writing:
+            await self._write(file, frames)
 
     async def _write(self, file: BinaryIO, frames: int) -> None:
+        if self._written + frames > MAX_FRAMES:
+            self._fail("a WAV cannot be longer")
+            return
         left, right = self._sides
         block = _interleave(_take(left, frames), _take(right, frames))
         self._written += frames
@@ -101,7 +127,7 @@ class Recording:
         log.warning("recording stopped", error=why)
 
 
-def _take(side: array[int], frames: int) -> array[int]:
+def _take(side: "array[int]", frames: int) -> "array[int]":
     """The first samples of a side, silence where there are none."""
     taken = side[:frames]
     del side[:frames]
@@ -109,7 +135,7 @@ def _take(side: array[int], frames: int) -> array[int]:
     return taken
 
 
-def _interleave(left: array[int], right: array[int]) -> bytes:
+def _interleave(left: "array[int]", right: "array[int]") -> bytes:
     both = array("h", bytes(4 * len(left)))
     both[0::2] = left
     both[1::2] = right

@@ -71,3 +71,10 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
             runner.run(checked(test(*args, **kwargs)))
 
     return run
+
+
+async def eventually(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """In real time: wait for what a thread or the disk will bring."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)

@@ -1,0 +1,127 @@
+"""The files of the spool: one per call, one line when it opens and one when it closes. Blocking.
+
+A line is its CRC-32 in hex, a space and JSON. A line that a crash cut short does not match and counts
+for nothing, so the file of a call means the same wherever it was cut.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import zlib
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from base.ids import CallId
+from pipelines.calls import Call, CallRecord
+
+SUFFIX = ".call"
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class SpoolError(Exception):
+    """The spool cannot be used; the message says why."""
+
+
+class CallOpened(Struct, frozen=True, tag="opened"):
+    call: Call
+
+
+class CallClosed(Struct, frozen=True, tag="closed"):
+    record: CallRecord
+
+
+_DECODER: msgspec.json.Decoder[CallOpened | CallClosed] = msgspec.json.Decoder(CallOpened | CallClosed)
+
+
+def name_of(call_id: CallId) -> str:
+    """A file name for a call, whatever its id is made of."""
+    plain = call_id if _PLAIN.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()
+    return plain + SUFFIX
+
+
+def lock(folder: Path) -> int:
+    """Make the folder ours until the descriptor is closed. Raises SpoolError when another process has it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise SpoolError(f"another process uses {folder}; each needs a folder of its own") from error
+    return descriptor
+
+
+def append(path: Path, line: CallOpened | CallClosed) -> None:
+    """Add a line; it is on the disk when this returns. Raises OSError."""
+    body = msgspec.json.encode(line)
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        # The line break comes first too: it parts this line from one that was cut short.
+        os.write(descriptor, b"\n%08x %b\n" % (zlib.crc32(body), body))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if isinstance(line, CallOpened):
+        _sync_folder(path.parent)
+
+
+def read(path: Path) -> CallRecord | None:
+    """What became of the call; one that never closed has crashed. None when not even its opening is whole."""
+    opened: Call | None = None
+    for line in path.read_bytes().split(b"\n"):
+        match _decode(line):
+            case CallClosed(record=record):
+                return record
+            case CallOpened(call=call):
+                opened = call
+            case None:
+                continue
+    if opened is None:
+        return None
+    return CallRecord(
+        call=opened,
+        ended_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+        end_reason="crash",
+        hangup_cause="",
+        turns=(),
+    )
+
+
+def delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def set_aside(path: Path) -> None:
+    """Keep a file that nobody understands for a human; it is not looked at again."""
+    path.rename(path.with_suffix(".unreadable"))
+
+
+def waiting(folder: Path, limit: int) -> list[str]:
+    """Names of the calls' files, at most so many, in a stable order."""
+    with os.scandir(folder) as entries:
+        return sorted(islice((entry.name for entry in entries if entry.name.endswith(SUFFIX)), limit))
+
+
+def _decode(line: bytes) -> CallOpened | CallClosed | None:
+    checksum, _, body = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
+        return None
+    try:
+        return _DECODER.decode(body)
+    except msgspec.DecodeError:
+        # Whole, but of another version: it cannot be understood, and must not stop the others.
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,219 @@
+"""Records reach the sink whatever the sink, the disk or a kill -9 does."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from base.clock import SystemClock
+from base.ids import AssistantName, CallId, TenantId
+from pipelines import spool_files as files
+from pipelines.calls import Call, CallRecord, Turn
+from pipelines.spool import Spool
+from tests.pipelines.virtual import eventually
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def a_call(call_id: str = "c1") -> Call:
+    return Call(
+        id=CallId(call_id),
+        tenant_id=TenantId("t1"),
+        tenant_slug="us",
+        assistant=AssistantName("front"),
+        number="100",
+        caller="+5511",
+        revision=1,
+        language="en",
+        opened_at=AT,
+    )
+
+
+def a_record(call_id: str = "c1") -> CallRecord:
+    turns = (Turn(role="caller", text="olá\nsim", at_ms=1.0),)
+    return CallRecord(
+        call=a_call(call_id), ended_at=AT, end_reason="goodbye", hangup_cause="NORMAL_CLEARING", turns=turns
+    )
+
+
+class Sink:
+    """Stores, unless it is told to be down or to refuse some calls."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, CallRecord] = {}
+        self.down = False
+        self.refused: set[str] = set()
+        self.tried = 0
+
+    async def __call__(self, record: CallRecord) -> None:
+        self.tried += 1
+        if self.down or record.call.id in self.refused:
+            raise ConnectionError("no database")
+        self.stored[record.call.id] = record
+
+
+def spool(folder: Path, sink: Sink) -> Spool:
+    return Spool(folder, sink, SystemClock(), first_pause_s=0.01, longest_pause_s=0.02, close_timeout_s=1.0)
+
+
+def left(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.suffix == ".call"]
+
+
+async def test_a_finished_call_reaches_the_sink_and_leaves_the_disk(tmp_path: Path) -> None:
+    sink = Sink()
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call())
+        assert left(tmp_path) == ["c1.call"]
+        await log.closed(a_record())
+        await eventually(lambda: "c1" in sink.stored)
+    assert sink.stored == {"c1": a_record()}
+    assert left(tmp_path) == []
+
+
+async def test_a_sink_that_is_down_is_tried_until_it_is_back(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.down = True
+    async with spool(tmp_path, sink) as log:
+        for n in range(10):
+            await log.closed(a_record(f"c{n}"))
+        await eventually(lambda: sink.tried > 6)
+        assert sink.stored == {}
+        sink.down = False
+        await eventually(lambda: len(sink.stored) == 10)
+    assert left(tmp_path) == []
+
+
+async def test_a_record_that_is_always_refused_does_not_block_the_others(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.refused = {f"a{n}" for n in range(5)}
+    async with spool(tmp_path, sink) as log:
+        for name in [*sorted(sink.refused), "z1", "z2"]:
+            await log.closed(a_record(name))
+        await eventually(lambda: set(sink.stored) == {"z1", "z2"})
+    assert len(left(tmp_path)) == 5
+
+
+async def test_what_is_left_is_handed_on_by_the_next_process(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.down = True
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call("crashed"))
+        await log.opened(a_call("finished"))
+        await log.closed(a_record("finished"))
+    sink.down = False
+    async with spool(tmp_path, sink):
+        await eventually(lambda: len(sink.stored) == 2)
+    assert sink.stored["finished"] == a_record("finished")
+    assert (sink.stored["crashed"].end_reason, sink.stored["crashed"].call) == ("crash", a_call("crashed"))
+
+
+async def test_a_live_call_is_not_taken_for_a_crashed_one(tmp_path: Path) -> None:
+    sink = Sink()
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call("live"))
+        await log.closed(a_record("other"))
+        await eventually(lambda: "other" in sink.stored)
+        assert set(sink.stored) == {"other"}
+        await log.closed(a_record("live"))
+    assert sink.stored["live"].end_reason == "goodbye"
+
+
+async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, line: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink = Sink()
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call())
+        monkeypatch.setattr(files, "append", full)
+        await log.closed(a_record())
+        await eventually(lambda: "c1" in sink.stored)
+    assert sink.stored["c1"] == a_record()
+    assert left(tmp_path) == []
+
+
+async def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    async with spool(tmp_path, Sink()):
+        with pytest.raises(files.SpoolError, match="another process"):
+            files.lock(tmp_path)
+
+
+def test_a_file_cut_at_any_byte_means_what_was_whole(tmp_path: Path) -> None:
+    path = tmp_path / files.name_of(CallId("c1"))
+    files.append(path, files.CallOpened(a_call()))
+    opened_whole = path.stat().st_size - 1  # The line break behind it says nothing.
+    files.append(path, files.CallClosed(a_record()))
+    whole = path.read_bytes()
+    cut = tmp_path / "cut.call"
+    for size in range(len(whole) + 1):
+        cut.write_bytes(whole[:size])
+        record = files.read(cut)
+        if size < opened_whole:
+            assert record is None
+        elif size < len(whole) - 1:
+            assert record is not None
+            assert (record.end_reason, record.call) == ("crash", a_call())
+        else:
+            assert record == a_record()
+
+
+def test_a_line_after_one_that_was_cut_short_counts(tmp_path: Path) -> None:
+    path = tmp_path / "c1.call"
+    files.append(path, files.CallOpened(a_call()))
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        files.append(path, files.CallClosed(a_record()))
+        assert files.read(path) == a_record()
+
+
+async def test_what_nobody_understands_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "x.call").write_bytes(b"\n00000000 {}\n")
+    async with spool(tmp_path, Sink()):
+        await eventually(lambda: left(tmp_path) == [])
+    assert (tmp_path / "x.unreadable").exists()
+
+
+def test_a_call_id_cannot_leave_the_folder() -> None:
+    for name in ("../../etc/passwd", "a/b", "", ".", "x" * 300):
+        assert "/" not in files.name_of(CallId(name))
+        assert len(files.name_of(CallId(name))) < 100
+
+
+OPEN_AND_DIE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import msgspec
+from base.clock import SystemClock
+from pipelines.calls import Call
+from pipelines.spool import Spool
+
+async def main() -> None:
+    async def store(record):
+        pass
+    async with Spool(Path(sys.argv[1]), store, SystemClock()) as log:
+        await log.opened(msgspec.json.decode(sys.argv[2], type=Call))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_process_leaves_a_row(tmp_path: Path) -> None:
+    argument = msgspec.json.encode(a_call("killed")).decode()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    died = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", OPEN_AND_DIE, str(tmp_path), argument], env=environment, timeout=60
+    )
+    assert died.returncode == -signal.SIGKILL
+    sink = Sink()
+    async with spool(tmp_path, sink):
+        await eventually(lambda: "killed" in sink.stored)
+    assert sink.stored["killed"].end_reason == "crash"
