@@ -55,8 +55,9 @@ def chunks_of(path: Path) -> Iterator[bytes]:
 class ModelStore:
     """The models under `<data_dir>/models`; satisfies `processors.factory.ModelFiles`."""
 
-    def __init__(self, data_dir: Path, manifest: Manifest | None = None) -> None:
-        self.root = data_dir / "models"
+    def __init__(self, data_dir: Path, manifest: Manifest | None = None, *, root: Path | None = None) -> None:
+        """`root`: the folder of the models when it is another than `<data_dir>/models`."""
+        self.root = root or data_dir / "models"
         self.manifest = manifest or builtin_manifest()
 
     def folder(self, model: Model) -> Path:
