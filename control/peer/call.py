@@ -29,6 +29,7 @@ from control.peer.observer import Observer
 from control.peer.result import CallResult, SwitchCrashed, WireEvent
 from control.peer.script import Script
 from control.peer.variables import new_channel
+from control.peer.wire import Wire
 
 log = structlog.get_logger()
 
@@ -38,46 +39,6 @@ CLOSE_TIMEOUT_S = 8.0
 MAX_DOORS = 20
 FALL_BACK_CAUSES: Mapping[str, str] = {"failed": "NORMAL_TEMPORARY_FAILURE", "busy": "USER_BUSY"}
 """What the dialplan's fall-back extensions hang up with."""
-
-
-class Wire(asyncio.Protocol):
-    """One connection to the service. Tells its call; a call may have several, one after the other."""
-
-    def __init__(self, call: "PeerCall") -> None:
-        self._call = call
-        self._transport: asyncio.Transport | None = None
-        self.gone = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._call.wire_made(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the service."""
-        self._call.bytes_came(self, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has gone, whoever closed it."""
-        self.gone.set()
-        self._call.wire_lost(self)
-
-    def write(self, parts: tuple[bytes, ...]) -> None:
-        """One write each, as FreeSWITCH does."""
-        for part in parts:
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.write(part)
-
-    def close(self) -> None:
-        """After what was written has left."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """At once."""
-        if self._transport is not None:
-            self._transport.abort()
 
 
 class PeerCall:

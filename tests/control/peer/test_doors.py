@@ -8,7 +8,7 @@ from control.peer import CallResult, Dialed, Dtmf, HangUp, Script, Switch, Wait,
 from control.peer.script import Hears
 from tests.control.peer.conftest import ANSWER, HELLO, SUBSCRIBE, UNICAST, Connection, Service, tone
 
-DIALED = Dialed(number="1000", variables={"atende_tenant": "t-1", "atende_number": "1000", "atende_signature": "s"})
+DIALED = Dialed(number="1000", variables={"atende_tenant": "t-1", "atende_number": "1000", "atende_sig": "s"})
 PATIENT = Script(steps=(Wait(30),), limit_s=5)
 
 
@@ -35,7 +35,7 @@ async def test_the_dialplan_s_variables_come_with_the_greeting(service: Service)
     async def behave(connection: Connection) -> None:
         connection.write(HELLO)
         await connection.until("Control: full")
-        for line in ("variable_atende_tenant: t-1", "variable_atende_signature: s", "Caller-Destination-Number: 1000"):
+        for line in ("variable_atende_tenant: t-1", "variable_atende_sig: s", "Caller-Destination-Number: 1000"):
             assert line in connection.received.decode()
         connection.write("exit\n\n")
         await connection.until_closed()

