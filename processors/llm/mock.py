@@ -12,9 +12,7 @@ from pipecat.frames.frames import (
     LLMTextFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection
-from pipecat.services.llm_service import LLMService
-from pipecat.services.settings import LLMSettings
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import AnsweredFrame, CallRequestFrame
@@ -37,25 +35,15 @@ class MockLlmConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The turn whose answer ends with `request`, counted from 0."""
 
 
-class MockLlmService(LLMService):
-    """Streams its answer word by word, as a model would."""
+class MockLlmService(FrameProcessor):
+    """Streams its answer word by word, as a model would.
+
+    Not pipecat's `LLMService`: that imports a whole provider when the first one is made, half a second in which
+    no live call gets its audio.
+    """
 
     def __init__(self, config: MockLlmConfig) -> None:
-        super().__init__(
-            settings=LLMSettings(
-                model=None,
-                system_instruction=None,
-                temperature=None,
-                max_tokens=None,
-                top_p=None,
-                top_k=None,
-                frequency_penalty=None,
-                presence_penalty=None,
-                seed=None,
-                filter_incomplete_user_turns=False,
-                user_turn_completion_config=None,
-            )
-        )
+        super().__init__()
         self._config = config
         self._turn = 0
 
