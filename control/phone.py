@@ -226,17 +226,8 @@ class PhoneDoor:
             yield None
             return
         path = self._options.recordings_dir.parent / self._recording_name(call)
-        recording = Recording(path, rate, self._media_clock.now(), self._media_clock.now)
-        try:
-            await recording.open()
-        except OSError as error:
-            log.warning("the call is not recorded", error=str(error))
-            yield None
-            return
-        try:
-            yield recording
-        finally:
-            await recording.close()
+        async with Recording(path, rate) as recording:
+            yield None if recording.error else recording
 
     def _recording_name(self, call: Call) -> str:
         """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
