@@ -1,0 +1,409 @@
+"""A whole house for a test: the real phone door, pipelines and supervisor, rung over loopback by the scripted switch.
+
+    async with house(document(llm={"answers": ["At nine."]})) as home:
+        call = await home.call(asks(SPEECH))
+
+What is left of it is checked when the block ends: every call that was let in has its one record, nothing holds
+a lease, and neither a task nor a socket outlives it.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import msgspec
+import pytest_asyncio
+
+from base.clock import SystemClock
+from base.ids import CallId, TenantId
+from base.secret import Secret
+from control.peer import CallResult, Codec, Dialed, HangUp, Hears, Say, Script, Sound, Switch, WaitFor, load_sound
+from control.peer.call import PeerCall
+from control.peer.script import Step
+from control.phone import PhoneDoor, PhoneOptions
+from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
+from pipelines.spool import Spool
+from pipelines.supervisor import PipelineSupervisor
+from processors.catalog import AnyFactory
+from processors.factory import PrepareError, Workshop
+from tenants.conversations import MemoryConversations
+from tenants.directory import Directory
+from tenants.document import parse_document
+from tenants.publishing import publish
+from tenants.revisions import MemoryRevisions
+from tenants.signing import (
+    NUMBER_VARIABLE,
+    SIGNATURE_VARIABLE,
+    TENANT_VARIABLE,
+    new_key,
+    sign,
+)
+from transports.freeswitch.esl_call import DoorCall
+from transports.freeswitch.esl_server import DoorServer
+
+TENANT = TenantId("0f0f0f0f-0000-4000-8000-000000000001")
+NUMBER = "100"
+RECORDINGS = Path(__file__).parents[1] / "data" / "speech" / "first"
+Dial = tuple[str, TenantId]
+STORED_S = 5.0
+CALL_OVER_S = 12.0
+"""The longest that a call's record may take after its caller was told the end: a stubborn stage is given up then."""
+
+
+def speech(name: str) -> Sound:
+    """A recorded caller without the silence around."""
+    sound = load_sound(RECORDINGS / f"{name}.wav")
+    begin, end = sound.speech
+    return Sound(sound.samples[max(0, begin - 400) : end + 400], sound.rate, name)
+
+
+SPEECH = speech("en_01")
+"""1.4 s of a caller."""
+
+
+def document(
+    slug: str = "us", *, tenant_id: TenantId = TENANT, number: str = NUMBER, enabled: bool = True, **parts: Any
+) -> bytes:
+    """A tenant with one assistant of mock stages and the real detector, quick of speech.
+
+    `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn` and `limits` the assistant; `extra` are
+    stages between the ear and the mind.
+    """
+    configs: dict[str, Any] = {"vad": {}, "stt": {}, "llm": {}, "tts": {"word_s": 0.1}}
+    configs = {kind: config | parts.get(kind, {}) for kind, config in configs.items()}
+    uses = {"vad": "vad.silero", "stt": "stt.mock", "llm": "llm.mock", "tts": "tts.mock"}
+    stages = [{"id": kind, "use": use, "config": configs[kind]} for kind, use in uses.items()]
+    stages[2:2] = parts.get("extra", [])
+    texts = {"greeting": "Welcome to us", "farewell": "Good bye then", "reprompt": "Are you there"}
+    texts |= {"not_understood": "Say again please", "failure": "Something went wrong"}
+    assistant = {
+        "name": "front",
+        "numbers": [number],
+        "texts": texts | parts.get("texts", {}),
+        "turn": {"wait_s": 0.2} | parts.get("turn", {}),
+        "limits": {"answer_timeout_s": 2, "max_concurrent_calls": 100} | parts.get("limits", {}),
+        "pipeline": stages,
+    }
+    whole = {"slug": slug, "id": tenant_id, "domain": f"{slug}.example.net", "name": slug.title(), "language": "en"}
+    return msgspec.json.encode(whole | {"enabled": enabled, "assistants": [assistant]})
+
+
+def tenant(place: int) -> TenantId:
+    """A tenant id for the n-th tenant of a house."""
+    return TenantId(f"0f0f0f0f-0000-4000-8000-{place:012x}")
+
+
+def hears(quiet_ms: int = 300, limit_s: float = 8.0) -> WaitFor:
+    """The caller waits for the assistant to have spoken."""
+    return WaitFor(what=Hears.SPEECH_END, quiet_ms=quiet_ms, limit_s=limit_s)
+
+
+STAYS = WaitFor(what=Hears.HANG_UP, limit_s=20.0)
+"""The caller waits for the other side to end the call."""
+
+
+def asks(*sounds: Sound, then: Sequence[Step] = (HangUp(),), **script: Any) -> Script:
+    """Hears the greeting, says each sound and hears what comes back."""
+    steps: list[Step] = [hears()]
+    for sound in sounds:
+        steps += [Say(sound), hears()]
+    return Script(steps=(*steps, *then), limit_s=30.0, **script)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A call that is over: what its caller measured, what was written down, what was told live."""
+
+    result: CallResult
+    found: CallRecord | None
+    """The record; None for a call that was not let in."""
+    events: tuple[LiveEvent, ...]
+    voices_s: tuple[float, ...]
+    """How long each voice was that the caller heard, in seconds."""
+    folder: Path
+    """The service's data, while the house stands."""
+
+    @property
+    def record(self) -> CallRecord:
+        assert self.found is not None, f"no record: {self.result.ended_by} at door {self.result.door}"
+        return self.found
+
+    def said(self) -> list[tuple[str, str]]:
+        """Who said what."""
+        return [(turn.role, turn.text) for turn in self.record.turns]
+
+    def heard(self) -> list[str]:
+        """What the caller heard, by the record."""
+        return [turn.text for turn in self.record.turns if turn.role == "assistant"]
+
+
+class WatchedLog:
+    """The process's spool, and which calls it was told of."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self.opened_calls: dict[CallId, Call] = {}
+        self.records: dict[CallId, list[CallRecord]] = {}
+
+    async def opened(self, call: Call) -> None:
+        self.opened_calls[call.id] = call
+        await self._spool.opened(call)
+
+    async def closed(self, record: CallRecord) -> None:
+        self.records.setdefault(record.call.id, []).append(record)
+        await self._spool.closed(record)
+
+
+@dataclass
+class House:
+    """A running service of one process, and the switch that rings it."""
+
+    folder: Path
+    keys: Any
+    directory: Directory
+    supervisor: PipelineSupervisor
+    revisions: MemoryRevisions
+    conversations: MemoryConversations
+    log: WatchedLog
+    stages: Mapping[str, AnyFactory] | None
+    events: list[LiveEvent] = field(default_factory=list)
+    served: dict[CallId, asyncio.Event] = field(default_factory=dict)
+    """Set when the door is done with a call."""
+    stored: dict[CallId, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    """Set when the row of a call is there."""
+    phone: PhoneDoor = field(init=False)
+    door: DoorServer = field(init=False)
+    switch: Switch = field(init=False)
+
+    async def publish(self, raw: bytes) -> int:
+        """As an operator does; the number of the revision that answers from now on."""
+        parsed = parse_document(raw, "test.yaml", self.stages)
+        return await publish(parsed, self.revisions, self.supervisor, self.directory)
+
+    def dialed(
+        self,
+        number: str = NUMBER,
+        *,
+        tenant_id: TenantId = TENANT,
+        variables: Mapping[str, str] | None = None,
+    ) -> Dialed:
+        """A call as the tenant's own dialplan hands it over; `variables` replace some of the signed ones."""
+        signed = {
+            TENANT_VARIABLE: tenant_id,
+            NUMBER_VARIABLE: number,
+            SIGNATURE_VARIABLE: sign(self.keys, tenant_id, number),
+        }
+        return Dialed(number=number, variables=signed | dict(variables or {}))
+
+    def dial(self, script: Script, dialed: Dialed | None = None) -> PeerCall:
+        """A call that has not rung yet; its caller can hang up at any moment."""
+        return self.switch.dial(dialed or self.dialed(), script)
+
+    async def ring(self, call: PeerCall) -> Rung:
+        """Play a call to its end, and wait until the service is done with it."""
+        result = await self.switch.ring(call)
+        call_id = CallId(result.call_id)
+        if (served := self.served.get(call_id)) is not None:
+            async with asyncio.timeout(CALL_OVER_S):
+                await served.wait()
+        events = tuple(event for event in self.events if _call_of(event) == call_id)
+        voices = tuple(voice.end - voice.start for voice in call.media.ears.voices)
+        return Rung(result, await self._stored(call_id), events, voices, self.folder)
+
+    async def call(self, script: Script, dialed: Dialed | None = None) -> Rung:
+        """Dial, play, and wait until the service is done with it."""
+        return await self.ring(self.dial(script, dialed))
+
+    async def on_call(self, line: DoorCall) -> None:
+        """What the door server is given: the phone door, and a note of when it is done."""
+        served = self.served.setdefault(line.hello.call_id, asyncio.Event())
+        try:
+            await self.phone.on_call(line)
+        finally:
+            served.set()
+
+    async def _stored(self, call_id: CallId) -> CallRecord | None:
+        """The row, once it is there; calls that were let in have one."""
+        call = self.log.opened_calls.get(call_id)
+        if call is None:
+            return None
+        async with asyncio.timeout(STORED_S):
+            await self.stored[call_id].wait()
+        return await self.conversations.get(call.tenant_id, call_id)
+
+    def check(self) -> None:
+        """Every call that was let in has one record, whose end was told once."""
+        assert self.phone.live_calls == 0
+        assert self.supervisor.live_calls == 0, self.supervisor.status()
+        assert self.log.opened_calls.keys() == self.log.records.keys()
+        assert all(len(records) == 1 for records in self.log.records.values())
+        talked = [event.call.id for event in self.events if isinstance(event, Opened)]
+        assert sorted(talked) == sorted(event.record.call.id for event in self.events if isinstance(event, Closed))
+
+
+def _call_of(event: LiveEvent) -> CallId:
+    if isinstance(event, Opened):
+        return event.call.id
+    return event.record.call.id if isinstance(event, Closed) else event.call_id
+
+
+@asynccontextmanager
+async def house(
+    *documents: bytes,
+    stages: Mapping[str, AnyFactory] | None = None,
+    options: PhoneOptions | None = None,
+    record: bool = False,
+    drain_timeout_s: float = 5.0,
+) -> AsyncIterator[House]:
+    """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
+    tasks, sockets = asyncio.all_tasks(), open_sockets()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="atende-calls-")))
+        conversations, clock = MemoryConversations(), SystemClock()
+
+        async def store(record: CallRecord) -> None:
+            await conversations.store(record.call.tenant_id, record)
+            home.stored[record.call.id].set()
+
+        spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
+        supervisor = PipelineSupervisor(workshop(folder), stages)
+        stack.push_async_callback(supervisor.close)
+        home = House(
+            folder=folder,
+            keys=(new_key(),),
+            directory=Directory(),
+            supervisor=supervisor,
+            revisions=MemoryRevisions(clock),
+            conversations=conversations,
+            log=WatchedLog(spool),
+            stages=stages,
+        )
+        if record:
+            options = PhoneOptions(recordings_dir=folder / "recordings")
+        home.phone = PhoneDoor(
+            keys=home.keys,
+            directory=home.directory,
+            supervisor=supervisor,
+            call_log=home.log,
+            feed=home.events.append,
+            clock=clock,
+            options=options or PhoneOptions(),
+        )
+        home.door = DoorServer("127.0.0.1", 0, home.on_call)
+        await home.door.start()
+        stack.push_async_callback(home.door.close, drain_timeout_s)
+        stack.callback(home.phone.shut)
+        for raw in documents:
+            await home.publish(raw)
+        host, port = home.door.address
+        home.switch = await stack.enter_async_context(Switch(host, port))
+        for codec in Codec:
+            # The first use of a codec imports and computes tables: not while calls are measured.
+            home.dial(Script(steps=(Say(SPEECH),), codec=codec))
+        yield home
+        home.check()
+    await nothing_left(tasks, sockets)
+    home.check()
+
+
+def workshop(folder: Path) -> Workshop:
+    """Lends what mock stages and the packaged detector need: nothing."""
+    nothing = cast(Any, None)
+    return Workshop(
+        clock=SystemClock(),
+        models=_NoModels(),
+        library=nothing,
+        data_dir=folder,
+        secret=_no_secret,
+        compute=nothing,
+    )
+
+
+class _NoModels:
+    """No model files: the detector comes in pipecat's package."""
+
+    def path(self, model: str) -> Path:
+        raise PrepareError(f"{model} is not here")
+
+
+def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
+    raise PrepareError(f"no secret {name!r}")
+
+
+def open_sockets() -> set[str]:
+    """The sockets of this process."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(entry.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+async def nothing_left(tasks: set[asyncio.Task[Any]], sockets: set[str], limit_s: float = 3.0) -> None:
+    """Return when no task and no socket is left but these. Fails with their names at the limit."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            while _left(tasks) or open_sockets() - sockets:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+    assert not _left(tasks), "tasks outlive the house"
+    assert not open_sockets() - sockets, "sockets outlive the house"
+
+
+def _left(tasks: set[asyncio.Task[Any]]) -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() - tasks if task is not asyncio.current_task()]
+
+
+class Evening:
+    """Calls of one test module that are all played at once, each to a tenant of its own.
+
+    evening = Evening()
+
+    @evening.caller(asks(SPEECH), llm={"answers": ["At nine."]})
+    def test_it_is_answered(call: Rung) -> None: ...
+
+    calls = evening.fixture()
+    """
+
+    def __init__(self, **house: Any) -> None:
+        self._house = house
+        self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
+
+    def caller(self, script: Script, **parts: Any) -> Callable[[Callable[[Rung], None]], Callable[..., Any]]:
+        """A test that is given the call of a caller with this script; `parts` are the document's."""
+
+        def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
+            name = check.__name__
+            place = len(self._scenes) + 1
+            tenant_id, number = tenant(place), str(1000 + place)
+            raw = document(f"t{place}", tenant_id=tenant_id, number=number, **parts)
+            self._scenes[name] = (script, raw, (number, tenant_id))
+
+            async def test(calls: Mapping[str, asyncio.Task[Rung]]) -> None:
+                check(await calls[name])
+
+            test.__name__, test.__doc__ = name, check.__doc__
+            return test
+
+        return decorate
+
+    def fixture(self) -> Any:
+        """The module's fixture `calls`."""
+
+        @pytest_asyncio.fixture(scope="module", loop_scope="module")
+        async def calls() -> AsyncIterator[Mapping[str, asyncio.Task[Rung]]]:
+            async with house(*(raw for _, raw, _ in self._scenes.values()), **self._house) as home:
+                tasks: dict[str, asyncio.Task[Rung]] = {}
+                for name, (script, _, (number, tenant_id)) in self._scenes.items():
+                    dialed = home.dialed(number, tenant_id=tenant_id)
+                    tasks[name] = asyncio.create_task(home.call(script, dialed), name=name)
+                    await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
+                yield tasks
+                await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+        return calls
