@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".atende"),
-    envvar="ATENDE_DATA_DIR",
-    show_default=True,
-    help="Models are kept in DATA_DIR/models.",
+    help="Models are in DATA_DIR/models; without it, where the settings say (ATENDE_DATA_DIR, ATENDE_MODELS_DIR).",
 )
 @click.pass_context
-def models_command(context: click.Context, data_dir: Path) -> None:
+def models_command(context: click.Context, data_dir: Path | None) -> None:
     """Model files: fetch, list, verify."""
+    from control.cli.context import program
     from processors.models.store import ModelStore
 
-    context.obj = ModelStore(data_dir)
+    if data_dir is not None:
+        context.obj = ModelStore(data_dir)
+    else:
+        settings = program(context).settings
+        context.obj = ModelStore(settings.data_dir, root=settings.models)
 
 
 @models_command.command("pull")

@@ -13,7 +13,8 @@ from processors.models.store import ModelStore
 @pytest.fixture
 def models() -> ModelStore:
     """The models of this checkout; a test that needs one fails with the command that fetches it."""
-    return ModelStore(Path(os.environ.get("ATENDE_DATA_DIR", ".atende")))
+    root = os.environ.get("ATENDE_MODELS_DIR")
+    return ModelStore(Path(os.environ.get("ATENDE_DATA_DIR", ".atende")), root=Path(root) if root else None)
 
 
 @pytest.fixture
