@@ -10,12 +10,12 @@ import structlog
 
 from base.ids import AssistantName
 from base.languages import LanguageUnknownError
-from pipelines.check import CheckedAssistant, CheckedStage, check
+from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, CheckedStage, check
 from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage, Rehearsal
 from pipelines.persona import persona_of
 from pipelines.pool import ResourceKey, ResourcePool
 from pipelines.revision import PipelineRevision
-from processors.catalog import AnyFactory
+from processors.catalog import AnyFactory, Stages
 from processors.factory import PrepareError, StageContext, Workshop
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Loader:
     ) -> None:
         self._workshop = workshop
         self._pool = pool
-        self._stages = stages
+        self._stages = Stages() if stages is None else stages
         self._prepare_timeout_s = prepare_timeout_s
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
@@ -48,6 +48,7 @@ class Loader:
         """
         pipelines: dict[AssistantName, LoadedPipeline] = {}
         loaded = LoadedRevision(revision, pipelines)
+        await self._import(revision)
         try:
             for assistant in check(revision.assistants, self._stages):
                 pipelines[assistant.spec.key] = await self._assistant(revision, assistant)
@@ -55,6 +56,13 @@ class Loader:
             await loaded.release()
             raise
         return loaded
+
+    async def _import(self, revision: PipelineRevision) -> None:
+        """Import the stages' modules in a thread: some bring a provider's whole client, a second of work."""
+        if isinstance(self._stages, Stages):
+            uses = [node.use for assistant in revision.assistants for node in assistant.pipeline or DEFAULT_GRAPH]
+            for use in self._stages.cold(uses):
+                await asyncio.to_thread(self._stages.__getitem__, use)
 
     async def _assistant(self, revision: PipelineRevision, assistant: CheckedAssistant) -> LoadedPipeline:
         try:

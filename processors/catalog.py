@@ -1,6 +1,7 @@
 """The list of all stages. One line per stage; a stage's module is imported when it is first asked for."""
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -69,6 +70,11 @@ class Stages(Mapping[str, AnyFactory]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def cold(self, uses: Iterable[str]) -> list[str]:
+        """Those of the stages whose modules have not been imported yet."""
+        entries = [self._entries[use] for use in dict.fromkeys(uses) if use in self._entries]
+        return [entry.use for entry in entries if entry.module not in sys.modules]
 
 
 def nearest(word: str, known: Mapping[str, object]) -> str | None:
