@@ -10,7 +10,6 @@ import click
 import structlog
 from litestar import Litestar
 from litestar.logging.config import LoggingConfig
-from pipelines.spool import Spool
 
 from base.clock import SystemClock
 from base.ids import TenantId
@@ -26,6 +25,7 @@ from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
+from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.compute import ComputeLanes
 from processors.factory import PrepareError, Workshop
@@ -112,7 +112,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
     stack.callback(compute.close)
     return Workshop(
         clock=clock,
-        models=ModelStore(found.models),
+        models=ModelStore(found.data_dir, root=found.models_dir),
         library=library,
         data_dir=found.data_dir,
         secret=_no_secret,
@@ -191,14 +191,15 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The console script `atende`."""
-    from control.cli.check import check_command
-    from control.cli.dialplan import dialplan_command
-
     from control.cli.call import call_command
+    from control.cli.check import check_command
     from control.cli.demo import demo_command
+    from control.cli.dialplan import dialplan_command
     from control.cli.models import models_command
     from control.cli.serve import serve_command
 
+    # Recordings, vectors and keys are nobody else's to read.
+    os.umask(0o077)
     for command in (serve_command, demo_command, call_command, check_command, dialplan_command, models_command):
         cli.add_command(command)
     sys.exit(cli())

@@ -1,12 +1,15 @@
 """A running service as its commands see it."""
 
+import asyncio
 from dataclasses import dataclass
+from itertools import chain, repeat
 
-from pipelines.spool import Spool
-
+from base.ids import CallId, TenantId
 from control.http import ReadyView, TenantHealth
 from control.phone import PhoneDoor
 from control.settings import Settings
+from pipelines.calls import CallRecord
+from pipelines.spool import Spool
 from pipelines.supervisor import PipelineStatus, PipelineSupervisor
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
@@ -43,6 +46,15 @@ class Service:
     async def rehearsed(self) -> None:
         """Return when everything that may be said word for word is rendered, or has failed to be."""
         await self.supervisor.rehearsed()
+
+    async def stored(self, tenant_id: TenantId, call_id: CallId, timeout_s: float) -> CallRecord:
+        """The record of a finished call, once it is in the database. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            for pause_s in chain((0.05, 0.1), repeat(0.25)):
+                if (record := await self.conversations.get(tenant_id, call_id)) is not None:
+                    return record
+                await asyncio.sleep(pause_s)
+        raise TimeoutError
 
     def readiness(self) -> ReadyView:
         """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told."""

@@ -110,7 +110,7 @@ def _contradictions(settings: Settings) -> list[str]:
             f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
         )
-    if settings.http_port == settings.esl_port and settings.http_host == settings.esl_host:
+    if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems
 
@@ -158,7 +158,8 @@ def _many(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
 
 
-_port: Final = _whole(1, 65535)
+_port: Final = _whole(0, 65535)
+"""0: any free port."""
 
 
 def _switch(text: str) -> bool:

@@ -23,7 +23,7 @@ from base.secret import Secret
 
 TENANT_VARIABLE: Final = "atende_tenant"
 NUMBER_VARIABLE: Final = "atende_number"
-SIGNATURE_VARIABLE: Final = "atende_signature"
+SIGNATURE_VARIABLE: Final = "atende_sig"
 """Channel variables by which the dialplan tells us tenant id, number and signature."""
 
 MIN_SECRET_BYTES: Final = 32

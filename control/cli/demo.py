@@ -41,6 +41,7 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
     settings = structs.replace(tool.settings, esl_port=0, log_level="error")
     out.print("Starting: PostgreSQL, vectors, models …")
     async with tool.open_service(settings, feed=show) as service:
+        _all_published(service)
         await _rendered(service, out)
         heard = []
         for slug, path in scripts.items():
@@ -53,6 +54,13 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
         for entry, result in heard:
             await _kept(service, entry, CallId(result.call_id), out)
     out.print("\nEverything is stopped. [bold]make run[/] serves; [bold]make call[/] rings it.")
+
+
+def _all_published(service: Service) -> None:
+    """Raises ClickException with what hinders a tenant."""
+    problems = [status.problem for status in service.tenants if status.problem]
+    if problems:
+        raise click.ClickException("\n".join(problems))
 
 
 async def _rendered(service: Service, out: Console) -> None:
@@ -102,10 +110,7 @@ def _measured(out: Console, result: CallResult) -> None:
 
 async def _kept(service: Service, entry: TenantEntry, call_id: CallId, out: Console) -> None:
     """Where the recording and the conversation are."""
-    record = None
-    async with asyncio.timeout(STORED_TIMEOUT_S):
-        while (record := await service.conversations.get(entry.tenant_id, call_id)) is None:
-            await asyncio.sleep(0.1)
+    record = await service.stored(entry.tenant_id, call_id, STORED_TIMEOUT_S)
     out.print(f"[bold]{entry.slug}[/]: ended by {record.end_reason}, {len(record.turns)} turns")
     if record.recording is not None:
         recording = service.settings.data_dir.resolve() / record.recording

@@ -82,7 +82,7 @@ def test_all_faults_are_told_at_once_with_variable_and_fix_but_no_secret() -> No
         "ATENDE_MEDIA_HOST",
     }
     assert "hush" not in str(caught.value)
-    assert "1 to 65535" in str(caught.value)
+    assert "0 to 65535" in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.9", "::", "pbx.lan"])

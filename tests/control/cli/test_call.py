@@ -86,7 +86,7 @@ def test_it_rings_with_a_signature_of_the_service_s_own_keys(settings: Settings,
     told = dict(line.split(": ", 1) for line in heard().splitlines() if ": " in line)
     keys = signing_keys(settings.data_dir, settings.signing_keys)
     assert told["variable_atende_tenant"] == TENANT
-    assert verify(keys, TENANT, "1000", told["variable_atende_signature"])
+    assert verify(keys, TENANT, "1000", told["variable_atende_sig"])
     found = json.loads(report.read_bytes())
     assert (found["tenant"], found["number"], found["ended_by"]) == (TENANT, "1000", "caller")
 
@@ -101,7 +101,7 @@ def test_a_tenant_s_document_gives_id_and_first_number(settings: Settings, scrip
 def test_a_signature_may_be_given(settings: Settings, script: Path) -> None:
     options = ("--tenant-id", TENANT, "--number", "7", "--sig", "k1.abc", "--script", str(script))
     assert run(settings, *options)[0] == 0
-    assert "variable_atende_signature: k1.abc" in heard()
+    assert "variable_atende_sig: k1.abc" in heard()
     assert not (settings.data_dir / "signing.keys").exists()
 
 

@@ -72,7 +72,7 @@ def test_the_dialplan_is_signed_and_falls_back(settings: Settings) -> None:
     number = found["atende_1000"]
     variables = dict(data.split("=", 1) for application, data in number if application == "set")
     keys = signing_keys(settings.data_dir, None)
-    assert verify(keys, TenantId(variables["atende_tenant"]), variables["atende_number"], variables["atende_signature"])
+    assert verify(keys, TenantId(variables["atende_tenant"]), variables["atende_number"], variables["atende_sig"])
     ring = [
         ("set", "door=failed"),
         ("set", "socket_resume=true"),
