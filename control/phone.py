@@ -158,7 +158,8 @@ class PhoneDoor:
             try:
                 record = await self._talk(line, call, loaded)
             except CallEndedError:
-                record = _failed(call, "caller_hangup", self._clock.now())
+                cause = line.hangup_cause
+                record = _failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
                 record = _failed(call, "failure", self._clock.now(), error=str(error))
@@ -254,7 +255,7 @@ async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTra
                 pass
 
 
-def _failed(call: Call, reason: str, ended_at: datetime, *, error: str | None = None) -> CallRecord:
+def _failed(call: Call, reason: str, ended_at: datetime, *, cause: str = "", error: str | None = None) -> CallRecord:
     """The record of a call in which nothing was said."""
     errors = () if error is None else (error,)
-    return CallRecord(call=call, ended_at=ended_at, end_reason=reason, hangup_cause="", turns=(), errors=errors)
+    return CallRecord(call=call, ended_at=ended_at, end_reason=reason, hangup_cause=cause, turns=(), errors=errors)

@@ -70,6 +70,11 @@ class DoorCall:
         """Whether the caller is there and no final verb was asked."""
         return self._machine.live
 
+    @property
+    def hangup_cause(self) -> str:
+        """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
+        return self._machine.hangup_cause
+
     def events(self) -> AsyncIterator[PhoneEvent]:
         """What happens on the call, each event once, the last being Disconnected. For one reader at a time.
 

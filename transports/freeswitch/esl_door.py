@@ -129,6 +129,11 @@ class DoorMachine:
         """Whether the socket has ended."""
         return self._phase is _Phase.OVER
 
+    @property
+    def hangup_cause(self) -> str:
+        """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
+        return self._cause or ""
+
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
         data = bytes(self._out)
