@@ -23,7 +23,20 @@ import pytest_asyncio
 from base.clock import SystemClock
 from base.ids import CallId, TenantId
 from base.secret import Secret
-from control.peer import CallResult, Codec, Dialed, HangUp, Hears, Say, Script, Sound, Switch, WaitFor, load_sound
+from control.peer import (
+    CallResult,
+    Codec,
+    Dialed,
+    HangUp,
+    Hears,
+    Say,
+    Script,
+    Sound,
+    Switch,
+    WaitFor,
+    WireEvent,
+    load_sound,
+)
 from control.peer.call import PeerCall
 from control.peer.script import Step
 from control.phone import PhoneDoor, PhoneOptions
@@ -201,9 +214,15 @@ class House:
         }
         return Dialed(number=number, variables=signed | dict(variables or {}))
 
-    def dial(self, script: Script, dialed: Dialed | None = None) -> PeerCall:
+    def dial(
+        self,
+        script: Script,
+        dialed: Dialed | None = None,
+        *,
+        on_event: Callable[[WireEvent], None] | None = None,
+    ) -> PeerCall:
         """A call that has not rung yet; its caller can hang up at any moment."""
-        return self.switch.dial(dialed or self.dialed(), script)
+        return self.switch.dial(dialed or self.dialed(), script, on_event=on_event)
 
     async def ring(self, call: PeerCall) -> Rung:
         """Play a call to its end, and wait until the service is done with it."""

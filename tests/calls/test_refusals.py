@@ -1,0 +1,97 @@
+"""Who is not let in: the call stays unanswered, the dialplan goes on, and nothing of it stays."""
+
+import asyncio
+
+import pytest
+
+from base.ids import TenantId
+from control.peer import HangUp, Script, Wait
+from control.phone import PhoneOptions
+from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
+from tests.calls.house import NUMBER, TENANT, House, Rung, document, hears, house, tenant
+
+OTHER = tenant(2)
+SHORT = Script(steps=(hears(), HangUp()), limit_s=10)
+
+
+def refused(call: Rung, door: str) -> None:
+    """Neither answered nor written down."""
+    result = call.result
+    assert (result.ended_by, result.door, result.answered) == ("dialplan", door, False)
+    assert result.downlink.datagrams == 0
+    assert result.ended_ms < 1000
+    assert result.hazards == ()
+    assert call.found is None
+    assert call.events == ()
+
+
+async def greeted(home: House) -> None:
+    """The house still answers."""
+    call = await home.call(SHORT)
+    assert call.heard() == ["Welcome to us"]
+
+
+FORGED = {
+    "no signature": {SIGNATURE_VARIABLE: ""},
+    "no tenant": {TENANT_VARIABLE: ""},
+    "nothing at all": {TENANT_VARIABLE: "", NUMBER_VARIABLE: "", SIGNATURE_VARIABLE: ""},
+    "another number": {NUMBER_VARIABLE: "200"},
+    "another tenant": {TENANT_VARIABLE: OTHER},
+    "not a signature": {SIGNATURE_VARIABLE: "k1.zz"},
+    "a key that we do not have": {SIGNATURE_VARIABLE: sign((new_key(),), TENANT, NUMBER)},
+    "an injected line": {TENANT_VARIABLE: f"{TENANT}\n\nsendmsg\ncall-command: hangup"},
+    "a long tenant": {TENANT_VARIABLE: "0" * 6000},
+}
+
+
+async def test_what_is_not_signed_by_us_is_not_let_in() -> None:
+    async with house(document(), document("others", tenant_id=OTHER, number="200")) as home:
+        calls = [home.call(SHORT, home.dialed(variables=variables)) for variables in FORGED.values()]
+        for call in await asyncio.gather(*calls):
+            refused(call, "failed")
+        await greeted(home)
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "number"), [(TENANT, "999"), (tenant(77), NUMBER), (TenantId("not-a-uuid"), NUMBER), (OTHER, "200")]
+)
+async def test_what_nobody_answers_is_not_let_in_though_it_is_signed(tenant_id: TenantId, number: str) -> None:
+    async with house(document(), document("gone", tenant_id=OTHER, number="200", enabled=False)) as home:
+        refused(await home.call(SHORT, home.dialed(number, tenant_id=tenant_id)), "failed")
+        await greeted(home)
+
+
+async def test_the_tenant_is_known_in_any_spelling_of_its_id() -> None:
+    async with house(document(tenant_id=TenantId("ABCDEF00-0000-4000-8000-000000000001"))) as home:
+        canonical = TenantId("abcdef00-0000-4000-8000-000000000001")
+        dialed = home.dialed(tenant_id=canonical, variables={TENANT_VARIABLE: canonical.upper()})
+        assert (await home.call(SHORT, dialed)).heard() == ["Welcome to us"]
+
+
+@pytest.mark.parametrize("full", ["assistant", "process"])
+async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: str) -> None:
+    limits = {"max_concurrent_calls": 1 if full == "assistant" else 10}
+    options = PhoneOptions(max_calls=1 if full == "process" else 10)
+    async with house(document(limits=limits), options=options) as home:
+        first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.5), HangUp()))))
+        await asyncio.sleep(0.3)
+        refused(await home.call(SHORT), "busy")
+        refused(await home.call(SHORT), "busy")
+        assert (await first).record.end_reason == "caller_hangup"
+        await greeted(home)
+
+
+async def test_a_closing_house_lets_nobody_in() -> None:
+    async with house(document()) as home:
+        home.phone.shut()
+        refused(await home.call(SHORT), "busy")
+
+
+async def test_of_many_at_once_exactly_the_limit_is_let_in() -> None:
+    async with house(document(limits={"max_concurrent_calls": 3})) as home:
+        calls = await asyncio.gather(*(home.call(SHORT) for _ in range(12)))
+        assert sum(call.found is not None for call in calls) == 3
+        for call in calls:
+            if call.found is None:
+                refused(call, "busy")
+        await greeted(home)
