@@ -130,6 +130,7 @@ class Listening:
         self._account.transcribed(self._now())
 
     def _caller_started(self, frame: UserStartedSpeakingFrame) -> None:
+        self._account.turn_began()
         self._conduct.caller_started()
         self._act(None)
 

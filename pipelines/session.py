@@ -25,6 +25,7 @@ from processors.factory import CallContext
 
 log = structlog.get_logger()
 
+MAX_ERROR_CHARS = 500
 MAX_ERRORS = 20
 """Of one call, in its record; a stage that fails with every frame must not fill the memory."""
 
@@ -210,7 +211,7 @@ class CallSession:
 
     def _note(self, error: str) -> None:
         if len(self._errors) < MAX_ERRORS:
-            self._errors.append(error)
+            self._errors.append(error[:MAX_ERROR_CHARS])
 
     def _record(self) -> CallRecord:
         ending = self._ending

@@ -50,6 +50,7 @@ class TurnAccount:
         self._hearing = _Marks()
         self._answering = _Marks()
         self._caller_since: float | None = None
+        self._turn_open = False
         self._words: list[str] = []
         self._words_since: float | None = None
         self._is_answer = False
@@ -60,10 +61,14 @@ class TurnAccount:
         return tuple(self._turns)
 
     def caller_started(self, at: float) -> None:
-        """The caller's voice was detected."""
-        if self._caller_since is None:
+        """The caller's voice was detected. Of a turn that is open already, the beginning stays."""
+        if not self._turn_open or self._caller_since is None:
             self._caller_since = at
         self._feed(CallerSpeaking(call_id=self._call_id, speaking=True))
+
+    def turn_began(self) -> None:
+        """The caller's turn is open: a pause in it does not make a new one."""
+        self._turn_open = True
 
     def caller_stopped(self, at: float, last_speech: float) -> None:
         """The detector is sure that the caller stopped; `last_speech` was the last sample with voice."""
@@ -79,13 +84,13 @@ class TurnAccount:
         """The caller's turn is over and this is what was understood."""
         self._hearing.turn_end = at
         self._answering, self._hearing = self._hearing, _Marks()
-        since, self._caller_since = self._caller_since, None
+        since, self._caller_since, self._turn_open = self._caller_since, None, False
         self._turns.append(Turn(role="caller", text=text, at_ms=self._ms(at if since is None else since)))
         self._feed(Understood(call_id=self._call_id, text=text))
 
     def unheard(self) -> None:
         """The caller's turn is over and nothing was understood."""
-        self._hearing, self._caller_since = _Marks(), None
+        self._hearing, self._caller_since, self._turn_open = _Marks(), None, False
 
     def retrieved(self, frame: RetrievedFrame, at: float) -> None:
         self._answering.first("retrieved", at)

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from pipecat.frames.frames import CancelWorkerFrame
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.frames.frames import CancelWorkerFrame, Frame, LLMContextFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipelines.calls import CallerSpeaking, Closed, Opened, Understood
 from pipelines.spec import LimitsSpec, TurnSpec
+from processors.llm.mock import MockLlm, MockLlmService
 from tests.pipelines.harness import LIMIT, Line, assistant, ringing
 from tests.pipelines.virtual import virtual
 
@@ -214,6 +215,8 @@ async def test_a_second_failure_gives_the_call_back(stage: str, failure: str) ->
                 await call.until(12.0)
                 await call.caller.speaks(0.5)
         record = await call.record()
+        # Two waits of 3 s for each question, and the limits of the teardown.
+        assert call.now() < 30
     assert record.end_reason == "failure"
     assert call.line.asked == ["failed"]
     if failure == "stubborn":
@@ -329,3 +332,70 @@ async def test_an_assistant_that_is_not_interruptible_finishes_first() -> None:
         record = await call.record()
     assert call.said() == ["Welcome to us", "One two three four five six", "Next"]
     assert not any(turn.interrupted for turn in record.turns)
+
+
+@virtual
+async def test_a_stage_that_cannot_be_made_for_a_call_gives_it_back() -> None:
+    def broken(self: MockLlm, config: object, prepared: object, call: object) -> FrameProcessor:
+        raise KeyError("voice")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MockLlm, "create", broken)
+        async with ringing(assistant()) as call:
+            record = await call.record()
+    assert (record.end_reason, record.turns) == ("failure", ())
+    assert "KeyError('voice')" in record.errors[0]
+    assert call.line.asked == ["failed"]
+
+
+@virtual
+async def test_a_stage_that_never_starts_gives_the_call_back() -> None:
+    async def forever(self: FrameProcessor, setup: FrameProcessorSetup) -> None:
+        await FrameProcessor.setup(self, setup)
+        await asyncio.Event().wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MockLlmService, "setup", forever)
+        async with ringing(assistant()) as call:
+            record = await call.record()
+            assert call.now() < 20
+    assert record.end_reason == "failure"
+    assert record.errors == ("the pipeline did not start",)
+    assert call.line.asked == ["failed"]
+
+
+@virtual
+async def test_a_caller_who_has_left_before_the_first_frame_leaves_nothing_running() -> None:
+    async with ringing(assistant()) as call:
+        call.session.end("caller_hangup", "ORIGINATOR_CANCEL")
+        record = await call.record()
+    assert (record.end_reason, record.hangup_cause, record.turns) == ("caller_hangup", "ORIGINATOR_CANCEL", ())
+    assert call.line.asked == []
+
+
+@virtual
+async def test_the_conversation_knows_what_was_heard() -> None:
+    """The mind is shown the conversation, and in it its own words as far as they were heard."""
+    seen: list[list[tuple[object, object]]] = []
+
+    class Nosy(MockLlmService):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
+                seen.append([(m["role"], m["content"]) for m in frame.context.get_messages()])  # type: ignore[index]
+            await super().process_frame(frame, direction)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MockLlm, "create", lambda self, config, prepared, call: Nosy(config))
+        spec = assistant(stt={"transcripts": ["tell me all", "stop"]}, llm={"answers": [LONG, "Fine"]})
+        async with ringing(spec) as call:
+            await call.until(2.0)
+            await call.caller.speaks(0.5)
+            await call.until(4.7)
+            await call.caller.speaks(0.5)
+            await call.until(8.0)
+    assert seen[1] == [
+        ("assistant", "Welcome to us"),
+        ("user", "tell me all"),
+        ("assistant", "word1 word2 word3 word4 word5"),
+        ("user", "stop"),
+    ]

@@ -43,6 +43,7 @@ def test_of_several_utterances_in_one_turn_the_last_counts() -> None:
     book, _ = account()
     for start in (101.0, 103.0):
         book.caller_started(start)
+        book.turn_began()
         book.caller_stopped(start + 1.2, start + 1.0)
         book.transcribed(start + 1.5)
     book.understood("well when", 104.6)
@@ -85,3 +86,13 @@ def test_a_call_that_ends_in_the_middle_of_an_answer_keeps_its_words() -> None:
     book.close()
     (answer,) = book.turns
     assert (answer.text, answer.interrupted) == ("At nine", True)
+
+
+def test_a_voice_that_opened_no_turn_is_not_the_beginning_of_the_next() -> None:
+    book, _ = account()
+    book.caller_started(100.5)
+    book.caller_stopped(100.9, 100.7)
+    book.caller_started(103.0)
+    book.turn_began()
+    book.understood("hello", 104.0)
+    assert book.turns[0].at_ms == 3000.0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -121,12 +122,17 @@ class Player(FrameProcessor):
         self._sentence = ""
         self._queue = deque(frame for frame in self._queue if not frame.interruptible)
         if heard:
-            await self.push_frame(TTSTextFrame(" ".join(heard), "sentence"))
+            await self.push_frame(HeardFrame(" ".join(heard), "sentence"))
 
     async def _stopped(self) -> None:
         if self._speaking and not any(isinstance(frame, OutputAudioRawFrame) for frame in self._queue):
             self._speaking = False
             await self.broadcast_frame(BotStoppedSpeakingFrame)
+
+
+@dataclass
+class HeardFrame(TTSTextFrame, SystemFrame):
+    """A system frame, so that the interruption behind it does not drop it from the next queue."""
 
 
 class MemoryTransport(BaseTransport):
