@@ -5,14 +5,15 @@ asked, and the likeness of the sentences' vectors. The vectors order what no wor
 would be misled by the frame of a question ("do you have …?" is like "do you have …?"): over the example
 documents they put unanswerable questions as high as answerable ones.
 
-The decision: `sure` weighs the first passage's coverage and its lead over the second with a logistic
-function. Its weights were fitted on tests/data/questions_dev (see tests/knowledge/test_judge.py for what
-they reach there) and rounded.
+The decision: `confidence` weighs the grounds for the first passage with a logistic function. Its weights
+were fitted on tests/data/questions_dev by ten-fold cross-validation (tests/knowledge/test_retrieval.py
+holds what they reach there) and rounded.
 """
 
 import math
 
 import numpy as np
+from msgspec import Struct
 
 from knowledge.keywords import Scores
 
@@ -20,11 +21,27 @@ ASKED_WEIGHT = 0.75
 DENSE_WEIGHT = 0.5
 FULL_SCORE = 1.0 + ASKED_WEIGHT + DENSE_WEIGHT
 
-COVERED = 8.0
-ASKED = 4.5
-LEAD = 2.0
-BIAS = -8.4
+COVERED = 3.8
+ASKED = 2.4
+LEAD = 2.5
+MATCHED = 0.63
+FOREIGN = -1.0
+BIAS = -4.9
+MATCHED_ENOUGH = 6.0
+FOREIGN_ENOUGH = 4.0
+"""Weights of words (see `knowledge.keywords`) beyond which more says no more."""
 SURE_FROM = 0.5
+
+
+class Grounds(Struct, frozen=True, kw_only=True):
+    """What speaks for the first passage; the fields of `knowledge.keywords.Coverage`, and its lead."""
+
+    covered: float
+    asked: float
+    matched: float
+    foreign: float
+    lead: float
+    """Its fused score less the second's, in units of one covered query."""
 
 
 def fuse(covered: Scores, asked: Scores, dense: Scores) -> Scores:
@@ -33,10 +50,14 @@ def fuse(covered: Scores, asked: Scores, dense: Scores) -> Scores:
     return np.clip(score, 0, 1)
 
 
-def confidence(covered: float, asked: float, lead: float) -> float:
-    """How likely the first passage answers, 0 to 1.
-
-    `lead` is its fused score less the second's, in units of one covered query (at most 1 counts).
-    """
-    z = COVERED * covered + ASKED * asked + LEAD * min(lead, 1.0) + BIAS
+def confidence(grounds: Grounds) -> float:
+    """How likely the first passage answers, 0 to 1."""
+    z = (
+        COVERED * grounds.covered
+        + ASKED * grounds.asked
+        + LEAD * min(grounds.lead, 1.0)
+        + MATCHED * min(grounds.matched, MATCHED_ENOUGH)
+        + FOREIGN * min(grounds.foreign, FOREIGN_ENOUGH)
+        + BIAS
+    )
     return 1.0 / (1.0 + math.exp(-z))

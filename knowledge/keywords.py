@@ -9,19 +9,23 @@ A word of the caller is matched with each word of a tenant's passages, best matc
 - otherwise 0: a word that no passage knows stays uncovered, and tells that the documents do not answer.
 
 Words weigh by how rare they are in the tenant's passages (the inverse document frequency of BM25,
-Robertson and Zaragoza 2009, section 3), so that a word unknown to all of them weighs most.
+Robertson and Zaragoza 2009, section 3). Of the words that no passage has, those
+with a concept are things that callers ask about and the documents do not speak of: they are `foreign`,
+count more, and against every answer. Callers tell a story first ("surgiu uma viagem, dá pra mudar o dia?"):
+what no passage has counts less outside the clause that asks, which is the last one.
 """
 
 import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
 from knowledge.embedder import Embedder, Vectors
-from knowledge.lexicons import Lexicon, Token
+from knowledge.lexicons import MANNER, Lexicon, Token
 from knowledge.passages import Passage
 from knowledge.text import trigrams, words
 
@@ -37,12 +41,22 @@ Measured with USE: unrelated pairs reach 0.45 (`piscina`/`estacionamento`), true
 SPELLING_DICE = 0.55
 MIN_FUZZY_LETTERS = 5
 
+FOREIGN_WEIGHT = 1.25
+STORY_WEIGHT = 0.6
+_CLAUSE = re.compile(r"[,.;:?!]+")
+
 
 class Coverage(Struct, frozen=True):
-    """For each passage, 0 to 1: how much of the caller's words it covers, how much of its question was asked."""
+    """How a caller's words and each passage take up each other."""
 
     covered: Scores
+    """Share of the caller's words that the passage covers, 0 to 1."""
     asked: Scores
+    """Share of the passage's own question that was asked, 0 to 1."""
+    matched: Scores
+    """Weight of the words covered: many words covered tell more than one."""
+    foreign: float = 0.0
+    """Weight of the things asked about of which no passage speaks."""
 
 
 class KeywordIndex:
@@ -65,16 +79,26 @@ class KeywordIndex:
 
     def coverage(self, query: str) -> Coverage:
         """How `query` and each passage take up each other's words; all zero when it has no word that matters."""
-        tokens = self._lexicon.tokens(self._joined(query))
-        if not tokens or not self._passages:
+        heard = list(self._heard(query))
+        if not heard or not self._passages:
             nothing = np.zeros(self._passages, dtype=np.float32)
-            return Coverage(nothing, nothing)
+            return Coverage(nothing, nothing, nothing)
+        tokens = [token for token, _ in heard]
+        weights = np.array([weight for _, weight in heard], dtype=np.float32)
         matches = self._matches(tokens, self._embedder.encode([token.surface for token in tokens]))
-        weights = np.array([self._weight(token) for token in tokens], dtype=np.float32)
         ids, starts = self._all
-        best = np.maximum.reduceat(matches[:, ids], starts, axis=1)
-        covered = weights @ best / weights.sum()
-        return Coverage(covered.astype(np.float32), self._asked(matches))
+        matched = (weights @ np.maximum.reduceat(matches[:, ids], starts, axis=1)).astype(np.float32)
+        foreign = sum(weight for token, weight in heard if self._is_foreign(token))
+        return Coverage(matched / weights.sum(), self._asked(matches), matched, foreign)
+
+    def _heard(self, query: str) -> Iterator[tuple[Token, float]]:
+        """The words that matter, each with its weight; a clause that asks nothing by itself asks what came before."""
+        clauses = [self._lexicon.tokens(self._joined(clause)) for clause in _CLAUSE.split(query) if clause.strip()]
+        story = len(clauses) - 1 if clauses and clauses[-1] else 0
+        for at, tokens in enumerate(clauses):
+            for token in tokens:
+                weight = self._weight(token)
+                yield token, weight * STORY_WEIGHT if at < story and not self._seen(token) else weight
 
     def _asked(self, matches: Scores) -> Scores:
         ids, starts = self._asking
@@ -121,8 +145,16 @@ class KeywordIndex:
         return " ".join(kept)
 
     def _weight(self, token: Token) -> float:
-        seen = max(self._frequency[key] for key in _keys(token))
-        return math.log(1 + (self._passages - seen + 0.5) / (seen + 0.5))
+        seen = self._seen(token)
+        weight = math.log(1 + (self._passages - seen + 0.5) / (seen + 0.5))
+        return weight * FOREIGN_WEIGHT if self._is_foreign(token) else weight
+
+    def _is_foreign(self, token: Token) -> bool:
+        return bool(token.concepts - MANNER) and not self._seen(token)
+
+    def _seen(self, token: Token) -> int:
+        """In how many passages there is such a word, or another word for the same thing."""
+        return max(self._frequency[key] for key in _keys(token))
 
     def _segments(self, passages: Iterable[list[Token]]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Vocabulary ids of all passages in one row, and where each begins; -1 keeps an empty one in place."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from base.ids import TenantId
 from knowledge.embedder import Embedder
 from knowledge.ingest import SyncReport, sync
-from knowledge.judge import FULL_SCORE, SURE_FROM, confidence, fuse
+from knowledge.judge import FULL_SCORE, SURE_FROM, Grounds, confidence, fuse
 from knowledge.keywords import KeywordIndex, Scores
 from knowledge.lexicons import lexicon_for, lexicon_language
 from knowledge.passages import KnowledgeError, Passage, Retrieval
@@ -140,17 +140,19 @@ def _rank(
     order = np.argsort(-scores, kind="stable")
     first = int(order[0])
     second = float(scores[order[1]]) if len(order) > 1 else 0.0
-    sure = confidence(
-        float(coverage.covered[first]),
-        float(coverage.asked[first]),
-        (float(scores[first]) - second) * FULL_SCORE,
+    grounds = Grounds(
+        covered=float(coverage.covered[first]),
+        asked=float(coverage.asked[first]),
+        matched=float(coverage.matched[first]),
+        foreign=coverage.foreign,
+        lead=(float(scores[first]) - second) * FULL_SCORE,
     )
     best = tuple(
         replace(index.passages[at], score=round(float(scores[at]), 4))
         for at in order[:top_k]
         if scores[at] >= min_score
     )
-    return best, bool(best) and sure >= SURE_FROM
+    return best, bool(best) and confidence(grounds) >= SURE_FROM
 
 
 def _dense(index: _Index, hits: Sequence[Hit]) -> Scores:

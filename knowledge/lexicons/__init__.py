@@ -11,6 +11,9 @@ from knowledge.text import stem, words
 
 LANGUAGES = ("pt", "en", "es")
 
+MANNER = frozenset({"age", "bring", "copy", "near", "notice", "online", "who"})
+"""Concepts that say how something is asked rather than what about: documents silent on them answer all the same."""
+
 
 class Token(Struct, frozen=True):
     """One thing that a sentence is about. A phrase has no stem of its own, only its concepts."""

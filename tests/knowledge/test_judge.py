@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from knowledge.judge import SURE_FROM, confidence, fuse
+from knowledge.judge import SURE_FROM, Grounds, confidence, fuse
 
 
 def test_scores_stay_between_zero_and_one() -> None:
@@ -22,22 +23,35 @@ def test_likeness_decides_where_no_word_does() -> None:
     assert fuse(nothing, nothing, np.array([0.2, 0.6], dtype=np.float32)).argmax() == 1
 
 
+def grounds(**more: float) -> Grounds:
+    return structs.replace(Grounds(covered=0.5, asked=0.5, matched=3.0, foreign=0.0, lead=0.5), **more)
+
+
 @pytest.mark.parametrize(
-    ("covered", "asked", "lead", "sure"),
+    ("given", "sure"),
     [
-        (1.0, 1.0, 1.0, True),
-        (1.0, 0.0, 0.5, True),  # a name in the answer: "vocês atendem pela Amil?"
-        (0.3, 0.9, 0.2, False),  # the frame of a question alone: "vocês vendem …?"
-        (0.9, 0.3, 0.0, True),
-        (0.0, 0.0, 0.0, False),
+        (Grounds(covered=1.0, asked=1.0, matched=3.0, foreign=0.0, lead=1.0), True),
+        # A name in the answer: "vocês atendem pela Amil?"
+        (Grounds(covered=1.0, asked=0.0, matched=3.0, foreign=0.0, lead=0.7), True),
+        # The frame of a question alone: "vocês vendem …?"
+        (Grounds(covered=0.3, asked=0.3, matched=1.0, foreign=0.0, lead=0.2), False),
+        # All of the question was asked, but of something that no document speaks of: "can I pay with bitcoin?"
+        (Grounds(covered=0.3, asked=0.9, matched=2.0, foreign=3.5, lead=0.7), False),
+        (Grounds(covered=0.0, asked=0.0, matched=0.0, foreign=0.0, lead=0.0), False),
     ],
 )
-def test_where_the_line_is(covered: float, asked: float, lead: float, sure: bool) -> None:
-    assert (confidence(covered, asked, lead) >= SURE_FROM) is sure
+def test_where_the_line_is(given: Grounds, sure: bool) -> None:
+    assert (confidence(given) >= SURE_FROM) is sure
 
 
-def test_confidence_rises_with_each_of_its_grounds() -> None:
-    base = confidence(0.5, 0.5, 0.5)
-    assert base < confidence(0.6, 0.5, 0.5)
-    assert base < confidence(0.5, 0.6, 0.5)
-    assert base < confidence(0.5, 0.5, 0.6)
+def test_confidence_rises_with_what_speaks_for_it_and_falls_with_what_does_not() -> None:
+    base = confidence(grounds())
+    for better in (grounds(covered=0.6), grounds(asked=0.6), grounds(matched=4.0), grounds(lead=0.6)):
+        assert confidence(better) > base
+    assert confidence(grounds(foreign=1.0)) < base
+
+
+def test_beyond_enough_more_says_no_more() -> None:
+    assert confidence(grounds(matched=6.0)) == confidence(grounds(matched=60.0))
+    assert confidence(grounds(foreign=4.0)) == confidence(grounds(foreign=40.0))
+    assert confidence(grounds(lead=1.0)) == confidence(grounds(lead=2.0))

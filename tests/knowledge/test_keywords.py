@@ -67,6 +67,25 @@ def test_a_word_that_no_passage_knows_weighs_most() -> None:
     assert covered[0] == covered[2] < 0.5
 
 
+def test_what_callers_ask_about_and_no_passage_speaks_of_is_foreign() -> None:
+    assert index(*FAQ).coverage("tem bolo?").foreign == 0.0
+    assert index(*FAQ).coverage("posso levar meu cachorro?").foreign > 0.0
+    assert index(*FAQ).coverage("tem zzyzx?").foreign == 0.0  # unknown, but nothing that callers are known to ask
+    assert index(*FAQ, ("Aceitam animais?", "Sim.")).coverage("posso levar meu cachorro?").foreign == 0.0
+
+
+def test_the_story_before_the_question_counts_less_than_the_question() -> None:
+    story = index(*FAQ).coverage("apareceu um eclipse, tem bolo?")
+    question = index(*FAQ).coverage("apareceu um bolo, tem eclipse?")
+    assert story.covered[1] > question.covered[1]
+    assert story.matched[1] == pytest.approx(question.matched[1])
+
+
+def test_a_last_clause_that_asks_nothing_by_itself_asks_what_came_before() -> None:
+    one, other = (index(*FAQ).coverage(text) for text in ("bolo com eclipse, vocês têm?", "bolo com eclipse"))
+    assert one.covered == pytest.approx(other.covered)
+
+
 def test_numbers_match_only_themselves() -> None:
     near = ScriptedEmbedder({"30", "31"})
     assert index(*FAQ, embedder=near).coverage("30").covered == pytest.approx([1.0, 0.0])
