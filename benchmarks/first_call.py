@@ -55,7 +55,7 @@ async def measure(report: Report, parts: tuple[str, ...], quick: bool, out: Cons
     ear = understand.Ear(DATA_DIR)
     if "understand" in parts:
         out.print("understand: recognising recorded callers …")
-        await understands(report, ear, quick)
+        understands(report, ear, quick)
     if "answer" in parts or "stop" in parts:
         out.print("answer, stop: starting the service (the first start renders the voices) …")
         async with served({}) as service:
@@ -69,13 +69,13 @@ async def measure(report: Report, parts: tuple[str, ...], quick: bool, out: Cons
             await holds(report, Path(folder), quick)
 
 
-async def understands(report: Report, ear: "understand.Ear", quick: bool) -> None:
+def understands(report: Report, ear: understand.Ear, quick: bool) -> None:
     """Word error rate by language over both speech sets; CPU against faster-whisper's own way."""
     for name in ("first", "second"):
         every = utterances(name)
         for language in LANGUAGES:
             own = [u for u in every if u.language == language][: 2 if quick else None]
-            measured = await ear.recognise(own)
+            measured = ear.recognise(own)
             # Two short sentences are no sample: the subset's bound only catches what is broken.
             report.add(f"wer_{name}_{language}", measured.word_error_rate, most=0.25 if quick else WER_BOUND[language])
             if name == "first" and language == "pt-BR":
@@ -83,7 +83,7 @@ async def understands(report: Report, ear: "understand.Ear", quick: bool) -> Non
 
 
 def _against_stock(
-    report: Report, ear: "understand.Ear", own: list[Utterance], measured: "understand.Recognised"
+    report: Report, ear: understand.Ear, own: list[Utterance], measured: "understand.Recognised"
 ) -> None:
     stock = ear.stock(own)
     ours_s = measured.cpu_s / max(1, measured.utterances)
@@ -92,7 +92,7 @@ def _against_stock(
     report.add("wer_first_pt-BR_stock_whisper", stock.word_error_rate)
 
 
-async def answers(report: Report, ear: "understand.Ear", service: Served, quick: bool) -> None:
+async def answers(report: Report, ear: understand.Ear, service: Served, quick: bool) -> None:
     """Right answers, none invented, and how fast, over real sockets."""
     got = await answer.ask(service, _some(questions()) if quick else questions(), ear.transcribe)
     for language in ("pt-BR", "en"):

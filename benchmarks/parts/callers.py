@@ -20,6 +20,13 @@ class Utterance(Struct, frozen=True):
     text: str
 
 
+class _Text(Struct, frozen=True):
+    """An entry of a speech set's texts."""
+
+    lang: str
+    text: str
+
+
 class Question(Struct, frozen=True):
     """A question for a tenant; without a document it has no answer."""
 
@@ -40,9 +47,9 @@ class Question(Struct, frozen=True):
 def utterances(folder: str) -> list[Utterance]:
     """A speech set, in the order of its names: `first` or `second`."""
     root = DATA / "speech" / folder
-    texts = msgspec.json.decode((root / "texts.json").read_bytes(), type=dict[str, dict[str, str]])
+    texts = msgspec.json.decode((root / "texts.json").read_bytes(), type=dict[str, _Text])
     return [
-        Utterance(root / (name if name.endswith(".wav") else f"{name}.wav"), entry["lang"], entry["text"])
+        Utterance(root / (name if name.endswith(".wav") else f"{name}.wav"), entry.lang, entry.text)
         for name, entry in sorted(texts.items())
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app import open_service
 from benchmarks.parts.served import Ready, write
-from control import settings
+from control import logs, settings
 from control.service import Service
 from tenants.signing import sign
 
@@ -18,6 +18,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     found, _ = settings.load(os.environ, Path(".env"))
+    logs.configure(found.log_format, found.log_level)
     async with open_service(found, feed=write) as service:
         await service.rehearsed()
         write(_ready(service))

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 Samples = npt.NDArray[np.int16]
 
-SPEECH_RMS = 300.0
-"""Root mean square (of full scale 32768) from which 10 ms of a caller's file count as speech."""
 MAX_SOUND_S = 600
 
 
@@ -68,7 +66,11 @@ def to_int16(floats: npt.NDArray[np.float32]) -> Samples:
 
 
 def speech_edges(samples: Samples, rate: int) -> tuple[int, int]:
-    """First speech sample and one past the last, by the energy of 10 ms blocks; quiet files get a lower threshold."""
+    """First speech sample and one past the last, by the energy of 10 ms blocks.
+
+    A block is speech when it is 6 dB above the recording's own noise (its quietest tenth) and not 32 dB below its
+    loudest block: the unvoiced end of a word counts, the line's noise does not.
+    """
     block = rate // 100
     count = len(samples) // block
     if not count:
@@ -78,7 +80,9 @@ def speech_edges(samples: Samples, rate: int) -> tuple[int, int]:
     peak = float(rms.max())
     if peak < 1.0:
         return 0, 0
-    loud = np.flatnonzero(rms >= min(SPEECH_RMS, peak / 10))
+    # A recording without pauses has no noise to go by: then the loudest block alone decides.
+    noise = min(float(np.quantile(rms, 0.1)), peak / 40)
+    loud = np.flatnonzero(rms >= max(2 * noise, peak / 40))
     return int(loud[0]) * block, (int(loud[-1]) + 1) * block
 
 
