@@ -217,6 +217,7 @@ class PhoneDoor:
             self._sessions.discard(session)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+            transport.close()
             media.close()
             log.debug("media", **{name: getattr(media.counters, name) for name in media.counters.__struct_fields__})
 

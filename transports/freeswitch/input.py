@@ -22,7 +22,6 @@ from pipecat.frames.frames import (
     CancelFrame,
     ClientConnectedFrame,
     EndFrame,
-    EndWorkerFrame,
     Frame,
     InputAudioRawFrame,
     SpeechControlParamsFrame,
@@ -39,7 +38,7 @@ from pipecat.transports.base_transport import TransportParams
 from transports.audio import FRAME_MS
 from transports.clock import MediaClock
 from transports.freeswitch.gate import SpeechGate
-from transports.freeswitch.outbox import UP, Outbox, siblings
+from transports.freeswitch.outbox import Outbox, siblings
 from transports.ingress import AudioTap, IngressVad, VadEdge, VadStream
 from transports.wire import MediaWire
 
@@ -94,12 +93,12 @@ class FreeSwitchInput(BaseInputTransport):
 
     async def stop(self, frame: EndFrame) -> None:
         """Hear no more."""
-        self._close()
+        self.close()
         await super().stop(frame)
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Hear no more."""
-        self._close()
+        self.close()
         await super().cancel(frame)
 
     async def pause(self, frame: StopFrame) -> None:
@@ -108,7 +107,7 @@ class FreeSwitchInput(BaseInputTransport):
 
     async def cleanup(self) -> None:
         """Give the VAD's place back and end the pushing task."""
-        self._close()
+        self.close()
         if self._pusher is not None:
             await self.cancel_task(self._pusher)
             self._pusher = None
@@ -138,10 +137,10 @@ class FreeSwitchInput(BaseInputTransport):
         self._outbox.post(frame)
 
     async def caller_left(self) -> None:
-        """Finish the caller's last words and ask the worker for an orderly end."""
+        """Finish the caller's last words; hear no more."""
         self._end_speech()
-        self._close()
-        await self._outbox.send((EndWorkerFrame(reason="caller left"), UP))
+        self.close()
+        await self._outbox.send()
 
     def _on_pcm(self, pcm: bytes) -> None:
         if not self._listening or self._stream is None:
@@ -198,7 +197,8 @@ class FreeSwitchInput(BaseInputTransport):
             continuous=continuous,
         )
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Hear no more and give the detector's place back. Idempotent."""
         self._listening = False
         if self._stream is not None:
             self._stream.close()

@@ -113,7 +113,7 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     async def cleanup(self) -> None:
         """Leave the clock and end the pushing task."""
-        self._fall_silent()
+        self.close()
         if self._pusher is not None:
             await self.cancel_task(self._pusher)
             self._pusher = None
@@ -192,12 +192,13 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     async def _finish(self) -> None:
         """Leave the clock; tell the words heard, then the frames that waited, then that the bot has stopped."""
-        self._fall_silent()
+        self.close()
         rest = [(frame, DOWN) for frame in (*self._playout.cut(), *self._playout.take_frames())]
         stopped = siblings(BotStoppedSpeakingFrame) if self._playout.stop_speaking() else ()
         await self._outbox.send(*rest, *stopped)
 
-    def _fall_silent(self) -> None:
+    def close(self) -> None:
+        """Fall silent and leave the clock. Idempotent."""
         self._over = True
         if self._beat is not None:
             self._beat.cancel()

@@ -1,9 +1,9 @@
 """A call's media as a pipecat transport: our edge of the pipeline, whatever wire the audio comes by.
 
 Lifecycle: make it with an open wire; put `input()` first and `output()` behind the voice; it listens and
-sends (silence, when nothing is said) from the StartFrame to the end. Whoever opened the wire closes it,
-after the pipeline has ended. `caller_gone` when the caller has hung up: the words heard are told, and the
-pipeline ends in order.
+sends (silence, when nothing is said) from the StartFrame to the end. `caller_gone` when the caller has hung up:
+the words heard are told. It does not end the pipeline: whoever runs it cancels it, since an orderly EndFrame waits
+behind a stage that hangs. Then `close`, and whoever opened the wire closes it.
 
 In a worker, set `PipelineParams(audio_in_sample_rate=rate, audio_out_sample_rate=rate)` and give the user
 aggregator no `vad_analyzer`: the VAD frames come from here.
@@ -96,7 +96,7 @@ class FreeSwitchTransport(BaseTransport):
         self._input.press(InputDTMFFrame(button=button))
 
     async def caller_gone(self) -> None:
-        """The caller has hung up or the wire is lost: nothing more is played, the worker ends. Idempotent.
+        """The caller has hung up or the wire is lost: nothing more is played or heard. Idempotent.
 
         An answer under way is interrupted and its heard words are told first.
         """
@@ -106,3 +106,8 @@ class FreeSwitchTransport(BaseTransport):
         await self._output.caller_left()
         await self._input.caller_left()
         await self._call_event_handler("on_client_disconnected", self._wire)
+
+    def close(self) -> None:
+        """Leave the clock and the detector, also when a stage kept the pipeline from its end. Idempotent."""
+        self._output.close()
+        self._input.close()

@@ -454,6 +454,7 @@ async def test_a_caller_who_hangs_up_has_heard_the_words_so_far() -> None:
         sent = len(talk.call.wire.sent)
         await talk.call.transport.caller_gone()
         await talk.call.transport.caller_gone()
+        await talk.call.worker.stop_when_done()
         await talk.call.until_ended()
     assert talk.said() == expected(sum(talk.call.sounding))
     assert talk.said() != [SENTENCES[0]]
@@ -469,6 +470,7 @@ async def test_a_caller_who_hangs_up_while_speaking_is_heard_to_the_end() -> Non
         await call.edge(VadEdge.STARTED)
         await call.beats(3, tone(20))
         await call.transport.caller_gone()
+        await call.worker.stop_when_done()
         await call.until_ended()
     kinds = (VADUserStoppedSpeakingFrame, InputAudioRawFrame, EndFrame)
     assert [type(frame) for frame in ear.of(*kinds)] == [InputAudioRawFrame, VADUserStoppedSpeakingFrame, EndFrame]
@@ -485,11 +487,25 @@ async def test_a_cancelled_call_keeps_the_words_heard() -> None:
     assert talk.call.clock.subscribers == 0
 
 
-async def test_a_caller_gone_before_the_start_ends_the_call() -> None:
+async def test_a_closed_transport_neither_plays_nor_hears_though_the_pipeline_lives() -> None:
+    call = Call()
+    async with calling(call, call.transport.input(), call.transport.output()):
+        await call.beats(3)
+        before = len(call.wire.sent)
+        call.transport.close()
+        call.transport.close()
+        assert call.clock.subscribers == 0
+        assert call.vad.streams[0].closed
+        await call.beats(3)
+        assert len(call.wire.sent) == before > 0
+
+
+async def test_a_caller_gone_before_the_start_hears_nothing() -> None:
     call = Call()
     await call.transport.output().caller_left()
     async with calling(call, call.transport.input(), call.transport.output()):
         await call.transport.caller_gone()
+        await call.worker.stop_when_done()
         await call.until_ended()
     assert call.wire.sent == []
 
@@ -534,6 +550,7 @@ async def test_no_task_is_left_behind() -> None:
         await talk.answer()
         await talk.call.beats(10)
         await talk.call.transport.caller_gone()
+        await talk.call.worker.stop_when_done()
         await talk.call.until_ended()
     await settle()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
