@@ -147,8 +147,11 @@ class Conduct:
         return None
 
     def failed(self, at: float, *, ear: bool = False) -> Action | None:
-        """A stage raised, or nothing came in time. Counts only while something was expected of it."""
-        if self._phase is not (Phase.HEARING if ear else Phase.THINKING):
+        """A stage raised, or nothing came in time. Counts only while something was expected of it.
+
+        An ear may fail after its turn was given up, or in one that the caller began before an earlier failure.
+        """
+        if self._phase not in ((Phase.HEARING, Phase.LISTENING) if ear else (Phase.THINKING,)):
             return None
         if self._closing is not None:
             return End(reason=self._closing)

@@ -13,6 +13,7 @@ from pipecat.workers.runner import WorkerRunner
 log = structlog.get_logger()
 
 GRACE_S = 1.0
+CANCELLATIONS = 2
 
 
 class Running:
@@ -32,12 +33,14 @@ class Running:
         """End it; the names of tasks that did not end in time (none, unless a stage ignores cancellation)."""
         await self._worker.cancel()
         await asyncio.wait({self.task}, timeout=timeout_s)
-        if not self.task.done():
-            self.task.cancel()
-        # A service that is cancelled while it starts leaves its own tasks behind (pipecat 1.14).
-        for task in self._left():
-            task.cancel()
-        await asyncio.wait({self.task, *self._left()}, timeout=GRACE_S)
+        # A service that is cancelled while it starts leaves its own tasks behind, and a worker takes the first
+        # cancellation for a wish: behind an EndFrame that a stage holds up it waits on (pipecat 1.14).
+        for _ in range(CANCELLATIONS):
+            if not (left := {task for task in (self.task, *self._left()) if not task.done()}):
+                break
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=GRACE_S)
         if self.task.done() and not self.task.cancelled() and (error := self.task.exception()) is not None:
             log.error("the call's pipeline failed", error=repr(error))
         return [task.get_name() for task in self._left()]

@@ -80,6 +80,7 @@ class CallSession:
         self._ending: End | None = None
         self._cause = ""
         self._errors: list[str] = []
+        self._opened = False
 
     def end(self, reason: str, cause: str = "") -> None:
         """End the call now because of something outside: `caller_hangup`, `lost` or `shutdown`.
@@ -136,18 +137,20 @@ class CallSession:
         return Spine(stages, self._transport, listening, self._loaded.assistant.turn, self._sample_rate)
 
     async def _started(self, started: asyncio.Event, running: Running) -> bool:
-        """Whether the pipeline runs; if it does not, the call is decided."""
-        waiting = asyncio.create_task(started.wait())
+        """Whether the pipeline runs and nobody has ended the call; if not, the call is decided."""
+        waiting = {asyncio.create_task(started.wait()), asyncio.create_task(self._wake.wait())}
         try:
             await asyncio.wait(
-                {waiting, running.task}, timeout=self._limits.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
+                {*waiting, running.task}, timeout=self._limits.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            waiting.cancel()
-        if not started.is_set():
+            for waiter in waiting:
+                waiter.cancel()
+        if not started.is_set() and self._ending is None:
             self._note("the pipeline did not start")
             self._decide(End(reason="failure", door="failed"))
-        return started.is_set()
+        self._opened = self._ending is None
+        return self._opened
 
     async def _attend(self, spine: Spine, running: Running) -> None:
         """Do what is to be done, when it is to be done, until the call is decided."""
@@ -192,7 +195,10 @@ class CallSession:
         """A processor reported an error."""
         self._note(frame.error)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
-        if spine.mind.holds(frame.processor):
+        if not self._opened:
+            # pipecat goes on without a stage whose setup failed; a call does not begin like that.
+            self._decide(End(reason="failure", door="failed"))
+        elif spine.mind.holds(frame.processor):
             self._act(self._conduct.failed(self._clock.monotonic()))
         elif spine.ear.holds(frame.processor):
             self._act(self._conduct.failed(self._clock.monotonic(), ear=True))

@@ -1,5 +1,6 @@
 """The assistant's manners as a machine: in every order of events it ends, and never acts after its end."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,10 +79,19 @@ def test_an_answer_of_which_nothing_is_heard_has_failed() -> None:
 def test_errors_that_nobody_waited_for_change_nothing() -> None:
     machine = greeted()
     assert machine.failed(2.0) is None
-    assert machine.failed(2.0, ear=True) is None
     machine.caller_started()
     assert machine.failed(3.0) is None
-    assert machine.failed(3.0, ear=True) == Say(text="failure", instead=True)
+    machine.understood(4.0)
+    assert machine.failed(4.1, ear=True) is None
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_an_ear_that_fails_has_failed_also_after_its_turn_was_given_up(given_up: bool) -> None:
+    machine = greeted()
+    machine.caller_started()
+    if given_up:
+        assert machine.unheard(3.0) is None
+    assert machine.failed(6.0, ear=True) == Say(text="failure", instead=True)
 
 
 def test_a_farewell_that_is_never_heard_does_not_keep_the_line() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from pipecat.frames.frames import CancelWorkerFrame, Frame, LLMContextFrame
+from pipecat.frames.frames import CancelWorkerFrame, EndWorkerFrame, Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipelines.calls import CallerSpeaking, Closed, Opened, Understood
@@ -255,6 +255,36 @@ async def test_endings_from_outside_leave_the_caller_to_the_dialplan(reason: str
         record = await call.record()
     assert (record.end_reason, record.hangup_cause) == (reason, "")
     assert call.line.asked == verbs
+
+
+@virtual
+async def test_an_end_that_a_hanging_stage_holds_up_leaves_no_task() -> None:
+    async with ringing(assistant(llm={"failure": "hangs"})) as call:
+        await call.until(2.0)
+        await call.caller.speaks(0.5)
+        await call.until(4.0)
+        await call.caller.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
+        await call.until(4.5)
+        call.session.end("caller_hangup")
+        record = await call.record()
+    assert record.errors == ()
+
+
+@virtual
+async def test_who_hangs_up_before_the_stages_have_started_is_not_waited_for() -> None:
+    async def forever(self: FrameProcessor, setup: FrameProcessorSetup) -> None:
+        await FrameProcessor.setup(self, setup)
+        await asyncio.Event().wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MockLlmService, "setup", forever)
+        async with ringing(assistant()) as call:
+            await call.until(1.0)
+            call.session.end("caller_hangup", "NORMAL_CLEARING")
+            record = await call.record()
+            ended = call.now()
+    assert (record.end_reason, record.turns, record.errors) == ("caller_hangup", (), ())
+    assert ended < 4.0
 
 
 @virtual
