@@ -1,8 +1,8 @@
 """Threads for heavy work: one bounded lane for hearing, one for speaking, one for what can wait.
 
-Hearing never queues behind a rendering: each lane has threads of its own. The background lane has one
-thread of low OS priority, and it begins a piece of work only while no live work runs or waits (for a
-limited time, so that a busy switch cannot hold up a publication for ever).
+Hearing never queues behind a rendering: each lane has threads of its own. The background lane's threads, one
+a core, have low OS priority, and a piece of work begins only while no live work runs or waits (for a limited
+time, so that a busy switch cannot hold up a publication for ever).
 """
 
 import asyncio
@@ -35,11 +35,12 @@ class ComputeLanes:
     """
 
     def __init__(self, cores: int | None = None) -> None:
-        live = max(1, (cores or usable_cores()) // 2)
+        every = cores or usable_cores()
+        live = max(1, every // 2)
         self._executors = {
             "stt": ThreadPoolExecutor(live, "stt"),
             "tts": ThreadPoolExecutor(live, "tts"),
-            "background": ThreadPoolExecutor(1, "background", initializer=_lower_priority),
+            "background": ThreadPoolExecutor(every, "background", initializer=_lower_priority),
         }
         self._unfinished = dict.fromkeys(self._executors, 0)
         self._quiet = asyncio.Event()

@@ -3,6 +3,7 @@
 Kokoro: https://huggingface.co/hexgrad/Kokoro-82M; phonemes come from espeak-ng.
 """
 
+import logging
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -29,12 +30,29 @@ class Engine(Protocol):
         ...
 
 
+def trimmed(samples: Samples) -> Samples:
+    """The samples without the breath at both ends: before the first sound it is time that the caller waits.
+
+    Sound is what is within 40 dB of the loudest 5 ms; 5 ms before it and 20 ms behind it are kept.
+    """
+    block = SAMPLE_RATE // 200
+    blocks = samples[: len(samples) // block * block].reshape(-1, block)
+    level = np.sqrt(np.mean(blocks * blocks, axis=1))
+    loud = np.flatnonzero(level > max(float(level.max(initial=0.0)) / 100, 1e-6))
+    if not loud.size:
+        return samples[:0]
+    return samples[max(0, int(loud[0]) - 1) * block : (int(loud[-1]) + 5) * block]
+
+
 class OnnxEngine:
     """kokoro-onnx on one ONNX session. The session's own threads do not spin while they wait."""
 
     def __init__(self, model_file: Path, threads: int) -> None:
         import onnxruntime
         from kokoro_onnx import Kokoro
+
+        # It warns of every sentence in which espeak-ng joins words, which is most of them.
+        logging.getLogger("phonemizer").setLevel(logging.ERROR)
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -54,7 +72,7 @@ class OnnxEngine:
             return np.zeros(0, dtype=np.float32)
         # Longer than the model's 510 phonemes: kokoro-onnx cuts at sentences, clauses, words.
         samples, _ = self._kokoro.create(phonemes, voice=voice, speed=speed, lang=language, is_phonemes=True)
-        return np.asarray(samples, dtype=np.float32)
+        return trimmed(np.asarray(samples, dtype=np.float32))
 
 
 _TORCH_PIPELINES = {"pt-br": "p", "en-us": "a", "en-gb": "b", "es": "e"}
@@ -88,10 +106,4 @@ class TorchEngine:
         table = self._torch.from_numpy(np.array(voice))
         results = self._pipelines[language](text, voice=table, speed=speed)
         parts = [np.asarray(result.audio, dtype=np.float32) for result in results]
-        return _trim(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.float32)
-
-
-def _trim(samples: Samples, floor: float = 0.003) -> Samples:
-    """Cut what is below `floor` at both ends."""
-    loud = np.flatnonzero(np.abs(samples) > floor)
-    return samples[loud[0] : loud[-1] + 1] if loud.size else samples[:0]
+        return trimmed(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.float32)
