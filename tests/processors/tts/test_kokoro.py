@@ -70,7 +70,8 @@ async def test_what_is_said_in_three_languages_is_understood(
         "en": "We are open from Monday to Friday.",
         "es": "Puede pagar con tarjeta.",
     }.items():
-        pcm = await spoken(factory, config, ready, text, language)
+        silence = bytes(RATE)  # half a second, as before any sentence in a call
+        pcm = silence + await spoken(factory, config, ready, text, language)
         found = ear.recogniser.recognise(samples_of(pcm, RATE), language, DEFAULT_PROMPTS[language], 2)
         heard = fold(believed(found, DEFAULT_PROMPTS[language]))
         assert heard == fold(text)
