@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import msgspec
+import pytest
 import pytest_asyncio
 
 from base.clock import SystemClock
@@ -224,9 +225,9 @@ class House:
         """A call that has not rung yet; its caller can hang up at any moment."""
         return self.switch.dial(dialed or self.dialed(), script, on_event=on_event)
 
-    async def ring(self, call: PeerCall) -> Rung:
+    async def ring(self, call: PeerCall, switch: Switch | None = None) -> Rung:
         """Play a call to its end, and wait until the service is done with it."""
-        result = await self.switch.ring(call)
+        result = await (switch or self.switch).ring(call)
         call_id = CallId(result.call_id)
         if (served := self.served.get(call_id)) is not None:
             async with asyncio.timeout(CALL_OVER_S):
@@ -364,7 +365,7 @@ def open_sockets() -> set[str]:
     return {name for name in found if name.startswith("socket:")}
 
 
-async def nothing_left(tasks: set[asyncio.Task[Any]], sockets: set[str], limit_s: float = 3.0) -> None:
+async def nothing_left(tasks: set[asyncio.Task[Any]], sockets: set[str], limit_s: float = 6.0) -> None:
     """Return when no task and no socket is left but these. Fails with their names at the limit."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
@@ -398,10 +399,7 @@ class Evening:
 
         def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
             name = check.__name__
-            place = len(self._scenes) + 1
-            tenant_id, number = tenant(place), str(1000 + place)
-            raw = document(f"t{place}", tenant_id=tenant_id, number=number, **parts)
-            self._scenes[name] = (script, raw, (number, tenant_id))
+            self._add(name, script, parts)
 
             async def test(calls: Mapping[str, asyncio.Task[Rung]]) -> None:
                 check(await calls[name])
@@ -410,6 +408,32 @@ class Evening:
             return test
 
         return decorate
+
+    def callers(
+        self, script: Script, cases: Mapping[str, Mapping[str, Any]]
+    ) -> Callable[[Callable[[Rung, str], None]], Callable[..., Any]]:
+        """A test for each of the cases, which are parts of documents; it is given the call and the case's name."""
+
+        def decorate(check: Callable[[Rung, str], None]) -> Callable[..., Any]:
+            for case, parts in cases.items():
+                self._add(f"{check.__name__} {case}", script, parts)
+
+            async def test(calls: Mapping[str, asyncio.Task[Rung]], case: str) -> None:
+                check(await calls[f"{check.__name__} {case}"], case)
+
+            test.__name__, test.__doc__ = check.__name__, check.__doc__
+            return pytest.mark.parametrize("case", list(cases))(test)
+
+        return decorate
+
+    def _add(self, name: str, script: Script, parts: Mapping[str, Any]) -> None:
+        place = len(self._scenes) + 1
+        number, tenant_id = str(1000 + place), tenant(place)
+        self._scenes[name] = (
+            script,
+            document(f"t{place}", tenant_id=tenant_id, number=number, **parts),
+            (number, tenant_id),
+        )
 
     def fixture(self) -> Any:
         """The module's fixture `calls`."""
