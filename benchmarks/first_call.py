@@ -102,10 +102,10 @@ async def answers(report: Report, ear: understand.Ear, service: Served, quick: b
         report.add(f"right_passage_{language}", sum(a.from_passage for a in own) / max(1, len(own)))
     report.add("invented", sum(a.invented for a in got.asked), most=0)
     for a in got.asked:
-        if a.question.document is not None and not a.right:
+        if a.invented or (a.question.document is not None and not a.right):
             report.notes.append(
                 f"{a.question.id}: asked “{a.question.text}”, understood “{a.understood}”, {a.intent} from "
-                f"{a.passage_id}, heard “{a.heard}”"
+                f"{a.passage_id}, heard “{a.heard[0]}”"
             )
     _latency(report, got)
 
@@ -121,15 +121,20 @@ def _some(every: list[Question]) -> list[Question]:
 
 def _latency(report: Report, got: answer.Answers) -> None:
     """Of the answers that were rendered: speech end to first audio on the wire, and what of it is our own share."""
-    rendered = [a for a in got.asked if a.response_ms is not None and a.waterfall is not None and a.intent == "answer"]
-    waits = [a.waterfall.turn_wait for a in rendered if a.waterfall and a.waterfall.turn_wait is not None]
+    rendered = [
+        a
+        for a in got.asked
+        if a.intent == "answer" and a.response_ms is not None and a.waterfall and a.waterfall.first_audio is not None
+    ]
+    falls = [a.waterfall for a in rendered if a.waterfall]
     responses = [a.response_ms for a in rendered if a.response_ms is not None]
     report.add("answer_p50_ms", percentile(responses, 0.5), "ms", most=1600)
     report.add("answer_p95_ms", percentile(responses, 0.95), "ms", most=2500)
-    report.add("turn_wait_p50_ms", percentile(waits, 0.5), "ms", most=600)
-    report.add(
-        "transcript_p50_ms", percentile([a.waterfall.transcript or 0 for a in rendered if a.waterfall], 0.5), "ms"
-    )
+    report.add("turn_wait_ms", percentile([w.turn_wait or 0.0 for w in falls], 0.5), "ms", most=600)
+    report.add("detection_p50_ms", percentile([answer.detection_ms(a) for a in rendered], 0.5), "ms")
+    report.add("detection_p95_ms", percentile([answer.detection_ms(a) for a in rendered], 0.95), "ms")
+    report.add("transcript_p50_ms", percentile([w.transcript or 0.0 for w in falls], 0.5), "ms")
+    report.add("transcript_p95_ms", percentile([w.transcript or 0.0 for w in falls], 0.95), "ms")
     shares = [answer.own_share_ms(a) for a in rendered]
     report.add("own_share_p50_ms", percentile(shares, 0.5), "ms")
     report.add("own_share_p95_ms", percentile(shares, 0.95), "ms", most=60)

@@ -50,7 +50,7 @@ class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class TurnSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Turn taking. Times in seconds."""
 
-    wait_s: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.3
+    wait_s: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.4
     """Silence after the VAD's stop before the turn is the assistant's."""
     interruptible: bool = True
     mute_until_greeting_done: bool = False

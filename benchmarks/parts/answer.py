@@ -6,6 +6,8 @@ fact is sought in the transcript.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +16,14 @@ from benchmarks.parts.callers import Question, dialed
 from benchmarks.parts.served import Served
 from benchmarks.parts.words import holds
 from control.peer import CallResult, HangUp, Hears, PeerCall, Say, Script, Switch, WaitFor
+from knowledge.documents import read_document
 from pipelines.calls import CallRecord, Turn, Waterfall
 
 PER_CALL = 5
 """Questions asked in one call."""
-Transcribe = Callable[[npt.NDArray[np.int16], int, str], str]
-"""Audio, its rate and language, to words."""
+Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
+"""Audio, its rate and language, to words: several hearings."""
+KNOWLEDGE = Path(__file__).parents[2] / "configs" / "knowledge"
 
 
 @dataclass
@@ -28,27 +32,45 @@ class Asked:
 
     question: Question
     response_ms: float | None
+    """Last speech sample → first sample of the answer, as the caller heard it."""
     waterfall: Waterfall | None
     passage_id: str | None
     intent: str | None
     understood: str
-    heard: str
+    heard: tuple[str, ...]
+    """What was heard, as the recogniser wrote it in several hearings."""
 
     @property
     def right(self) -> bool:
         """From the right passage, and the fact was heard."""
-        return self.from_passage and holds(self.heard, self.question.facts)
+        return self.from_passage and any(holds(hearing, self.question.facts) for hearing in self.heard)
 
     @property
     def from_passage(self) -> bool:
         """Whether the passage that answered is the one that holds the answer."""
-        wanted = (self.question.document or "").removesuffix(".md")
-        return bool(self.passage_id) and wanted in str(self.passage_id) and self.intent == "answer"
+        return self.intent == "answer" and self.passage_id == passage_of(self.question)
 
     @property
     def invented(self) -> bool:
         """Whether something was answered although no document answers."""
         return self.question.document is None and self.intent == "answer"
+
+
+@cache
+def _headings(tenant: str) -> dict[tuple[str, str], str]:
+    """Document and heading to the id of the passage."""
+    found: dict[tuple[str, str], str] = {}
+    for path in sorted((KNOWLEDGE / tenant).glob("*.md")):
+        for passage in read_document(path.stem, path.read_text(encoding="utf-8")):
+            found.setdefault((path.stem, passage.heading.strip()), passage.id)
+    return found
+
+
+def passage_of(question: Question) -> str | None:
+    """The id of the passage that holds the answer. Raises KeyError when the documents have changed."""
+    if question.document is None or question.heading is None:
+        return None
+    return _headings(question.tenant)[question.document.removesuffix(".md"), question.heading]
 
 
 @dataclass
@@ -85,16 +107,27 @@ async def ask(service: Served, questions: Sequence[Question], transcribe: Transc
 
 
 def own_share_ms(asked: Asked) -> float:
-    """What of the response is neither the wait for the caller's silence nor the recogniser's computing.
+    """What of the response is neither the turn wait nor the recogniser's computing, as the service accounts for it.
 
-    Measured on the caller's side of the wire; it holds the VAD's hang-over, all queues, retrieval, the
-    (rendered) voice, the media clock and both ways through the sockets.
+    From the moment when both were over to the beat that put the first sample on the wire: queues, retrieval, the mind
+    (no language model), the rendered voice and the media clock.
     """
     waterfall = asked.waterfall
     assert waterfall is not None
+    assert waterfall.first_audio is not None
+    return waterfall.first_audio - max(waterfall.turn_wait or 0.0, waterfall.transcript or 0.0)
+
+
+def detection_ms(asked: Asked) -> float:
+    """What the caller waited beyond what the service accounts for.
+
+    The detector goes on hearing a voice that has just ended, and judges windows of 32 ms; also both ways through
+    the sockets, and the voice's first sound behind its first sample.
+    """
+    assert asked.waterfall is not None
+    assert asked.waterfall.first_audio is not None
     assert asked.response_ms is not None
-    waited = max(waterfall.turn_wait or 0.0, waterfall.transcript or 0.0)
-    return asked.response_ms - waited
+    return asked.response_ms - asked.waterfall.first_audio
 
 
 def _calls(questions: Sequence[Question]) -> Iterator[list[Question]]:
@@ -109,11 +142,11 @@ def _judge(
     batch: Sequence[Question], call: PeerCall, result: CallResult, record: CallRecord, transcribe: Transcribe
 ) -> Iterator[Asked]:
     heard, rate = call.media.heard(), result.sample_rate
+    answered_ms = result.answered_ms or 0.0
     ends = [turn.began_at_ms for turn in result.turns[1:]] + [result.ended_ms]
-    for index, (question, spoken) in enumerate(zip(batch, result.turns, strict=False)):
+    for spoken, question, end in zip(result.turns, batch, ends, strict=False):
         begin = spoken.speech_ended_at_ms or spoken.began_at_ms
-        piece = heard[round(begin / 1000 * rate) : round(ends[index] / 1000 * rate)]
-        understood, answer = _exchange(record, index, begin - (result.answered_ms or 0.0))
+        understood, answer = _exchange(record, spoken.began_at_ms - answered_ms, end - answered_ms)
         yield Asked(
             question=question,
             response_ms=spoken.response_ms,
@@ -121,15 +154,16 @@ def _judge(
             passage_id=answer.passage_id if answer else None,
             intent=answer.intent if answer else None,
             understood=understood,
-            heard=transcribe(piece, rate, question.lang),
+            heard=transcribe(heard[round(begin / 1000 * rate) : round(end / 1000 * rate)], rate, question.lang),
         )
 
 
-def _exchange(record: CallRecord, index: int, _ended_ms: float) -> tuple[str, Turn | None]:
-    """The n-th caller's turn of a record and the assistant's turn behind it."""
-    callers = [at for at, turn in enumerate(record.turns) if turn.role == "caller"]
-    if index >= len(callers):
-        return "", None
-    at = callers[index]
-    answer = next((turn for turn in record.turns[at + 1 :] if turn.role == "assistant"), None)
-    return record.turns[at].text, answer
+def _exchange(record: CallRecord, begin_ms: float, end_ms: float) -> tuple[str, Turn | None]:
+    """What was understood between two moments of a call, and the last answer that began there.
+
+    A caller who pauses in the middle may be taken for one who has finished; then there are two turns and two answers.
+    """
+    within = [turn for turn in record.turns if begin_ms <= turn.at_ms < end_ms]
+    understood = " / ".join(turn.text for turn in within if turn.role == "caller")
+    answers = [turn for turn in within if turn.role == "assistant" and turn.intent is not None]
+    return understood, answers[-1] if answers else None

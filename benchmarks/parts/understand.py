@@ -70,15 +70,15 @@ class Ear:
             _count(total, utterance, text, time.process_time() - began)
         return total
 
-    def transcribe(self, samples: npt.NDArray[np.int16], rate: int, language: str) -> str:
-        """What is said in a piece of a call, in pieces that the recogniser takes."""
+    def transcribe(self, samples: npt.NDArray[np.int16], rate: int, language: str) -> tuple[str, ...]:
+        """What is said in a piece of a call: heard with a narrow and a wide search, and with and without a prompt."""
         audio = soxr.resample(samples.astype(np.float32) / 32768, rate, MODEL_RATE)
         step, tongue = int(MAX_WINDOW_S * MODEL_RATE), primary(language)
         pieces = [audio[start : start + step] for start in range(0, len(audio), step)]
-        return " ".join(
-            self._recogniser.recognise(piece, tongue, "", self._beam_size).text
-            for piece in pieces
-            if len(piece) > MODEL_RATE // 2 and np.abs(piece).max() > 0.01
+        spoken = [piece for piece in pieces if len(piece) > MODEL_RATE // 2 and np.abs(piece).max() > 0.01]
+        return tuple(
+            " ".join(self._recogniser.recognise(piece, tongue, prompt, beam_size).text for piece in spoken)
+            for prompt, beam_size in (("", 2), ("", 5), (DEFAULT_PROMPTS[tongue], 5))
         )
 
 
