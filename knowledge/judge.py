@@ -6,8 +6,8 @@ would be misled by the frame of a question ("do you have …?" is like "do you h
 documents they put unanswerable questions as high as answerable ones.
 
 The decision: `confidence` weighs the grounds for the first passage with a logistic function. Its weights
-were fitted on tests/data/questions_dev by ten-fold cross-validation (tests/knowledge/test_retrieval.py
-holds what they reach there) and rounded.
+were fitted on tests/data/questions_dev, as text and as recognised speech, by ten-fold cross-validation
+(tests/knowledge/test_retrieval.py holds what they reach there), and rounded.
 """
 
 import math

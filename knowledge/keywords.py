@@ -38,12 +38,12 @@ NEAR_MEANING = 0.8
 MEANING_FROM, MEANING_TO = 0.45, 0.85
 """Likeness of two words' vectors that counts as nothing, and as much as meaning alone can count.
 Measured with USE: unrelated pairs reach 0.45 (`piscina`/`estacionamento`), true ones start at about 0.6."""
-SPELLING_DICE = 0.55
+SPELLING_DICE = 0.7
 MIN_FUZZY_LETTERS = 5
 
 FOREIGN_WEIGHT = 1.25
 STORY_WEIGHT = 0.6
-_CLAUSE = re.compile(r"[,.;:?!]+")
+_CLAUSE = re.compile(r"[,.;:?!¿¡]+")
 
 
 class Coverage(Struct, frozen=True):

@@ -25,6 +25,9 @@ log = structlog.get_logger()
 MAX_WAITING = 64
 """Retrievals at once in the whole process; at 5 ms each more would miss any budget."""
 
+MAX_QUERY_CHARS = 600
+"""Of a longer query its end is used: a minute of speech, in which the question comes last."""
+
 DENSE_CANDIDATES = 50
 """Passages whose sentence vectors count; those farther away count as far as the last of them."""
 
@@ -79,7 +82,7 @@ class TenantLibrary:
         self._waiting += 1
         try:
             async with asyncio.timeout(budget_s):
-                found, sure = await self._retrieve(tenant_id, query, top_k, min_score)
+                found, sure = await self._retrieve(tenant_id, query[-MAX_QUERY_CHARS:], top_k, min_score)
         except TimeoutError:
             self.late += 1
             raise

@@ -46,7 +46,7 @@ CONCEPTS: dict[str, str] = {
     "|navigation|part of town|neighbourhood|area|corner|block|landmark|zip code|postcode|way to you|come to you|lost"
     "|reach you|whereabouts",
     "metro": "subway|metro|train|underground|tube|station|public transport|public transportation|subway stop|stop"
-    "|stops|line|transit|rail|tram|do not drive|don t drive|walk from|on foot|get off",
+    "|stops|line|transit|rail|tram|do not drive|don t drive|walk from|on foot|get off|easiest way there",
     "near": "near|nearby|close to|nearest|closest|next to|far|walk|walking|on foot|how far|far from|distance"
     "|minutes away|close by",
     "parking": "park|parking|garage|car|drive|driving|parking lot|leave the car|validate|leave my car|park my car"
@@ -77,12 +77,12 @@ CONCEPTS: dict[str, str] = {
     "|bought from you|sent home|receive|to my address|ship to|shipping costs|get it by|arrive by|courier fee",
     "order": "order|ordered|orders|ordering|special order|order in|special request|ordered in|bring in|comes in"
     "|come in",
-    "stock": "in stock|not in stock|out of stock|available|availability|on the shelf|do not have|you don t have"
-    "|get it for me|get a book in|order in|specially|special order|backorder|order it for me|order for me"
-    "|order it in|don t have|do not carry|don t carry|shelves|shelf|get hold of|hold of|request|sold out"
-    "|out of print|track down|hunt down|find me|hard to find|haven t got|isn t there|couldn t find|can t find|title"
-    "|in store|another copy|carry it|rare|get it in|looking for|textbook|obscure|particular book|specific book"
-    "|find a copy|get a copy of the book|special one",
+    "stock": "in stock|not in stock|out of stock|available|availability|on the shelf|get it for me|get a book in"
+    "|order in|specially|special order|backorder|order it for me|order for me|order it in|do not carry|don t carry"
+    "|shelves|shelf|get hold of|hold of|request|sold out|out of print|track down|hunt down|find me|hard to find"
+    "|haven t got|isn t there|couldn t find|can t find|title|in store|another copy|carry it|rare|get it in"
+    "|looking for|textbook|obscure|particular book|specific book|find a copy|get a copy of the book|special one"
+    "|isn t in the store|couldn t find the book",
     "returns": "return|returns|returned|returning|refund|refunds|exchange|exchanges|bring back|bring it back"
     "|take it back|money back|return policy|send it back|book back|changed my mind|give it back|return something"
     "|send back|wrong book|take back|swap|already owned|already owns|already had|already has|duplicate"
@@ -120,10 +120,11 @@ CONCEPTS: dict[str, str] = {
     "wifi": "wifi|wi fi|free internet|computer|computers|laptop|charge my phone|charger|outlet",
     "toilet": "toilet|toilets|restroom|restrooms|bathroom|washroom",
     "jobs": "hiring|job|jobs|apply|resume|vacancy|internship|work with you|work for you|employment|work there",
-    "owner": "owner|manager|boss|founder|founded|how long have you been|been in business|history of the shop",
+    "owner": "owner|manager|founder|founded|how long have you been|been in business|history of the shop",
     "branch": "branch|branches|another location|other location|other locations|other store|uptown|another store",
     "wrap": "wrap|wrapping|gift wrap|wrapped|ribbon",
-    "overseas": "overseas|abroad|international|internationally|canada|brazil|europe|mexico|another country",
+    "overseas": "overseas|abroad|international|internationally|canada|brazil|europe|mexico|another country|countries"
+    "|other countries|country",
     "music": "vinyl|records|cds|sheet music|piano|guitar|instrument|instruments",
     "media": "magazine|magazines|newspaper|newspapers|comics|manga|audiobook|audiobooks|e reader|e readers"
     "|electronic readers|ebook|ebooks|kindle|dvds|movies|games|board games|toys|puzzles|stationery|calendars"

@@ -34,6 +34,7 @@ STOP_WORDS = (
     " zero dois duas tres quatro cinco seis sete oito nove dez onze doze quinze vinte trinta quarenta cinquenta"
     " entrar entra sair sai subir descer andar voltar comecar comeca continuar resolver conta contar parar"
     " comprar compra ganhar perder perdi perdeu esqueci venceu vencer pedir peco mostrar trabalho"
+    " pede pedem pedi pediu"
     " perfeito otimo legal certo claro verdade parece novo nova velho velha grande pequeno outra nele nela dele dela"
     " momento minuto hora horas tempo semana mes ano frente lado parte jeito forma maneira opcao gostei"
 )
@@ -70,7 +71,7 @@ CONCEPTS: dict[str, str] = {
     "near": "perto|proximo|proxima|longe|ao lado|distancia",
     "parking": "estacionamento|estacionar|garagem|vaga|manobrista|valet|carro|parar o carro|deixar o carro|moto"
     "|estacionado|dirigindo|de carro|meu carro|automovel|veiculo|deixar na rua|zona azul|vagas|vou dirigir|onde paro"
-    "|paro o carro|onde eu paro|onde posso parar",
+    "|paro o carro|onde eu paro|onde posso parar|caminhonete|camionete|guardar o carro|guardar a moto",
     "booking": "marcar|agendar|agendamento|marcacao|reservar|reserva|um horario|uma hora|marcar um horario"
     "|marcar hora|horario disponivel|horario livre|vaga|encaixe|um dia pra|um dia para|ver um dia|pegar um horario"
     "|pego um horario|encaixar|encaixa|passar com|passar no|agenda|disponibilidade|cadastro|ser atendido"
@@ -102,7 +103,8 @@ CONCEPTS: dict[str, str] = {
     "|quinze minutos|meia hora|demorar um pouco|segurar minha vaga|guardam minha vaga|chegar fora do horario"
     "|atrasadinha|atrasadinho|demoro|perder a consulta",
     "documents": "documento|rg|erre ge|identidade|cpf|comprovante|papelada|documentacao|carteira de motorista|cnh"
-    "|carteira do convenio|apresentar|papeis|mostrar|em maos|separo|exigem|documentos pessoais|registro|carteirinha",
+    "|carteira do convenio|apresentar|papeis|mostrar|em maos|separo|exigem|documentos pessoais|registro|carteirinha"
+    "|ficha|preencher",
     "bring": "levar|trazer|levo|traga|ter em maos|carregar|preciso ter",
     "access": "cadeira de rodas|cadeirante|rampa|elevador|acessibilidade|acessivel|deficiente|deficiencia|mobilidade"
     "|degrau|escada|muleta|deficiente fisico|dificuldade para andar|dificuldade de locomocao|bengala"
@@ -124,11 +126,12 @@ CONCEPTS: dict[str, str] = {
     "|seis vezes|aos poucos|ir pagando|pesado|dividido|entrada|por mes|financiar|financiamento|apertado"
     "|nao tenho tudo|tudo de uma vez|de uma vez so|uma vez so|fazer em|varias parcelas|quantas parcelas",
     "bill": "boleto|fatura|cobranca|carne|codigo de barras|vencido|mensalidade|papel que voces mandaram|imprimo"
-    "|imprimir|guia|vencimento|atrasada|conta desse mes|conta do mes|cobranca desse mes|boletos",
+    "|imprimir|guia|vencimento|atrasada|conta desse mes|conta do mes|cobranca desse mes|boletos|conta venceu"
+    "|conta vencida|baixar|baixo outra",
     "receipt": "nota fiscal|nota|recibo|reembolso|imposto de renda|comprovante de pagamento|nota fiscal eletronica"
     "|declarar|imposto|comprovante fiscal|comprovante|leao|restituicao|declaracao|fiscal|documento fiscal|reembolsar"
     "|ressarcir|gasto|contador|comprovar|prestacao de contas|devolve o dinheiro|pagamento comprovado|mandam a nota"
-    "|comprovante de gasto|notinha",
+    "|comprovante de gasto|notinha|comprovante do que|comprovante de que|fornecem comprovante",
     "delivery": "entrega|entregar|frete|prazo de entrega",
     "returns": "devolver|devolucao|troca do produto|trocar o produto|trocar",
     "discount": "desconto|promocao|cupom",
@@ -157,14 +160,15 @@ CONCEPTS: dict[str, str] = {
     "|dentes arrumados|corrigir os dentes|endireita",
     "implant": "implante|pino|perdi um dente|perdi dente|perdi um dos dentes|falta um dente|dente faltando"
     "|outro no lugar|banguela|buraco|falha|parafuso|dente fixo|repor|reposicao|caiu meu dente|caiu um dente"
-    "|sem um dente|sem dente|coroa|perdi o dente|colocar um dente|por um dente",
+    "|sem um dente|sem dente|coroa|perdi o dente|colocar um dente|por um dente|definitivo|por outro definitivo"
+    "|dente definitivo|dente perdido",
     "extraction": "extrair|extracao|arrancar|tirar o siso|tirar um dente|tirar o dente|siso|dente do juizo|juizo"
     "|ultimo dente|la do fundo|la atras|dente do fundo|terceiro molar|remover|removem|nascendo|arrancam|arranca",
     "anesthesia": "anestesia|anestesiado|anestesiar|dormente|adormecida|injecao|boca mole|anestesico|efeito|picada"
     "|adormecer|sentir a boca",
     "root_canal": "canal|nervo|raiz|polpa|endodontia|tratar a raiz|inflamou",
     "pets": "cachorro|cachorra|gato|gata|animal|animais|bicho|pet",
-    "wifi": "wifi|wi fi|senha da internet|internet de voces|internet livre|tomada|carregar o celular",
+    "wifi": "wifi|wi fi|senha da internet|internet de voces|internet livre|carregar o celular",
     "jobs": "curriculo|emprego|contratando|trabalhar ai|trabalhar com voces|entrevista|estagio|contratam"
     "|vaga de emprego",
     "branch": "filial|filiais|unidade|unidades|outra clinica|outra loja|zona norte|zona sul|zona leste|zona oeste"
@@ -209,4 +213,6 @@ CONCEPTS: dict[str, str] = {
     "rental": "aluguel|alugar|alugam",
     "law": "vigilancia sanitaria|alvara|certificado|cnpj|contrato|licenca",
     "advice": "quantas vezes por dia|por que meu|melhor creme|melhor pasta|devo escovar|como escovar",
+    "recovery": "cicatrizar|cicatrizacao|recuperacao|repouso|pos operatorio|curar",
+    "companion": "acompanhar|acompanhante|assistir|junto comigo",
 }
