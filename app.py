@@ -12,9 +12,10 @@ from litestar import Litestar
 from litestar.logging.config import LoggingConfig
 
 from base.clock import SystemClock
+from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
-from control import logs, settings
+from control import logs, memory, settings
 from control.cli.context import Program
 from control.documents import WithDocuments
 from control.http import ReadyView, health_router
@@ -84,6 +85,7 @@ async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> Asyn
             clock=clock,
             options=options,
         )
+        memory.settle()
         door = await _open_door(found, stack, phone)
         yield Service(
             settings=found,
@@ -117,6 +119,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         data_dir=found.data_dir,
         secret=_no_secret,
         compute=compute,
+        outbound=OutboundPolicy(allow=frozenset(found.outbound_allow)),
     )
 
 
