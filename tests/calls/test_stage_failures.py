@@ -179,9 +179,16 @@ async def test_what_cannot_be_prepared_is_not_published_and_the_former_answers()
         assert call.record.call.revision == 1
 
 
-@pytest.mark.parametrize("stage", ["stt", "llm", "tts"])
-@pytest.mark.parametrize("leaves_after_s", [0.2, 1.2])
-async def test_who_hangs_up_on_a_hanging_stage_leaves_nothing_behind(stage: str, leaves_after_s: float) -> None:
-    async with house(document(**{stage: {"failure": "hangs"}})) as home:
-        call = await home.call(Script(steps=(hears(limit_s=0.5), Say(SPEECH), Wait(leaves_after_s), HangUp())))
-        assert (call.record.end_reason, call.record.errors) == ("caller_hangup", ())
+async def test_who_hangs_up_on_a_hanging_stage_leaves_nothing_behind() -> None:
+    stages = ("stt", "llm", "tts")
+    raws = [
+        document(f"t{n}", tenant_id=tenant(n), number=str(n), **{stages[n]: {"failure": "hangs"}}) for n in range(3)
+    ]
+    async with house(*raws) as home:
+
+        async def leaves(place: int, after_s: float) -> None:
+            script = Script(steps=(hears(limit_s=0.5), Say(SPEECH), Wait(after_s), HangUp()), limit_s=20)
+            call = await home.call(script, home.dialed(str(place), tenant_id=tenant(place)))
+            assert (call.record.end_reason, call.record.errors) == ("caller_hangup", ()), stages[place]
+
+        await asyncio.gather(*(leaves(place, after_s) for place in range(3) for after_s in (0.0, 0.2, 1.2, 2.2)))
