@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import click
+import msgspec
 from msgspec import structs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,6 +15,7 @@ from control.cli.context import Program, program
 from control.cli.show import Show
 from control.peer import CallResult, Dialed, Switch, load_script
 from control.service import Service
+from pipelines.calls import CallRecord
 from tenants.directory import TenantEntry
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 
@@ -48,11 +50,11 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
             entry = service.directory.by_slug(slug)
             out.print(Rule(f"{slug}: a recorded caller rings {next(iter(entry.numbers))}"))
             result = await _ring(service, entry, path)
-            heard.append((entry, result))
+            heard.append((entry, await service.stored(entry.tenant_id, CallId(result.call_id), STORED_TIMEOUT_S)))
             _measured(out, result)
         out.print(Rule("what is left of it"))
-        for entry, result in heard:
-            await _kept(service, entry, CallId(result.call_id), out)
+        for entry, record in heard:
+            await _kept(service, entry, record, out)
     out.print("\nEverything is stopped. [bold]make run[/] serves; [bold]make call[/] rings it.")
 
 
@@ -108,11 +110,17 @@ def _measured(out: Console, result: CallResult) -> None:
     )
 
 
-async def _kept(service: Service, entry: TenantEntry, call_id: CallId, out: Console) -> None:
+async def _kept(service: Service, entry: TenantEntry, record: CallRecord, out: Console) -> None:
     """Where the recording and the conversation are."""
-    record = await service.stored(entry.tenant_id, call_id, STORED_TIMEOUT_S)
+    folder = service.settings.data_dir.resolve()
+    copy = folder / "demo" / f"{entry.slug}.json"
+    await asyncio.to_thread(_save, copy, record)
     out.print(f"[bold]{entry.slug}[/]: ended by {record.end_reason}, {len(record.turns)} turns")
     if record.recording is not None:
-        recording = service.settings.data_dir.resolve() / record.recording
-        out.print(f"  recording     {recording} (left caller, right assistant)", soft_wrap=True)
-    out.print(f"  conversation  table conversations, call_id {call_id}", soft_wrap=True)
+        out.print(f"  recording     {folder / record.recording} (left caller, right assistant)", soft_wrap=True)
+    out.print(f"  conversation  {copy} (of table conversations, call {record.call.id})", soft_wrap=True)
+
+
+def _save(path: Path, record: CallRecord) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")

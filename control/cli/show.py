@@ -1,7 +1,6 @@
 """What a live call looks like on a terminal: who speaks, what was understood, found and said, and how fast."""
 
 import time
-from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,43 +12,32 @@ from pipelines.calls import CallerSpeaking, Closed, Found, LiveEvent, Opened, Sa
 BAR_MS = 40
 """One block of the waterfall, in milliseconds."""
 
-STAGES: tuple[tuple[str, str], ...] = (
+STEPS: tuple[tuple[str, str], ...] = (
     ("end of speech heard", "vad_stop"),
     ("turn wait", "turn_wait"),
     ("transcript", "transcript"),
-    ("turn is ours", "turn_end"),
     ("retrieval", "retrieved"),
     ("first sentence", "first_sentence"),
-    ("voice", "first_tts_audio"),
     ("first audio on the wire", "first_audio"),
 )
 
 
-def steps(waterfall: Waterfall) -> Iterator[tuple[str, float, float]]:
-    """Each mark that was reached, from the latest mark before it to its own; never backwards.
+def drawing(waterfall: Waterfall) -> list[str]:
+    """The waterfall as lines of text: what each step added to the caller's wait, and where.
 
-    A mark that came before the former one cost nothing: recognition usually ends inside the turn wait.
+    A step that was over before the one above it added nothing: recognition usually ends inside the turn wait.
     """
-    reached = 0.0
-    for label, field in STAGES:
-        mark = getattr(waterfall, field)
+    lines, reached = [], 0.0
+    for label, field in STEPS:
+        mark: float | None = getattr(waterfall, field)
         if mark is None:
             continue
-        yield label, min(reached, mark), mark
+        cost = max(0.0, mark - reached)
+        bar = "█" * max(1, round(cost / BAR_MS)) if mark > reached else f"(was there after {mark:.0f} ms)"
+        lines.append(f"{label:<24}{cost:5.0f} ms  {' ' * round(reached / BAR_MS)}{bar}")
         reached = max(reached, mark)
-
-
-def drawing(waterfall: Waterfall) -> list[str]:
-    """The waterfall as lines of text."""
-    lines = []
-    reached = 0.0
-    for label, begin, end in steps(waterfall):
-        cost = max(0.0, end - reached)
-        reached = max(reached, end)
-        blocks = " " * round(begin / BAR_MS) + "█" * max(1 if cost >= 1 else 0, round(cost / BAR_MS))
-        lines.append(f"{label:<24}{cost:6.0f} ms  {blocks}")
     if waterfall.first_audio is not None:
-        lines.append(f"{'speech end to answer':<24}{waterfall.first_audio:6.0f} ms")
+        lines.append(f"{'speech end to answer':<24}{waterfall.first_audio:5.0f} ms")
     return lines
 
 
@@ -90,8 +78,10 @@ class Show:
         cut = " ✂ interrupted: only this was heard" if said.interrupted else ""
         self._line(said.call_id, "voice", f"“{said.text}”{cut}", "green")
         for line in drawing(said.waterfall) if said.waterfall else ():
-            self._console.print(Text(" " * 17 + line, style="dim"))
+            self._console.print(Text(" " * 17 + line, style="dim"), soft_wrap=True)
 
     def _line(self, call_id: CallId, who: str, what: str, style: str) -> None:
         seconds = time.monotonic() - self._opened.get(call_id, time.monotonic())
-        self._console.print(f"[dim]{seconds:6.2f} s[/] [{style}]{who:<7}[/] {escape(what)}", highlight=False)
+        self._console.print(
+            f"[dim]{seconds:6.2f} s[/] [{style}]{who:<7}[/] {escape(what)}", highlight=False, soft_wrap=True
+        )
