@@ -19,7 +19,7 @@ from tests.calls.service_process import GREETING, rows
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
-TALKS = Script(steps=(Wait(0.6), Say(SPEECH), hears(), Say(SPEECH), Wait(20)), limit_s=20)
+TALKS = Script(steps=(Wait(0.4), Say(SPEECH), hears(), Say(SPEECH), Wait(20)), limit_s=20)
 LISTENS = Script(steps=(Wait(20),), limit_s=20)
 
 
@@ -73,14 +73,14 @@ async def ended_under(service: Process, how: signal.Signals) -> tuple[list[CallR
     """Calls of four ages under which the service ends: what their callers saw, and how it ended."""
     async with Switch("127.0.0.1", service.port) as switch:
         calls: list[asyncio.Task[CallResult]] = []
-        for script, then_s in ((TALKS, 2.2), (LISTENS, 1.0), (LISTENS, 0.2), (LISTENS, 0.004)):
+        for script, then_s in ((TALKS, 2.0), (LISTENS, 0.9), (LISTENS, 0.2), (LISTENS, 0.004)):
             calls.append(asyncio.create_task(switch.call(dialed(service.folder), script)))
             await asyncio.sleep(then_s)
         began = time.monotonic()
         took_s, status = await service.end(how)
         results = [await call for call in calls]
         assert time.monotonic() - began < 7
-    for age_s, result in zip((3.404, 1.204, 0.204, 0.004), results, strict=True):
+    for age_s, result in zip((3.104, 1.104, 0.204, 0.004), results, strict=True):
         assert result.ended_by == "dialplan"
         # Who comes just when the service stops may be told so.
         assert result.door == "failed" or (result.door == "busy" and age_s < 0.1)
@@ -101,7 +101,7 @@ def recorded_s(folder: Path, call_id: str) -> float:
 
 async def next_call_is_answered(service: Process) -> None:
     async with Switch("127.0.0.1", service.port) as switch:
-        result = await switch.call(dialed(service.folder), Script(steps=(Wait(1.0), HangUp()), limit_s=10))
+        result = await switch.call(dialed(service.folder), Script(steps=(Wait(0.3), HangUp()), limit_s=10))
     assert (result.ended_by, result.answered) == ("caller", True)
 
 
@@ -138,4 +138,4 @@ async def test_told_to_stop_its_calls_are_given_back_and_written_down(tmp_path: 
     assert len(heard(talked)) == 2
     [beginning] = heard(greeted)
     assert GREETING.startswith(beginning)
-    assert len(beginning.split()) in (2, 3, 4)
+    assert len(beginning.split()) in (1, 2, 3, 4)

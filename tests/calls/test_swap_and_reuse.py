@@ -103,7 +103,7 @@ def resident_bytes() -> int:
 
 async def test_thirty_calls_leave_no_more_behind_than_six() -> None:
     asked = Script(steps=(Wait(0.15), Say(SPEECH), Wait(0.1), HangUp()), limit_s=10)
-    greeted = Script(steps=(Wait(0.15), HangUp()), limit_s=10)
+    greeted = Script(steps=(Wait(0.06), HangUp()), limit_s=10)
     async with house(document()) as home:
 
         async def calls(count: int) -> tuple[int, int, int]:
