@@ -60,7 +60,7 @@ class Spool:
         self._close_timeout_s = close_timeout_s
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spool")
         self._live: set[str] = set()
-        self._unwritten: deque[CallRecord] = deque(maxlen=MAX_UNWRITTEN)
+        self._unwritten: deque[CallRecord] = deque()
         self._tries: dict[str, int] = {}
         self._news = asyncio.Event()
         self._lock: int | None = None
@@ -102,9 +102,16 @@ class Spool:
             await self._in_thread(files.append, self._folder / name, files.CallClosed(record))
         except OSError:
             log.exception("the spool cannot be written")
-            self._unwritten.append(record)
-        self._live.discard(name)
+            self._keep_in_memory(record)
+        else:
+            self._live.discard(name)
         self._news.set()
+
+    def _keep_in_memory(self, record: CallRecord) -> None:
+        """The call stays live until this is handed on: its file alone would tell of a crash."""
+        if len(self._unwritten) == MAX_UNWRITTEN:
+            self._live.discard(files.name_of(self._unwritten.popleft().call.id))
+        self._unwritten.append(record)
 
     async def _hand_on(self) -> None:
         pause_s = self._first_pause_s
@@ -126,10 +133,14 @@ class Spool:
     async def _round(self) -> bool:
         """Hand on what is finished; whether all of it went. Raises OSError for the folder's sake."""
         while self._unwritten:
-            if not await self._stored(self._unwritten[0]):
+            record = self._unwritten[0]
+            if not await self._stored(record):
                 return False
-            record = self._unwritten.popleft()
-            await self._in_thread(files.delete, self._folder / files.name_of(record.call.id))
+            name = files.name_of(record.call.id)
+            await self._in_thread(files.delete, self._folder / name)
+            self._live.discard(name)
+            if self._unwritten[0] is record:  # else it made room for others meanwhile
+                self._unwritten.popleft()
         waiting = await self._in_thread(files.waiting, self._folder, BATCH + len(self._live))
         names = [name for name in waiting if name not in self._live]
         self._tries = {name: self._tries.get(name, 0) for name in names}

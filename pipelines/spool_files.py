@@ -4,6 +4,7 @@ A line is its CRC-32 in hex, a space and JSON. A line that a crash cut short doe
 for nothing, so the file of a call means the same wherever it was cut.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -62,7 +63,10 @@ def append(path: Path, line: CallOpened | CallClosed) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         # The line break comes first too: it parts this line from one that was cut short.
-        os.write(descriptor, b"\n%08x %b\n" % (zlib.crc32(body), body))
+        data = b"\n%08x %b\n" % (zlib.crc32(body), body)
+        if os.write(descriptor, data) < len(data):
+            # A disk that fills up takes a part and says nothing; only the next write would tell.
+            raise OSError(errno.ENOSPC, "only a part of the line fits on the disk", str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class Sink:
 
     def __init__(self) -> None:
         self.stored: dict[str, CallRecord] = {}
+        self.first: dict[str, CallRecord] = {}
+        """What a database that keeps the first record of a call would have."""
         self.down = False
         self.refused: set[str] = set()
         self.tried = 0
@@ -56,6 +59,7 @@ class Sink:
         if self.down or record.call.id in self.refused:
             raise ConnectionError("no database")
         self.stored[record.call.id] = record
+        self.first.setdefault(record.call.id, record)
 
 
 def spool(folder: Path, sink: Sink) -> Spool:
@@ -137,6 +141,50 @@ async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, mo
         await eventually(lambda: "c1" in sink.stored)
     assert sink.stored["c1"] == a_record()
     assert left(tmp_path) == []
+
+
+async def test_a_disk_that_takes_half_a_line_keeps_the_record_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.write
+
+    def half(descriptor: int, data: bytes) -> int:
+        return whole(descriptor, data[: len(data) // 2])
+
+    sink = Sink()
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call())
+        with monkeypatch.context() as filling_up:
+            filling_up.setattr(files.os, "write", half)
+            await log.closed(a_record())
+        await eventually(lambda: "c1" in sink.stored)
+    assert sink.stored == {"c1": a_record()}
+    assert left(tmp_path) == []
+
+
+async def test_a_record_in_memory_is_not_overtaken_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk refuses the end of a call while a round that began before looks through the folder."""
+    sink, looking, go_on, look = Sink(), threading.Event(), threading.Event(), files.waiting
+
+    def slowly(folder: Path, limit: int) -> list[str]:
+        looking.set()
+        assert go_on.wait(10)
+        return look(folder, limit)
+
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    async with spool(tmp_path, sink) as log:
+        await log.opened(a_call())
+        monkeypatch.setattr(files, "waiting", slowly)
+        await log.closed(a_record("other"))
+        assert await asyncio.to_thread(looking.wait, 10)
+        monkeypatch.setattr(files, "append", refuse)
+        await log.closed(a_record())
+        go_on.set()
+        await eventually(lambda: set(sink.stored) == {"c1", "other"})
+        await eventually(lambda: left(tmp_path) == [])
+    assert sink.first["c1"] == a_record()
 
 
 async def test_a_folder_has_one_owner(tmp_path: Path) -> None:
