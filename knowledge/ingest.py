@@ -86,12 +86,14 @@ def _read(folder: Path) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.md")):
-        if path.stat().st_size > MAX_DOCUMENT_CHARS * 4:
-            raise DocumentError(f"{path.name}: {path.stat().st_size} bytes; split the document")
         try:
+            if (size := path.stat().st_size) > MAX_DOCUMENT_CHARS * 4:
+                raise DocumentError(f"{path.name}: {size} bytes; split the document")
             found[path.stem] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise DocumentError(f"{path.name}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+        except OSError as error:
+            raise DocumentError(f"{path.name}: cannot be read ({error.strerror})") from error
     return found
 
 

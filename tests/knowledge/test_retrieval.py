@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +163,15 @@ async def test_a_bad_document_changes_nothing(tmp_path: Path, library: TenantLib
     with pytest.raises(DocumentError, match=r"b\.md: not UTF-8"):
         await library.sync(CLINIC, tmp_path)
     assert [p.text for p in await library.passages(CLINIC)] == ["Sim."]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.with_name("gone"))])
+async def test_a_document_that_cannot_be_read_is_named(
+    tmp_path: Path, library: TenantLibrary, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "a.md")
+    with pytest.raises(DocumentError, match=r"a\.md: cannot be read \("):
+        await library.sync(CLINIC, tmp_path)
 
 
 class CountingEmbedder:
