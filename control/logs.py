@@ -27,6 +27,8 @@ _SECRET_NAME: Final = re.compile(
 )
 _QUIET: Final = ("httpx", "httpcore", "httpcore2", "httpx2", "asyncio", "chromadb", "urllib3", "numba", "watchfiles")
 """Libraries whose chatter below WARNING is not for an operator."""
+_QUOTED: Final = re.compile(r"\[.*\]", re.DOTALL)
+"""How pipecat quotes what is said, also in warnings: `not speaking [the words]`."""
 _LOGURU_LEVELS: Final = {"TRACE": "debug", "SUCCESS": "info"}
 
 
@@ -118,7 +120,10 @@ def _rendering(format_: str, *, colors: bool) -> list[Any]:
 
 
 def _bridge_loguru(number: int) -> None:
-    """pipecat logs each frame's adventures at DEBUG: its INFO is our DEBUG, its warnings and errors are ours."""
+    """pipecat logs each frame's adventures at DEBUG: its INFO is our DEBUG, its warnings and errors are ours.
+
+    At DEBUG it quotes what is spoken; above, words in brackets are left out.
+    """
     loguru_logger.remove()
     wanted = "DEBUG" if number <= logging.DEBUG else "WARNING"
     loguru_logger.add(_from_loguru, level=wanted, format="{message}", backtrace=False, diagnose=False)
@@ -131,4 +136,7 @@ def _from_loguru(message: Any) -> None:
     facts: dict[str, Any] = {"source": record["name"]}
     if error is not None and error.value is not None:
         facts["exc_info"] = error.value
-    structlog.get_logger("loguru").log(logging.getLevelNamesMapping()[level.upper()], record["message"], **facts)
+    told = record["message"]
+    if logging.getLogger().level > logging.DEBUG:
+        told = _QUOTED.sub(f"[{HIDDEN}]", told)
+    structlog.get_logger("loguru").log(logging.getLevelNamesMapping()[level.upper()], told, **facts)

@@ -98,6 +98,15 @@ def test_levels_hold_for_all_and_pipecats_chatter_is_not_an_operators(log: Log) 
     assert [line["event"] for line in log.lines()] == ["yes", "yes"]
 
 
+def test_pipecats_warnings_do_not_quote_what_is_said(log: Log) -> None:
+    loguru_logger.warning("tts#0: service is no longer usable, not speaking [o resultado [HIV]\né positivo]")
+    configure("json", "debug", log.stream)
+    loguru_logger.debug("tts#0: Generating TTS [bom dia]")
+    warned, told = [line["event"] for line in log.lines()]
+    assert warned == "tts#0: service is no longer usable, not speaking […]"
+    assert told.endswith("[bom dia]")
+
+
 def test_exceptions_are_told_once_with_their_cause(log: Log) -> None:
     try:
         int("bad")
