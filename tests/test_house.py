@@ -1,8 +1,11 @@
 """The house stands: its files load, its floors are light, its names are its own."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -53,6 +56,37 @@ def test_no_dependency_owns_one_of_our_names() -> None:
     owners = packages_distributions()
 
     assert {name: owners[name] for name in FOLDERS if set(owners.get(name, [])) - {"atende"}} == {}
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A library that only another one brings goes when that one changes its mind."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    declared = {_plain(re.split(r"[^\w.-]", one)[0]) for one in wanted}
+    owners = packages_distributions()
+
+    lacking = {
+        f"{name} in {path.relative_to(ROOT)}"
+        for path in [ROOT / "app.py", *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))]
+        for name in _imported(path) - set(FOLDERS) - sys.stdlib_module_names
+        if not declared & {name, *map(_plain, owners.get(name, ()))}
+    }
+
+    assert lacking == set()
+
+
+def _imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def _plain(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
 
 
 def test_no_folder_has_a_name_that_says_nothing() -> None:
