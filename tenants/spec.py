@@ -38,13 +38,6 @@ class KnowledgeSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Absent: the stage's own."""
 
 
-class RetentionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long things are kept, in days."""
-
-    transcripts: Annotated[int, Meta(ge=0, le=3650)] = 90
-    recordings: Annotated[int, Meta(ge=0, le=3650)] = 90
-
-
 class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One company on the PBX."""
 
@@ -60,7 +53,6 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     enabled: bool = True
     assistants: Annotated[tuple[AssistantSpec, ...], Meta(min_length=1, max_length=100)]
     knowledge: KnowledgeSpec = KnowledgeSpec()
-    retention_days: RetentionSpec = RetentionSpec()
 
     @property
     def tenant_id(self) -> TenantId:

@@ -47,7 +47,6 @@ def test_a_short_document_has_the_defaults_of_the_house(stages: Stages) -> None:
     assert document.tenant_id == "6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10"
     assert (document.spec.language, document.spec.time_zone) == ("pt-BR", "America/Sao_Paulo")
     assert document.spec.enabled
-    assert (document.spec.retention_days.transcripts, document.spec.retention_days.recordings) == (90, 90)
 
 
 def test_the_examples_are_good(stages: Stages, configs: Path) -> None:
