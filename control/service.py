@@ -65,8 +65,19 @@ class Service:
             ready=not problems,
             problems=tuple(problems),
             live_calls=self.phone.live_calls,
-            tenants=tuple(_health(status) for status in self.supervisor.status() if status.state != "retiring"),
+            tenants=self._tenants(),
         )
+
+    def _tenants(self) -> tuple[TenantHealth, ...]:
+        """Those that answer, those that could not be loaded, and those that never came so far as to be loaded."""
+        loaded = [_health(status) for status in self.supervisor.status() if status.state != "retiring"]
+        told = {health.slug for health in loaded if health.state == "failed"}
+        unread = [_unpublished(status) for status in self.tenants if status.problems and status.slug not in told]
+        return tuple(sorted([*loaded, *unread], key=lambda health: health.slug))
+
+
+def _unpublished(status: TenantStatus) -> TenantHealth:
+    return TenantHealth(slug=status.slug, state="failed", revision=None, live_calls=0, problem=status.problem)
 
 
 def _health(status: PipelineStatus) -> TenantHealth:

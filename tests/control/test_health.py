@@ -1,0 +1,89 @@
+"""What the HTTP door tells of the process and its tenants."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from base.ids import TenantId
+from control.http import ReadyView, health_router
+from control.service import Service
+from control.settings import Settings
+from pipelines.supervisor import PipelineStatus
+from tenants.directory import Directory, TenantEntry
+from tenants.publishing import TenantStatus
+
+ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
+
+
+def loaded(tenant_id: TenantId, slug: str, **facts: Any) -> PipelineStatus:
+    whole = {"revision": 3, "digest": "d", "state": "active", "rehearsal_over": True} | facts
+    return PipelineStatus(tenant_id=tenant_id, slug=slug, **whole)
+
+
+def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Service:
+    directory = Directory()
+    for one in statuses:
+        if one.state == "active":
+            directory.replace(
+                TenantEntry(
+                    tenant_id=one.tenant_id,
+                    slug=one.slug,
+                    domain=f"{one.slug}.example.net",
+                    revision=one.revision,
+                    enabled=True,
+                    numbers={},
+                )
+            )
+    return Service(
+        settings=Settings(),
+        directory=directory,
+        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses)),
+        phone=cast(Any, SimpleNamespace(live_calls=2)),
+        tenants=tuple(published),
+        **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
+    )
+
+
+def states(view: ReadyView) -> list[tuple[str, str, int | None]]:
+    return [(tenant.slug, tenant.state, tenant.revision) for tenant in view.tenants]
+
+
+def test_a_tenant_whose_sentences_are_still_rendered_answers_already() -> None:
+    view = service([loaded(ACME, "acme"), loaded(BETA, "beta", rehearsal_over=False)], []).readiness()
+
+    assert view.ready
+    assert view.live_calls == 2
+    assert states(view) == [("acme", "ready", 3), ("beta", "preparing", 3)]
+
+
+def test_a_document_that_never_came_so_far_as_to_be_loaded_is_told_too() -> None:
+    unread = TenantStatus(file="a.yaml", slug="aaa", problems=("a.yaml:5:1: $.langage: unknown",))
+    good = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3)
+
+    view = service([loaded(ACME, "acme")], [unread, good]).readiness()
+
+    assert view.ready, "one bad document hinders the others in nothing"
+    assert states(view) == [("aaa", "failed", None), ("acme", "ready", 3)]
+    assert view.tenants[0].problem == "a.yaml:5:1: $.langage: unknown"
+
+
+def test_what_the_pipelines_refused_is_told_once() -> None:
+    refused = loaded(BETA, "beta", state="failed", error="no voice")
+    published = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, problems=("beta.yaml: no voice",))
+
+    view = service([refused], [published]).readiness()
+
+    assert states(view) == [("beta", "failed", None)]
+    assert not view.ready, "nobody answers"
+
+
+def test_the_door_answers_with_what_there_is() -> None:
+    view = service([], []).readiness()
+    with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
+        assert client.get("/health/live").json() == {"live": True}
+        unready = client.get("/health/ready")
+
+    assert unready.status_code == 503
+    assert unready.json()["problems"] == list(view.problems)
