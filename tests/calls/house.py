@@ -8,19 +8,14 @@ a lease, and neither a task nor a socket outlives it.
 """
 
 import asyncio
-import contextlib
 import gc
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
-
-import msgspec
-import pytest
-import pytest_asyncio
 
 from base.clock import SystemClock
 from base.ids import CallId, TenantId
@@ -30,18 +25,12 @@ from control.peer import (
     CallResult,
     Codec,
     Dialed,
-    HangUp,
-    Hears,
     Say,
     Script,
-    Sound,
     Switch,
-    WaitFor,
     WireEvent,
-    load_sound,
 )
 from control.peer.call import PeerCall
-from control.peer.script import Step
 from control.phone import PhoneDoor, PhoneOptions
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
@@ -60,77 +49,15 @@ from tenants.signing import (
     new_key,
     sign,
 )
+from tests.calls.callers import NUMBER, SPEECH, TENANT
+from tests.calls.leaks import nothing_left, open_sockets
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 
-TENANT = TenantId("0f0f0f0f-0000-4000-8000-000000000001")
-NUMBER = "100"
-RECORDINGS = Path(__file__).parents[1] / "data" / "speech" / "first"
-Dial = tuple[str, TenantId]
 STORED_S = 5.0
 STUTTER_S = 0.4
 CALL_OVER_S = 12.0
 """The longest that a call's record may take after its caller was told the end: a stubborn stage is given up then."""
-
-
-def speech(name: str) -> Sound:
-    """A recorded caller without the silence around."""
-    sound = load_sound(RECORDINGS / f"{name}.wav")
-    begin, end = sound.speech
-    return Sound(sound.samples[max(0, begin - 400) : end + 400], sound.rate, name)
-
-
-SPEECH = speech("en_01")
-"""1.4 s of a caller."""
-
-
-def document(
-    slug: str = "us", *, tenant_id: TenantId = TENANT, number: str = NUMBER, enabled: bool = True, **parts: Any
-) -> bytes:
-    """A tenant with one assistant of mock stages and the real detector, quick of speech.
-
-    `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn` and `limits` the assistant; `extra` are
-    stages between the ear and the mind.
-    """
-    configs: dict[str, Any] = {"vad": {}, "stt": {}, "llm": {}, "tts": {"word_s": 0.1}}
-    configs = {kind: config | parts.get(kind, {}) for kind, config in configs.items()}
-    uses = {"vad": "vad.silero", "stt": "stt.mock", "llm": "llm.mock", "tts": "tts.mock"}
-    stages = [{"id": kind, "use": use, "config": configs[kind]} for kind, use in uses.items()]
-    stages[2:2] = parts.get("extra", [])
-    texts = {"greeting": "Welcome to us", "farewell": "Good bye then", "reprompt": "Are you there"}
-    texts |= {"not_understood": "Say again please", "failure": "Something went wrong"}
-    assistant = {
-        "name": "front",
-        "numbers": [number],
-        "texts": texts | parts.get("texts", {}),
-        "turn": {"wait_s": 0.2} | parts.get("turn", {}),
-        "limits": {"answer_timeout_s": 2, "max_concurrent_calls": 100} | parts.get("limits", {}),
-        "pipeline": stages,
-    }
-    whole = {"slug": slug, "id": tenant_id, "domain": f"{slug}.example.net", "name": slug.title(), "language": "en"}
-    return msgspec.json.encode(whole | {"enabled": enabled, "assistants": [assistant]})
-
-
-def tenant(place: int) -> TenantId:
-    """A tenant id for the n-th tenant of a house."""
-    return TenantId(f"0f0f0f0f-0000-4000-8000-{place:012x}")
-
-
-def hears(quiet_ms: int = 300, limit_s: float = 8.0) -> WaitFor:
-    """The caller waits for the assistant to have spoken."""
-    return WaitFor(what=Hears.SPEECH_END, quiet_ms=quiet_ms, limit_s=limit_s)
-
-
-STAYS = WaitFor(what=Hears.HANG_UP, limit_s=20.0)
-"""The caller waits for the other side to end the call."""
-
-
-def asks(*sounds: Sound, then: Sequence[Step] = (HangUp(),), **script: Any) -> Script:
-    """Hears the greeting, says each sound and hears what comes back."""
-    steps: list[Step] = [hears()]
-    for sound in sounds:
-        steps += [Say(sound), hears()]
-    return Script(steps=(*steps, *then), limit_s=30.0, **script)
 
 
 @dataclass(frozen=True)
@@ -369,99 +296,3 @@ class _NoModels:
 
 def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
     raise PrepareError(f"no secret {name!r}")
-
-
-def open_sockets() -> set[str]:
-    """The sockets of this process."""
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.add(str(entry.readlink()))
-    return {name for name in found if name.startswith("socket:")}
-
-
-async def nothing_left(tasks: set[asyncio.Task[Any]], sockets: set[str], limit_s: float = 6.0) -> None:
-    """Return when no task and no socket is left but these. Fails with their names at the limit."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            while _left(tasks) or open_sockets() - sockets:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.02)
-    assert not _left(tasks), "tasks outlive the house"
-    assert not open_sockets() - sockets, "sockets outlive the house"
-
-
-def _left(tasks: set[asyncio.Task[Any]]) -> list[str]:
-    return [task.get_name() for task in asyncio.all_tasks() - tasks if task is not asyncio.current_task()]
-
-
-class Evening:
-    """Calls of one test module that are all played at once, each to a tenant of its own.
-
-    evening = Evening()
-
-    @evening.caller(asks(SPEECH), llm={"answers": ["At nine."]})
-    def test_it_is_answered(call: Rung) -> None: ...
-
-    calls = evening.fixture()
-    """
-
-    def __init__(self, **house: Any) -> None:
-        self._house = house
-        self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
-
-    def caller(self, script: Script, **parts: Any) -> Callable[[Callable[[Rung], None]], Callable[..., Any]]:
-        """A test that is given the call of a caller with this script; `parts` are the document's."""
-
-        def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
-            name = check.__name__
-            self._add(name, script, parts)
-
-            async def test(calls: Mapping[str, asyncio.Task[Rung]]) -> None:
-                check(await calls[name])
-
-            test.__name__, test.__doc__ = name, check.__doc__
-            return test
-
-        return decorate
-
-    def callers(
-        self, script: Script, cases: Mapping[str, Mapping[str, Any]]
-    ) -> Callable[[Callable[[Rung, str], None]], Callable[..., Any]]:
-        """A test for each of the cases, which are parts of documents; it is given the call and the case's name."""
-
-        def decorate(check: Callable[[Rung, str], None]) -> Callable[..., Any]:
-            for case, parts in cases.items():
-                self._add(f"{check.__name__} {case}", script, parts)
-
-            async def test(calls: Mapping[str, asyncio.Task[Rung]], case: str) -> None:
-                check(await calls[f"{check.__name__} {case}"], case)
-
-            test.__name__, test.__doc__ = check.__name__, check.__doc__
-            return pytest.mark.parametrize("case", list(cases))(test)
-
-        return decorate
-
-    def _add(self, name: str, script: Script, parts: Mapping[str, Any]) -> None:
-        place = len(self._scenes) + 1
-        number, tenant_id = str(1000 + place), tenant(place)
-        self._scenes[name] = (
-            script,
-            document(f"t{place}", tenant_id=tenant_id, number=number, **parts),
-            (number, tenant_id),
-        )
-
-    def fixture(self) -> Any:
-        """The module's fixture `calls`."""
-
-        @pytest_asyncio.fixture(scope="module", loop_scope="module")
-        async def calls() -> AsyncIterator[Mapping[str, asyncio.Task[Rung]]]:
-            async with house(*(raw for _, raw, _ in self._scenes.values()), **self._house) as home:
-                tasks: dict[str, asyncio.Task[Rung]] = {}
-                for name, (script, _, (number, tenant_id)) in self._scenes.items():
-                    dialed = home.dialed(number, tenant_id=tenant_id)
-                    tasks[name] = asyncio.create_task(home.call(script, dialed), name=name)
-                    await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
-                yield tasks
-                await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-        return calls

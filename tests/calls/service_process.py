@@ -23,7 +23,8 @@ from tenants.document import parse_document
 from tenants.keys import signing_keys
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions
-from tests.calls.house import document, workshop
+from tests.calls.callers import document
+from tests.calls.house import workshop
 from transports.freeswitch.esl_server import DoorServer
 
 ROWS = "rows.jsonl"

@@ -3,7 +3,8 @@
 import asyncio
 
 from control.peer import HangUp, Say, Script, Wait, WireEvent
-from tests.calls.house import SPEECH, STAYS, House, Rung, document, hears, house, tenant
+from tests.calls.callers import SPEECH, STAYS, document, hears, tenant
+from tests.calls.house import House, Rung, house
 
 SLOW = document(
     stt={"transcripts": ["tell me all"], "latency_s": 0.3},

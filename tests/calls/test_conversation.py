@@ -14,7 +14,9 @@ from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Wait
 from pipelines.calls import CallerSpeaking, Closed, Opened, Said, Understood
 from processors.catalog import Stages
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
-from tests.calls.house import SPEECH, STAYS, Evening, Rung, asks, hears, speech
+from tests.calls.callers import SPEECH, STAYS, asks, hears, speech
+from tests.calls.evening import Evening
+from tests.calls.house import Rung
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

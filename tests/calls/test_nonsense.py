@@ -9,7 +9,8 @@ import pytest
 
 from control.peer import HangUp, Say, Script, Switch, Wait, WireEvent
 from control.peer.call import PeerCall
-from tests.calls.house import SPEECH, House, Rung, document, hears, house
+from tests.calls.callers import SPEECH, document, hears
+from tests.calls.house import House, Rung, house
 from tests.calls.meddler import Meddler, meddler
 
 CONVERSES = Script(steps=(hears(), Wait(20)), limit_s=12)

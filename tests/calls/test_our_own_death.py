@@ -14,7 +14,7 @@ from control.peer import CallResult, Dialed, HangUp, Say, Script, Switch, Wait
 from pipelines.calls import CallRecord
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
-from tests.calls.house import NUMBER, SPEECH, TENANT, hears
+from tests.calls.callers import NUMBER, SPEECH, TENANT, hears
 from tests.calls.service_process import GREETING, rows
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from base.ids import TenantId
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
-from tests.calls.house import NUMBER, TENANT, House, Rung, document, hears, house, tenant
+from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
+from tests.calls.house import House, Rung, house
 
 OTHER = tenant(2)
 SHORT = Script(steps=(hears(), HangUp()), limit_s=10)

@@ -12,7 +12,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from control.peer import HangUp, Say, Script, Wait
 from processors.catalog import Stages
 from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
-from tests.calls.house import SPEECH, STAYS, Evening, Rung, asks, document, hears, house, tenant
+from tests.calls.callers import SPEECH, STAYS, asks, document, hears, tenant
+from tests.calls.evening import Evening
+from tests.calls.house import Rung, house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

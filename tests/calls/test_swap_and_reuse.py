@@ -13,7 +13,9 @@ from control.peer import HangUp, Say, Script, Wait
 from pipelines.calls import Said
 from processors.catalog import Stages
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
-from tests.calls.house import SPEECH, House, Rung, asks, document, hears, house, open_sockets
+from tests.calls.callers import SPEECH, asks, document, hears
+from tests.calls.house import House, Rung, house
+from tests.calls.leaks import open_sockets
 
 LIFE: list[str] = []
 

@@ -1,0 +1,88 @@
+"""Many calls of one test module at once, each with a test of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from base.ids import TenantId
+from control.peer import Script
+from tests.calls.callers import document, tenant
+from tests.calls.house import Rung, house
+
+Dial = tuple[str, TenantId]
+
+
+class Evening:
+    """Calls of one test module that are all played at once, each to a tenant of its own.
+
+    evening = Evening()
+
+    @evening.caller(asks(SPEECH), llm={"answers": ["At nine."]})
+    def test_it_is_answered(call: Rung) -> None: ...
+
+    calls = evening.fixture()
+    """
+
+    def __init__(self, **house: Any) -> None:
+        self._house = house
+        self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
+
+    def caller(self, script: Script, **parts: Any) -> Callable[[Callable[[Rung], None]], Callable[..., Any]]:
+        """A test that is given the call of a caller with this script; `parts` are the document's."""
+
+        def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
+            name = check.__name__
+            self._add(name, script, parts)
+
+            async def test(calls: Mapping[str, asyncio.Task[Rung]]) -> None:
+                check(await calls[name])
+
+            test.__name__, test.__doc__ = name, check.__doc__
+            return test
+
+        return decorate
+
+    def callers(
+        self, script: Script, cases: Mapping[str, Mapping[str, Any]]
+    ) -> Callable[[Callable[[Rung, str], None]], Callable[..., Any]]:
+        """A test for each of the cases, which are parts of documents; it is given the call and the case's name."""
+
+        def decorate(check: Callable[[Rung, str], None]) -> Callable[..., Any]:
+            for case, parts in cases.items():
+                self._add(f"{check.__name__} {case}", script, parts)
+
+            async def test(calls: Mapping[str, asyncio.Task[Rung]], case: str) -> None:
+                check(await calls[f"{check.__name__} {case}"], case)
+
+            test.__name__, test.__doc__ = check.__name__, check.__doc__
+            return pytest.mark.parametrize("case", list(cases))(test)
+
+        return decorate
+
+    def _add(self, name: str, script: Script, parts: Mapping[str, Any]) -> None:
+        place = len(self._scenes) + 1
+        number, tenant_id = str(1000 + place), tenant(place)
+        self._scenes[name] = (
+            script,
+            document(f"t{place}", tenant_id=tenant_id, number=number, **parts),
+            (number, tenant_id),
+        )
+
+    def fixture(self) -> Any:
+        """The module's fixture `calls`."""
+
+        @pytest_asyncio.fixture(scope="module", loop_scope="module")
+        async def calls() -> AsyncIterator[Mapping[str, asyncio.Task[Rung]]]:
+            async with house(*(raw for _, raw, _ in self._scenes.values()), **self._house) as home:
+                tasks: dict[str, asyncio.Task[Rung]] = {}
+                for name, (script, _, (number, tenant_id)) in self._scenes.items():
+                    dialed = home.dialed(number, tenant_id=tenant_id)
+                    tasks[name] = asyncio.create_task(home.call(script, dialed), name=name)
+                    await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
+                yield tasks
+                await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+        return calls
