@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from base.http import Endpoint
 from base.secret import Secret
+from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 
 PREFIX: Final = "ATENDE_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -56,8 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where FreeSWITCH's `socket` action finds us."""
     esl_allowed_cidrs: tuple[Network, ...] = ()
     """Who may connect to the phone door; must be given when `esl_host` is not loopback."""
-    media_host: str = "127.0.0.1"
-    """Our address for audio, as FreeSWITCH reaches it."""
+    media_host: str | None = None
+    """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
     tenants_dir: Path = Path("configs/tenants")
@@ -173,6 +174,8 @@ def _ports(text: str) -> PortRange:
     ports = PortRange(_whole(1024, 65535)(first.strip()), _whole(1024, 65535)(last.strip()))
     if ports.last < ports.first + 1:
         raise ValueError(f"{text!r} ends before it begins; write the lower port first")
+    if ports.first < SWITCH_RTP_RANGE.stop and ports.last >= SWITCH_RTP_RANGE.start:
+        raise ValueError(f"{text!r} overlaps FreeSWITCH's own RTP ports, 16384-32768; choose others")
     return ports
 
 

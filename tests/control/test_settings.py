@@ -15,7 +15,8 @@ from control.settings import PortRange, Settings, SettingsError, load
 def test_without_anything_the_defaults_are_safe() -> None:
     settings, warnings = load({})
     assert settings == Settings()
-    assert settings.esl_host == settings.http_host == settings.media_host == "127.0.0.1"
+    assert settings.esl_host == settings.http_host == "127.0.0.1"
+    assert settings.media_host is None, "audio comes to where the event socket came in: loopback, or what was opened"
     assert settings.database_url is None
     assert settings.models == Path(".atende/models")
     assert warnings == []
@@ -90,6 +91,12 @@ def test_a_door_open_to_others_needs_to_know_whom(host: str) -> None:
     with pytest.raises(SettingsError, match="ATENDE_ESL_ALLOWED_CIDRS"):
         load({"ATENDE_ESL_HOST": host})
     assert load({"ATENDE_ESL_HOST": host, "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32"})[0].esl_host == host
+
+
+@pytest.mark.parametrize("ports", ["16000-16400", "20000-20099", "32768-40000", "10000-60000"])
+def test_audio_keeps_clear_of_the_switch_s_own_ports(ports: str) -> None:
+    with pytest.raises(SettingsError, match=r"ATENDE_MEDIA_PORTS: .* overlaps"):
+        load({"ATENDE_MEDIA_PORTS": ports})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
