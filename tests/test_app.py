@@ -1,0 +1,109 @@
+"""The program as it is put together in `app.py`: from a folder of documents to a row in the database."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar.testing import AsyncTestClient
+
+from app import create_app, open_service
+from base.ids import CallId, TenantId
+from control.peer import Dialed, HangUp, Hears, Say, Script, Switch, WaitFor, load_sound
+from control.service import Service
+from control.settings import Settings
+from pipelines.calls import Closed, LiveEvent
+from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+
+pytestmark = pytest.mark.postgres
+
+TENANT = TenantId("0f0f0f0f-0000-4000-8000-000000000001")
+STRANGER = TenantId("0f0f0f0f-0000-4000-8000-000000000002")
+DOCUMENT = f"""\
+slug: front-desk
+id: {TENANT}
+domain: desk.example.net
+name: Desk
+language: en
+assistants:
+  - name: ana
+    numbers: ["100"]
+    texts: {{greeting: Welcome to the desk}}
+    turn: {{wait_s: 0.2}}
+    pipeline:
+      - {{id: vad, use: vad.silero}}
+      - {{id: stt, use: stt.mock}}
+      - {{id: rag, use: rag.retrieve}}
+      - {{id: llm, use: llm.mock, config: {{answers: [We open at nine]}}}}
+      - {{id: tts, use: tts.mock, config: {{word_s: 0.1}}}}
+"""
+SPEECH = Path(__file__).parent / "data" / "speech" / "first" / "en_01.wav"
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    """Of a service on free ports. The folder is one that the database's user may pass."""
+    folder = Path(tempfile.mkdtemp(prefix="atende-test-"))
+    folder.chmod(0o755)
+    (folder / "tenants").mkdir()
+    (folder / "tenants" / "front-desk.yaml").write_text(DOCUMENT)
+    (folder / "knowledge" / "front-desk").mkdir(parents=True)
+    (folder / "knowledge" / "front-desk" / "hours.md").write_text("## When do you open?\nAt nine.\n")
+    yield Settings(
+        data_dir=folder / "data",
+        esl_port=0,
+        tenants_dir=folder / "tenants",
+        knowledge_dir=folder / "knowledge",
+    )
+    shutil.rmtree(folder)
+
+
+async def rung(service: Service) -> str:
+    """A caller asks something and hangs up; the id of the call."""
+    signature = sign(service.keys, TENANT, "100")
+    signed = {TENANT_VARIABLE: TENANT, NUMBER_VARIABLE: "100", SIGNATURE_VARIABLE: signature}
+    heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=8.0)
+    script = Script(steps=(heard, Say(load_sound(SPEECH)), heard, HangUp()), limit_s=30.0)
+    async with Switch(*service.address) as switch:
+        result = await switch.call(Dialed(number="100", variables=signed), script)
+    assert result.hazards == ()
+    return result.call_id
+
+
+async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(settings: Settings) -> None:
+    events: list[LiveEvent] = []
+    before = asyncio.all_tasks()
+    async with open_service(settings, feed=events.append) as service:
+        assert service.readiness().ready
+        call_id = CallId(await rung(service))
+        record = await service.stored(TENANT, call_id, timeout_s=10)
+        assert await service.conversations.get(STRANGER, call_id) is None, "another tenant's rows are not seen"
+        address = service.address
+    said = [turn.text for turn in record.turns if turn.role == "assistant"]
+    assert said == ["Welcome to the desk", "We open at nine"]
+    assert (record.end_reason, record.errors) == ("caller_hangup", ())
+    assert record.recording is not None
+    assert len(load_sound(settings.data_dir / record.recording).at(8000).samples) > 8000
+    assert [type(event) for event in events][-1] is Closed
+    assert list((settings.data_dir / "spool").glob("*.call")) == []
+    assert asyncio.all_tasks() == before
+    with pytest.raises(OSError):
+        await asyncio.open_connection(*address)
+
+
+async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:
+    other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER)
+    (settings.tenants_dir / "other.yaml").write_text(other)
+    (settings.knowledge_dir / "other" / "a.md").mkdir(parents=True)
+    (settings.tenants_dir / "wrong.yaml").write_text("slug: [\n")
+    async with AsyncTestClient(create_app(settings)) as client:
+        ready = await client.get("/health/ready")
+    assert ready.status_code == httpx.codes.OK
+    told = {tenant["slug"]: tenant["problem"] or "" for tenant in ready.json()["tenants"]}
+    assert told.keys() == {"front-desk", "other", "wrong"}
+    assert told["front-desk"] == ""
+    assert "a.md: cannot be read" in told["other"]
+    assert "wrong.yaml:" in told["wrong"]
