@@ -24,7 +24,9 @@ def word_errors(reference: str, heard: str) -> tuple[int, int]:
 def folded(text: str) -> str:
     """Lower case, without accents."""
     plain = unicodedata.normalize("NFD", text.lower())
-    return "".join(c for c in plain if not unicodedata.combining(c))
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    # "vinte e quatro" is sometimes written as "20 e 4".
+    return re.sub(r"\b([2-9])0 e ([1-9])\b", r"\1\2", bare)
 
 
 def holds(transcript: str, facts: Sequence[str]) -> bool:
