@@ -13,8 +13,6 @@ from litestar.logging.config import LoggingConfig
 
 from base.clock import SystemClock
 from base.http import OutboundPolicy
-from base.ids import TenantId
-from base.secret import Secret
 from control import logs, memory, settings
 from control.cli.context import Program
 from control.documents import WithDocuments
@@ -29,7 +27,7 @@ from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.compute import ComputeLanes
-from processors.factory import PrepareError, Workshop
+from processors.factory import Workshop
 from processors.models.store import ModelStore
 from tenants.conversations import PostgresConversations
 from tenants.database import open_database
@@ -37,6 +35,7 @@ from tenants.directory import Directory
 from tenants.keys import signing_keys
 from tenants.publishing import publish_folder
 from tenants.revisions import PostgresRevisions
+from tenants.secrets import FileSecrets
 from transports.freeswitch.esl_call import UnicastOptions
 from transports.freeswitch.esl_server import LOOPBACK, DoorServer
 from transports.freeswitch.unicast_ports import UnicastPorts
@@ -117,7 +116,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         models=ModelStore(found.data_dir, root=found.models_dir),
         library=library,
         data_dir=found.data_dir,
-        secret=_no_secret,
+        secret=FileSecrets(found.data_dir).read,
         compute=compute,
         outbound=OutboundPolicy(allow=frozenset(found.outbound_allow)),
     )
@@ -134,14 +133,10 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
         unicast=UnicastOptions(our_host=found.media_host),
     )
     await door.start()
+    stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)
     stack.push_async_callback(door.close, DRAIN_TIMEOUT_S)
     stack.callback(phone.shut)
     return door
-
-
-def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
-    """Raises PrepareError: no tenant has secrets yet, so a stage that needs one cannot be made ready."""
-    raise PrepareError(f"the tenant has no secret {name!r}")
 
 
 def _unheard(_event: LiveEvent) -> None:
@@ -199,10 +194,19 @@ def main() -> None:
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
     from control.cli.models import models_command
+    from control.cli.secret import secret_command
     from control.cli.serve import serve_command
 
     # Recordings, vectors and keys are nobody else's to read.
     os.umask(0o077)
-    for command in (serve_command, demo_command, call_command, check_command, dialplan_command, models_command):
+    for command in (
+        serve_command,
+        demo_command,
+        call_command,
+        check_command,
+        dialplan_command,
+        models_command,
+        secret_command,
+    ):
         cli.add_command(command)
     sys.exit(cli())

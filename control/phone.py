@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
@@ -53,6 +53,8 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     recordings_dir: Path | None = None
     """None: nothing is recorded."""
     answer_timeout_s: float = 5.0
+    keep_timeout_s: float = 10.0
+    """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
 
 
 class PhoneDoor:
@@ -82,6 +84,7 @@ class PhoneDoor:
         self._options = options
         self._media_clock = MediaClock()
         self._sessions: set[CallSession] = set()
+        self._keeping: set[asyncio.Task[None]] = set()
         self._let_in = 0
         self._shut = False
 
@@ -95,6 +98,11 @@ class PhoneDoor:
         self._shut = True
         for session in self._sessions:
             session.end("shutdown")
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait for records that are still being written."""
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=timeout_s)
 
     async def on_call(self, line: DoorCall) -> None:
         """One call, from its first word to its record."""
@@ -169,9 +177,20 @@ class PhoneDoor:
                 raise
             except Exception as error:
                 record = _failed(call, "failure", self._clock.now(), error=repr(error))
+                # The caller first: what is written down can wait, and the disk may be what failed.
+                await line.give_back(DoorName.FAILED)
                 raise
             finally:
-                await asyncio.shield(self._keep(opening, record))
+                await self._kept(opening, record)
+
+    async def _kept(self, opening: asyncio.Task[None], record: CallRecord) -> None:
+        """The record is safe, or the disk has had `keep_timeout_s`: a lease is not held for its sake."""
+        keeping = asyncio.create_task(self._keep(opening, record), name="keep the call's record")
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        done, _ = await asyncio.shield(asyncio.wait({keeping}, timeout=self._options.keep_timeout_s))
+        if not done:
+            log.error("the call's record is not written yet", waited_s=self._options.keep_timeout_s)
 
     async def _keep(self, opening: asyncio.Task[None], record: CallRecord) -> None:
         await asyncio.wait({opening})
@@ -202,7 +221,12 @@ class PhoneDoor:
                 sample_rate=answered.sample_rate,
                 recording=None if recording is None else self._recording_name(call),
             )
-            return await self._run(line, session, transport, media)
+            record = await self._run(line, session, transport, media)
+        if recording is not None and recording.error:
+            # The record names the file: it has to say, too, that the file is not whole.
+            errors = (*record.errors, f"the recording is not whole: {recording.error}")
+            record = structs.replace(record, errors=errors)
+        return record
 
     async def _run(
         self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: UnicastMedia

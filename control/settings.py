@@ -111,6 +111,8 @@ def _contradictions(settings: Settings) -> list[str]:
             f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
         )
+    if ":" in settings.esl_host:
+        problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems

@@ -25,6 +25,15 @@ Number = Annotated[
 """An extension or a telephone number as the dialplan passes it on."""
 
 
+Uuid = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z",
+        description="a UUID such as 6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10",
+    ),
+]
+
+
 class ProcessorSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One node. Without `after` it follows the node above it; `after: []` starts a branch."""
 
@@ -73,7 +82,7 @@ class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     name: Slug
     numbers: tuple[Number, ...]
-    id: str | None = None
+    id: Uuid | None = None
     """A UUID that stays when the name changes."""
     language: str | None = None
     """BCP 47 tag; the tenant's when absent."""

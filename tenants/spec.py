@@ -5,15 +5,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from base.ids import TenantId
-from pipelines.spec import AssistantSpec, Slug
+from pipelines.spec import AssistantSpec, Slug, Uuid
 
-Uuid = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z",
-        description="a UUID such as 6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10 (the domain_uuid of FusionPBX)",
-    ),
-]
 Domain = Annotated[
     str,
     Meta(

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.rule import Rule
 
 from base.ids import CallId
+from control import logs
 from control.cli.context import Program, program
 from control.cli.show import Show
 from control.peer import CallResult, Dialed, Switch, load_script
@@ -40,7 +41,9 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
     out = Console(highlight=False)
     show = Show(out)
     # Port 0: whatever else runs on this machine, the demo finds a place of its own.
-    settings = structs.replace(tool.settings, esl_port=0, log_level="error")
+    settings = structs.replace(tool.settings, esl_port=0)
+    # What goes wrong is shown; what goes right is on the screen already.
+    logs.configure(settings.log_format, "error")
     out.print("Starting: PostgreSQL, vectors, models …")
     async with tool.open_service(settings, feed=show) as service:
         _all_published(service)

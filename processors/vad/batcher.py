@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,11 +27,22 @@ MAX_BACKLOG_WINDOWS = 64
 """Of one call (2 s); beyond it the oldest are dropped: the loop was stalled, and late news are no news."""
 FIRST_CAPACITY = 16
 
+log = structlog.get_logger()
+
 
 class Session(Protocol):
     """What is used of an onnxruntime.InferenceSession."""
 
     def run(self, output_names: None, inputs: dict[str, Any]) -> list[Any]: ...
+
+
+def _tell(place: "Place", confidence: float, rms: float) -> None:
+    """One call's mistake must not cost the others their verdicts."""
+    try:
+        place.on_window(confidence, rms)
+    except Exception:
+        log.exception("a listener of the detector failed and is dropped")
+        place.close()
 
 
 class Place:
@@ -131,7 +143,7 @@ class VadBatcher:
             verdicts = self._judge(batch)
             for (place, _), confidence, rms in zip(batch, *verdicts, strict=True):
                 if place.slot >= 0:
-                    place.on_window(confidence, rms)
+                    _tell(place, confidence, rms)
         if self._listed and self._timer is None and self._loop is not None:
             self._timer = self._loop.call_soon(self._flush)
 

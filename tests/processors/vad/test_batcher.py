@@ -125,6 +125,22 @@ async def test_a_place_closed_by_anothers_verdict_hears_nothing(session: Session
     assert heard == ["first"]
 
 
+async def test_a_listener_that_fails_costs_nobody_else_a_verdict(session: Session) -> None:
+    batcher = VadBatcher(session, 8000)
+    heard: list[str] = []
+
+    def fails(_confidence: float, _rms: float) -> None:
+        heard.append("fails")
+        raise RuntimeError("a mistake in one call")
+
+    places = [batcher.open(fails), batcher.open(lambda c, r: heard.append("second"))]
+    for _ in range(2):
+        for place in places:
+            place.feed(bytes(512))
+    await until(lambda: heard.count("second") == 2)
+    assert heard.count("fails") == 1
+
+
 class Counting:
     """A session that only counts."""
 
