@@ -47,7 +47,7 @@ def test_values_are_read_and_blank_means_default() -> None:
     assert settings.log_format == "json"
     assert settings.recordings is False
     assert settings.http_port == 8080
-    assert settings.outbound_allow == (Endpoint("ollama.lan", 11434), Endpoint(8000))
+    assert settings.outbound_allow == (Endpoint("ollama.lan", 11434), Endpoint("::1", 8000))
     assert "hush" not in repr(settings)
 
 
