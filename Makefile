@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export ATENDE_DATA_DIR ?= $(CURDIR)/.atende
 
 .PHONY: help demo run call models check format test lock bench clean
 help: ## what there is
@@ -26,7 +25,7 @@ run: models ## serve, and print how to reach it
 	@$(BIN)/atende serve
 
 call: models ## ring the service of `make run` with a scripted caller
-	@$(BIN)/atende call
+	@$(BIN)/atende call --tenant clinica-sorriso --script configs/demo/clinica-sorriso.yaml
 
 format: $(VENV)/.ready ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

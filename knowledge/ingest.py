@@ -16,7 +16,7 @@ from knowledge.stores.protocol import StoredDocument, VectorStore
 
 log = structlog.get_logger()
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of each digest: raise it when passages are made differently, so that all documents are embedded anew."""
 
 _BATCH_SENTENCES = 32
@@ -63,9 +63,10 @@ async def sync(store: VectorStore, embedder: Embedder, tenant_id: TenantId, fold
 
 
 def embed_passages(embedder: Embedder, passages: list[Passage]) -> Vectors:
-    """Three vectors for each passage: its question (or heading), its text, and both together.
+    """One vector for each passage: the middle of those of its question (or heading), its text, and both together.
 
-    A caller's words are sometimes like the question and sometimes like the answer; the nearest counts.
+    A caller's words are sometimes like the question and sometimes like the answer. The middle ranks better than
+    the nearest of the three: what is like only one of them is often like its frame alone ("do you have …?").
     """
     sentences = [
         sentence
@@ -77,7 +78,9 @@ def embed_passages(embedder: Embedder, passages: list[Passage]) -> Vectors:
         embedder.encode(sentences[start : start + _BATCH_SENTENCES])
         for start in range(0, len(sentences), _BATCH_SENTENCES)
     ]
-    return np.concatenate(batches).reshape(len(passages), 3, embedder.dimension)
+    middles = np.concatenate(batches).reshape(len(passages), 3, embedder.dimension).mean(axis=1, keepdims=True)
+    vectors: Vectors = middles / np.linalg.norm(middles, axis=2, keepdims=True)
+    return vectors
 
 
 def _read(folder: Path) -> dict[str, str]:

@@ -20,6 +20,20 @@ def stem(word: str, suffixes: tuple[str, ...]) -> str:
     return word
 
 
+def undiminished(word: str, diminutives: tuple[str, ...]) -> str:
+    """The word that a diminutive was made of, as far as its stem goes.
+
+    `horariozinho` becomes `horario`, `pertinho` `perto`. `diminutives` stand longest first; at least three letters stay.
+    """
+    for ending in diminutives:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            whole = word[: -len(ending)]
+            if ending.startswith("z"):
+                return whole
+            return f"{whole[:-2]}co" if whole.endswith("qu") else f"{whole}o"
+    return word
+
+
 def trigrams(word: str) -> frozenset[str]:
     """Letter triples of a word with its edges marked, for spellings that nearly agree."""
     marked = f"^{word}$"

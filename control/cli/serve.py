@@ -31,14 +31,14 @@ def serve_command(context: click.Context) -> None:
 
 def _announce(service: Service) -> None:
     """How to reach what has just begun to serve."""
-    settings, out = service.settings, Console(stderr=True, highlight=False)
+    settings, out = service.settings, Console(stderr=True, highlight=False, soft_wrap=True)
     host, port = service.address
     out.print(f"\n[bold]Atende answers.[/]  {_tenants(service)}")
     out.print(f"  FreeSWITCH   socket {host}:{port} async full   (atende dialplan --tenant SLUG prints the lines)")
     out.print(f"  health       http://{settings.http_host}:{settings.http_port}/health/ready")
     out.print(f"  data         {settings.data_dir.resolve()}")
     for entry in service.directory.tenants()[:1]:
-        out.print(f"  try it       atende call --tenant {entry.slug}   (in another terminal)")
+        out.print(f"  try it       atende call --tenant {entry.slug} question.wav   (in another terminal)")
     out.print("  stop         Ctrl-C; live calls are given back to their dialplans\n")
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from msgspec import Struct
 
 from base.languages import stop_words
-from knowledge.text import stem, words
+from knowledge.text import stem, undiminished, words
 
 LANGUAGES = ("pt", "en", "es")
 
@@ -27,8 +27,17 @@ class Token(Struct, frozen=True):
 class Lexicon:
     """Turns sentences of one language into tokens."""
 
-    def __init__(self, suffixes: tuple[str, ...], stop_words: frozenset[str], concepts: dict[str, str]) -> None:
+    def __init__(
+        self,
+        suffixes: tuple[str, ...],
+        stop_words: frozenset[str],
+        concepts: dict[str, str],
+        diminutives: tuple[str, ...] = (),
+        whole: frozenset[str] = frozenset(),
+    ) -> None:
         self._suffixes = suffixes
+        self._diminutives = diminutives
+        self._whole = whole
         self._stop_words = stop_words
         self._phrases: dict[tuple[str, ...], frozenset[str]] = {}
         self._written: set[str] = set()
@@ -40,7 +49,8 @@ class Lexicon:
         self._longest = max(len(key) for key in self._phrases)
 
     def stem(self, word: str) -> str:
-        return stem(word, self._suffixes)
+        whole = word if word in self._whole else undiminished(word, self._diminutives)
+        return stem(whole, self._suffixes)
 
     def tokens(self, text: str) -> list[Token]:
         """What the sentence is about, in order; the longest known phrase wins, stop words go."""
@@ -75,8 +85,17 @@ class Lexicon:
 @lru_cache(maxsize=len(LANGUAGES))
 def _lexicon(language: str) -> Lexicon:
     data = import_module(f"knowledge.lexicons.{language}")
-    suffixes = sorted(data.SUFFIXES.split(), key=len, reverse=True)
-    return Lexicon(tuple(suffixes), stop_words(language) | frozenset(data.STOP_WORDS.split()), data.CONCEPTS)
+    return Lexicon(
+        _longest_first(data.SUFFIXES),
+        stop_words(language) | frozenset(data.STOP_WORDS.split()),
+        data.CONCEPTS,
+        _longest_first(getattr(data, "DIMINUTIVES", "")),
+        frozenset(getattr(data, "NO_DIMINUTIVES", "").split()),
+    )
+
+
+def _longest_first(endings: str) -> tuple[str, ...]:
+    return tuple(sorted(endings.split(), key=len, reverse=True))
 
 
 def lexicon_language(sentences: Iterable[str]) -> str:

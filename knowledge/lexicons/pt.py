@@ -11,6 +11,12 @@ SUFFIXES = (
     " am em ou ei oes aes ais eis ois as os es is a o e s"
 )
 
+DIMINUTIVES = "zinhos zinhas zinho zinha inhos inhas inho inha"
+NO_DIMINUTIVES = (
+    "caminho caminhos carinho vizinho vizinha vizinhos vizinhas cozinha sozinho sozinha rainha padrinho madrinha"
+    " farinha galinha campainha marinha focinho espinha bainha"
+)
+
 STOP_WORDS = (
     "a o as os um uma uns umas de do da dos das no na nos nas em por pelo pela pelos pelas para pra pro pras pros"
     " com sem sob sobre ate entre e ou mas que se ao aos eu tu ele ela eles elas nos voce voces ces ce me mim te"
