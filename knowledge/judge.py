@@ -8,8 +8,8 @@ tenant (they came out as 8.3 : 4.2 : 14.7), rounded.
 
 The decision: `confidence` weighs the grounds for the first passage with a logistic function. Likeness counts
 in it through the lead alone. By itself it tells nothing of whether there is an answer: the frame of a
-question ("do you have …?") makes unanswerable questions as like as answerable ones, and a fit gave it a
-weight below zero.
+question ("do you have …?") makes unanswerable questions as like as answerable ones, and fits gave it
+a weight of about zero or below.
 
 Both were fitted on tests/data/questions_dev, judged by ten-fold cross-validation in which an entry's
 questions stay together. The lexicons were written beside most of these questions and flatter them, so
@@ -28,13 +28,15 @@ ASKED_WEIGHT = 0.5
 DENSE_WEIGHT = 2.0
 FULL_SCORE = 1.0 + ASKED_WEIGHT + DENSE_WEIGHT
 
-COVERED = 1.9
-ASKED = 2.0
-LEAD = 1.0
-MATCHED = 0.35
+COVERED = 0.5
+ASKED = 1.9
+LEAD = 1.2
+MATCHED = 0.4
+MISSED = -0.2
 FOREIGN = -0.7
-BIAS = -2.5
+BIAS = -1.6
 MATCHED_ENOUGH = 6.0
+MISSED_ENOUGH = 8.0
 FOREIGN_ENOUGH = 4.0
 """Weights of words (see `knowledge.keywords`) beyond which more says no more."""
 SURE_FROM = 0.5
@@ -46,6 +48,7 @@ class Grounds(Struct, frozen=True, kw_only=True):
     covered: float
     asked: float
     matched: float
+    missed: float
     foreign: float
     lead: float
     """Its fused score less the second's, in units of one covered query."""
@@ -64,6 +67,7 @@ def confidence(grounds: Grounds) -> float:
         + ASKED * grounds.asked
         + LEAD * min(grounds.lead, 1.0)
         + MATCHED * min(grounds.matched, MATCHED_ENOUGH)
+        + MISSED * min(grounds.missed, MISSED_ENOUGH)
         + FOREIGN * min(grounds.foreign, FOREIGN_ENOUGH)
         + BIAS
     )

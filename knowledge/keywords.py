@@ -55,8 +55,19 @@ class Coverage(Struct, frozen=True):
     """Share of the passage's own question that was asked, 0 to 1."""
     matched: Scores
     """Weight of the words covered: many words covered tell more than one."""
+    missed: Scores
+    """Weight of the words of the clause that asks which the passage does not cover."""
     foreign: float = 0.0
     """Weight of the things asked about of which no passage speaks."""
+
+
+class _Heard(Struct, frozen=True):
+    """A caller's word."""
+
+    token: Token
+    weight: float
+    asks: bool
+    """Whether it stands in the clause that asks."""
 
 
 class KeywordIndex:
@@ -82,23 +93,27 @@ class KeywordIndex:
         heard = list(self._heard(query))
         if not heard or not self._passages:
             nothing = np.zeros(self._passages, dtype=np.float32)
-            return Coverage(nothing, nothing, nothing)
-        tokens = [token for token, _ in heard]
-        weights = np.array([weight for _, weight in heard], dtype=np.float32)
+            return Coverage(nothing, nothing, nothing, nothing)
+        tokens = [word.token for word in heard]
+        weights = np.array([word.weight for word in heard], dtype=np.float32)
+        asking = np.array([word.weight if word.asks else 0.0 for word in heard], dtype=np.float32)
         matches = self._matches(tokens, self._embedder.encode([token.surface for token in tokens]))
         ids, starts = self._all
-        matched = (weights @ np.maximum.reduceat(matches[:, ids], starts, axis=1)).astype(np.float32)
-        foreign = sum(weight for token, weight in heard if self._is_foreign(token))
-        return Coverage(matched / weights.sum(), self._asked(matches), matched, foreign)
+        best = np.maximum.reduceat(matches[:, ids], starts, axis=1)
+        matched = weights @ best
+        missed = asking.sum() - asking @ best
+        foreign = sum(word.weight for word in heard if self._is_foreign(word.token))
+        return Coverage(matched / weights.sum(), self._asked(matches), matched, missed, foreign)
 
-    def _heard(self, query: str) -> Iterator[tuple[Token, float]]:
-        """The words that matter, each with its weight; a clause that asks nothing by itself asks what came before."""
+    def _heard(self, query: str) -> Iterator[_Heard]:
+        """The words that matter; a clause that asks nothing by itself asks what came before."""
         clauses = [self._lexicon.tokens(self._joined(clause)) for clause in _CLAUSE.split(query) if clause.strip()]
         story = len(clauses) - 1 if clauses and clauses[-1] else 0
         for at, tokens in enumerate(clauses):
             for token in tokens:
                 weight = self._weight(token)
-                yield token, weight * STORY_WEIGHT if at < story and not self._seen(token) else weight
+                light = at < story and not self._seen(token)
+                yield _Heard(token, weight * STORY_WEIGHT if light else weight, at == len(clauses) - 1)
 
     def _asked(self, matches: Scores) -> Scores:
         ids, starts = self._asking

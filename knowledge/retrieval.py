@@ -147,6 +147,7 @@ def _rank(
         covered=float(coverage.covered[first]),
         asked=float(coverage.asked[first]),
         matched=float(coverage.matched[first]),
+        missed=float(coverage.missed[first]),
         foreign=coverage.foreign,
         lead=(float(scores[first]) - second) * FULL_SCORE,
     )

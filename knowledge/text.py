@@ -23,7 +23,8 @@ def stem(word: str, suffixes: tuple[str, ...]) -> str:
 def undiminished(word: str, diminutives: tuple[str, ...]) -> str:
     """The word that a diminutive was made of, as far as its stem goes.
 
-    `horariozinho` becomes `horario`, `pertinho` `perto`. `diminutives` stand longest first; at least three letters stay.
+    `horariozinho` becomes `horario`, `pertinho` becomes `perto`. `diminutives` stand longest first; at least
+    three letters stay.
     """
     for ending in diminutives:
         if word.endswith(ending) and len(word) - len(ending) >= 3:

@@ -111,3 +111,11 @@ def test_a_passage_without_words_stays_in_place() -> None:
 
 def test_no_passages_at_all() -> None:
     assert index().coverage("bolo").covered.shape == (0,)
+
+
+def test_what_the_asking_clause_says_and_a_passage_does_not_is_missed() -> None:
+    found = index(*FAQ).coverage("vi o sapato ontem, fazem torresmo de chocolate?")
+    alone = index(*FAQ).coverage("fazem torresmo de chocolate?")
+    assert found.missed == pytest.approx(alone.missed)
+    assert found.missed[0] > found.missed[1] > 0
+    assert index(*FAQ).coverage("tem sapato vermelho?").missed[0] == pytest.approx(0.0, abs=1e-6)

@@ -65,7 +65,7 @@ async def test_the_near_identical_documents_of_a_second_tenant_are_never_retriev
 
 @pytest.mark.parametrize(
     ("slug", "tenant", "right", "invented"),
-    [("clinica-sorriso", CLINIC, 0.9, 0.08), ("harbor-books", SHOP, 0.93, 0.05)],
+    [("clinica-sorriso", CLINIC, 0.89, 0.11), ("harbor-books", SHOP, 0.93, 0.09)],
 )
 async def test_the_paraphrases_it_was_tuned_on(
     library: TenantLibrary, slug: str, tenant: TenantId, right: float, invented: float
@@ -196,7 +196,7 @@ class StuckEmbedder:
     def encode(self, sentences: Sequence[str]) -> Vectors:
         if self.stuck:
             self.let_go.wait(10)
-        return np.ones((len(sentences), 4), dtype=np.float32) / 2
+        return np.full((len(sentences), 4), 0.5, dtype=np.float32)
 
 
 async def test_a_spent_budget_is_a_timeout_and_is_counted(tmp_path: Path) -> None:

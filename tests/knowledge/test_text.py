@@ -2,6 +2,7 @@
 
 import pytest
 
+from base.languages import fold
 from knowledge.lexicons import LANGUAGES, lexicon_for, lexicon_language
 
 
@@ -46,6 +47,28 @@ def test_a_stop_word_is_none_though_its_stem_looks_like_a_word() -> None:
 def test_stems_join_the_forms_of_a_word() -> None:
     lexicon = lexicon_for("pt")
     assert len({lexicon.stem(word) for word in ("parcela", "parcelas", "parcelado", "parcelar")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("small", "whole"),
+    [
+        ("pertinho", "perto"),
+        ("horariozinho", "horário"),
+        ("minutinhos", "minutos"),
+        ("branquinho", "branco"),
+        ("rapidinho", "rápido"),
+        ("dorzinha", "dor"),
+    ],
+)
+def test_a_diminutive_has_the_stem_of_its_word(small: str, whole: str) -> None:
+    lexicon = lexicon_for("pt")
+    assert lexicon.stem(small) == lexicon.stem(fold(whole))
+
+
+def test_what_only_looks_like_a_diminutive_is_left_alone() -> None:
+    assert lexicon_for("pt").stem("caminho") != lexicon_for("pt").stem("cama")
+    assert lexicon_for("pt").stem("vinho") == "vinh"
+    assert lexicon_for("en").stem("minha") == "minha"
 
 
 @pytest.mark.parametrize(
