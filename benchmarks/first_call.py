@@ -71,7 +71,7 @@ async def measure(report: Report, parts: tuple[str, ...], quick: bool, out: Cons
 
 def understands(report: Report, ear: understand.Ear, quick: bool) -> None:
     """Word error rate by language over both speech sets; CPU against faster-whisper's own way."""
-    for name in ("first", "second"):
+    for name in ("first", "second", "third"):
         every = utterances(name)
         for language in LANGUAGES:
             own = [u for u in every if u.language == language][: 2 if quick else None]

@@ -33,10 +33,9 @@ def believed(recognition: Recognition, prompt: str) -> str:
 
 
 def echoes(text: str, prompt: str) -> bool:
-    """Whether the text is only the question that ends the prompt, which no caller asks."""
+    """Whether the text is only a sentence of the prompt behind its first (a greeting, which callers say too)."""
     sentences = [fold(sentence) for sentence in re.split(r"[.!?¡¿]+", prompt) if fold(sentence)]
-    question = sentences[-1] if sentences else ""
-    return len(question.split()) >= MIN_ECHO_WORDS and fold(text) == question
+    return any(fold(text) == sentence for sentence in sentences[1:] if len(sentence.split()) >= MIN_ECHO_WORDS)
 
 
 def without_loops(text: str) -> str:

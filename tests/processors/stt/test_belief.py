@@ -62,3 +62,8 @@ def test_without_a_prompt_nothing_is_an_echo() -> None:
 )
 def test_loops_are_cut_and_numbers_are_not(text: str, left: str) -> None:
     assert without_loops(text) == left
+
+
+def test_any_sentence_behind_the_greeting_is_an_echo() -> None:
+    assert echoes("Se quiser falar com uma pessoa, diga atendente.", DEFAULT_PROMPTS["pt"])
+    assert not echoes("Eu quero falar com uma pessoa.", DEFAULT_PROMPTS["pt"])

@@ -76,7 +76,7 @@ def edits(said: list[str], heard: list[str]) -> int:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("speech", ["first", "second"])
+@pytest.mark.parametrize("speech", ["first", "second", "third"])
 async def test_callers_are_understood(
     factory: WhisperStt, models: ModelStore, lanes: ComputeLanes, speech: str
 ) -> None:
