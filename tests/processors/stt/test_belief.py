@@ -65,5 +65,6 @@ def test_loops_are_cut_and_numbers_are_not(text: str, left: str) -> None:
 
 
 def test_any_sentence_behind_the_greeting_is_an_echo() -> None:
-    assert echoes("Se quiser falar com uma pessoa, diga atendente.", DEFAULT_PROMPTS["pt"])
-    assert not echoes("Eu quero falar com uma pessoa.", DEFAULT_PROMPTS["pt"])
+    prompt, own = DEFAULT_PROMPTS["pt"], "Eu quero falar com uma pessoa."
+    assert believed(Recognition("Se quiser falar com uma pessoa, diga atendente.", -0.5, 0.1), prompt) == ""
+    assert believed(Recognition(own, -0.5, 0.1), prompt) == own
