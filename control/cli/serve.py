@@ -6,6 +6,7 @@ from rich.console import Console
 
 from control.cli.context import program
 from control.service import Service
+from control.watchdog import Watchdog
 
 
 @click.command("serve")
@@ -13,7 +14,7 @@ from control.service import Service
 def serve_command(context: click.Context) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
     tool = program(context)
-    app = tool.create_app(tool.settings, _announce)
+    app = tool.create_app(tool.settings, _begun)
     config = uvicorn.Config(
         app,
         host=tool.settings.http_host,
@@ -27,6 +28,12 @@ def serve_command(context: click.Context) -> None:
     server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _begun(service: Service) -> None:
+    """Calls can come: say so, and watch that they are attended to."""
+    Watchdog()
+    _announce(service)
 
 
 def _announce(service: Service) -> None:
