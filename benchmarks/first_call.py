@@ -7,8 +7,8 @@ first run renders them, which takes minutes), a stated subset with bounds of its
 language and set, 6 questions, 4 interruptions, 10 calls for 10 s. `--check`: exit 1 when a bound does not
 hold. The last line is one JSON object of all figures.
 
-Peers in the same run: faster-whisper's own `transcribe` (30 s window) for recognition; keyword search alone
-for retrieval; an idle reference clock for lateness.
+Peers in the same run: faster-whisper's own `transcribe` (30 s window) for recognition; Okapi BM25 for retrieval
+(of the questions as written); an idle reference clock for lateness.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.parts import answer, hold, stop, understand
+from benchmarks.parts import answer, hold, lookup, stop, understand
 from benchmarks.parts.callers import Question, Utterance, questions, utterances
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.served import Served, served
 
-PARTS = ("understand", "answer", "stop", "hold")
+PARTS = ("understand", "look_up", "answer", "stop", "hold")
 LANGUAGES = ("pt-BR", "en", "es")
 WER_BOUND = {"pt-BR": 0.05, "en": 0.05, "es": 0.12}
 DATA_DIR = Path(os.environ.get("ATENDE_DATA_DIR", ".atende")).resolve()
@@ -56,6 +56,8 @@ async def measure(report: Report, parts: tuple[str, ...], quick: bool, out: Cons
     if "understand" in parts:
         out.print("understand: recognising recorded callers …")
         understands(report, ear, quick)
+    if "look_up" in parts:
+        await looks_up(report)
     if "answer" in parts or "stop" in parts:
         out.print("answer, stop: starting the service (the first start renders the voices) …")
         async with served({}) as service:
@@ -92,6 +94,17 @@ def _against_stock(
     report.add("wer_first_pt-BR_stock_whisper", stock.word_error_rate)
 
 
+async def looks_up(report: Report) -> None:
+    """The retriever on the questions as they were written, against BM25; a near twin's documents beside them."""
+    for language in ("pt-BR", "en"):
+        found = await lookup.look_up([q for q in questions() if q.lang == language])
+        report.add(f"text_right_{language}", found.right / max(1, found.answerable))
+        report.add(f"text_first_by_bm25_{language}", found.first_by_keywords / max(1, found.answerable))
+        report.add(f"text_invented_{language}", found.invented)
+        report.add(f"foreign_passages_{language}", found.foreign, most=0)
+        report.add(f"retrieval_p95_ms_{language}", percentile(found.elapsed_ms, 0.95), "ms")
+
+
 async def answers(report: Report, ear: understand.Ear, service: Served, quick: bool) -> None:
     """Right answers, none invented, and how fast, over real sockets."""
     got = await answer.ask(service, _some(questions()) if quick else questions(), ear.transcribe)
@@ -100,7 +113,9 @@ async def answers(report: Report, ear: understand.Ear, service: Served, quick: b
         rate = sum(a.right for a in own) / max(1, len(own))
         report.add(f"right_{language}", rate, least=0.5 if quick else 0.85)
         report.add(f"right_passage_{language}", sum(a.from_passage for a in own) / max(1, len(own)))
-    report.add("invented", sum(a.invented for a in got.asked), most=0)
+    unanswerable = [a for a in got.asked if a.question.document is None]
+    report.add("unanswerable_asked", len(unanswerable), least=2 if quick else 5)
+    report.add("invented", sum(a.invented for a in unanswerable), most=0)
     for a in got.asked:
         if a.invented or (a.question.document is not None and not a.right):
             report.notes.append(
