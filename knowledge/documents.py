@@ -3,12 +3,20 @@
 A heading that asks (it ends in `?`) makes one passage of all that stands under it: the heading is the
 question, the text is the operator's own answer, word for word. Under any other heading each paragraph
 is a passage of its own, cut at sentences where it is long. `# ` is the document's title and no heading.
+
+Under a heading that asks, lines that begin with `>` are other ways in which callers ask the same. Each makes
+a variant: a passage with that question, the same text and heading, and the id of its base with `~1`, `~2`, …
+behind it. Variants are found, never told: whoever looks up gets the base.
+
+A heading with nothing but such lines under it names what callers ask and nobody answers here: each line makes
+a passage without a text. A question that is most like one of them is not answered.
 """
 
 import re
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from knowledge.passages import Passage
 
@@ -18,6 +26,13 @@ MAX_DOCUMENT_CHARS = 1_000_000
 MAX_PASSAGE_CHARS = 600
 """About forty seconds of speech: more than a caller listens to."""
 
+MAX_VARIANTS = 30
+"""Of one passage; more ways of asking cost time at every question and gain little."""
+MAX_UNANSWERED = 500
+"""Under one heading."""
+VARIANT = "~"
+
+_ALSO = re.compile(r"^\s*>\s?")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -30,10 +45,11 @@ class DocumentError(ValueError):
 
 
 class Section(Struct, frozen=True):
-    """What stands under one heading: the headings above it, its own, and its paragraphs."""
+    """What stands under one heading: the headings above it, its own, its paragraphs, and other ways of asking."""
 
     path: tuple[str, ...]
     paragraphs: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 def read_document(name: str, text: str) -> list[Passage]:
@@ -43,13 +59,20 @@ def read_document(name: str, text: str) -> list[Passage]:
     """
     if len(text) > MAX_DOCUMENT_CHARS:
         raise DocumentError(f"{name}: {len(text)} characters, at most {MAX_DOCUMENT_CHARS}; split the document")
-    pieces = [piece for section in _sections(text) for piece in _pieces(section)]
+    pieces = [(section, piece) for section in _sections(text) for piece in _pieces(section)]
     if not pieces:
         raise DocumentError(f"{name}: no text under any heading; write `## A question?` and its answer below")
-    return [
-        Passage(id=f"{name}#{number}", document=name, heading=heading, text=words, question=question)
-        for number, (heading, question, words) in enumerate(pieces, start=1)
-    ]
+    passages: list[Passage] = []
+    for number, (section, (heading, question, words)) in enumerate(pieces, start=1):
+        base = Passage(id=f"{name}#{number}", document=name, heading=heading, text=words, question=question)
+        also = enumerate(section.also if question and words else (), start=1)
+        passages += [base, *(replace(base, id=f"{base.id}{VARIANT}{place}", question=other) for place, other in also)]
+    return passages
+
+
+def base_id(passage_id: str) -> str:
+    """The id of the passage itself, of a variant's."""
+    return passage_id.partition(VARIANT)[0]
 
 
 def plain(markdown: str) -> str:
@@ -66,9 +89,11 @@ def _sections(text: str) -> Iterator[Section]:
         if heading is None and line != "# ":
             lines.append(line)
             continue
-        paragraphs = tuple(filter(None, (plain(part) for part in re.split(r"\n\s*\n", "\n".join(lines)))))
-        if paragraphs:
-            yield Section(tuple(filter(None, path)), paragraphs)
+        told = "\n".join(line for line in lines if not _ALSO.match(line))
+        paragraphs = tuple(filter(None, (plain(part) for part in re.split(r"\n\s*\n", told))))
+        also = tuple(filter(None, (plain(_ALSO.sub("", line)) for line in lines if _ALSO.match(line))))
+        if paragraphs or also:
+            yield Section(tuple(filter(None, path)), paragraphs, also[: MAX_VARIANTS if paragraphs else MAX_UNANSWERED])
         lines = []
         if heading is not None:
             _descend(path, len(heading.group(1)) - 2, plain(heading.group(2)))
@@ -86,6 +111,9 @@ def _pieces(section: Section) -> Iterator[tuple[str, str, str]]:
     """(heading path, question or nothing, text) of each passage."""
     heading = " › ".join(section.path)
     question = section.path[-1] if section.path and section.path[-1].endswith("?") else ""
+    if not section.paragraphs:
+        yield from ((heading, asked, "") for asked in section.also)
+        return
     whole = " ".join(section.paragraphs)
     if question and len(whole) <= MAX_PASSAGE_CHARS:
         yield heading, question, whole

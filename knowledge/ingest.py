@@ -16,7 +16,7 @@ from knowledge.stores.protocol import StoredDocument, VectorStore
 
 log = structlog.get_logger()
 
-FORMAT = "2"
+FORMAT = "3"
 """Part of each digest: raise it when passages are made differently, so that all documents are embedded anew."""
 
 _BATCH_SENTENCES = 32
@@ -72,7 +72,7 @@ def embed_passages(embedder: Embedder, passages: list[Passage]) -> Vectors:
         sentence
         for passage in passages
         for asked in (passage.question or passage.heading or passage.text,)
-        for sentence in (asked, passage.text, f"{asked} {passage.text}")
+        for sentence in (asked, passage.text or asked, f"{asked} {passage.text}")
     ]
     batches = [
         embedder.encode(sentences[start : start + _BATCH_SENTENCES])

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from base.ids import TenantId
+from knowledge.documents import VARIANT, base_id
 from knowledge.embedder import Embedder
 from knowledge.ingest import SyncReport, sync
 from knowledge.judge import FULL_SCORE, SURE_FROM, Grounds, confidence, fuse
@@ -28,7 +29,7 @@ MAX_WAITING = 64
 MAX_QUERY_CHARS = 600
 """Of a longer query its end is used: a minute of speech, in which the question comes last."""
 
-DENSE_CANDIDATES = 50
+DENSE_CANDIDATES = 400
 """Passages whose sentence vectors count; those farther away count as far as the last of them."""
 
 
@@ -37,6 +38,8 @@ class _Index(Struct, frozen=True):
 
     passages: tuple[Passage, ...]
     positions: dict[str, int]
+    bases: tuple[int, ...]
+    """For each passage the place of the one that it is a variant of; its own when it is none."""
     keywords: KeywordIndex
 
 
@@ -70,7 +73,8 @@ class TenantLibrary:
         return report
 
     async def passages(self, tenant_id: TenantId) -> list[Passage]:
-        return list((await self._index(tenant_id)).passages)
+        index = await self._index(tenant_id)
+        return [passage for passage in index.passages if passage.text and VARIANT not in passage.id]
 
     async def retrieve(
         self, tenant_id: TenantId, query: str, *, top_k: int, min_score: float, budget_s: float
@@ -131,7 +135,9 @@ class TenantLibrary:
 def _build(passages: Sequence[Passage], embedder: Embedder) -> _Index:
     language = lexicon_language(f"{passage.question} {passage.text}" for passage in passages)
     keywords = KeywordIndex(passages, lexicon_for(language), embedder)
-    return _Index(tuple(passages), {passage.id: at for at, passage in enumerate(passages)}, keywords)
+    positions = {passage.id: at for at, passage in enumerate(passages)}
+    bases = tuple(positions[base_id(passage.id)] for passage in passages)
+    return _Index(tuple(passages), positions, bases, keywords)
 
 
 def _rank(
@@ -140,8 +146,8 @@ def _rank(
     coverage = index.keywords.coverage(query)
     dense = _dense(index, hits)
     scores = fuse(coverage.covered, coverage.asked, dense)
-    order = np.argsort(-scores, kind="stable")
-    first = int(order[0])
+    order = _one_of_each(index, np.argsort(-scores, kind="stable"))
+    first = order[0]
     second = float(scores[order[1]]) if len(order) > 1 else 0.0
     grounds = Grounds(
         covered=float(coverage.covered[first]),
@@ -152,11 +158,20 @@ def _rank(
         lead=(float(scores[first]) - second) * FULL_SCORE,
     )
     best = tuple(
-        replace(index.passages[at], score=round(float(scores[at]), 4))
-        for at in order[:top_k]
-        if scores[at] >= min_score
-    )
-    return best, bool(best) and confidence(grounds) >= SURE_FROM
+        replace(index.passages[index.bases[at]], score=round(float(scores[at]), 4))
+        for at in order
+        if scores[at] >= min_score and index.passages[at].text
+    )[:top_k]
+    answered = bool(index.passages[first].text) and bool(best)
+    return best, answered and confidence(grounds) >= SURE_FROM
+
+
+def _one_of_each(index: _Index, order: Iterable[int]) -> list[int]:
+    """Of each passage's variants the best one, in order."""
+    best: dict[int, int] = {}
+    for at in order:
+        best.setdefault(index.bases[int(at)], int(at))
+    return list(best.values())
 
 
 def _dense(index: _Index, hits: Sequence[Hit]) -> Scores:

@@ -4,14 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from base.ids import TenantId
 from benchmarks.parts.answer import KNOWLEDGE, passage_of
 from benchmarks.parts.callers import DATA, Question
 from benchmarks.parts.words import folded, normal
+from knowledge.documents import base_id, read_document
 from knowledge.embedder import UseEmbedder
-from knowledge.passages import Passage
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.memory import MemoryStore
 
@@ -72,12 +73,26 @@ async def _one(library: TenantLibrary, question: Question, found: LookedUp) -> N
         found.right += first == wanted
         found.wrong += wanted is not None and first != wanted
         found.invented += wanted is None
-    found.first_by_keywords += wanted is not None and _best_by_keywords(question.text, list(own.values())) == wanted
+    found.first_by_keywords += (
+        wanted is not None and _best_by_keywords(question.text, _entries(question.tenant)) == wanted
+    )
 
 
-def _best_by_keywords(query: str, passages: Sequence[Passage]) -> str:
-    """The id that Okapi BM25 puts first (k1 = 1.2, b = 0.75), over folded words of question and answer."""
-    documents = [Counter(normal(folded(f"{p.question} {p.text}"))) for p in passages]
+@cache
+def _entries(slug: str) -> dict[str, str]:
+    """Id → all that an entry says: its question, other ways of asking and its answer."""
+    entries: dict[str, str] = {}
+    for path in sorted(_folder(slug).glob("*.md")):
+        for passage in read_document(path.stem, path.read_text(encoding="utf-8")):
+            if passage.text:
+                place = base_id(passage.id)
+                entries[place] = f"{entries.get(place, passage.text)} {passage.question}"
+    return entries
+
+
+def _best_by_keywords(query: str, entries: dict[str, str]) -> str:
+    """The id that Okapi BM25 puts first (k1 = 1.2, b = 0.75), over folded words."""
+    ids, documents = list(entries), [Counter(normal(folded(text))) for text in entries.values()]
     lengths = [d.total() for d in documents]
     mean = sum(lengths) / len(lengths)
     score = [0.0] * len(documents)
@@ -87,4 +102,4 @@ def _best_by_keywords(query: str, passages: Sequence[Passage]) -> str:
         for at, document in enumerate(documents):
             frequency = document[word]
             score[at] += weight * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * lengths[at] / mean))
-    return passages[max(range(len(score)), key=score.__getitem__)].id
+    return ids[max(range(len(score)), key=score.__getitem__)]

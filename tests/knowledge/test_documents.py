@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.documents import MAX_DOCUMENT_CHARS, MAX_PASSAGE_CHARS, DocumentError, plain, read_document
+from knowledge.documents import MAX_DOCUMENT_CHARS, MAX_PASSAGE_CHARS, DocumentError, base_id, plain, read_document
 
 KNOWLEDGE = Path(__file__).parents[2] / "configs" / "knowledge"
 
@@ -69,3 +69,23 @@ def test_a_document_too_large_is_refused() -> None:
 def test_the_example_documents_are_questions_with_answers_short_enough_to_say(path: Path) -> None:
     passages = read_document(path.stem, path.read_text(encoding="utf-8"))
     assert all(p.question and len(p.text.split()) <= 25 for p in passages)
+
+
+def test_other_ways_of_asking_make_variants_of_the_same_answer() -> None:
+    passages = read_document(
+        "faq", "## Tem vaga?\nSim.\n\n> onde eu *paro* o carro?\n> tem garagem?\n\n## Pix?\nSim.\n"
+    )
+
+    assert [(p.id, p.question, p.heading, p.text) for p in passages] == [
+        ("faq#1", "Tem vaga?", "Tem vaga?", "Sim."),
+        ("faq#1~1", "onde eu paro o carro?", "Tem vaga?", "Sim."),
+        ("faq#1~2", "tem garagem?", "Tem vaga?", "Sim."),
+        ("faq#2", "Pix?", "Pix?", "Sim."),
+    ]
+    assert [base_id(p.id) for p in passages] == ["faq#1", "faq#1", "faq#1", "faq#2"]
+
+
+def test_what_nobody_answers_here_makes_passages_without_a_text() -> None:
+    passages = read_document("faq", "## Para uma pessoa\n> vocês têm piscina?\n> vendem óculos?\n")
+
+    assert [(p.question, p.text) for p in passages] == [("vocês têm piscina?", ""), ("vendem óculos?", "")]

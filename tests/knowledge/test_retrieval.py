@@ -65,12 +65,15 @@ async def test_the_near_identical_documents_of_a_second_tenant_are_never_retriev
 
 @pytest.mark.parametrize(
     ("slug", "tenant", "right", "invented"),
-    [("clinica-sorriso", CLINIC, 0.89, 0.14), ("harbor-books", SHOP, 0.92, 0.1)],
+    [("clinica-sorriso", CLINIC, 0.88, 0.55), ("harbor-books", SHOP, 0.94, 0.4)],
 )
-async def test_the_paraphrases_it_was_tuned_on(
+async def test_the_paraphrases_that_are_not_in_the_documents(
     library: TenantLibrary, slug: str, tenant: TenantId, right: float, invented: float
 ) -> None:
-    """A guard against losing what was reached, not a proof: the judge's weights were fitted on these."""
+    """A guard against losing what was reached, not a proof: the judge's weights were fitted on some of these.
+
+    Nearly all of the unanswerable ones were written as close to an entry as can be.
+    """
     await library.sync(tenant, CONFIGS / slug)
     questions = json.loads((DATA / "questions_dev" / f"{slug}.json").read_text(encoding="utf-8"))
     hits = 0
@@ -80,6 +83,35 @@ async def test_the_paraphrases_it_was_tuned_on(
     made_up = sum([(await ask(library, tenant, question)).sure for question in questions["unanswerable"]])
     assert hits / len(questions["answerable"]) >= right
     assert made_up / len(questions["unanswerable"]) <= invented
+
+
+async def test_a_variant_finds_its_passage_and_is_never_told(library: TenantLibrary, tmp_path: Path) -> None:
+    (tmp_path / "loja.md").write_text(
+        "## Vocês fazem clareamento dental?\nSim, a laser.\n\n> queria os dentes mais branquinhos\n\n"
+        "## Quanto custa a limpeza?\nCento e oitenta reais.\n"
+    )
+    await library.sync(CLINIC, tmp_path)
+
+    found = await ask(library, CLINIC, "vou casar e queria os dentes mais branquinhos", top_k=5)
+
+    assert (found.passages[0].id, found.passages[0].question) == ("loja#1", "Vocês fazem clareamento dental?")
+    assert len({p.id for p in found.passages}) == len(found.passages), "each passage once"
+    assert [p.id for p in await library.passages(CLINIC)] == ["loja#1", "loja#2"]
+
+
+async def test_what_nobody_answers_here_is_not_answered(library: TenantLibrary, tmp_path: Path) -> None:
+    page = "## Quanto custa a limpeza?\nCento e oitenta reais.\n"
+    (tmp_path / "loja.md").write_text(page)
+    await library.sync(CLINIC, tmp_path)
+    assert (await ask(library, CLINIC, "quanto custa a limpeza do carpete?")).sure
+
+    (tmp_path / "loja.md").write_text(page + "\n## Não respondemos\n> quanto custa a limpeza de carpete ou sofá?\n")
+    await library.sync(CLINIC, tmp_path)
+    found = await ask(library, CLINIC, "quanto custa a limpeza do carpete?", top_k=5)
+
+    assert not found.sure
+    assert all(p.text for p in found.passages), "what has no text is never told"
+    assert (await ask(library, CLINIC, "quanto custa a limpeza?")).sure
 
 
 async def test_every_question_as_it_is_written_is_surely_answered_by_its_own_passage(library: TenantLibrary) -> None:
