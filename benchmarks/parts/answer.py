@@ -4,6 +4,7 @@ The loop is closed: the question is a recording, the answer is taken off the wir
 fact is sought in the transcript.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,11 +16,13 @@ import numpy.typing as npt
 from benchmarks.parts.callers import Question, dialed
 from benchmarks.parts.served import Served
 from benchmarks.parts.words import holds
-from control.peer import CallResult, HangUp, Hears, PeerCall, Say, Script, Switch, WaitFor
+from control.peer import CallResult, HangUp, Hears, Interrupt, PeerCall, Say, Script, Switch, WaitFor
+from control.peer.script import Step
 from knowledge.documents import read_document
 from pipelines.calls import CallRecord, Turn, Waterfall
 
 PER_CALL = 5
+STAGGER_S = 2.0
 """Questions asked in one call."""
 Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
 """Audio, its rate and language, to words: several hearings."""
@@ -81,6 +84,12 @@ class Answers:
     greetings_ms: list[float] = field(default_factory=list)
     results: list[CallResult] = field(default_factory=list)
 
+    def add(self, other: "Answers") -> None:
+        """Take in another run's questions."""
+        self.asked += other.asked
+        self.greetings_ms += other.greetings_ms
+        self.results += other.results
+
     def of(self, language: str, *, answerable: bool) -> list[Asked]:
         """Those of one language."""
         return [
@@ -88,22 +97,41 @@ class Answers:
         ]
 
 
-async def ask(service: Served, questions: Sequence[Question], transcribe: Transcribe) -> Answers:
-    """Ask all questions, five to a call, one call at a time."""
+async def ask(
+    service: Served, questions: Sequence[Question], transcribe: Transcribe, *, at_once: bool = False
+) -> Answers:
+    """Ask all questions: five to a call and one call after the other, or each in a call that begins a little later."""
     answers = Answers()
     async with Switch(service.ready.esl_host, service.ready.esl_port) as switch:
-        for batch in _calls(questions):
-            steps: list[Say | WaitFor | HangUp] = [WaitFor(what=Hears.SPEECH_END)]
-            for question in batch:
-                steps += [Say(question.path), WaitFor(what=Hears.SPEECH_END, quiet_ms=900)]
-            call = switch.dial(dialed(service, batch[0].tenant), Script(steps=(*steps, HangUp())), keep_sound=True)
-            result = await switch.ring(call)
+        batches = [[question] for question in questions] if at_once else list(_calls(questions))
+        if at_once:
+            later = (
+                _ring(switch, service, batch, over=True, after_s=at * STAGGER_S) for at, batch in enumerate(batches)
+            )
+            rung = await asyncio.gather(*later)
+        else:
+            rung = [await _ring(switch, service, batch, over=False) for batch in batches]
+        for batch, (call, result) in zip(batches, rung, strict=True):
             record = await service.record(result.call_id)
             answers.results.append(result)
             if result.greeting_ms is not None:
                 answers.greetings_ms.append(result.greeting_ms)
             answers.asked += _judge(batch, call, result, record, transcribe)
     return answers
+
+
+async def _ring(
+    switch: Switch, service: Served, batch: Sequence[Question], *, over: bool, after_s: float = 0.0
+) -> tuple[PeerCall, CallResult]:
+    """One call; `over`: its first question is asked over the greeting."""
+    await asyncio.sleep(after_s)
+    first = Interrupt(after_ms=700, say=batch[0].path) if over else Say(batch[0].path)
+    steps: list[Step] = [] if over else [WaitFor(what=Hears.SPEECH_END)]
+    steps += [first, WaitFor(what=Hears.SPEECH_END, quiet_ms=900)]
+    for question in batch[1:]:
+        steps += [Say(question.path), WaitFor(what=Hears.SPEECH_END, quiet_ms=900)]
+    call = switch.dial(dialed(service, batch[0].tenant), Script(steps=(*steps, HangUp())), keep_sound=True)
+    return call, await switch.ring(call)
 
 
 def own_share_ms(asked: Asked) -> float:

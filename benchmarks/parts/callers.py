@@ -9,6 +9,8 @@ from benchmarks.parts.served import Served
 from control.peer import Dialed
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 
+FIRST, BLIND = "questions", "questions_blind"
+"""Written before there was a retriever; and written when it was finished, by reading the documents alone."""
 DATA = Path(__file__).parents[2] / "tests" / "data"
 
 
@@ -41,7 +43,7 @@ class Question(Struct, frozen=True):
     @property
     def path(self) -> Path:
         """Its recording."""
-        return DATA / "questions" / f"{self.id}.wav"
+        return DATA / (BLIND if "_b" in self.id else FIRST) / f"{self.id}.wav"
 
 
 def utterances(folder: str) -> list[Utterance]:
@@ -54,9 +56,9 @@ def utterances(folder: str) -> list[Utterance]:
     ]
 
 
-def questions() -> list[Question]:
-    """The spoken questions over the demo documents."""
-    return msgspec.json.decode((DATA / "questions" / "questions.json").read_bytes(), type=list[Question])
+def questions(folder: str) -> list[Question]:
+    """A set of spoken questions over the demo documents: FIRST or BLIND."""
+    return msgspec.json.decode((DATA / folder / "questions.json").read_bytes(), type=list[Question])
 
 
 def dialed(service: Served, slug: str, number: str | None = None) -> Dialed:

@@ -48,6 +48,8 @@ class Held:
     reference: ReferenceReport
     cpu_share: float
     """CPU of the service's process over the time of the calls, 1 = one core."""
+    bytes_per_call: float
+    """Resident memory at the end of the calls over that before the first, by the number of calls."""
 
 
 def tenants_folder(folder: Path) -> Path:
@@ -64,15 +66,16 @@ async def hold(service: Served, calls: int, seconds: float) -> Held:
     turns = max(1, round(seconds / 10))
     with ReferenceClock() as reference:
         async with Switch(service.ready.esl_host, service.ready.esl_port, reference=reference) as switch:
-            cpu, began = service.cpu_s(), loop.time()
+            cpu, began, rss = service.cpu_s(), loop.time(), service.rss_bytes()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(_one(switch, service, index, turns, recording[index % len(recording)]))
                     for index in range(calls)
                 ]
+            grown = max(0, service.rss_bytes() - rss) / calls
             share = (service.cpu_s() - cpu) / (loop.time() - began)
         report = reference.report()
-    return Held([task.result() for task in tasks], report, share)
+    return Held([task.result() for task in tasks], report, share, grown)
 
 
 async def _one(switch: Switch, service: Served, index: int, turns: int, recording: Path) -> CallResult:
