@@ -57,7 +57,8 @@ class ModelStore:
 
     def __init__(self, data_dir: Path, manifest: Manifest | None = None, *, root: Path | None = None) -> None:
         """`root`: the folder of the models when it is another than `<data_dir>/models`."""
-        self.root = root or data_dir / "models"
+        # Absolute: what fetches packages runs in another folder.
+        self.root = (root or data_dir / "models").absolute()
         self.manifest = manifest or builtin_manifest()
 
     def folder(self, model: Model) -> Path:

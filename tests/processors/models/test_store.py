@@ -298,3 +298,12 @@ def test_the_command_pulls_lists_and_verifies(models: ModelStore, shelf: Path, m
     assert code == 1
     assert "damaged: weights.bin" in text
     assert "atende models pull voice" in text
+
+
+def test_the_folder_is_the_same_wherever_a_fetching_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert ModelStore(Path(".atende")).root == tmp_path / ".atende" / "models"
+    assert ModelStore(Path(".atende"), root=Path("elsewhere")).root == tmp_path / "elsewhere"
