@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from processors.stt.reduced import reduced_folder
+
+log = structlog.get_logger()
+
+REDUCED = ".reduced"
+"""Folder beside the models for what is made from them."""
 MODEL_RATE = 16_000
 """Whisper's sampling rate, in Hz."""
 MIN_WINDOW_S = 10.0
@@ -47,15 +54,24 @@ class Recognition(NamedTuple):
     """Probability that nobody spoke."""
 
 
+def _right_on_every_cpu(folder: Path) -> Path:
+    """The model with reduced weights, kept beside the others; the one given where nothing can be written."""
+    try:
+        return reduced_folder(folder, folder.parent / REDUCED)
+    except OSError as error:
+        log.warning("model used as it is: no reduced form can be kept", model=folder.name, reason=error.strerror)
+        return folder
+
+
 class Recogniser:
     """One Whisper model; may be called from several threads."""
 
     def __init__(self, folder: Path, *, threads: int, workers: int) -> None:
-        """`workers` utterances at once, each on `threads` cores."""
+        """`workers` utterances at once, each on `threads` cores. Raises ModelFormatError, RuntimeError, OSError."""
         from faster_whisper import WhisperModel
 
         self._model = WhisperModel(
-            str(folder),
+            str(_right_on_every_cpu(folder)),
             device="cpu",
             compute_type="int8",
             cpu_threads=threads,
