@@ -156,8 +156,11 @@ class PeerCall:
     # The wire
 
     def wire_made(self, wire: Wire) -> None:
-        """The service accepted."""
+        """The service accepted; too late for a caller who has gone meanwhile."""
         self._wire = wire
+        if self.machine.over:
+            wire.abort()
+            return
         now = time.monotonic()
         self.machine.opened(now)
         self._observer.note("connected", now)

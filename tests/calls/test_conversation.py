@@ -10,7 +10,8 @@ from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.ids import CallId
-from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Wait
+from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Wait, WaitFor
+from control.peer.script import Hears
 from pipelines.calls import CallerSpeaking, Closed, Opened, Said, Understood
 from processors.catalog import Stages
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
@@ -144,7 +145,10 @@ def test_even_the_greeting_may_be_spoken_over(call: Rung) -> None:
     assert call.heard()[1:] == ["You asked: What are your opening hours?"]
 
 
-@evening.caller(Script(steps=(Wait(0.75), HangUp())), texts={"greeting": LONG}, tts={"word_s": 0.2})
+@evening.caller(
+    Script(steps=(WaitFor(what=Hears.SPEECH_START), Wait(0.55), HangUp())),
+    texts={"greeting": LONG}, tts={"word_s": 0.2},
+)  # fmt: skip
 def test_who_hangs_up_in_the_middle_of_a_sentence_has_heard_its_beginning(call: Rung) -> None:
     [turn] = call.record.turns
     assert turn.interrupted

@@ -93,8 +93,13 @@ class DoorCall:
         """
         self._require_live("answer")
         self._wire.ask(self._machine.answer)
-        await self._wire.until(lambda: self.sample_rate is not None or not self.live, timeout_s, "answer")
+        wire = self._wire
+        await wire.until(
+            lambda: self.sample_rate is not None or wire.refused_answer or not self.live, timeout_s, "answer"
+        )
         self._require_live("answer")
+        if wire.refused_answer:
+            raise CallEndedError("answer: FreeSWITCH no longer has this call")
         assert self.sample_rate is not None
         return Answered(self.sample_rate)
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 import structlog
 
 from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
-from transports.freeswitch.esl_commands import Unicast
+from transports.freeswitch.esl_commands import ExecuteAnswer, Unicast
 from transports.freeswitch.esl_door import DoorEvent, DoorMachine, Ready, Refused, UnicastAccepted
 from transports.freeswitch.words import Disconnected, Dtmf, PhoneEvent
 
@@ -23,6 +23,7 @@ class DoorWire(asyncio.Protocol):
         self.ready = False
         self.accepted_ports: Final[set[int]] = set()
         self.refused_unicast: str | None = None
+        self.refused_answer = False
         self.dropped_digits = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
@@ -113,6 +114,8 @@ class DoorWire(asyncio.Protocol):
                 self.ready = True
             case Refused(Unicast(), text):
                 self.refused_unicast = text
+            case Refused(ExecuteAnswer()):
+                self.refused_answer = True  # there is no such channel any more
             case Refused():
                 log.warning("FreeSWITCH refused a command", command=type(event.command).__name__, answer=event.text)
             case UnicastAccepted(port):

@@ -1,6 +1,7 @@
 """Whole calls over real sockets: which way they end, and what the result says of it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,33 @@ async def ring(service: Service, script: Script = PATIENT) -> CallResult:
         result = await switch.call(DIALED, script)
     await service.finished()
     return result
+
+
+async def test_a_caller_who_gave_up_before_the_connection_stood_leaves_no_service_waiting(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behave(connection: Connection) -> None:
+        connection.write(HELLO + SUBSCRIBE)
+        await connection.until_closed(timeout_s=2)
+
+    service.behave, service.forgiving = behave, True
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+    async with Switch(port=service.port) as switch:
+        call = switch.dial(DIALED, PATIENT)
+
+        async def late(*args: Any) -> Any:
+            while not call.machine.over:  # noqa: ASYNC110  (the machine is pure: it has no event to wait for)
+                await asyncio.sleep(0.005)
+            return await connect(*args)
+
+        monkeypatch.setattr(loop, "create_connection", late)
+        call.hang_up()
+        result = await switch.ring(call)
+    await service.finished()
+    assert (result.ended_by, result.cause, result.answered) == ("caller", "ORIGINATOR_CANCEL", False)
+    assert not any(isinstance(failure, TimeoutError) for failure in service.failures)
+    assert not any(b"CHANNEL_DATA" in connection.received for connection in service.connections)
 
 
 def set_door(name: str) -> str:

@@ -206,7 +206,9 @@ def test_work_is_linear_in_the_bytes_however_they_are_cut() -> None:
     began = time.process_time()
     for _ in range(300_000):
         assert list(decoder.feed(b"x")) == []
-    assert time.process_time() - began < 2.0  # 0.4 s here; searching from the start each time takes 38 s
+    assert (
+        time.process_time() - began < 10.0
+    )  # 0.4 s here, 2 s under coverage on a slow machine; searching from the start each time takes 38 s
 
 
 def test_blank_lines_for_ever_hold_no_memory() -> None:

@@ -468,6 +468,26 @@ class TestAnswerAndMedia:
             await service.finished()
         assert service.errors == []
 
+    async def test_a_channel_that_is_gone_already_is_not_waited_for(self) -> None:
+        """The caller left before the events were subscribed: nothing tells of it but the refusal."""
+
+        told = asyncio.Event()
+
+        async def act(call: DoorCall) -> None:
+            with pytest.raises(CallEndedError, match="no longer"):
+                await call.answer(timeout_s=60)
+            told.set()
+
+        service = Script(act)
+        async with door(service) as server, ring(server) as switch:
+            await switch.greet("Answer-State: ringing")
+            await switch.hear("answer")
+            await switch.say(b"Content-Type: command/reply\nReply-Text: -ERR invalid session id [x]\n\n")
+            await told.wait()
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
+
     async def test_a_caller_who_goes_while_we_answer(self) -> None:
         async def act(call: DoorCall) -> None:
             with pytest.raises(CallEndedError):
