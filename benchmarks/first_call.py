@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.parts import answer, hold, lookup, stop, understand
-from benchmarks.parts.callers import BLIND, FIRST, Question, Utterance, questions, utterances
+from benchmarks.parts.callers import FIRST, SECOND, THIRD, Question, Utterance, questions, utterances
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.served import Served, served
 
@@ -97,13 +97,16 @@ def _against_stock(
 async def looks_up(report: Report) -> None:
     """The retriever on the questions as they were written, against BM25; a near twin's documents beside them."""
     foreign, elapsed_ms = 0, []
-    for folder in (FIRST, BLIND):
+    for folder in (FIRST, SECOND, THIRD):
         for language in ("pt-BR", "en"):
-            found = await lookup.look_up([q for q in questions(folder) if q.lang == language])
+            found = await lookup.look_up([q for q in questions(folder, spoken=False) if q.lang == language])
             name = f"{folder}_{language}"
             report.add(f"text_right_{name}", found.right / max(1, found.answerable))
+            report.add(f"text_asked_back_{name}", found.asked_back / max(1, found.answerable))
             report.add(f"text_first_by_bm25_{name}", found.first_by_keywords / max(1, found.answerable))
+            report.add(f"text_unanswerable_{name}", found.asked - found.answerable)
             report.add(f"text_invented_{name}", found.invented)
+            report.add(f"text_invented_back_{name}", found.invented_back)
             foreign += found.foreign
             elapsed_ms += found.elapsed_ms
     report.add("foreign_passages", foreign, most=0)
@@ -112,15 +115,15 @@ async def looks_up(report: Report) -> None:
 
 async def answers(report: Report, ear: understand.Ear, service: Served, quick: bool) -> None:
     """Right answers, none invented, and how fast, over real sockets."""
-    both = answer.Answers()
-    for folder in (FIRST,) if quick else (FIRST, BLIND):
+    every_set = answer.Answers()
+    for folder in (FIRST,) if quick else (FIRST, SECOND, THIRD):
         every = questions(folder)
         got = await answer.ask(service, _some(every) if quick else every, ear.transcribe, at_once=quick)
         _rightness(report, folder, got, quick)
-        both.add(got)
-    _latency(report, both, quick)
+        every_set.add(got)
+    _latency(report, every_set, quick)
     if quick:
-        stopped = [turn.barge_in_ms for r in both.results for turn in r.turns if turn.barge_in_ms is not None]
+        stopped = [turn.barge_in_ms for r in every_set.results for turn in r.turns if turn.barge_in_ms is not None]
         _stops(report, stopped, least=2)
 
 
@@ -131,9 +134,11 @@ def _rightness(report: Report, folder: str, got: answer.Answers, quick: bool) ->
         rate = sum(a.right for a in own) / max(1, len(own))
         report.add(f"right_{folder}_{language}", rate, least=0.5 if quick else 0.85)
         report.add(f"right_passage_{folder}_{language}", sum(a.from_passage for a in own) / max(1, len(own)))
+        report.add(f"asked_back_{folder}_{language}", sum(a.asked_back for a in own))
     unanswerable = [a for a in got.asked if a.question.document is None]
     report.add(f"unanswerable_asked_{folder}", len(unanswerable), least=1 if quick else 5)
     report.add(f"invented_{folder}", sum(a.invented for a in unanswerable), most=0)
+    report.add(f"asked_back_unanswerable_{folder}", sum(a.asked_back for a in unanswerable))
     for a in got.asked:
         if a.invented or (a.question.document is not None and not a.right):
             report.notes.append(

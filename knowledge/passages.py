@@ -22,11 +22,15 @@ class Passage(Struct, frozen=True):
 
 
 class Retrieval(Struct, frozen=True):
-    """What was found for a query, best first. `sure`: the first passage answers it."""
+    """What was found for a query, best first.
+
+    `sure`: the first passage answers it. `likely`: it probably does, and the caller had better be asked; never both.
+    """
 
     passages: tuple[Passage, ...]
     sure: bool
     elapsed_ms: float
+    likely: bool = False
 
 
 class Library(Protocol):

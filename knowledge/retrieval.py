@@ -15,7 +15,7 @@ from base.ids import TenantId
 from knowledge.documents import VARIANT, base_id
 from knowledge.embedder import Embedder
 from knowledge.ingest import SyncReport, sync
-from knowledge.judge import FULL_SCORE, SURE_FROM, Grounds, confidence, fuse
+from knowledge.judge import FULL_SCORE, LIKELY_FROM, SURE_FROM, Grounds, confidence, fuse
 from knowledge.keywords import KeywordIndex, Scores
 from knowledge.lexicons import lexicon_for, lexicon_language
 from knowledge.passages import KnowledgeError, Passage, Retrieval
@@ -86,7 +86,7 @@ class TenantLibrary:
         self._waiting += 1
         try:
             async with asyncio.timeout(budget_s):
-                found, sure = await self._retrieve(tenant_id, query[-MAX_QUERY_CHARS:], top_k, min_score)
+                found, certainty = await self._retrieve(tenant_id, query[-MAX_QUERY_CHARS:], top_k, min_score)
         except TimeoutError:
             self.late += 1
             raise
@@ -95,7 +95,12 @@ class TenantLibrary:
             raise
         finally:
             self._waiting -= 1
-        return Retrieval(found, sure, (time.perf_counter() - started) * 1000)
+        return Retrieval(
+            found,
+            sure=certainty >= SURE_FROM,
+            likely=LIKELY_FROM <= certainty < SURE_FROM,
+            elapsed_ms=(time.perf_counter() - started) * 1000,
+        )
 
     async def close(self) -> None:
         """End the threads; a retrieval under way is let finish. Idempotent."""
@@ -104,10 +109,11 @@ class TenantLibrary:
 
     async def _retrieve(
         self, tenant_id: TenantId, query: str, top_k: int, min_score: float
-    ) -> tuple[tuple[Passage, ...], bool]:
+    ) -> tuple[tuple[Passage, ...], float]:
+        """The best passages, and how likely the first of them answers."""
         index = await self._index(tenant_id)
         if not index.passages or not query.strip():
-            return (), False
+            return (), 0.0
         run = asyncio.get_running_loop().run_in_executor
         vector = await run(self._threads, self._embedder.encode, [query])
         hits = await self._store.nearest(tenant_id, vector[0], min(DENSE_CANDIDATES, len(index.passages)))
@@ -142,7 +148,7 @@ def _build(passages: Sequence[Passage], embedder: Embedder) -> _Index:
 
 def _rank(
     index: _Index, query: str, hits: Sequence[Hit], top_k: int, min_score: float
-) -> tuple[tuple[Passage, ...], bool]:
+) -> tuple[tuple[Passage, ...], float]:
     coverage = index.keywords.coverage(query)
     dense = _dense(index, hits)
     scores = fuse(coverage.covered, coverage.asked, dense)
@@ -163,7 +169,7 @@ def _rank(
         if scores[at] >= min_score and index.passages[at].text
     )[:top_k]
     answered = bool(index.passages[first].text) and bool(best)
-    return best, answered and confidence(grounds) >= SURE_FROM
+    return best, confidence(grounds) if answered else 0.0
 
 
 def _one_of_each(index: _Index, order: Iterable[int]) -> list[int]:

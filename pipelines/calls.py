@@ -97,6 +97,7 @@ class Found(Struct, frozen=True, kw_only=True, tag=True):
     text: str
     score: float
     sure: bool
+    likely: bool = False
 
 
 class Said(Struct, frozen=True, kw_only=True, tag=True):

@@ -109,8 +109,9 @@ def digest(config: msgspec.Struct) -> str:
 
 
 async def _rehearse_fixed(stage: LoadedStage, context: StageContext) -> None:
-    """The greeting and the other fixed texts, before any call can need them."""
-    await _rehearse(stage, context, tuple(dict.fromkeys(context.persona.texts.values())), _unheeded)
+    """The greeting and the other fixed texts, before any call can need them; a template is none."""
+    fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
+    await _rehearse(stage, context, tuple(fixed), _unheeded)
 
 
 def _unheeded(_done: int, _total: int) -> None:

@@ -51,6 +51,8 @@ class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reprompt: str | None = None
     not_understood: str | None = None
     unanswerable: str | None = None
+    confirm: Annotated[str, Meta(pattern=r"\{question\}")] | None = None
+    """Asks whether `{question}` was meant; has to hold it."""
     operator: str | None = None
     anything_else: str | None = None
     failure: str | None = None

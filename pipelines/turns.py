@@ -104,6 +104,7 @@ class TurnAccount:
                     text=best.text,
                     score=best.score,
                     sure=frame.sure,
+                    likely=frame.likely,
                 )
             )
 

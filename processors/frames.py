@@ -12,12 +12,13 @@ from knowledge.passages import Passage
 class RetrievedFrame(ControlFrame):
     """What retrieval found for this turn; goes downstream ahead of the LLMContextFrame it belongs to.
 
-    `sure` is the retriever's own judgement that the first passage answers `query`.
+    `sure` is the retriever's own judgement that the first passage answers `query`, `likely` that it probably does.
     """
 
     query: str = ""
     passages: tuple[Passage, ...] = ()
     sure: bool = False
+    likely: bool = False
     elapsed_ms: float = 0.0
     failed: bool = False
 
@@ -26,9 +27,9 @@ class RetrievedFrame(ControlFrame):
 class AnsweredFrame(ControlFrame):
     """How the mind decided this turn, for the call record; goes downstream ahead of the words."""
 
-    intent: Literal["answer", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"] = (
-        "free"
-    )
+    intent: Literal[
+        "answer", "confirm", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
+    ] = "free"
     passage_id: str | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from base.languages.en import ENGLISH
 from base.languages.es import SPANISH
 from base.languages.pt import PORTUGUESE
-from base.languages.words import Intents, Language, Texts, fill, fold
+from base.languages.words import Intents, Language, Texts, asking_back, fill, fold
 
 __all__ = [
     "SUPPORTED",
@@ -19,6 +19,7 @@ __all__ = [
     "Language",
     "LanguageUnknownError",
     "Texts",
+    "asking_back",
     "digits",
     "fill",
     "fold",

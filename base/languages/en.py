@@ -12,6 +12,7 @@ ENGLISH: Final = Language(
         reprompt="Are you still there? How can I help you?",
         not_understood="Sorry, I did not understand. Could you say that again, please?",
         unanswerable="Sorry, I do not have that information. To speak with a person, please say operator.",
+        confirm="Just to be sure, are you asking: {question}",
         operator="All right, I will pass your call to a person. One moment, please.",
         anything_else="Is there anything else I can help you with?",
         failure="I am sorry, I have a technical problem. One moment, please.",

@@ -12,6 +12,7 @@ SPANISH: Final = Language(
         reprompt="¿Sigue ahí? ¿En qué puedo ayudarle?",
         not_understood="Disculpe, no le he entendido. ¿Puede repetirlo, por favor?",
         unanswerable="Lo siento, no tengo esa información. Si quiere hablar con una persona, diga operador.",
+        confirm="Solo para confirmar: {question}",
         operator="De acuerdo, le paso con una persona. Un momento, por favor.",
         anything_else="¿Puedo ayudarle en algo más?",
         failure="Lo siento, tengo un problema técnico. Un momento, por favor.",

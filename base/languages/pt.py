@@ -12,6 +12,7 @@ PORTUGUESE: Final = Language(
         reprompt="Você ainda está aí? Como posso ajudar?",
         not_understood="Desculpe, não entendi. Pode repetir, por favor?",
         unanswerable="Desculpe, não tenho essa informação. Se quiser falar com uma pessoa, diga atendente.",
+        confirm="Só para confirmar: {question}",
         operator="Certo, vou passar a ligação para um atendente. Um momento, por favor.",
         anything_else="Posso ajudar em mais alguma coisa?",
         failure="Desculpe, estou com um problema técnico. Um momento, por favor.",

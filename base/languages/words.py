@@ -8,7 +8,9 @@ from msgspec.structs import fields, replace
 
 
 class Texts(Struct, frozen=True, kw_only=True):
-    """Fixed sentences. `{company}` and `{assistant}` are the only places that `filled` replaces."""
+    """Fixed sentences. `{company}` and `{assistant}` are the only places that `filled` replaces; `confirm` keeps its
+    `{question}`, see `asking_back`.
+    """
 
     greeting: str
     farewell: str
@@ -17,6 +19,8 @@ class Texts(Struct, frozen=True, kw_only=True):
     not_understood: str
     unanswerable: str
     """The documents do not answer; tells how to reach a person."""
+    confirm: str
+    """Asks whether `{question}`, an entry's own, is what the caller meant."""
     operator: str
     """Before the call is given to a person."""
     anything_else: str
@@ -39,6 +43,11 @@ class Texts(Struct, frozen=True, kw_only=True):
                 raise KeyError(f"no fixed sentence is called {name!r}; there are {', '.join(known)}")
             chosen[name] = text
         return replace(self, **{name: fill(text, company, assistant) for name, text in chosen.items()})
+
+
+def asking_back(template: str, question: str) -> str:
+    """The sentence that asks whether `question` was meant; the bare question where a template has no place for it."""
+    return template.replace("{question}", question) if "{question}" in template else question
 
 
 def fill(template: str, company: str, assistant: str) -> str:

@@ -1,7 +1,8 @@
 """Answers right, answers fast: spoken questions over real sockets, judged by what the caller heard.
 
 The loop is closed: the question is a recording, the answer is taken off the wire, transcribed, and the
-fact is sought in the transcript.
+fact is sought in the transcript. A caller who is asked back says yes when it is the entry that holds the
+answer, else no.
 """
 
 import asyncio
@@ -13,19 +14,33 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from base.languages import asking_back, fold, texts
 from benchmarks.parts.callers import Question, dialed
 from benchmarks.parts.served import Served
 from benchmarks.parts.words import holds
-from control.peer import CallResult, HangUp, Hears, Interrupt, PeerCall, Say, Script, Switch, WaitFor
+from control.peer import (
+    CallResult,
+    Decide,
+    HangUp,
+    Hears,
+    Interrupt,
+    PeerCall,
+    Say,
+    Script,
+    SpokenTurn,
+    Switch,
+    WaitFor,
+)
 from control.peer.script import Step
 from knowledge.documents import read_document
-from pipelines.calls import CallRecord, Turn, Waterfall
+from pipelines.calls import CallRecord, LiveEvent, Said, Turn, Waterfall
 
 PER_CALL = 5
 STAGGER_S = 2.0
 """Questions asked in one call."""
 Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
 """Audio, its rate and language, to words: several hearings."""
+HEARS = WaitFor(what=Hears.SPEECH_END, quiet_ms=900)
 KNOWLEDGE = Path(__file__).parents[2] / "configs" / "knowledge"
 
 
@@ -35,13 +50,16 @@ class Asked:
 
     question: Question
     response_ms: float | None
-    """Last speech sample → first sample of the answer, as the caller heard it."""
+    """Last speech sample → first sample of the answer, as the caller heard it; or of what was asked back."""
     waterfall: Waterfall | None
+    """Of the same."""
     passage_id: str | None
     intent: str | None
     understood: str
     heard: tuple[str, ...]
     """What was heard, as the recogniser wrote it in several hearings."""
+    asked_back: bool = False
+    """Whether the caller was asked if an entry's question was meant, and replied."""
 
     @property
     def right(self) -> bool:
@@ -127,11 +145,26 @@ async def _ring(
     await asyncio.sleep(after_s)
     first = Interrupt(after_ms=700, say=batch[0].path) if over else Say(batch[0].path)
     steps: list[Step] = [] if over else [WaitFor(what=Hears.SPEECH_END)]
-    steps += [first, WaitFor(what=Hears.SPEECH_END, quiet_ms=900)]
-    for question in batch[1:]:
-        steps += [Say(question.path), WaitFor(what=Hears.SPEECH_END, quiet_ms=900)]
-    call = switch.dial(dialed(service, batch[0].tenant), Script(steps=(*steps, HangUp())), keep_sound=True)
+    began = len(service.events)
+
+    def replying(question: Question) -> Callable[[], tuple[Step, ...]]:
+        return lambda: _reply(service.events[began:], call, question)
+
+    for question in batch:
+        say = first if question is batch[0] else Say(question.path)
+        steps += [say, HEARS, Decide(replying(question))]
+    call: PeerCall = switch.dial(dialed(service, batch[0].tenant), Script(steps=(*steps, HangUp())), keep_sound=True)
     return call, await switch.ring(call)
+
+
+def _reply(events: Sequence[LiveEvent], call: PeerCall, question: Question) -> tuple[Step, ...]:
+    """What a caller says who is asked back; nothing to an answer."""
+    said = next((e.text for e in reversed(events) if isinstance(e, Said) and e.call_id == call.call_id), "")
+    template = texts(question.lang).confirm
+    if not fold(said).startswith(fold(template.partition("{question}")[0])):
+        return ()
+    meant = question.heading is not None and fold(said) == fold(asking_back(template, question.heading))
+    return (Say(question.reply(yes=meant)), HEARS)
 
 
 def own_share_ms(asked: Asked) -> float:
@@ -171,27 +204,37 @@ def _judge(
 ) -> Iterator[Asked]:
     heard, rate = call.media.heard(), result.sample_rate
     answered_ms = result.answered_ms or 0.0
-    ends = [turn.began_at_ms for turn in result.turns[1:]] + [result.ended_ms]
-    for spoken, question, end in zip(result.turns, batch, ends, strict=False):
-        begin = spoken.speech_ended_at_ms or spoken.began_at_ms
-        understood, answer = _exchange(record, spoken.began_at_ms - answered_ms, end - answered_ms)
+    for question, (spoken, *replies), end in _exchanges(batch, result):
+        last = replies[-1] if replies else spoken
+        begin = last.speech_ended_at_ms or last.began_at_ms
+        understood, answers = _answers(record, spoken.began_at_ms - answered_ms, end - answered_ms)
         yield Asked(
             question=question,
             response_ms=spoken.response_ms,
-            waterfall=answer.waterfall if answer else None,
-            passage_id=answer.passage_id if answer else None,
-            intent=answer.intent if answer else None,
+            waterfall=answers[-1 - len(replies)].waterfall if len(answers) > len(replies) else None,
+            passage_id=answers[-1].passage_id if answers else None,
+            intent=answers[-1].intent if answers else None,
             understood=understood,
             heard=transcribe(heard[round(begin / 1000 * rate) : round(end / 1000 * rate)], rate, question.lang),
+            asked_back=bool(replies),
         )
 
 
-def _exchange(record: CallRecord, begin_ms: float, end_ms: float) -> tuple[str, Turn | None]:
-    """What was understood between two moments of a call, and the last answer that began there.
+def _exchanges(
+    batch: Sequence[Question], result: CallResult
+) -> Iterator[tuple[Question, tuple[SpokenTurn, ...], float]]:
+    """Each question that was asked, its turn and the caller's replies behind it, and when the next one began."""
+    starts = [at for at, turn in enumerate(result.turns) if not turn.name.endswith(("_yes.wav", "_no.wav"))]
+    for question, start, after in zip(batch, starts, [*starts[1:], None], strict=False):
+        end = result.ended_ms if after is None else result.turns[after].began_at_ms
+        yield question, result.turns[start:after], end
 
-    A caller who pauses in the middle may be taken for one who has finished; then there are two turns and two answers.
+
+def _answers(record: CallRecord, begin_ms: float, end_ms: float) -> tuple[str, list[Turn]]:
+    """What was understood between two moments of a call, and the answers that began there.
+
+    A caller who pauses in the middle may be taken for one who has finished; then there is an answer more.
     """
     within = [turn for turn in record.turns if begin_ms <= turn.at_ms < end_ms]
     understood = " / ".join(turn.text for turn in within if turn.role == "caller")
-    answers = [turn for turn in within if turn.role == "assistant" and turn.intent is not None]
-    return understood, answers[-1] if answers else None
+    return understood, [turn for turn in within if turn.role == "assistant" and turn.intent is not None]

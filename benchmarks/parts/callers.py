@@ -9,8 +9,9 @@ from benchmarks.parts.served import Served
 from control.peer import Dialed
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 
-FIRST, BLIND = "questions", "questions_blind"
-"""Written before there was a retriever; and written when it was finished, by reading the documents alone."""
+FIRST, SECOND, THIRD = "questions", "questions_blind", "questions_third"
+"""Written before there was a retriever; when it was first finished; before it asked back. By reading the documents."""
+_FOLDERS = {"q": FIRST, "b": SECOND, "t": THIRD}
 DATA = Path(__file__).parents[2] / "tests" / "data"
 
 
@@ -43,7 +44,11 @@ class Question(Struct, frozen=True):
     @property
     def path(self) -> Path:
         """Its recording."""
-        return DATA / (BLIND if "_b" in self.id else FIRST) / f"{self.id}.wav"
+        return DATA / _FOLDERS[self.id.partition("_")[2][0]] / f"{self.id}.wav"
+
+    def reply(self, *, yes: bool) -> Path:
+        """A recording of a caller who is asked back."""
+        return DATA / "speech" / "replies" / f"{self.lang.partition('-')[0]}_{'yes' if yes else 'no'}.wav"
 
 
 def utterances(folder: str) -> list[Utterance]:
@@ -56,9 +61,10 @@ def utterances(folder: str) -> list[Utterance]:
     ]
 
 
-def questions(folder: str) -> list[Question]:
-    """A set of spoken questions over the demo documents: FIRST or BLIND."""
-    return msgspec.json.decode((DATA / folder / "questions.json").read_bytes(), type=list[Question])
+def questions(folder: str, *, spoken: bool = True) -> list[Question]:
+    """A set of questions over the demo documents: FIRST, SECOND or THIRD; `spoken`: those with a recording."""
+    every = msgspec.json.decode((DATA / folder / "questions.json").read_bytes(), type=list[Question])
+    return [question for question in every if question.path.is_file() or not spoken]
 
 
 def dialed(service: Served, slug: str, number: str | None = None) -> Dialed:

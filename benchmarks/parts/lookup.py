@@ -33,7 +33,12 @@ class LookedUp:
     answerable: int = 0
     right: int = 0
     wrong: int = 0
+    asked_back: int = 0
+    """Answerable ones whose own entry is asked back."""
     invented: int = 0
+    """Unanswerable ones that are answered."""
+    invented_back: int = 0
+    """Unanswerable ones at which an entry is asked back."""
     first_by_keywords: int = 0
     foreign: int = 0
     """Passages of another tenant's documents."""
@@ -73,6 +78,9 @@ async def _one(library: TenantLibrary, question: Question, found: LookedUp) -> N
         found.right += first == wanted
         found.wrong += wanted is not None and first != wanted
         found.invented += wanted is None
+    if got.likely:
+        found.asked_back += got.passages[0].id == wanted
+        found.invented_back += wanted is None
     found.first_by_keywords += (
         wanted is not None and _best_by_keywords(question.text, _entries(question.tenant)) == wanted
     )

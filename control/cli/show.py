@@ -69,7 +69,7 @@ class Show:
                 pass
 
     def _found(self, found: Found) -> None:
-        verdict = "answers" if found.sure else "not sure enough"
+        verdict = "answers" if found.sure else "asks back" if found.likely else "not sure enough"
         self._line(
             found.call_id, "found", f"{found.document} › {found.heading} ({found.score:.2f}, {verdict})", "yellow"
         )

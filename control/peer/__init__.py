@@ -14,6 +14,7 @@ from control.peer.result import CallResult, Downlink, Lateness, SpokenTurn, Swit
 from control.peer.script import (
     Bursts,
     Codec,
+    Decide,
     Dtmf,
     HangUp,
     Hears,
@@ -33,6 +34,7 @@ __all__ = [
     "Bursts",
     "CallResult",
     "Codec",
+    "Decide",
     "Dialed",
     "Downlink",
     "Dtmf",

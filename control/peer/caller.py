@@ -1,6 +1,7 @@
 """The caller as a pure machine: every 20 ms it is told what it has heard so far and gives its next frame."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from control.peer.clock import FRAME_S
 from control.peer.ears import JOIN_S, Ears
-from control.peer.script import Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor
+from control.peer.script import Decide, Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor
 from control.peer.sound import G711, Samples, Sound, load_sound, through_g711
 
 DTMF_FRAMES = 11
@@ -50,7 +51,7 @@ class Caller:
 
     def __post_init__(self) -> None:
         self._rate = self.script.codec.sample_rate
-        self._steps: deque[Step] = deque(_prepared(self.script))
+        self._steps: deque[Step] = deque(_prepared(self.script.steps, self.script))
         self._step: Step | None = None
         self._since = 0.0
         self._listening_since = 0.0
@@ -100,6 +101,9 @@ class Caller:
         """Takes the next step; Say and Dtmf begin at once."""
         self._since = now
         self._step = self._steps.popleft() if self._steps else None
+        while isinstance(self._step, Decide):
+            self._steps.extendleft(reversed(_prepared(self._step.choose(), self.script)))
+            self._step = self._steps.popleft() if self._steps else None
         if isinstance(self._step, Say):
             self._start(self._step.what, now)
         elif isinstance(self._step, Dtmf):
@@ -172,14 +176,14 @@ class Caller:
         return frame
 
 
-def _prepared(script: Script) -> list[Step]:
+def _prepared(chosen: Iterable[Step], script: Script) -> list[Step]:
     """The steps with their sounds loaded, at the wire's rate, and through the wire's codec.
 
     Raises:
         SoundError: a file cannot be used.
     """
     steps: list[Step] = []
-    for step in script.steps:
+    for step in chosen:
         if isinstance(step, Say):
             steps.append(Say(_on_wire(step.what, script)))
         elif isinstance(step, Interrupt):

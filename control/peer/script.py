@@ -1,5 +1,6 @@
 """What a scripted caller does, as data: built in code or read from a YAML or JSON file."""
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -82,11 +83,17 @@ class Dtmf(Struct, frozen=True, tag="dtmf"):
     digits: str
 
 
+class Decide(Struct, frozen=True):
+    """Goes on with the steps that are chosen when the script comes to this one. Only from a program, never a file."""
+
+    choose: "Callable[[], tuple[Step, ...]]"
+
+
 class HangUp(Struct, frozen=True, tag="hang_up"):
     """The caller hangs up here. The end of a script is a hang-up too."""
 
 
-Step = Say | Wait | WaitFor | Interrupt | Dtmf | HangUp
+Step = Say | Wait | WaitFor | Interrupt | Dtmf | Decide | HangUp
 
 
 class Bursts(Struct, frozen=True, kw_only=True):

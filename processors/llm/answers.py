@@ -10,9 +10,9 @@ from processors.factory import Persona, PrepareError
 from processors.frames import AnsweredFrame, CallRequestFrame
 
 Kind: TypeAlias = Literal[
-    "answer", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
+    "answer", "confirm", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
 ]
-Offer: TypeAlias = Literal["operator", "more"]
+Offer: TypeAlias = Literal["operator", "more", "passage"]
 
 
 class Answer(Struct, frozen=True):

@@ -1,19 +1,22 @@
 """`llm.grounded`: answers in the operator's own words, without a language model.
 
-When retrieval is sure, the answer is what the operator wrote, exactly. A few things need no document:
-greeting, repeating, being passed to a person, saying good-bye. When the documents do not answer it says
-so and offers a person; it never makes anything up.
+When retrieval is sure, the answer is what the operator wrote, exactly. When it is only likely, the caller is
+asked back whether that entry's question was meant, as a receptionist would; once an entry and call. A few things
+need no document: greeting, repeating, being passed to a person, saying good-bye. When the documents do not answer it
+says so and offers a person; it never makes anything up.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 from pipecat.frames.frames import Frame, InterruptionFrame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from base.languages import Texts
+from base.languages import Texts, asking_back
+from knowledge.passages import KnowledgeError, Passage
 from processors.conversation import last_words
-from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
+from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import RetrievedFrame
 from processors.llm.answers import Answer, Offer, farewell, frames_of, sentences_of, to_operator
 from processors.llm.intents import Intent, Phrasebook, phrasebook
@@ -22,38 +25,90 @@ MIN_LETTERS = 2
 """Fewer letters than this are a noise that recognition took for speech."""
 
 
+REPLIES = (None, Intent.YES, Intent.NO, Intent.GOODBYE)
+"""What may reply to a question asked back: "no, thank you" is no good-bye there."""
+
+
 class GroundedConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Nothing to choose: the sentences are the assistant's `texts`."""
+    """What to do when it is not sure. The sentences are the assistant's `texts`."""
+
+    when_likely: Literal["confirm", "answer", "refuse"] = "confirm"
+    """A passage that probably answers: ask whether its question was meant, say it all the same, or pass."""
+
+
+class Ready(Struct, frozen=True):
+    """What is shared by the calls of one config: the sentences, and the questions that may be asked back."""
+
+    sentences: Texts
+    questions: tuple[str, ...] = ()
 
 
 class Desk:
     """Decides what to say to each of a caller's turns. Pure; one per call."""
 
-    def __init__(self, phrases: Phrasebook, sentences: Texts) -> None:
+    def __init__(
+        self,
+        phrases: Phrasebook,
+        sentences: Texts,
+        when_likely: Literal["confirm", "answer", "refuse"] = "confirm",
+    ) -> None:
         self._phrases = phrases
         self._texts = sentences
+        self._when_likely = when_likely
         self._last = sentences.greeting
         self._offered: Offer | None = None
+        self._asking: Passage | None = None
+        """Asked back last; a "yes" means it."""
+        self._asked: set[str] = set()
+        """Passages that were asked back in this call: nobody is asked the same twice."""
 
     def answer(self, spoken: str, found: RetrievedFrame | None) -> Answer:
         """`found` belongs to this turn; None when nothing was looked up."""
         answer = self._decide(spoken, found)
         self._offered = answer.offers
-        if answer.kind in ("answer", "unanswerable", "greeting"):
+        if answer.kind in ("answer", "confirm", "unanswerable", "greeting"):
             self._last = answer.text
         return answer
 
     def _decide(self, spoken: str, found: RetrievedFrame | None) -> Answer:
         if sum(letter.isalpha() for letter in spoken) < MIN_LETTERS:
-            return Answer("not_understood", self._texts.not_understood)
+            # A question asked back is still open after a noise.
+            open_offer = self._offered if self._offered == "passage" else None
+            return Answer("not_understood", self._texts.not_understood, offers=open_offer)
+        sure = found.passages[0] if found is not None and found.sure and found.passages else None
         intent = self._phrases.whole(spoken, asked=self._offered is not None)
+        if self._offered == "passage" and self._asking is not None and intent in REPLIES and sure is None:
+            reply = intent if intent is Intent.YES else self._phrases.leading(spoken)
+            if reply is Intent.YES:
+                return _told(self._asking)
+            if reply is Intent.NO:
+                # What was meant instead may be said in the same breath.
+                return self._found(None, spoken, found)
         if intent is not None:
             return self._formality(intent)
-        if found is not None and found.sure and found.passages:
-            return Answer("answer", found.passages[0].text, passage_id=found.passages[0].id)
+        return self._found(sure, spoken, found)
+
+    def _found(self, sure: Passage | None, spoken: str, found: RetrievedFrame | None) -> Answer:
+        if sure is not None:
+            return _told(sure)
         if self._phrases.asks_for_operator(spoken):
             return to_operator(self._texts)
+        likely = found.passages[0] if found is not None and found.likely and found.passages else None
+        if likely is not None and self._when_likely == "answer":
+            return _told(likely)
+        if likely is not None and self._when_likely == "confirm" and self._may_ask(likely):
+            self._asking = likely
+            self._asked.add(likely.id)
+            return Answer(
+                "confirm",
+                asking_back(self._texts.confirm, likely.question),
+                passage_id=likely.id,
+                offers="passage",
+            )
         return Answer("unanswerable", self._texts.unanswerable, offers="operator")
+
+    def _may_ask(self, passage: Passage) -> bool:
+        return bool(passage.question) and passage.id not in self._asked
 
     def _formality(self, intent: Intent) -> Answer:
         if intent is Intent.OPERATOR or (intent is Intent.YES and self._offered == "operator"):
@@ -67,7 +122,12 @@ class Desk:
         return Answer("free", self._texts.anything_else, offers="more")
 
 
-class GroundedLlm(ProcessorFactory[GroundedConfig, Texts]):
+def _told(passage: Passage) -> Answer:
+    """The operator's own words."""
+    return Answer("answer", passage.text, passage_id=passage.id)
+
+
+class GroundedLlm(ProcessorFactory[GroundedConfig, Ready]):
     """`llm.grounded`"""
 
     use = "llm.grounded"
@@ -75,14 +135,20 @@ class GroundedLlm(ProcessorFactory[GroundedConfig, Texts]):
     config_type = GroundedConfig
     scope = "tenant"
 
-    async def prepare(self, config: GroundedConfig, context: StageContext, workshop: Workshop) -> Texts:
-        """Raises PrepareError for a language without texts."""
+    async def prepare(self, config: GroundedConfig, context: StageContext, workshop: Workshop) -> Ready:
+        """Raises PrepareError for a language without texts, and when the tenant's documents cannot be read."""
         sentences = sentences_of(context.persona)
         phrasebook(context.persona.language)
-        return sentences
+        if config.when_likely != "confirm":
+            return Ready(sentences)
+        try:
+            passages = await workshop.library.passages(context.tenant_id)
+        except KnowledgeError as error:
+            raise PrepareError(f"llm.grounded: the tenant's documents cannot be read: {error}") from error
+        return Ready(sentences, tuple(dict.fromkeys(p.question for p in passages if p.question)))
 
-    async def says(self, config: GroundedConfig, prepared: Texts, context: StageContext) -> Sequence[str]:
-        """All sentences of its own; the operator's answers are told by `rag.retrieve`."""
+    async def says(self, config: GroundedConfig, prepared: Ready, context: StageContext) -> Sequence[str]:
+        """All sentences of its own, and those that ask back; the operator's answers are told by `rag.retrieve`."""
         spoken = sentences_of(context.persona)
         return (
             spoken.greeting,
@@ -91,10 +157,12 @@ class GroundedLlm(ProcessorFactory[GroundedConfig, Texts]):
             spoken.unanswerable,
             spoken.operator,
             spoken.anything_else,
+            *(asking_back(spoken.confirm, question) for question in prepared.questions),
         )
 
-    def create(self, config: GroundedConfig, prepared: Texts, call: CallContext) -> "Grounded":
-        return Grounded(Desk(phrasebook(call.persona.language), sentences_of(call.persona)))
+    def create(self, config: GroundedConfig, prepared: Ready, call: CallContext) -> "Grounded":
+        desk = Desk(phrasebook(call.persona.language), sentences_of(call.persona), config.when_likely)
+        return Grounded(desk)
 
 
 class Grounded(FrameProcessor):

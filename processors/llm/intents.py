@@ -69,6 +69,15 @@ class Phrasebook:
         parts = self._split(spoken)
         return None if parts is None else _winner(parts, asked)
 
+    def leading(self, text: str) -> Intent | None:
+        """The yes or no that an utterance begins with ("não, a outra"); None where it begins otherwise."""
+        spoken = self._corrected(text)
+        for length in range(min(self._longest, len(spoken)), 0, -1):
+            said = self._groups.get(tuple(spoken[:length]), set()) & {Intent.YES, Intent.NO}
+            if said:
+                return Intent.YES if Intent.YES in said else Intent.NO
+        return None
+
     def asks_for_operator(self, text: str) -> bool:
         """Whether a person is asked for somewhere in the utterance, in two words or more, and not refused."""
         spoken = self._corrected(text)

@@ -110,5 +110,9 @@ class Retriever(FrameProcessor):
             )
             return RetrievedFrame(query=query, failed=True)
         return RetrievedFrame(
-            query=query, passages=found.passages, sure=found.sure, elapsed_ms=round(found.elapsed_ms, 2)
+            query=query,
+            passages=found.passages,
+            sure=found.sure,
+            likely=found.likely,
+            elapsed_ms=round(found.elapsed_ms, 2),
         )

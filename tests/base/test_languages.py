@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, fields
 
-from base.languages import SUPPORTED, LanguageUnknownError, digits, fill, fold, intents, primary, stop_words, tag, texts
+from base.languages import (
+    SUPPORTED,
+    LanguageUnknownError,
+    asking_back,
+    digits,
+    fill,
+    fold,
+    intents,
+    primary,
+    stop_words,
+    tag,
+    texts,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +55,15 @@ def test_a_region_falls_back_to_its_language_and_an_unknown_language_does_not() 
 @pytest.mark.parametrize("language", SUPPORTED)
 def test_every_sentence_is_there_short_and_speakable(language: str) -> None:
     for name, text in asdict(texts(language)).items():
-        spoken = fill(text, "Acme", "ana")
+        spoken = asking_back(fill(text, "Acme", "ana"), "Horário?") if name == "confirm" else fill(text, "Acme", "ana")
         assert 5 < len(spoken) <= 100, name
         assert spoken[-1] in ".!?", name
         assert not set(spoken) & set("{}<>&/*_#()"), name
+
+
+def test_what_is_asked_back_holds_the_question_as_it_is_written() -> None:
+    assert asking_back("Você quer saber: {question}", "Onde {fica}?") == "Você quer saber: Onde {fica}?"
+    assert asking_back("Como?", "Onde fica?") == "Onde fica?"
 
 
 def test_texts_are_filled_with_names_and_the_operators_own_words() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from knowledge.judge import SURE_FROM, Grounds, confidence, fuse
+from knowledge.judge import LIKELY_FROM, SURE_FROM, Grounds, confidence, fuse
 
 
 def test_scores_stay_between_zero_and_one() -> None:
@@ -33,20 +33,23 @@ def grounds(**more: float) -> Grounds:
 
 
 @pytest.mark.parametrize(
-    ("given", "sure"),
+    ("given", "verdict"),
     [
-        (Grounds(covered=1.0, asked=1.0, matched=3.0, missed=0.0, foreign=0.0, lead=1.0), True),
+        (Grounds(covered=1.0, asked=1.0, matched=3.0, missed=0.0, foreign=0.0, lead=1.0), "sure"),
+        # Its own question, beside a line that says nearly the same.
+        (Grounds(covered=1.0, asked=1.0, matched=1.0, missed=0.0, foreign=0.0, lead=0.05), "sure"),
         # A name in the answer: "vocês atendem pela Amil?"
-        (Grounds(covered=1.0, asked=0.0, matched=3.0, missed=0.0, foreign=0.0, lead=0.7), True),
+        (Grounds(covered=1.0, asked=0.0, matched=3.0, missed=0.0, foreign=0.0, lead=0.7), "likely"),
         # The frame of a question alone: "vocês vendem …?"
-        (Grounds(covered=0.3, asked=0.3, matched=1.0, missed=2.5, foreign=0.0, lead=0.2), False),
+        (Grounds(covered=0.3, asked=0.3, matched=1.0, missed=2.5, foreign=0.0, lead=0.2), "unsure"),
         # All of the question was asked, but of something that no document speaks of: "can I pay with bitcoin?"
-        (Grounds(covered=0.3, asked=0.9, matched=2.0, missed=4.5, foreign=3.5, lead=0.7), False),
-        (Grounds(covered=0.0, asked=0.0, matched=0.0, missed=3.0, foreign=0.0, lead=0.0), False),
+        (Grounds(covered=0.3, asked=0.9, matched=2.0, missed=4.5, foreign=3.5, lead=0.7), "unsure"),
+        (Grounds(covered=0.0, asked=0.0, matched=0.0, missed=3.0, foreign=0.0, lead=0.0), "unsure"),
     ],
 )
-def test_where_the_line_is(given: Grounds, sure: bool) -> None:
-    assert (confidence(given) >= SURE_FROM) is sure
+def test_where_the_lines_are(given: Grounds, verdict: str) -> None:
+    certainty = confidence(given)
+    assert verdict == ("sure" if certainty >= SURE_FROM else "likely" if certainty >= LIKELY_FROM else "unsure")
 
 
 def test_confidence_rises_with_what_speaks_for_it_and_falls_with_what_does_not() -> None:

@@ -64,25 +64,32 @@ async def test_the_near_identical_documents_of_a_second_tenant_are_never_retriev
 
 
 @pytest.mark.parametrize(
-    ("slug", "tenant", "right", "invented"),
-    [("clinica-sorriso", CLINIC, 0.88, 0.55), ("harbor-books", SHOP, 0.94, 0.4)],
+    ("slug", "tenant", "at_once", "in_all", "invented"),
+    [("clinica-sorriso", CLINIC, 0.72, 0.88, 0.24), ("harbor-books", SHOP, 0.76, 0.92, 0.18)],
 )
 async def test_the_paraphrases_that_are_not_in_the_documents(
-    library: TenantLibrary, slug: str, tenant: TenantId, right: float, invented: float
+    library: TenantLibrary, slug: str, tenant: TenantId, at_once: float, in_all: float, invented: float
 ) -> None:
     """A guard against losing what was reached, not a proof: the judge's weights were fitted on some of these.
 
-    Nearly all of the unanswerable ones were written as close to an entry as can be.
+    `in_all`: with those that are asked back. Nearly all of the unanswerable ones were written as close to an entry
+    as can be.
     """
     await library.sync(tenant, CONFIGS / slug)
     questions = json.loads((DATA / "questions_dev" / f"{slug}.json").read_text(encoding="utf-8"))
-    hits = 0
+    sure, likely = 0, 0
     for asked in questions["answerable"]:
         found = await ask(library, tenant, asked["question"])
-        hits += found.sure and found.passages[0].heading == asked["heading"]
+        assert not (found.sure and found.likely)
+        if found.passages and found.passages[0].heading == asked["heading"]:
+            sure += found.sure
+            likely += found.likely
     made_up = sum([(await ask(library, tenant, question)).sure for question in questions["unanswerable"]])
-    assert hits / len(questions["answerable"]) >= right
-    assert made_up / len(questions["unanswerable"]) <= invented
+    every = len(questions["answerable"])
+    reached = (sure / every, (sure + likely) / every, made_up / len(questions["unanswerable"]))
+    assert reached[0] >= at_once, reached
+    assert reached[1] >= in_all, reached
+    assert reached[2] <= invented, reached
 
 
 async def test_a_variant_finds_its_passage_and_is_never_told(library: TenantLibrary, tmp_path: Path) -> None:
@@ -103,13 +110,14 @@ async def test_what_nobody_answers_here_is_not_answered(library: TenantLibrary, 
     page = "## Quanto custa a limpeza?\nCento e oitenta reais.\n"
     (tmp_path / "loja.md").write_text(page)
     await library.sync(CLINIC, tmp_path)
-    assert (await ask(library, CLINIC, "quanto custa a limpeza do carpete?")).sure
+    assert (await ask(library, CLINIC, "quanto custa a limpeza do carpete?")).likely
 
     (tmp_path / "loja.md").write_text(page + "\n## Não respondemos\n> quanto custa a limpeza de carpete ou sofá?\n")
     await library.sync(CLINIC, tmp_path)
     found = await ask(library, CLINIC, "quanto custa a limpeza do carpete?", top_k=5)
 
     assert not found.sure
+    assert not found.likely
     assert all(p.text for p in found.passages), "what has no text is never told"
     assert (await ask(library, CLINIC, "quanto custa a limpeza?")).sure
 

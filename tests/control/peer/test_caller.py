@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Sound, Wait, WaitFor, measure
+from control.peer import Codec, Decide, Dtmf, HangUp, Hears, Interrupt, Say, Script, Sound, Wait, WaitFor, measure
 from control.peer.caller import Caller, Frame
 from control.peer.ears import Ears
 
@@ -55,6 +55,20 @@ class Scene:
 
 def test_a_script_without_steps_hangs_up_at_once() -> None:
     assert Scene().play().hung_up_at == pytest.approx(0.02)
+
+
+def test_what_comes_next_is_decided_when_the_script_comes_there() -> None:
+    heard: list[float] = []
+
+    def choose() -> tuple[object, ...]:
+        heard.append(scene.frames[-1][0])
+        return (Say(speech(0, 200)), Decide(tuple))
+
+    scene = Scene(Wait(1), Decide(choose), Wait(0.5))
+    scene.play()
+    assert heard == [pytest.approx(1.0, abs=0.03)]
+    assert scene.said_from_to() == pytest.approx([1.0, 1.2], abs=0.05)
+    assert scene.hung_up_at == pytest.approx(1.7, abs=0.05), "and the script goes on behind it"
 
 
 def test_waiting_takes_the_time_it_says() -> None:

@@ -1,5 +1,6 @@
 """What `llm.grounded` says, turn by turn, and the frames it says it with."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +16,11 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from base.ids import AssistantName, CallId, TenantId
 from base.languages import texts
-from knowledge.passages import Passage
+from knowledge.passages import KnowledgeError, Passage
 from processors.factory import CallContext, Persona, PrepareError, StageContext
 from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
 from processors.llm.answers import Answer
-from processors.llm.grounded import Desk, Grounded, GroundedConfig, GroundedLlm
+from processors.llm.grounded import Desk, Grounded, GroundedConfig, GroundedLlm, Ready
 from processors.llm.intents import phrasebook
 
 TENANT = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
@@ -34,8 +35,13 @@ OURS = texts("pt-BR")
 HOURS = Passage(id="faq#1", document="faq", heading="Horário?", question="Horário?", text="Das oito às seis.")
 
 
-def found(query: str, *passages: Passage, sure: bool = True, failed: bool = False) -> RetrievedFrame:
-    return RetrievedFrame(query=query, passages=passages, sure=sure, failed=failed)
+PRICE = Passage(id="faq#2", document="faq", heading="Preço?", question="Quanto custa?", text="Cem reais.")
+
+
+def found(
+    query: str, *passages: Passage, sure: bool = True, likely: bool = False, failed: bool = False
+) -> RetrievedFrame:
+    return RetrievedFrame(query=query, passages=passages, sure=sure and not likely, likely=likely, failed=failed)
 
 
 @pytest.fixture
@@ -111,13 +117,70 @@ def test_asking_for_a_person_at_length_is_understood_unless_a_passage_answers(de
     assert desk.answer(long, found(long, HOURS)).kind == "answer"
 
 
+@pytest.fixture
+def asked_back(desk: Desk) -> Desk:
+    assert desk.answer("até que horas?", found("até que horas?", HOURS, likely=True)) == Answer(
+        "confirm", "Só para confirmar: Horário?", passage_id="faq#1", offers="passage"
+    )
+    return desk
+
+
+@pytest.mark.parametrize("yes", ["sim", "isso", "é isso mesmo", "sim, quero saber o horário", "Isso, por favor."])
+def test_what_is_only_likely_is_asked_back_and_a_yes_gets_the_answer(asked_back: Desk, yes: str) -> None:
+    assert asked_back.answer(yes, found(yes, PRICE, sure=False)) == Answer(
+        "answer", "Das oito às seis.", passage_id="faq#1"
+    )
+
+
+@pytest.mark.parametrize("no", ["não", "não, não é isso", "não, obrigado", "Não, eu quero outra coisa."])
+def test_a_no_is_not_answered_and_not_taken_for_a_good_bye(asked_back: Desk, no: str) -> None:
+    answer = asked_back.answer(no, found(no, HOURS, likely=True))
+    assert (answer.kind, answer.offers) == ("unanswerable", "operator")
+
+
+def test_a_no_may_say_what_was_meant_instead(asked_back: Desk) -> None:
+    said = "não, queria saber o preço"
+    assert asked_back.answer(said, found(said, PRICE, likely=True)).text == "Só para confirmar: Quanto custa?"
+    assert asked_back.answer("sim", None).text == "Cem reais."
+
+
+def test_another_question_instead_of_a_reply_is_a_question(asked_back: Desk) -> None:
+    assert asked_back.answer("quanto custa?", found("quanto custa?", PRICE)).text == "Cem reais."
+    assert asked_back.answer("sim", None).kind == "free", "the question asked back is no longer open"
+
+
+def test_nobody_is_asked_the_same_twice(asked_back: Desk) -> None:
+    assert asked_back.answer("até quando?", found("até quando?", HOURS, likely=True)).kind == "unanswerable"
+
+
+def test_a_question_asked_back_stays_open_over_a_noise_and_a_repetition(asked_back: Desk) -> None:
+    assert asked_back.answer("...", None).kind == "not_understood"
+    assert asked_back.answer("como?", None).text == "Só para confirmar: Horário?"
+    assert asked_back.answer("sim", None).text == "Das oito às seis."
+
+
+def test_a_person_may_be_asked_for_instead(asked_back: Desk) -> None:
+    assert asked_back.answer("quero falar com um atendente", None).kind == "operator"
+
+
+def test_a_passage_without_a_question_is_never_asked_back(desk: Desk) -> None:
+    bare = Passage(id="doc#1", document="doc", heading="Sobre nós", text="Somos uma clínica.")
+    assert desk.answer("quem são vocês?", found("q", bare, likely=True)).kind == "unanswerable"
+
+
+@pytest.mark.parametrize(("when_likely", "kind"), [("answer", "answer"), ("refuse", "unanswerable")])
+def test_an_operator_may_want_it_bolder_or_stricter(when_likely: Any, kind: str) -> None:
+    desk = Desk(phrasebook("pt-BR"), OURS, when_likely)
+    assert desk.answer("até que horas?", found("até que horas?", HOURS, likely=True)).kind == kind
+
+
 def context(*spoken: str) -> LLMContextFrame:
     return LLMContextFrame(LLMContext([{"role": "user", "content": text} for text in spoken]))
 
 
 def made() -> Grounded:
     stage = GroundedLlm()
-    return stage.create(GroundedConfig(), OURS, CALL)
+    return stage.create(GroundedConfig(), Ready(OURS), CALL)
 
 
 async def test_the_frames_of_an_answer() -> None:
@@ -150,12 +213,37 @@ async def test_one_retrieval_answers_one_turn() -> None:
     assert [frame.intent for frame in down if isinstance(frame, AnsweredFrame)] == ["answer", "unanswerable"]
 
 
+class Shelf:
+    """A library with two entries and a passage without a question."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self._failure = failure
+
+    async def passages(self, tenant_id: TenantId) -> list[Passage]:
+        if self._failure is not None:
+            raise self._failure
+        return [HOURS, PRICE, Passage(id="doc#1", document="doc", heading="Sobre nós", text="Somos uma clínica.")]
+
+
+async def test_documents_that_cannot_be_read_are_told_when_the_document_is_published() -> None:
+    workshop: Any = SimpleNamespace(library=Shelf(KnowledgeError("the store is gone")))
+    with pytest.raises(PrepareError, match="the store is gone"):
+        await GroundedLlm().prepare(GroundedConfig(), StageContext(tenant_id=TENANT, persona=PERSONA), workshop)
+
+
 async def test_it_tells_all_that_it_may_say_so_that_a_voice_can_render_it() -> None:
     stage, told = GroundedLlm(), StageContext(tenant_id=TENANT, persona=PERSONA)
-    workshop: Any = None
+    workshop: Any = SimpleNamespace(library=Shelf())
     prepared = await stage.prepare(GroundedConfig(), told, workshop)
     spoken = await stage.says(GroundedConfig(), prepared, told)
+    strict = GroundedConfig(when_likely="refuse")
+    assert set(spoken) - set(await stage.says(strict, await stage.prepare(strict, told, workshop), told)) == {
+        "Só para confirmar: Horário?",
+        "Só para confirmar: Quanto custa?",
+    }
     assert set(spoken) == {
+        "Só para confirmar: Horário?",
+        "Só para confirmar: Quanto custa?",
         "Clínica, olá!",
         "Até logo da Clínica!",
         OURS.not_understood,
