@@ -63,6 +63,15 @@ class ChromaStore:
         rows.sort(key=lambda row: (str(row["document"]), int(row["position"])))
         return [_passage(row) for row in rows]
 
+    async def vectors(self, tenant_id: TenantId) -> dict[str, Vectors]:
+        tenant = checked_tenant(tenant_id)
+        got = await self._run(lambda: self._open(tenant).get(include=["metadatas", "embeddings"]))
+        rows = zip(got["metadatas"] or [], () if got["embeddings"] is None else got["embeddings"], strict=True)
+        kinds: dict[str, dict[int, Vectors]] = {}
+        for row, vector in rows:
+            kinds.setdefault(str(row["passage"]), {})[int(str(row["kind"]))] = np.asarray(vector, dtype=np.float32)
+        return {passage: np.stack([of[kind] for kind in sorted(of)]) for passage, of in kinds.items()}
+
     async def nearest(self, tenant_id: TenantId, query: Vectors, limit: int) -> list[Hit]:
         tenant = checked_tenant(tenant_id)
         vector = checked_query(query, self._dimension)

@@ -38,6 +38,13 @@ class MemoryStore:
     async def passages(self, tenant_id: TenantId) -> list[Passage]:
         return [passage for _, kept in sorted(self._of(tenant_id).items()) for passage in kept.passages]
 
+    async def vectors(self, tenant_id: TenantId) -> dict[str, Vectors]:
+        return {
+            passage.id: vectors
+            for kept in self._of(tenant_id).values()
+            for passage, vectors in zip(kept.passages, kept.vectors, strict=True)
+        }
+
     async def nearest(self, tenant_id: TenantId, query: Vectors, limit: int) -> list[Hit]:
         vector = checked_query(query, self._dimension)
         hits = [

@@ -51,6 +51,10 @@ class VectorStore(Protocol):
         """All passages: documents by name, each in its own order."""
         ...
 
+    async def vectors(self, tenant_id: TenantId) -> dict[str, Vectors]:
+        """Each passage's vectors, [kinds, dimension], by its id."""
+        ...
+
     async def nearest(self, tenant_id: TenantId, query: Vectors, limit: int) -> list[Hit]:
         """The passages nearest to one vector [dimension], nearest first, each once, `limit` at most."""
         ...

@@ -271,9 +271,35 @@ async def test_more_retrievals_than_can_be_served_are_refused_at_once(tmp_path: 
     await library.close()
 
 
-async def test_a_failing_store_is_raised_and_counted(embedder: UseEmbedder, tmp_path: Path) -> None:
+async def test_many_passages_are_searched_by_the_store_with_the_same_result(
+    embedder: UseEmbedder, tmp_path: Path
+) -> None:
+    store = ChromaStore(tmp_path / "store", embedder.name, embedder.dimension)
+    one_by_one, by_the_store = TenantLibrary(store, embedder), TenantLibrary(store, embedder, exact_passages=10)
+    await one_by_one.sync(CLINIC, CONFIGS / "clinica-sorriso")
+    for question in ("até que horas vocês ficam abertos?", "quanto sai um implante?", "vocês têm piscina?"):
+        mine, theirs = await ask(one_by_one, CLINIC, question), await ask(by_the_store, CLINIC, question)
+        assert [(p.id, p.score) for p in mine.passages] == [(p.id, pytest.approx(p.score)) for p in theirs.passages]
+        assert (mine.sure, mine.likely) == (theirs.sure, theirs.likely)
+    await one_by_one.close()
+    await by_the_store.close()
+    await store.close()
+
+
+async def test_a_store_that_fails_costs_no_answer_where_the_vectors_are_in_memory(
+    embedder: UseEmbedder, tmp_path: Path
+) -> None:
     store = ChromaStore(tmp_path / "store", embedder.name, embedder.dimension)
     library = TenantLibrary(store, embedder)
+    await library.sync(CLINIC, CONFIGS / "clinica-sorriso")
+    await store.close()
+    assert (await ask(library, CLINIC, "tem estacionamento?")).sure
+    await library.close()
+
+
+async def test_a_failing_store_is_raised_and_counted(embedder: UseEmbedder, tmp_path: Path) -> None:
+    store = ChromaStore(tmp_path / "store", embedder.name, embedder.dimension)
+    library = TenantLibrary(store, embedder, exact_passages=10)
     await library.sync(CLINIC, CONFIGS / "clinica-sorriso")
     await store.close()
     with pytest.raises(KnowledgeError):

@@ -71,6 +71,17 @@ async def test_nearest_counts_the_best_vector_of_a_passage_and_names_it_once(sto
     assert [hit.passage_id for hit in await store.nearest(ONE, query, 1)] == ["d#1"]
 
 
+async def test_every_vector_comes_back_by_passage_and_kind(store: VectorStore) -> None:
+    vectors = axes((0, 1, 2), (3, 2, 3))
+    await store.put(ONE, StoredDocument("d", "x"), passages("d", "um", "dois"), vectors)
+    await put(store, TWO, "d", "x", "seu")
+    found = await store.vectors(ONE)
+    assert sorted(found) == ["d#1", "d#2"]
+    assert found["d#1"] == pytest.approx(vectors[0])
+    assert found["d#2"] == pytest.approx(vectors[1])
+    assert await store.vectors(TenantId("33333333-3333-4333-8333-333333333333")) == {}
+
+
 async def test_putting_a_document_again_replaces_it_whole(store: VectorStore) -> None:
     await put(store, ONE, "d", "old", "um", "dois", "três")
     await put(store, ONE, "d", "new", "outro", at=3)
