@@ -82,7 +82,7 @@ async def _one(library: TenantLibrary, question: Question, found: LookedUp) -> N
         found.asked_back += got.passages[0].id == wanted
         found.invented_back += wanted is None
     found.first_by_keywords += (
-        wanted is not None and _best_by_keywords(question.text, _entries(question.tenant)) == wanted
+        wanted is not None and best_by_keywords(question.text, _entries(question.tenant)) == wanted
     )
 
 
@@ -98,7 +98,7 @@ def _entries(slug: str) -> dict[str, str]:
     return entries
 
 
-def _best_by_keywords(query: str, entries: dict[str, str]) -> str:
+def best_by_keywords(query: str, entries: dict[str, str]) -> str:
     """The id that Okapi BM25 puts first (k1 = 1.2, b = 0.75), over folded words."""
     ids, documents = list(entries), [Counter(normal(folded(text))) for text in entries.values()]
     lengths = [d.total() for d in documents]
