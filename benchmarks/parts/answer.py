@@ -36,7 +36,7 @@ from knowledge.documents import read_document
 from pipelines.calls import CallRecord, LiveEvent, Said, Turn, Waterfall
 
 PER_CALL = 5
-STAGGER_S = 2.0
+STAGGER_S = 1.0
 """Questions asked in one call."""
 Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
 """Audio, its rate and language, to words: several hearings."""

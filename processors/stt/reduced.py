@@ -27,7 +27,7 @@ LEVELS = 64
 _INT8, _FLOAT32, _FLOAT16 = 1, 0, 4
 """CTranslate2's numbers of data types."""
 _SCALE = "_scale"
-FORMAT = "reduced-1"
+FORMAT = f"reduced-{LEVELS}"
 """Part of a folder's name: raise it when files are made differently."""
 
 
