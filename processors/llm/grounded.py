@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
-from pipecat.frames.frames import Frame, InterruptionFrame, LLMContextFrame
+from pipecat.frames.frames import BotStoppedSpeakingFrame, Frame, InterruptionFrame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.languages import Texts, asking_back
@@ -25,8 +25,10 @@ MIN_LETTERS = 2
 """Fewer letters than this are a noise that recognition took for speech."""
 
 
-REPLIES = (None, Intent.YES, Intent.NO, Intent.GOODBYE)
-"""What may reply to a question asked back: "no, thank you" is no good-bye there."""
+MAX_YES_WORDS = 6
+"""A longer utterance in which somebody agrees says something else too."""
+MAX_REPLY_WORDS = 4
+"""So many words that mean nothing to us, in reply to a question of ours, are a "yes" that recognition misheard."""
 
 
 class GroundedConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +63,8 @@ class Desk:
         """Asked back last; a "yes" means it."""
         self._asked: set[str] = set()
         """Passages that were asked back in this call: nobody is asked the same twice."""
+        self._forgiven: set[str] = set()
+        """Those of them that were spoken over."""
 
     def answer(self, spoken: str, found: RetrievedFrame | None) -> Answer:
         """`found` belongs to this turn; None when nothing was looked up."""
@@ -70,6 +74,14 @@ class Desk:
             self._last = answer.text
         return answer
 
+    def interrupted(self) -> None:
+        """The caller spoke over what was said last: a question asked back may not have been heard, and may be asked
+        again, once.
+        """
+        if self._offered == "passage" and self._asking is not None and self._asking.id not in self._forgiven:
+            self._forgiven.add(self._asking.id)
+            self._asked.discard(self._asking.id)
+
     def _decide(self, spoken: str, found: RetrievedFrame | None) -> Answer:
         if sum(letter.isalpha() for letter in spoken) < MIN_LETTERS:
             # A question asked back is still open after a noise.
@@ -77,8 +89,8 @@ class Desk:
             return Answer("not_understood", self._texts.not_understood, offers=open_offer)
         sure = found.passages[0] if found is not None and found.sure and found.passages else None
         intent = self._phrases.whole(spoken, asked=self._offered is not None)
-        if self._offered == "passage" and self._asking is not None and intent in REPLIES and sure is None:
-            reply = intent if intent is Intent.YES else self._phrases.leading(spoken)
+        if self._offered == "passage" and self._asking is not None and sure is None:
+            reply = self._reply(spoken, intent, found)
             if reply is Intent.YES:
                 return _told(self._asking)
             if reply is Intent.NO:
@@ -87,6 +99,17 @@ class Desk:
         if intent is not None:
             return self._formality(intent)
         return self._found(sure, spoken, found)
+
+    def _reply(self, spoken: str, intent: Intent | None, found: RetrievedFrame | None) -> Intent | None:
+        """Yes or no to the question asked back; None when something else is said."""
+        said, words = self._phrases.reply(spoken), len(spoken.split())
+        if said is Intent.NO or intent is Intent.OPERATOR:
+            return said if intent is not Intent.OPERATOR else None
+        if found is not None and found.likely:
+            return None
+        if said is Intent.YES and words <= MAX_YES_WORDS:
+            return Intent.YES
+        return Intent.YES if intent is None and words <= MAX_REPLY_WORDS else None
 
     def _found(self, sure: Passage | None, spoken: str, found: RetrievedFrame | None) -> Answer:
         if sure is not None:
@@ -172,6 +195,8 @@ class Grounded(FrameProcessor):
         super().__init__()
         self._desk = desk
         self._found: RetrievedFrame | None = None
+        self._speaks = False
+        """What was answered last is still being said."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -180,13 +205,19 @@ class Grounded(FrameProcessor):
             return
         if isinstance(frame, RetrievedFrame):
             self._found = frame
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._speaks = False
         elif isinstance(frame, InterruptionFrame):
+            # Comes whenever the caller begins to speak, also into a silence.
             self._found = None
+            if self._speaks:
+                self._desk.interrupted()
         await self.push_frame(frame, direction)
 
     async def _answer(self, frame: LLMContextFrame) -> None:
         found, self._found = self._found, None
         # With passages lent to it, the context's last message is no longer what the caller said: the query is.
         answer = self._desk.answer(found.query if found else last_words(frame.context), found)
+        self._speaks = True
         for said in frames_of(answer):
             await self.push_frame(said)

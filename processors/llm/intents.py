@@ -69,14 +69,16 @@ class Phrasebook:
         parts = self._split(spoken)
         return None if parts is None else _winner(parts, asked)
 
-    def leading(self, text: str) -> Intent | None:
-        """The yes or no that an utterance begins with ("não, a outra"); None where it begins otherwise."""
+    def reply(self, text: str) -> Intent | None:
+        """What an utterance that replies to a question says: NO with any word that refuses, YES with any that agrees.
+
+        A "no" is heard well on a telephone, a short "sim" is not: None may be a yes too.
+        """
         spoken = self._corrected(text)
-        for length in range(min(self._longest, len(spoken)), 0, -1):
-            said = self._groups.get(tuple(spoken[:length]), set()) & {Intent.YES, Intent.NO}
-            if said:
-                return Intent.YES if Intent.YES in said else Intent.NO
-        return None
+        if _REFUSALS & set(spoken):
+            return Intent.NO
+        agreed = any(_found(phrase, spoken) >= 0 for phrase, groups in self._groups.items() if Intent.YES in groups)
+        return Intent.YES if agreed else None
 
     def asks_for_operator(self, text: str) -> bool:
         """Whether a person is asked for somewhere in the utterance, in two words or more, and not refused."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
     InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -125,8 +126,21 @@ def asked_back(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize("yes", ["sim", "isso", "é isso mesmo", "sim, quero saber o horário", "Isso, por favor."])
+@pytest.mark.parametrize(
+    "yes",
+    [
+        "sim",
+        "isso",
+        "é isso mesmo",
+        "sim, quero saber o horário",
+        "Isso, por favor.",
+        "O que é isso mesmo?",
+        "Sem iso mesmo.",
+        "Tenga!",
+    ],
+)
 def test_what_is_only_likely_is_asked_back_and_a_yes_gets_the_answer(asked_back: Desk, yes: str) -> None:
+    """The last three are what recognition made of a caller's "sim, isso mesmo" and "sim"."""
     assert asked_back.answer(yes, found(yes, PRICE, sure=False)) == Answer(
         "answer", "Das oito às seis.", passage_id="faq#1"
     )
@@ -151,6 +165,25 @@ def test_another_question_instead_of_a_reply_is_a_question(asked_back: Desk) -> 
 
 def test_nobody_is_asked_the_same_twice(asked_back: Desk) -> None:
     assert asked_back.answer("até quando?", found("até quando?", HOURS, likely=True)).kind == "unanswerable"
+
+
+def test_a_question_that_was_spoken_over_is_asked_again(asked_back: Desk) -> None:
+    asked_back.interrupted()
+    assert asked_back.answer("eu perguntei até que horas", found("q", HOURS, likely=True)).kind == "confirm"
+    asked_back.interrupted()
+    assert asked_back.answer("eu perguntei até que horas", found("q", HOURS, likely=True)).kind == "unanswerable"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [("tchau", "goodbye"), ("obrigado", "free"), ("quero falar com alguém", "operator")]
+)
+def test_a_formality_is_no_reply(asked_back: Desk, said: str, kind: str) -> None:
+    assert asked_back.answer(said, found(said, sure=False)).kind == kind
+
+
+def test_many_words_that_mean_nothing_to_us_are_no_yes(asked_back: Desk) -> None:
+    said = "vocês têm piscina aquecida e sauna aí"
+    assert asked_back.answer(said, found(said, sure=False)).kind == "unanswerable"
 
 
 def test_a_question_asked_back_stays_open_over_a_noise_and_a_repetition(asked_back: Desk) -> None:
@@ -205,6 +238,16 @@ async def test_what_was_found_for_an_interrupted_turn_does_not_answer_the_next()
     frames = [found("horário?", HOURS), SleepFrame(0.05), InterruptionFrame(), SleepFrame(0.05), context("e piscina?")]
     down, _ = await run_test(made(), frames_to_send=frames)
     assert [frame.intent for frame in down if isinstance(frame, AnsweredFrame)] == ["unanswerable"]
+
+
+@pytest.mark.parametrize(("over_it", "second"), [(True, "confirm"), (False, "unanswerable")])
+async def test_only_who_speaks_over_a_question_is_asked_it_again(over_it: bool, second: str) -> None:
+    asked, again = "até que horas?", "mas até que horas é que vocês ficam?"
+    frames: list[Any] = [found(asked, HOURS, likely=True), context(asked), SleepFrame(0.05)]
+    frames += [] if over_it else [BotStoppedSpeakingFrame(), SleepFrame(0.05)]
+    frames += [InterruptionFrame(), SleepFrame(0.05), found(again, HOURS, likely=True), context(again)]
+    down, _ = await run_test(made(), frames_to_send=frames)
+    assert [frame.intent for frame in down if isinstance(frame, AnsweredFrame)] == ["confirm", second]
 
 
 async def test_one_retrieval_answers_one_turn() -> None:
