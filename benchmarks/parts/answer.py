@@ -152,7 +152,8 @@ async def _ring(
 
     for question in batch:
         say = first if question is batch[0] else Say(question.path)
-        steps += [say, HEARS, Decide(replying(question))]
+        # The next best may be asked back behind a "no".
+        steps += [say, HEARS, Decide(replying(question)), Decide(replying(question))]
     call: PeerCall = switch.dial(dialed(service, batch[0].tenant), Script(steps=(*steps, HangUp())), keep_sound=True)
     return call, await switch.ring(call)
 

@@ -10,8 +10,7 @@ from control.peer import Dialed
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 
 FIRST, SECOND, THIRD, FOURTH = "questions", "questions_blind", "questions_third", "questions_fourth"
-"""Written before there was a retriever; when it was first finished; before it asked back; and when it did so. By reading
-the documents."""
+"""Written before there was a retriever; when it was first finished; before it asked back; when it did so."""
 _FOLDERS = {"q": FIRST, "b": SECOND, "t": THIRD, "f": FOURTH}
 DATA = Path(__file__).parents[2] / "tests" / "data"
 

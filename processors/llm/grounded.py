@@ -1,7 +1,8 @@
 """`llm.grounded`: answers in the operator's own words, without a language model.
 
 When retrieval is sure, the answer is what the operator wrote, exactly. When it is only likely, the caller is
-asked back whether that entry's question was meant, as a receptionist would; once an entry and call. A few things
+asked back whether that entry's question was meant, as a receptionist would, and after a no whether the next best was;
+each entry once a call. A few things
 need no document: greeting, repeating, being passed to a person, saying good-bye. When the documents do not answer it
 says so and offers a person; it never makes anything up.
 """
@@ -61,6 +62,8 @@ class Desk:
         self._offered: Offer | None = None
         self._asking: Passage | None = None
         """Asked back last; a "yes" means it."""
+        self._next_best: Passage | None = None
+        """What a "no" leads to, once."""
         self._asked: set[str] = set()
         """Passages that were asked back in this call: nobody is asked the same twice."""
         self._forgiven: set[str] = set()
@@ -94,8 +97,7 @@ class Desk:
             if reply is Intent.YES:
                 return _told(self._asking)
             if reply is Intent.NO:
-                # What was meant instead may be said in the same breath.
-                return self._found(None, spoken, found)
+                return self._refused(spoken, found)
         if intent is not None:
             return self._formality(intent)
         return self._found(sure, spoken, found)
@@ -111,6 +113,15 @@ class Desk:
             return Intent.YES
         return Intent.YES if intent is None and words <= MAX_REPLY_WORDS else None
 
+    def _refused(self, spoken: str, found: RetrievedFrame | None) -> Answer:
+        """Another entry is asked back in place of the one that was not meant: what was said instead in the same breath,
+        or the next best of what was found for the question.
+        """
+        if self._next_best and not (found is not None and found.likely) and not self._phrases.asks_for_operator(spoken):
+            candidate, self._next_best = self._next_best, None
+            return self._ask_back(candidate)
+        return self._found(None, spoken, found)
+
     def _found(self, sure: Passage | None, spoken: str, found: RetrievedFrame | None) -> Answer:
         if sure is not None:
             return _told(sure)
@@ -119,16 +130,16 @@ class Desk:
         likely = found.passages[0] if found is not None and found.likely and found.passages else None
         if likely is not None and self._when_likely == "answer":
             return _told(likely)
-        if likely is not None and self._when_likely == "confirm" and self._may_ask(likely):
-            self._asking = likely
-            self._asked.add(likely.id)
-            return Answer(
-                "confirm",
-                asking_back(self._texts.confirm, likely.question),
-                passage_id=likely.id,
-                offers="passage",
-            )
+        if found is not None and likely is not None and self._when_likely == "confirm" and self._may_ask(likely):
+            self._next_best = next((p for p in found.passages[1:] if self._may_ask(p)), None)
+            return self._ask_back(likely)
         return Answer("unanswerable", self._texts.unanswerable, offers="operator")
+
+    def _ask_back(self, passage: Passage) -> Answer:
+        self._asking = passage
+        self._asked.add(passage.id)
+        question = asking_back(self._texts.confirm, passage.question)
+        return Answer("confirm", question, passage_id=passage.id, offers="passage")
 
     def _may_ask(self, passage: Passage) -> bool:
         return bool(passage.question) and passage.id not in self._asked

@@ -152,6 +152,19 @@ def test_a_no_is_not_answered_and_not_taken_for_a_good_bye(asked_back: Desk, no:
     assert (answer.kind, answer.offers) == ("unanswerable", "operator")
 
 
+def test_a_no_leads_to_the_next_best_once(desk: Desk) -> None:
+    other = Passage(id="faq#3", document="faq", heading="Onde?", question="Onde fica?", text="Na praça.")
+    assert desk.answer("até que horas?", found("q", HOURS, PRICE, other, likely=True)).passage_id == "faq#1"
+    assert desk.answer("não", found("não", sure=False)).text == "Só para confirmar: Quanto custa?"
+    assert desk.answer("não", found("não", sure=False)).kind == "unanswerable"
+
+
+def test_a_yes_to_the_next_best_gets_its_answer(desk: Desk) -> None:
+    desk.answer("até que horas?", found("q", HOURS, PRICE, likely=True))
+    desk.answer("não, não é isso", None)
+    assert desk.answer("sim", None) == Answer("answer", "Cem reais.", passage_id="faq#2")
+
+
 def test_a_no_may_say_what_was_meant_instead(asked_back: Desk) -> None:
     said = "não, queria saber o preço"
     assert asked_back.answer(said, found(said, PRICE, likely=True)).text == "Só para confirmar: Quanto custa?"
