@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.parts import answer, hold, lookup, stop, understand
-from benchmarks.parts.callers import FIRST, FOURTH, SECOND, THIRD, Question, Utterance, questions, utterances
+from benchmarks.parts.callers import FIFTH, FIRST, FOURTH, SECOND, THIRD, Question, Utterance, questions, utterances
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.served import Served, served
 
@@ -30,8 +30,8 @@ PARTS = ("understand", "look_up", "answer", "stop", "hold")
 LANGUAGES = ("pt-BR", "en", "es")
 WER_BOUND = {"pt-BR": 0.05, "en": 0.05, "es": 0.12}
 DATA_DIR = Path(os.environ.get("ATENDE_DATA_DIR", ".atende")).resolve()
-EVERY_SET = (FIRST, SECOND, THIRD, FOURTH)
-BOUND_SETS = (FIRST, FOURTH)
+EVERY_SET = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+BOUND_SETS = (FIRST, FIFTH)
 """The one that was written before the retriever and the one that is blind. The others are measured, without bounds."""
 ENDS_CALLS = ("_06", "_10")
 """Recordings in which the caller asks for a person or says goodbye: nothing is left to interrupt behind them."""

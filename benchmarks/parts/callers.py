@@ -9,9 +9,11 @@ from benchmarks.parts.served import Served
 from control.peer import Dialed
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 
-FIRST, SECOND, THIRD, FOURTH = "questions", "questions_blind", "questions_third", "questions_fourth"
-"""Written before there was a retriever; when it was first finished; before it asked back; when it did so."""
-_FOLDERS = {"q": FIRST, "b": SECOND, "t": THIRD, "f": FOURTH}
+FIRST, SECOND, THIRD = "questions", "questions_blind", "questions_third"
+FOURTH, FIFTH = "questions_fourth", "questions_fifth"
+"""Written before there was a retriever; when it was first finished; before it asked back; when it did so; and when it went
+on to the next best after a no."""
+_FOLDERS = {"q": FIRST, "b": SECOND, "t": THIRD, "f": FOURTH, "g": FIFTH}
 DATA = Path(__file__).parents[2] / "tests" / "data"
 
 
@@ -62,7 +64,7 @@ def utterances(folder: str) -> list[Utterance]:
 
 
 def questions(folder: str, *, spoken: bool = True) -> list[Question]:
-    """A set of questions over the demo documents: FIRST to FOURTH; `spoken`: those with a recording."""
+    """A set of questions over the demo documents: FIRST to FIFTH; `spoken`: those with a recording."""
     every = msgspec.json.decode((DATA / folder / "questions.json").read_bytes(), type=list[Question])
     return [question for question in every if question.path.is_file() or not spoken]
 
