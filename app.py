@@ -37,7 +37,9 @@ from tenants.publishing import publish_folder
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.esl_call import UnicastOptions
-from transports.freeswitch.esl_server import LOOPBACK, DoorServer
+from transports.freeswitch.esl_server import DoorServer
+from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.peers import LOOPBACK
 from transports.freeswitch.unicast_ports import UnicastPorts
 
 log = structlog.get_logger()
@@ -73,7 +75,9 @@ async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> Asyn
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
         tenants = await publish_folder(found.tenants_dir, PostgresRevisions(database), shelved, directory)
         options = PhoneOptions(
-            max_calls=found.max_calls, recordings_dir=found.data_dir / "recordings" if found.recordings else None
+            max_calls=found.max_calls,
+            recordings_dir=found.data_dir / "recordings" if found.recordings else None,
+            wire=found.wires[0],
         )
         phone = PhoneDoor(
             keys=keys,
@@ -83,6 +87,7 @@ async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> Asyn
             feed=feed or _unheard,
             clock=clock,
             options=options,
+            media_server=await _open_media_server(found, stack),
         )
         memory.settle()
         door = await _open_door(found, stack, phone)
@@ -120,6 +125,22 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         compute=compute,
         outbound=OutboundPolicy(allow=frozenset(found.outbound_allow)),
     )
+
+
+async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaServer | None:
+    """Where media modules connect; None where no wire needs it."""
+    if "audio_fork" not in found.wires:
+        return None
+    server = MediaServer(
+        found.esl_host,
+        found.media_socket_port,
+        allowed_peers=found.esl_allowed_cidrs or LOOPBACK,
+        announced_host=found.media_host,
+        max_sockets=found.max_calls + 50,
+    )
+    await server.start()
+    stack.push_async_callback(server.close)
+    return server
 
 
 async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -> DoorServer:
@@ -193,6 +214,7 @@ def main() -> None:
     from control.cli.check import check_command
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
+    from control.cli.doctor import doctor_command
     from control.cli.models import models_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
@@ -205,6 +227,7 @@ def main() -> None:
         call_command,
         check_command,
         dialplan_command,
+        doctor_command,
         models_command,
         secret_command,
     ):

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from msgspec import Struct, structs
@@ -28,12 +29,17 @@ from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 from transports.clock import MediaClock
 from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall
+from transports.freeswitch.fork_media import ForkMedia
+from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.transport import FreeSwitchTransport
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Disconnected, DoorName, Dtmf, Hello, HungUp, MediaEnded
 
 log = structlog.get_logger()
 
+WIRE_VARIABLE = "atende_wire"
+"""Channel variable by which a dialplan chooses the wire; ours where it does not."""
+Wire = Literal["unicast", "audio_fork"]
 RATES = (8000, 16000)
 """Wire rates that the ear takes, in Hz."""
 
@@ -52,6 +58,7 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     recordings_dir: Path | None = None
     """None: nothing is recorded."""
+    wire: Wire = "unicast"
     answer_timeout_s: float = 5.0
     keep_timeout_s: float = 10.0
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
@@ -74,7 +81,10 @@ class PhoneDoor:
         feed: LiveFeed,
         clock: Clock,
         options: PhoneOptions,
+        media_server: MediaServer | None = None,
     ) -> None:
+        """Without a `media_server` there is no wire but unicast."""
+        self._media_server = media_server
         self._keys = keys
         self._directory = directory
         self._supervisor = supervisor
@@ -125,12 +135,28 @@ class PhoneDoor:
             raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
         if self._shut or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
+        wire = self._wire_of(hello)
+        if wire not in ("unicast", "audio_fork") or (wire == "audio_fork" and self._media_server is None):
+            raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
         if hello.sample_rate and hello.sample_rate not in RATES:
             raise RefusedError(f"the call's rate is {hello.sample_rate} Hz", DoorName.FAILED)
         try:
             return self._directory.find(tenant_id, number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED) from error
+
+    def _wire_of(self, hello: Hello) -> str:
+        return hello.variables.get(WIRE_VARIABLE) or self._options.wire
+
+    async def _open_media(self, line: DoorCall) -> UnicastMedia | ForkMedia:
+        """Answer, and the call's audio by the wire that was chosen for it."""
+        server = self._media_server if self._wire_of(line.hello) == "audio_fork" else None
+        if server is not None:
+            line.choose_fork()
+        answered = await line.answer(self._options.answer_timeout_s)
+        if answered.sample_rate not in RATES:
+            raise MediaUnavailableError(f"the call's rate is {answered.sample_rate} Hz; 8000 and 16000 are taken")
+        return await line.start_unicast() if server is None else await line.start_fork(server)
 
     async def _lease(self, line: DoorCall, destination: Destination) -> None:
         self._let_in += 1
@@ -199,11 +225,8 @@ class PhoneDoor:
         await self._call_log.closed(record)
 
     async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> CallRecord:
-        answered = await line.answer(self._options.answer_timeout_s)
-        if answered.sample_rate not in RATES:
-            raise MediaUnavailableError(f"the call's rate is {answered.sample_rate} Hz; 8000 and 16000 are taken")
-        media = await line.start_unicast()
-        async with self._recording(call, loaded, answered.sample_rate) as recording:
+        media = await self._open_media(line)
+        async with self._recording(call, loaded, media.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 media,
                 clock=self._media_clock,
@@ -218,7 +241,7 @@ class PhoneDoor:
                 line,
                 self._feed,
                 self._clock,
-                sample_rate=answered.sample_rate,
+                sample_rate=media.sample_rate,
                 recording=None if recording is None else self._recording_name(call),
             )
             record = await self._run(line, session, transport, media)
@@ -229,7 +252,7 @@ class PhoneDoor:
         return record
 
     async def _run(
-        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: UnicastMedia
+        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: UnicastMedia | ForkMedia
     ) -> CallRecord:
         self._sessions.add(session)
         if self._shut:

@@ -57,8 +57,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where FreeSWITCH's `socket` action finds us."""
     esl_allowed_cidrs: tuple[Network, ...] = ()
     """Who may connect to the phone door; must be given when `esl_host` is not loopback."""
+    switch_host: str = "127.0.0.1"
+    switch_port: int = 8021
+    """FreeSWITCH's event socket, for `atende doctor`."""
+    switch_password: Secret | None = None
     media_host: str | None = None
     """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
+    wires: tuple[Literal["unicast", "audio_fork"], ...] = ("unicast",)
+    """How a call's audio may come; the first is taken where the dialplan does not set `atende_wire`."""
+    media_socket_port: int = 8085
+    """Where mod_audio_fork connects, at `esl_host`; only with `audio_fork` among the wires."""
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
     tenants_dir: Path = Path("configs/tenants")
@@ -113,6 +121,12 @@ def _contradictions(settings: Settings) -> list[str]:
         )
     if ":" in settings.esl_host:
         problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
+    ports = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_HTTP_PORT": settings.http_port}
+    if "audio_fork" in settings.wires and settings.media_socket_port:
+        taken = [name for name, port in ports.items() if port == settings.media_socket_port]
+        problems += [
+            f"ATENDE_MEDIA_SOCKET_PORT: {settings.media_socket_port} is also {n}; choose another" for n in taken
+        ]
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems
@@ -181,6 +195,13 @@ def _ports(text: str) -> PortRange:
     return ports
 
 
+def _wires(text: str) -> tuple[str, ...]:
+    wires = _many(_one_of("unicast", "audio_fork"))(text)
+    if not wires:
+        raise ValueError("name at least one of unicast, audio_fork")
+    return tuple(dict.fromkeys(wires))
+
+
 def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
@@ -216,7 +237,12 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "esl_host": _host,
     "esl_port": _port,
     "esl_allowed_cidrs": _many(_network),
+    "switch_host": _host,
+    "switch_port": _port,
+    "switch_password": Secret,
     "media_host": _host,
+    "wires": _wires,
+    "media_socket_port": _port,
     "media_ports": _ports,
     "tenants_dir": Path,
     "knowledge_dir": Path,

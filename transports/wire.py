@@ -15,12 +15,21 @@ class MediaWire(Protocol):
         """8000 or 16000 Hz, the same both ways and for the whole call."""
         ...
 
+    @property
+    def lag_ms(self) -> int:
+        """How much of what was sent last may not have been heard yet: what the wire keeps, and `flush` drops."""
+        ...
+
     def listen(self, callback: Callable[[bytes], None]) -> None:
         """Hand every frame from the caller to `callback`, on the event loop. The last callback given wins."""
         ...
 
     def send(self, pcm: bytes) -> None:
         """Put one frame on the wire now. Never blocks, never raises; nothing happens after `close`."""
+        ...
+
+    def flush(self) -> None:
+        """Forget what was sent and is not played yet, where the wire keeps any; the next frames are heard at once."""
         ...
 
     def close(self) -> None:

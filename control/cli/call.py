@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from control.peer import CallResult, Dialed, Script
     from control.settings import Settings
 
+WIRES = ("unicast", "audio_fork")
 CODECS = ("PCMU", "PCMA", "L16/16000")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -39,6 +40,7 @@ class CallOptions(Struct, frozen=True, kw_only=True):
     host: str | None
     port: int | None
     caller: str
+    wire: str | None
     quiet: bool
 
 
@@ -74,6 +76,7 @@ class TenantSketch(Struct, frozen=True):
 @click.option("--host", help="Of the service's phone door (default: from the settings).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Of the service's phone door (default: from the settings).")
 @click.option("--caller", default="1001", show_default=True, help="The caller's number.")
+@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
 @click.option("--quiet", is_flag=True, help="Print nothing while the call runs.")
 @click.pass_context
 def call_command(context: click.Context, /, **written: object) -> None:
@@ -134,6 +137,8 @@ def _dialed(options: CallOptions, settings: Settings) -> Dialed:
     except (KeyFileError, KeyFormatError) as error:
         raise click.ClickException(str(error)) from error
     variables = {TENANT_VARIABLE: tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
+    if options.wire is not None:
+        variables["atende_wire"] = options.wire
     return Dialed(number=number, caller_number=options.caller, caller_name=options.caller, variables=variables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ def check_command(context: click.Context, files: tuple[Path, ...]) -> None:
         raise SystemExit(1)
 
 
-def check_files(files: tuple[Path, ...]) -> list[str]:
-    """Every problem as one line `file:line:column: path: message`; a line to standard output for a good file."""
+def check_files(files: tuple[Path, ...], tell: Callable[[str], None] = click.echo) -> list[str]:
+    """Every problem as one line `file:line:column: path: message`; `tell` gets a line for a good file."""
     # Parsing needs the catalog, which brings pipecat: other commands start without it.
     from tenants.document import parse_document
     from tenants.errors import DocumentError
@@ -49,7 +50,7 @@ def check_files(files: tuple[Path, ...]) -> list[str]:
             faults += shared
             seen.append(document)
             if not shared:
-                click.echo(f"{file}: good")
+                tell(f"{file}: good")
     return faults
 
 

@@ -29,6 +29,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """`host:port` of the phone door as FreeSWITCH reaches it; `a:8084|b:8084` tries the next."""
     operator: str | None = None
     """Number that `door_operator` transfers to, within the context."""
+    wire: str | None = None
+    """How the audio is to go; as the service is set when None."""
     voicemail: str | None = None
     """Box that `door_voicemail` records for."""
 
@@ -39,6 +41,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 @click.option("--context", "dialplan_context", help="Dialplan context (default: the tenant's domain).")
 @click.option("--service", help="host:port of the phone door as FreeSWITCH reaches it (default: from the settings).")
 @click.option("--operator", help="Number to which a caller goes who wants a person.")
+@click.option(
+    "--wire", type=click.Choice(("unicast", "audio_fork")), help="How the audio goes (default: as the service is set)."
+)
 @click.option("--voicemail", help="Voicemail box for callers who get nobody.")
 @click.pass_context
 def dialplan_command(context: click.Context, /, tenant: str, dialplan_context: str | None, **options: str) -> None:
@@ -54,6 +59,7 @@ def dialplan_command(context: click.Context, /, tenant: str, dialplan_context: s
         numbers=_numbers(spec, options["number"]),
         service=options["service"] or _service(settings),
         operator=options["operator"],
+        wire=options["wire"],
         voicemail=options["voicemail"],
     )
     try:
@@ -82,7 +88,9 @@ Action = tuple[str, str]
 
 def _signed(plan: Plan, keys: KeyRing, number: str) -> list[Action]:
     signature = sign(keys, plan.tenant_id, number)
-    facts = {TENANT_VARIABLE: plan.tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
+    facts: dict[str, str] = {TENANT_VARIABLE: plan.tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
+    if plan.wire is not None:
+        facts["atende_wire"] = plan.wire
     return [("set", f"{name}={value}") for name, value in facts.items()]
 
 

@@ -27,8 +27,21 @@ class OpenUnicast:
 
 
 @dataclass(frozen=True)
+class OpenFork:
+    """Connect a WebSocket to `url` and stream both ways, L16 mono at `rate` Hz."""
+
+    call_id: str
+    url: str
+    rate: int
+    muted: bool
+    """The caller will hear nothing of it: nobody writes to the channel (send_silence_when_idle came too late)."""
+    native: bool = True
+    """What comes is L16 at the order's rate, whatever the channel's codec."""
+
+
+@dataclass(frozen=True)
 class CloseUnicast:
-    """The stream has ended."""
+    """The stream has ended, of whichever wire."""
 
     reason: str
 
@@ -65,4 +78,4 @@ class HungUp:
     by: EndedBy
 
 
-Action = Send | OpenUnicast | CloseUnicast | Answered | CloseSocket | WentOn | Transferred | HungUp
+Action = Send | OpenUnicast | OpenFork | CloseUnicast | Answered | CloseSocket | WentOn | Transferred | HungUp

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from control.peer.machine import ChannelMachine
 
 OK = "+OK\n"
+FORK_OK = "+OK Success\n"
+FORK_FAILED = "-ERR Operation Failed\n"
 NO_CHANNEL = "-ERR No such channel!\n"
 
 OfChannel = Callable[["ChannelMachine", str, float], str]
@@ -78,12 +80,20 @@ def _transfer(machine: ChannelMachine, argument: str, now: float) -> str:
 
 
 def _audio_fork(machine: ChannelMachine, argument: str, now: float) -> str:
-    if argument.startswith("start") and not machine.channel.has_media:
+    """`start URL mono 8k [bug] [metadata] [true true RATE]`, `stop [bug]`."""
+    words = argument.split()
+    if words[:1] == ["stop"]:
+        return FORK_OK if machine.stop_fork() else FORK_FAILED
+    if words[:1] != ["start"] or len(words) < 4:
+        return "-USAGE: <uuid> [start | stop | send_text | pause | resume ] [wss-url | path]\n"
+    if not machine.channel.has_media:
         raise SwitchCrashed(
             "`uuid_audio_fork … start` on an unanswered call: segmentation fault in mod_audio_fork (the read codec is "
             "fetched before its pre_answer). Answer first."
         )
-    return "-ERR uuid_audio_fork Command not found!\n"
+    rate = int(words[3].removesuffix("k")) * (1000 if words[3].endswith("k") else 1)
+    both_ways = len(words) >= 9 and words[6:8] == ["true", "true"]
+    return FORK_OK if machine.start_fork(words[1], rate, both_ways=both_ways) else FORK_FAILED
 
 
 OF_CHANNEL: Mapping[str, OfChannel] = {
@@ -95,4 +105,4 @@ OF_CHANNEL: Mapping[str, OfChannel] = {
     "uuid_transfer": _transfer,
     "uuid_audio_fork": _audio_fork,
 }
-"""Commands whose first word is a channel's uuid. The peer has no media modules: unicast is its wire."""
+"""Commands whose first word is a channel's uuid."""

@@ -15,6 +15,7 @@ from control.peer.actions import (
     CloseSocket,
     CloseUnicast,
     HungUp,
+    OpenFork,
     OpenUnicast,
     Send,
     Transferred,
@@ -23,6 +24,7 @@ from control.peer.actions import (
 from control.peer.caller import Frame
 from control.peer.clock import MediaClock, ReferenceClock
 from control.peer.facts import Dialed
+from control.peer.fork import State
 from control.peer.machine import ChannelMachine
 from control.peer.media import Media
 from control.peer.observer import Observer
@@ -219,6 +221,9 @@ class PeerCall:
                     self._wire.write(parts)
             case OpenUnicast():
                 self._open(action, now)
+            case OpenFork():
+                self.media.open_fork(action, now, self._fork_told)
+                self._observer.note("media", now, "fork")
             case CloseUnicast(reason):
                 self.media.close_stream()
                 self._observer.note("media_ended", now, reason)
@@ -240,6 +245,11 @@ class PeerCall:
             self.machine.unicast_failed()
         else:
             self._observer.note("media", now, f"{order.local[0]}:{order.local[1]}")
+
+    def _fork_told(self, what: State) -> None:
+        if what == "connect" and self.media.first_datagram_at is None:
+            self._observer.note("media", time.monotonic(), "socket")
+        self._guarded(lambda now: self.machine.fork_told(what, now))
 
     # The report
 

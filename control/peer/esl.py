@@ -22,6 +22,7 @@ WRITTEN_AT: dict[str, tuple[str, str, int]] = {
     "PLAYBACK_START": ("switch_ivr_play_say.c", "switch_ivr_play_file", 1649),
     "PLAYBACK_STOP": ("switch_ivr_play_say.c", "switch_ivr_play_file", 2023),
     "BACKGROUND_JOB": ("mod_event_socket.c", "api_exec", 1580),
+    "CUSTOM": ("mod_audio_fork.c", "responseHandler", 22),
 }
 """Event → source file, function and line in FreeSWITCH 1.11.2."""
 
@@ -115,6 +116,8 @@ class EventWriter:
     def event(self, name: str, channel: Channel, now_us: int, extra: Headers) -> tuple[bytes, bytes]:
         """Outer header and body; FreeSWITCH writes them one after the other."""
         headers = self._core(name, now_us)
+        if name == "CUSTOM":
+            headers, extra = [*extra, *headers], []
         if name == "CHANNEL_HANGUP_COMPLETE":
             headers.append(("Hangup-Cause", channel.cause))
         headers += channel.basics() + channel.profile("Caller")

@@ -4,10 +4,11 @@ out. It also does what FreeSWITCH does to a service that gives a deadly order: i
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Literal
 from uuid import uuid4
 
 from control.peer import endings, esl
-from control.peer.actions import Action, Answered, CloseSocket, CloseUnicast, EndedBy, OpenUnicast, Send
+from control.peer.actions import Action, Answered, CloseSocket, CloseUnicast, EndedBy, OpenFork, OpenUnicast, Send
 from control.peer.applications import APPLICATIONS, Running
 from control.peer.commands import obey
 from control.peer.facts import Channel, Headers
@@ -46,6 +47,7 @@ class ChannelMachine:
         self.wall_us = wall_us
         self.files = files
         self.hazards: list[str] = []
+        self._fork: Literal["running", "left behind"] | None = None
         self.out: list[Action] = []
         self._socket = socket
         self._begin_park()
@@ -71,6 +73,8 @@ class ChannelMachine:
         self.last_response = "_none_"
         self.last_app = ("socket", self._socket)
         self.unicast_spoiled = False
+        self._writes_silence = False
+        """The park writes to the channel: without that a fork is not heard. Read once, when media is first ready."""
 
     # What the outside does
 
@@ -178,9 +182,40 @@ class ChannelMachine:
         self._unicast_live = True
         local = (headers.get("local-ip", "127.0.0.1"), _port(headers.get("local-port")))
         remote = (headers.get("remote-ip", "127.0.0.1"), _port(headers.get("remote-port")))
-        muted = (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
+        muted = self._sends_silence()
         native = "native" in headers.get("flags", "")
         self.out.append(OpenUnicast(local, remote, native=native, muted=muted, leaks=leaks))
+
+    def _sends_silence(self) -> bool:
+        return (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
+
+    # The fork
+
+    def start_fork(self, url: str, rate: int, *, both_ways: bool) -> bool:
+        """Whether a media bug could be put on the channel; the socket comes later, if at all."""
+        if self._fork is not None:
+            return False
+        self._fork = "running"
+        muted = not (both_ways and self._writes_silence)
+        self.out.append(OpenFork(self.channel.uuid, url, rate, muted=muted))
+        return True
+
+    def stop_fork(self) -> bool:
+        """Whether there was a bug, running or left behind."""
+        if self._fork is None:
+            return False
+        if self._fork == "running":
+            self.out.append(CloseUnicast("stop"))
+        self._fork = None
+        return True
+
+    def fork_told(self, what: str, now: float) -> list[Action]:
+        """The module tells of its socket; one that ended leaves its bug behind, so that `start` fails until `stop`."""
+        if what != "connect":
+            self._fork = "left behind"
+            self.out.append(CloseUnicast(what))
+        self.event("CUSTOM", now, [("Event-Subclass", f"mod_audio_fork::{what}")])
+        return self._take()
 
     # What commands, applications and endings do to the channel
 
@@ -220,6 +255,7 @@ class ChannelMachine:
 
     def media_began(self, now: float) -> None:
         """From now on there is a read codec."""
+        self._writes_silence = self._sends_silence()
         self.channel.media_us = self.wall_us(now)
 
     def spoil_unicast(self, reason: str) -> None:
@@ -228,6 +264,9 @@ class ChannelMachine:
         if self._unicast_live:
             self._unicast_live = False
             self.out.append(CloseUnicast(reason))
+        if self._fork == "running" and reason == "hang-up":
+            # Nothing else ends a fork: it survives the end of the socket, and listens in on what comes next.
+            self.stop_fork()
 
     def stop_playback(self, now: float, *, everything: bool) -> None:
         """`uuid_break`: the running file ends; with `everything` the queued ones are gone too, without events."""
@@ -245,7 +284,7 @@ class ChannelMachine:
         self._destination = destination
 
     def hears(self, name: str) -> bool:
-        """Whether the service listens for an event."""
+        """Whether the service listens for an event (of CUSTOM: for any)."""
         return name in self.subscribed or "ALL" in self.subscribed
 
     def event(self, name: str, now: float, extra: Headers) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from control.peer import measure
-from control.peer.actions import OpenUnicast
+from control.peer.actions import OpenFork, OpenUnicast
 from control.peer.caller import Caller, Frame, law_of
 from control.peer.clock import FRAME_S, ReferenceClock
 from control.peer.ears import Ears
+from control.peer.fork import ForkStream, State
 from control.peer.result import Downlink, SpokenTurn, Uplink
 from control.peer.script import Script
 from control.peer.sound import Samples, through_g711, write_wav
@@ -27,14 +29,14 @@ class Media:
         self.ears = Ears(script.codec.sample_rate)
         self.caller = Caller(script, self.ears)
         self.first_datagram_at: float | None = None
-        self.leaked: list[Stream] = []
+        self.leaked: list[Stream | ForkStream] = []
         self.call_is_over = False
         self._stray = asyncio.Event()
         self._began = began
         self._law = law_of(script)
         if self._law is not None:
             through_g711(np.zeros(1, np.int16), self._law)  # builds its tables before the call runs
-        self._stream: Stream | None = None
+        self._stream: Stream | ForkStream | None = None
         self._streams = 0
         self._starts_at = self._filler_until = 0.0
         self._playout = Playout(script.codec.sample_rate)
@@ -62,8 +64,7 @@ class Media:
         if self._stream is not None and order.leaks:
             self.leaked.append(self._stream)
             self._stream = None
-        self._streams += 1
-        number = self._streams
+        number = self._begin(now)
 
         def heard(arrived: float, octets: int, samples: Samples) -> None:
             if number == self._streams:
@@ -72,9 +73,24 @@ class Media:
                 self._stray.set()
 
         self._stream = Stream(order, self.script.codec, self._law, heard)
+
+    def open_fork(self, order: OpenFork, now: float, told: Callable[[State], None]) -> None:
+        """Begins a fork; what it tells of its socket goes to `told`."""
+        number = self._begin(now)
+
+        def arrived(at: float, octets: int) -> None:
+            self._arrivals.note(at, octets, number)
+
+        size = round(order.rate * FRAME_S)
+        self._stream = ForkStream(order, size, self._listen, arrived, told)
+
+    def _begin(self, now: float) -> int:
+        """The number of a stream that begins now."""
+        self._streams += 1
         self._starts_at = now + FRAME_S / 2  # never with the tick of the order itself
         self._filler_until = self._starts_at + self.script.filler_ms / 1000
         self._burst_at = now + (self.script.bursts.every_s if self.script.bursts is not None else 0.0)
+        return self._streams
 
     def close_stream(self) -> None:
         """Ends the running stream."""
@@ -113,7 +129,7 @@ class Media:
             self._held_since = None
         return self._held_since is not None
 
-    def _send_one(self, stream: Stream, frame: Frame, now: float) -> None:
+    def _send_one(self, stream: Stream | ForkStream, frame: Frame, now: float) -> None:
         if self.first_datagram_at is None:
             self.first_datagram_at = now
         self._sent += 1
@@ -128,7 +144,12 @@ class Media:
     def _hear(self, arrived: float, octets: int, samples: Samples, stream: int) -> None:
         self._arrivals.note(arrived, octets, stream)
         at = self._playout.take(arrived, samples)
-        if at is None or self._stream is None or self._stream.order.muted:
+        if at is not None:
+            self._listen(at, samples)
+
+    def _listen(self, at: float, samples: Samples) -> None:
+        """The caller hears it, unless something keeps it from the channel."""
+        if self._stream is None or self._stream.order.muted:
             return
         if self._law is not None and not self._stream.order.native:
             samples = through_g711(samples, self._law)

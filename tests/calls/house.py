@@ -53,6 +53,7 @@ from tests.calls.callers import NUMBER, SPEECH, TENANT
 from tests.calls.leaks import nothing_left, open_sockets
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
+from transports.freeswitch.media_server import MediaServer
 
 STORED_S = 5.0
 STUTTER_S = 0.4
@@ -121,6 +122,7 @@ class House:
     """Set when the door is done with a call."""
     stored: dict[CallId, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     """Set when the row of a call is there."""
+    media_server: MediaServer = field(init=False)
     phone: PhoneDoor = field(init=False)
     door: DoorServer = field(init=False)
     switch: Switch = field(init=False)
@@ -244,6 +246,7 @@ async def house(
             log=WatchedLog(spool),
             stages=stages,
         )
+        home.media_server = await stack.enter_async_context(MediaServer("127.0.0.1", 0))
         if record:
             options = PhoneOptions(recordings_dir=folder / "recordings")
         home.phone = PhoneDoor(
@@ -254,6 +257,7 @@ async def house(
             feed=home.events.append,
             clock=clock,
             options=options or PhoneOptions(),
+            media_server=home.media_server,
         )
         home.door = DoorServer("127.0.0.1", 0, home.on_call)
         await home.door.start()

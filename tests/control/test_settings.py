@@ -105,10 +105,10 @@ def test_loopback_needs_no_list(host: str) -> None:
 
 
 def test_a_misspelt_variable_is_warned_about_with_the_nearest_name() -> None:
-    _, warnings = load({"ATENDE_HTTP_PROT": "1", "ATENDE_ZZZ": "1"})
+    _, warnings = load({"ATENDE_HTTP_PROT": "1", "ATENDE_QQQQQQQQ": "1"})
     assert warnings == [
         "ATENDE_HTTP_PROT is unknown and ignored; did you mean ATENDE_HTTP_PORT?",
-        "ATENDE_ZZZ is unknown and ignored",
+        "ATENDE_QQQQQQQQ is unknown and ignored",
     ]
 
 
@@ -116,3 +116,22 @@ def test_a_misspelt_variable_is_warned_about_with_the_nearest_name() -> None:
 def test_a_door_that_no_audio_can_follow_is_refused(host: str) -> None:
     with pytest.raises(SettingsError, match="IPv4"):
         load({"ATENDE_ESL_HOST": host, "ATENDE_ESL_ALLOWED_CIDRS": "::/0"})
+
+
+def test_wires_are_named_in_order_of_preference() -> None:
+    assert load({})[0].wires == ("unicast",)
+    found, _ = load({"ATENDE_WIRES": "audio_fork, unicast, audio_fork", "ATENDE_MEDIA_SOCKET_PORT": "9090"})
+    assert (found.wires, found.media_socket_port) == (("audio_fork", "unicast"), 9090)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"ATENDE_WIRES": "pigeon"}, "none of unicast, audio_fork"),
+        ({"ATENDE_WIRES": ","}, "at least one"),
+        ({"ATENDE_WIRES": "audio_fork", "ATENDE_MEDIA_SOCKET_PORT": "8084"}, "is also ATENDE_ESL_PORT"),
+    ],
+)
+def test_wires_that_cannot_be(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(given)

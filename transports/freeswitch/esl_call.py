@@ -13,6 +13,8 @@ from transports.freeswitch.errors import (
     PhoneTimeoutError,
 )
 from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.fork_media import ForkMedia
+from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
@@ -37,6 +39,14 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     reply_timeout_s: float = 2.0
 
 
+class ForkOptions(Struct, frozen=True, kw_only=True):
+    """How long is waited for mod_audio_fork."""
+
+    reply_timeout_s: float = 2.0
+    socket_timeout_s: float = 3.0
+    """The module connects within milliseconds, and gives up after a second."""
+
+
 class DoorCall:
     """A caller's leg, held by one outbound event-socket connection. Satisfies `pipelines.phone.PhoneLine`.
 
@@ -53,6 +63,7 @@ class DoorCall:
         self._close_timeout_s = close_timeout_s
         self._media: tuple[UnicastMedia, PortPair] | None = None
         self._may_have_had_two = False
+        self._fork: ForkMedia | None = None
         wire.on_over = self._close_media
 
     @property
@@ -127,6 +138,38 @@ class DoorCall:
             log.warning("no unicast datagram came", call=self.hello.call_id, waited_s=round(evidence.waited_s, 3))
         raise MediaUnavailableError(f"no unicast datagram on {self._options.attempts} ports")
 
+    def choose_fork(self) -> None:
+        """Have this call's audio by mod_audio_fork: before `answer`. Idempotent.
+
+        Raises CallEndedError, LocalProtocolError when the call is answered already.
+        """
+        self._require_live("fork")
+        self._wire.ask(self._machine.prepare_fork)
+
+    async def start_fork(self, server: MediaServer, options: ForkOptions | None = None) -> ForkMedia:
+        """Start the stream and return it alive: its socket has come. Only after `choose_fork` and the answer.
+
+        Whoever asked closes it; it is closed anyway when the event socket ends.
+        Raises CallEndedError, LocalProtocolError, MediaUnavailableError, PhoneTimeoutError.
+        """
+        self._require_live("fork")
+        options, wire = options or ForkOptions(), self._wire
+        rate = self.sample_rate
+        if rate is None:
+            raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
+        expected = server.expect(self.hello.call_id)
+        try:
+            wire.ask(lambda: self._machine.fork(expected.url))
+            await self._fork_accepted(options.reply_timeout_s)
+            socket = await expected.socket(options.socket_timeout_s)
+        except BaseException:
+            expected.withdraw()
+            raise
+        # The module tells it too, over the event socket; a switch that hangs does not.
+        socket.on_end = lambda: wire.media_lost("the media socket ended")
+        self._fork = ForkMedia(socket, rate)
+        return self._fork
+
     async def refuse(self, door: DoorName) -> None:
         """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered."""
         name = _door_name(door)
@@ -146,6 +189,9 @@ class DoorCall:
         await self._finish(lambda: self._machine.give_back(DoorName.AGAIN))
 
     async def _finish(self, verb: Callable[[], None]) -> None:
+        if self._fork is not None and not self._fork.closed and self.live:
+            # The last of what was said is still on its way through the module.
+            await asyncio.sleep(self._fork.lag_ms / 1000)
         self._wire.ask(verb)
         try:
             await self._wire.until(lambda: self._machine.over, self._close_timeout_s, "end of the call")
@@ -153,6 +199,15 @@ class DoorCall:
             log.warning("FreeSWITCH did not close the event socket", call=self.hello.call_id, error=str(error))
         # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
         self._wire.close("the call was ended by us")
+
+    async def _fork_accepted(self, timeout_s: float) -> None:
+        wire = self._wire
+        await wire.until(
+            lambda: wire.fork_accepted or wire.refused_fork is not None or not self.live, timeout_s, "fork"
+        )
+        if wire.refused_fork is not None:
+            raise MediaUnavailableError(f"FreeSWITCH refused the fork: {wire.refused_fork}")
+        self._require_live("fork")
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         if self.sample_rate is None:
@@ -209,6 +264,8 @@ class DoorCall:
             self._ports.give_back(pair)
 
     def _close_media(self) -> None:
+        if self._fork is not None:
+            self._fork.close()
         self._drop_media(lost=self._may_have_had_two)
 
     def _require_live(self, wish: str) -> None:

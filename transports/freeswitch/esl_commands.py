@@ -16,6 +16,7 @@ from base.ids import CallId
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.words import DoorName, HangupCause
 
+_SOCKET_URL: Final = re.compile(r"wss?://[0-9A-Za-z.\[\]:-]{1,120}/[0-9A-Za-z/_-]{1,120}", re.ASCII)
 _CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 
 
@@ -26,6 +27,10 @@ class EventClass(Enum):
     DTMF = "DTMF"
     PLAYBACK_START = "PLAYBACK_START"
     PLAYBACK_STOP = "PLAYBACK_STOP"
+    # Modules' own, which come behind CUSTOM.
+    FORK_CONNECT = "mod_audio_fork::connect"
+    FORK_CONNECT_FAILED = "mod_audio_fork::connect_failed"
+    FORK_DISCONNECT = "mod_audio_fork::disconnect"
 
 
 class Connect(Struct, frozen=True):
@@ -84,11 +89,42 @@ class Unicast(Struct, frozen=True):
     remote_port: int
 
 
+class SendSilenceWhenIdle(Struct, frozen=True):
+    """Let the park write silence, into which a fork's audio is mixed. Read once, when media is first ready: before the
+    answer. Under unicast it would be all that is heard.
+    """
+
+    call_id: CallId
+
+
+class ForkStart(Struct, frozen=True):
+    """Stream the call both ways over a WebSocket of mod_audio_fork, L16 mono at `sample_rate` Hz.
+
+    Dangerous: before the answer it crashes a whole FreeSWITCH. Only `DoorMachine` may decide to send it.
+    """
+
+    call_id: CallId
+    url: str
+    sample_rate: int
+
+
+class ForkStop(Struct, frozen=True):
+    """End the stream; also what is left of one that the other end has closed."""
+
+    call_id: CallId
+
+
 class Exit(Struct, frozen=True):
     """Let go of the channel; the dialplan goes on (with socket_resume)."""
 
 
-Command = Connect | Linger | MyEvents | EventPlain | ExecuteAnswer | ExecuteSetDoor | SetDoor | Hangup | Unicast | Exit
+Command = (
+    Connect | Linger | MyEvents | EventPlain | ExecuteAnswer | ExecuteSetDoor | SetDoor | Hangup | Unicast
+    | SendSilenceWhenIdle | ForkStart | ForkStop | Exit
+)  # fmt: skip
+
+API_COMMANDS: Final = (SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop)
+"""Answered by an `api/response`; all others by a `command/reply`."""
 
 
 def encode(command: Command) -> bytes:
@@ -111,7 +147,9 @@ def _lines(command: Command) -> tuple[str, ...]:
         case Linger(linger_s):
             return (f"linger {_number(linger_s, 1, 60)}",)
         case EventPlain(classes):
-            return (" ".join(("event plain", *(_word(c, EventClass) for c in classes))),)
+            words = [_word(c, EventClass) for c in classes]
+            own, custom = [w for w in words if "::" not in w], [w for w in words if "::" in w]
+            return (" ".join(("event plain", *own, *(("CUSTOM", *custom) if custom else ()))),)
         case ExecuteAnswer():
             return _execute("answer")
         case ExecuteSetDoor(door):
@@ -122,6 +160,8 @@ def _lines(command: Command) -> tuple[str, ...]:
             return ("sendmsg", "call-command: hangup", f"hangup-cause: {_word(cause, HangupCause)}")
         case Unicast():
             return _unicast(command)
+        case SendSilenceWhenIdle() | ForkStart() | ForkStop():
+            return (_fork(command),)
         case _:
             return (_BARE[type(command)],)
 
@@ -142,6 +182,22 @@ def _unicast(command: Unicast) -> tuple[str, ...]:
         f"remote-ip: {_host(command.remote_host)}",
         f"remote-port: {_number(command.remote_port, 1024, 65535)}",
         "transport: udp",
+    )
+
+
+def _fork(command: SendSilenceWhenIdle | ForkStart | ForkStop) -> str:
+    call_id = checked_call_id(command.call_id)
+    if isinstance(command, SendSilenceWhenIdle):
+        return f"api uuid_setvar {call_id} send_silence_when_idle -1"
+    if isinstance(command, ForkStop):
+        return f"api uuid_audio_fork {call_id} stop"
+    rate = _number(command.sample_rate, 8000, 48000)
+    if rate % 8000 or not _SOCKET_URL.fullmatch(command.url):
+        raise LocalProtocolError(f"not a rate and the URL of a media socket: {rate}")
+    # The bug name, metadata and the last three arguments are needed for a downlink.
+    return (
+        f"api uuid_audio_fork {call_id} start {command.url} mono {rate // 1000}k audio_fork "
+        f'{{"call":"{call_id}"}} true true {rate}'
     )
 
 

@@ -7,7 +7,7 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 - `unicast` before the call has media: only after CHANNEL_ANSWER has come, or `connect` said that it had;
 - `answer` and `unicast` in one breath: the same wait;
 - a second `unicast` while a first may run: `UnicastGuard`;
-- `uuid_audio_fork` before the answer: there is no such command here.
+- `uuid_audio_fork` before the answer: the same wait for CHANNEL_ANSWER.
 """
 
 from collections import deque
@@ -27,6 +27,7 @@ from transports.freeswitch.esl import (
     Message,
 )
 from transports.freeswitch.esl_commands import (
+    API_COMMANDS,
     Command,
     Connect,
     EventClass,
@@ -34,8 +35,11 @@ from transports.freeswitch.esl_commands import (
     ExecuteAnswer,
     ExecuteSetDoor,
     Exit,
+    ForkStart,
+    ForkStop,
     Hangup,
     MyEvents,
+    SendSilenceWhenIdle,
     SetDoor,
     Unicast,
     encode,
@@ -53,7 +57,18 @@ from transports.freeswitch.words import (
     PhoneEvent,
 )
 
-EXTRA_EVENTS: Final = (EventClass.DTMF, EventClass.PLAYBACK_START, EventClass.PLAYBACK_STOP)
+EXTRA_EVENTS: Final = (
+    EventClass.DTMF,
+    EventClass.PLAYBACK_START,
+    EventClass.PLAYBACK_STOP,
+    EventClass.FORK_CONNECT,
+    EventClass.FORK_CONNECT_FAILED,
+    EventClass.FORK_DISCONNECT,
+)
+_ENDS_FORK: Final = {
+    EventClass.FORK_CONNECT_FAILED.value: "the switch could not connect",
+    EventClass.FORK_DISCONNECT.value: "the media socket was lost",
+}
 _ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
 
 
@@ -76,7 +91,11 @@ class UnicastAccepted(Struct, frozen=True):
     port: int
 
 
-DoorEvent = Ready | Refused | UnicastAccepted | PhoneEvent
+class ForkAccepted(Struct, frozen=True):
+    """`+OK` to a fork. Only its socket proves that it runs."""
+
+
+DoorEvent = Ready | Refused | UnicastAccepted | ForkAccepted | PhoneEvent
 
 
 class _Phase(Enum):
@@ -99,6 +118,9 @@ class DoorMachine:
         self._pending: deque[Command] = deque()
         self._phase = _Phase.NEW
         self._guard = UnicastGuard()
+        self._silence_asked = False
+        self._fork: ForkStart | None = None
+        self._fork_tries = 0
         self._hello: Hello | None = None
         self._told_at = 0
         self._answer_asked = False
@@ -161,11 +183,43 @@ class DoorMachine:
         the switch: no media yet, a stream that may be alive, a port named before, a park that has had its one.
         """
         self._require_live("unicast")
+        if self._silence_asked:
+            raise LocalProtocolError("unicast in a park that sends silence would not be heard: re-enter the door")
         if self._rate is None:
             raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
         self._guard.check(switch[1], evidence)
         self._say(Unicast(*switch, *ours))
         self._guard.asked(switch[1])
+
+    def prepare_fork(self) -> None:
+        """Choose mod_audio_fork for this park, before the answer: else nothing of ours is heard. Idempotent.
+
+        Raises LocalProtocolError when the call is answered already (re-enter the door).
+        """
+        self._require_live("fork")
+        if self._silence_asked:
+            return
+        if self._answer_asked or self._answer_seen:
+            raise LocalProtocolError("a fork has to be chosen before the answer")
+        self._silence_asked = True
+        self._say(SendSilenceWhenIdle(self.hello.call_id))
+
+    def fork(self, url: str) -> None:
+        """Start the stream to our WebSocket at `url`.
+
+        Raises LocalProtocolError when this could harm the switch or would not be heard: no media yet, not prepared,
+        a stream that runs already.
+        """
+        self._require_live("fork")
+        if self._rate is None:
+            raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
+        if not self._silence_asked:
+            raise LocalProtocolError("a fork that was not chosen before the answer is not heard: re-enter the door")
+        if self._fork is not None:
+            raise LocalProtocolError("a fork runs already")
+        command = ForkStart(self.hello.call_id, url, self._rate)
+        self._say(command)
+        self._fork, self._fork_tries = command, 1
 
     def datagram_heard(self) -> None:
         """The stream is alive: no other can be started in this park."""
@@ -220,7 +274,7 @@ class DoorMachine:
         if not self._pending:
             raise RemoteProtocolError("a reply to nothing that was asked")
         command = self._pending.popleft()
-        if isinstance(reply, ApiResponse) is not isinstance(command, SetDoor):
+        if isinstance(reply, ApiResponse) is not isinstance(command, API_COMMANDS):
             raise RemoteProtocolError(f"{type(reply).__name__} as the reply to {type(command).__name__}")
         match command:
             case Connect() | MyEvents() | EventPlain():
@@ -232,9 +286,24 @@ class DoorMachine:
                 self._say(Exit())
             case Unicast():
                 self._guard.replied(reply.ok)
+            case ForkStart():
+                return self._fork_answered(command, reply)
         if not reply.ok:
-            return [Refused(command, reply.text[:200])]
+            # What is left of a fork may be gone by itself: `stop` then finds nothing.
+            return [] if isinstance(command, ForkStop) else [Refused(command, reply.text[:200])]
         return [UnicastAccepted(command.local_port)] if isinstance(command, Unicast) else []
+
+    def _fork_answered(self, command: ForkStart, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
+        if reply.ok:
+            return [ForkAccepted()]
+        if self._fork_tries == 1 and self.live:
+            # A stream that ended without `stop` leaves something behind that refuses the next one.
+            self._fork_tries = 2
+            self._say(ForkStop(command.call_id))
+            self._say(command)
+            return []
+        self._fork = None
+        return [Refused(command, reply.text[:200])]
 
     def _greeting_step(
         self, command: Connect | MyEvents | EventPlain, reply: CommandReply | ApiResponse
@@ -271,6 +340,8 @@ class DoorMachine:
                 return [self._hang_up_seen(who_hung_up(event.headers))]
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
+            case "CUSTOM":
+                return self._fork_news(event)
         return self._media_news(event) if self._cause is None else []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
@@ -282,6 +353,13 @@ class DoorMachine:
         if reason is None or sequence_of(event.headers) < self._told_at:
             return []  # what happened before this connection belongs to an earlier park
         return [MediaEnded(reason)] if self._guard.spoil() else []
+
+    def _fork_news(self, event: Event) -> list[DoorEvent]:
+        reason = _ENDS_FORK.get(event.headers.get("Event-Subclass", ""))
+        if reason is None or self._fork is None:
+            return []
+        self._fork = None
+        return [MediaEnded(reason)] if self._cause is None else []
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
         self._hung_up = True
@@ -300,5 +378,9 @@ class DoorMachine:
             return
         if self._phase is not _Phase.LIVE:
             raise LocalProtocolError("the call has not been told yet")
+        if self._fork is not None and not isinstance(command, Hangup):
+            # The stream would outlive the door and listen in on whoever comes next.
+            self._say(ForkStop(self.hello.call_id))
+            self._fork = None
         self._say(command)
         self._phase = _Phase.ENDING

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import structlog
 
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.peers import LOOPBACK
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import DoorName
-
-LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 log = structlog.get_logger()
 

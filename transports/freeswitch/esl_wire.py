@@ -8,9 +8,9 @@ from typing import Final, cast
 import structlog
 
 from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
-from transports.freeswitch.esl_commands import ExecuteAnswer, Unicast
-from transports.freeswitch.esl_door import DoorEvent, DoorMachine, Ready, Refused, UnicastAccepted
-from transports.freeswitch.words import Disconnected, Dtmf, PhoneEvent
+from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, Unicast
+from transports.freeswitch.esl_door import DoorEvent, DoorMachine, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.words import Disconnected, Dtmf, MediaEnded, PhoneEvent
 
 log = structlog.get_logger()
 
@@ -24,6 +24,8 @@ class DoorWire(asyncio.Protocol):
         self.accepted_ports: Final[set[int]] = set()
         self.refused_unicast: str | None = None
         self.refused_answer = False
+        self.fork_accepted = False
+        self.refused_fork: str | None = None
         self.dropped_digits = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
@@ -77,6 +79,11 @@ class DoorWire(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def media_lost(self, reason: str) -> None:
+        """The call's media has ended, as another socket than this one knows."""
+        if self.machine.live:
+            self._publish([MediaEnded(reason)])
+
     async def until(self, condition: Callable[[], bool], timeout_s: float, wish: str) -> None:
         """Wait for `condition`, looked at after each thing that happens. Raises PhoneTimeoutError."""
         try:
@@ -112,12 +119,10 @@ class DoorWire(asyncio.Protocol):
         match event:
             case Ready():
                 self.ready = True
-            case Refused(Unicast(), text):
-                self.refused_unicast = text
-            case Refused(ExecuteAnswer()):
-                self.refused_answer = True  # there is no such channel any more
             case Refused():
-                log.warning("FreeSWITCH refused a command", command=type(event.command).__name__, answer=event.text)
+                self._refused(event)
+            case ForkAccepted():
+                self.fork_accepted = True
             case UnicastAccepted(port):
                 self.accepted_ports.add(port)
             case Dtmf() if len(self._events) >= self._max_events:
@@ -128,3 +133,14 @@ class DoorWire(asyncio.Protocol):
             self.over.set()
             if self.on_over is not None:
                 self.on_over()
+
+    def _refused(self, event: Refused) -> None:
+        match event.command:
+            case Unicast():
+                self.refused_unicast = event.text
+            case ForkStart():
+                self.refused_fork = event.text
+            case ExecuteAnswer():
+                self.refused_answer = True  # there is no such channel any more
+            case _:
+                log.warning("FreeSWITCH refused a command", command=type(event.command).__name__, answer=event.text)

@@ -145,7 +145,9 @@ class FreeSwitchOutput(BaseOutputTransport):
         return True
 
     async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
-        heard = self._playout.cut()
+        if self._playout.speaking:
+            self._wire.flush()
+        heard = self._playout.cut(unheard_ms=self._wire.lag_ms)
         stopped = self._playout.stop_speaking()
         self._room.set()
         after = siblings(BotStoppedSpeakingFrame) if stopped else ()

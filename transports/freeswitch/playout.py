@@ -157,13 +157,13 @@ class Playout:
             self._nothing_to_play(beat)
         return beat
 
-    def cut(self) -> list[Frame]:
+    def cut(self, unheard_ms: int = 0) -> list[Frame]:
         """Interrupt: drop what may be dropped; the words heard of the sentence being spoken, if any.
 
         Audio and frames that are not interruptible stay in their order. Later audio of the contexts
-        that were dropped will be refused.
+        that were dropped will be refused. Of the audio played last, `unheard_ms` were still on their way.
         """
-        heard = self._book.cut(self._contexts)
+        heard = self._book.cut(self._contexts, unheard_ms // FRAME_MS)
         for item in self._queue:
             if item.interruptible:
                 self._contexts.cancel(_context_of(item))

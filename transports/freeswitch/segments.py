@@ -49,9 +49,11 @@ class Segment:
         """Chunks from the first sound to the last; all of them when there is no sound at all."""
         return self.after_audible - self.first_audible if self.after_audible else self.known
 
-    def share(self, pace: float) -> float:
-        """How much of the sentence was played (0 to 1). `pace` is the voice's weight per second."""
-        played = max(0, self.played - self.first_audible)
+    def share(self, pace: float, unheard: int = 0) -> float:
+        """How much of the sentence was heard (0 to 1). `pace` is the voice's weight per second; of the chunks that were
+        played the last `unheard` were not heard.
+        """
+        played = max(0, self.played - unheard - self.first_audible)
         if self.text is not None:
             return min(1.0, played / self.audible) if self.audible else 1.0
         estimate = spoken_weight(self.announcement.text) / pace * 1000 / FRAME_MS
@@ -137,8 +139,8 @@ class SegmentBook:
             self._heard_now = None
         return _heard(frame, frame.text, append=frame.append_to_context)
 
-    def cut(self, contexts: Contexts) -> HeardTextFrame | None:
-        """The words heard of the sentence that is interrupted; None when there are none."""
+    def cut(self, contexts: Contexts, unheard: int = 0) -> HeardTextFrame | None:
+        """The words heard of the sentence that is interrupted, less the last `unheard` chunks; None when none were."""
         segment = self._heard_now
         self._closed = {key: kept for key, kept in self._closed.items() if not _may_cut(kept)}
         if self.current is not None and self.current.announcement.interruptible:
@@ -147,7 +149,7 @@ class SegmentBook:
             return None
         self._heard_now = None
         source = segment.text or segment.announcement
-        words = heard_prefix(source.text, segment.share(self._pace))
+        words = heard_prefix(source.text, segment.share(self._pace, unheard))
         append = segment.text.append_to_context if segment.text is not None else contexts.kept(segment.context_id)
         return _heard(source, words, append=append) if words.strip() else None
 

@@ -79,6 +79,11 @@ class UnicastMedia:
         return self._codec.frame_bytes
 
     @property
+    def lag_ms(self) -> int:
+        """Nothing: see `flush`."""
+        return 0
+
+    @property
     def heard(self) -> bool:
         """Whether a datagram of the peer has come."""
         return self._heard.is_set()
@@ -103,6 +108,9 @@ class UnicastMedia:
             self.counters.sent += 1
         except OSError:
             self.counters.send_errors += 1
+
+    def flush(self) -> None:
+        """Nothing to do: a datagram is played when it comes, and we are never ahead."""
 
     async def first_datagram(self, timeout_s: float) -> bool:
         """Wait for the stream to come alive; False when nothing came in `timeout_s`, with the socket read out."""

@@ -65,12 +65,16 @@ def is_reply(message: bytes) -> bool:
 KINDS = {
     "connect": rb"connect\n\n",
     "myevents": rb"myevents\n\n",
-    "event": rb"event plain .*\n\n",
+    # One of the recordings asks for a module's events in a second command; we ask for all at once.
+    "event": rb"event plain (?!CUSTOM).*\n\n",
     "answer": rb"sendmsg\n(?s:.*)execute-app-name: answer\n(?s:.*)",
     "set_door": rb"sendmsg\n(?s:.*)execute-app-name: set\nexecute-app-arg: door=(?s:.*)",
     "setvar_door": rb"api uuid_setvar \S+ door .*\n\n",
     "hangup": rb"sendmsg\ncall-command: hangup\n(?s:.*)",
     "unicast": rb"sendmsg\ncall-command: unicast\n(?s:.*)",
+    "silence": rb"api uuid_setvar \S+ send_silence_when_idle -1\n\n",
+    "fork": rb"api uuid_audio_fork \S+ start .*\n\n",
+    "fork_stop": rb"api uuid_audio_fork \S+ stop\n\n",
     "exit": rb"exit\n\n",
 }
 

@@ -40,9 +40,11 @@ class MemoryWire:
     """What was sent, and a mouth for the caller."""
 
     sample_rate = RATE
+    lag_ms = 0
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.flushed_at: list[int] = []
         self._callback: Callable[[bytes], None] = lambda pcm: None
 
     def listen(self, callback: Callable[[bytes], None]) -> None:
@@ -53,6 +55,9 @@ class MemoryWire:
 
     def send(self, pcm: bytes) -> None:
         self.sent.append(pcm)
+
+    def flush(self) -> None:
+        self.flushed_at.append(len(self.sent))
 
     def close(self) -> None: ...
 

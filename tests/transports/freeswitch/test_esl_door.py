@@ -7,7 +7,7 @@ import pytest
 from tests.transports.freeswitch.captures import script
 from tests.transports.freeswitch.test_esl import mangled, seeds
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
-from transports.freeswitch.esl_door import DoorEvent, DoorMachine, Ready, Refused, UnicastAccepted
+from transports.freeswitch.esl_door import DoorEvent, DoorMachine, ForkAccepted, Ready, Refused, UnicastAccepted
 from transports.freeswitch.unicast_guard import MAX_TRIES, MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.words import (
     Answered,
@@ -21,7 +21,10 @@ from transports.freeswitch.words import (
 
 UUID = "d2317f64-4e50-42fb-9843-0f0a0848899e"
 SWITCH, OURS = ("127.0.0.1", 40001), ("127.0.0.1", 40000)
-EVENTS = b"event plain DTMF PLAYBACK_START PLAYBACK_STOP\n\n"
+EVENTS = (
+    b"event plain DTMF PLAYBACK_START PLAYBACK_STOP CUSTOM mod_audio_fork::connect mod_audio_fork::connect_failed "
+    b"mod_audio_fork::disconnect\n\n"
+)
 OK = b"Content-Type: command/reply\nReply-Text: +OK\n\n"
 API_OK = b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n"
 ERR = b"Content-Type: command/reply\nReply-Text: -ERR no\n\n"
@@ -83,6 +86,10 @@ def replay(name: str, without: str = "") -> tuple[list[DoorEvent], DoorMachine]:
         "set_door": lambda: machine.refuse(DoorName(data.split(b"door=")[1].split(b"\n")[0].decode())),
         "setvar_door": lambda: machine.give_back(DoorName(data.split()[4].decode())),
         "unicast": lambda: machine.unicast(*addresses(data)),
+        "silence": machine.prepare_fork,
+        "fork": lambda: machine.fork(data.split()[4].decode()),
+        # The recording's service stops the stream first; ours does so when it leaves.
+        "fork_stop": lambda: machine.refuse(DoorName.BUSY),
         "eof": lambda: events.extend(machine.receive_eof("we died")),
     }
     for kind, data, eof in script(name, without):
@@ -135,6 +142,12 @@ class TestRealCalls:
         assert one.hello.call_id == two.hello.call_id
         assert (two.hello.answered, two.hello.codec, two.hello.sample_rate) == (True, "PCMU", 8000)
         assert second[2] == HungUp("NORMAL_CLEARING", True)
+
+    def test_a_fork_is_started_and_stopped_before_the_door_is_left(self) -> None:
+        events, machine = replay("door_audio_fork_give_back.esl")
+        kinds = [type(e) for e in events]
+        assert kinds == [Ready, Answered, ForkAccepted, Disconnected]
+        assert machine.over
 
     def test_the_service_dies(self) -> None:
         events, machine = replay("door_service_dies_under_unicast.esl")
@@ -399,3 +412,108 @@ class TestNonsense:
     def test_a_hook_flash_is_no_digit(self) -> None:
         assert live().receive(event("DTMF", "DTMF-Digit: F", "DTMF-Duration: 800")) == []
         assert live().receive(event("DTMF", "DTMF-Digit: %2A", "DTMF-Duration: 800")) == [Dtmf("*", 100)]
+
+
+URL = "ws://127.0.0.1:8085/media/abc-DEF_123"
+FORK_OK = b"Content-Type: api/response\nContent-Length: 12\n\n+OK Success\n"
+FORK_ERR = b"Content-Type: api/response\nContent-Length: 22\n\n-ERR Operation Failed\n"
+START = f'api uuid_audio_fork {UUID} start {URL} mono 8k audio_fork {{"call":"{UUID}"}} true true 8000\n\n'.encode()
+STOP = f"api uuid_audio_fork {UUID} stop\n\n".encode()
+
+
+def custom(subclass: str) -> bytes:
+    return event("CUSTOM", f"Event-Subclass: mod_audio_fork::{subclass}")
+
+
+def forking() -> DoorMachine:
+    machine = live("Answer-State: ringing")
+    machine.prepare_fork()
+    machine.prepare_fork()
+    machine.answer()
+    assert machine.receive(API_OK + OK + ANSWERED) == [Answered(8000)]
+    assert machine.data_to_send() == f"api uuid_setvar {UUID} send_silence_when_idle -1\n\n".encode() + ANSWER
+    machine.fork(URL)
+    assert machine.data_to_send() == START
+    assert machine.receive(FORK_OK) == [ForkAccepted()]
+    return machine
+
+
+class TestFork:
+    def test_it_is_chosen_before_the_answer_and_started_behind_it(self) -> None:
+        machine = forking()
+        assert machine.receive(custom("connect")) == []
+        with pytest.raises(LocalProtocolError, match="runs already"):
+            machine.fork(URL)
+        with pytest.raises(LocalProtocolError, match="sends silence"):
+            machine.unicast(SWITCH, OURS)
+
+    def test_before_the_answer_it_would_crash_the_switch(self) -> None:
+        machine = live("Answer-State: ringing")
+        machine.prepare_fork()
+        machine.answer()
+        with pytest.raises(LocalProtocolError, match="crash"):
+            machine.fork(URL)
+        machine.data_to_send()
+        machine.receive(API_OK + OK)
+        with pytest.raises(LocalProtocolError, match="crash"):
+            machine.fork(URL)
+        assert machine.data_to_send() == b""
+
+    def test_what_would_not_be_heard_is_not_started(self) -> None:
+        with pytest.raises(LocalProtocolError, match="not heard"):
+            answered().fork(URL)
+        with pytest.raises(LocalProtocolError, match="before the answer"):
+            answered().prepare_fork()
+        asked = live("Answer-State: ringing")
+        asked.answer()
+        with pytest.raises(LocalProtocolError, match="before the answer"):
+            asked.prepare_fork()
+
+    def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
+        machine = live("Answer-State: ringing")
+        machine.prepare_fork()
+        machine.answer()
+        machine.receive(API_OK + OK + ANSWERED)
+        machine.data_to_send()
+        machine.fork(URL)
+        assert machine.receive(FORK_ERR) == []
+        assert machine.data_to_send() == START + STOP + START
+        [refused] = machine.receive(FORK_OK + FORK_ERR)
+        assert isinstance(refused, Refused)
+        machine.fork(URL)
+        assert machine.data_to_send() == START
+
+    @pytest.mark.parametrize("subclass", ["disconnect", "connect_failed"])
+    def test_a_stream_that_is_lost_is_told_once(self, subclass: str) -> None:
+        machine = forking()
+        [ended] = machine.receive(custom(subclass) + custom(subclass))
+        assert isinstance(ended, MediaEnded)
+        machine.refuse(DoorName.FAILED)
+        assert STOP not in machine.data_to_send()
+
+    @pytest.mark.parametrize("leave", ["refuse", "give_back"])
+    def test_it_is_stopped_before_the_door_is_left(self, leave: str) -> None:
+        machine = forking()
+        getattr(machine, leave)(DoorName.OPERATOR)
+        said = machine.data_to_send()
+        assert said.startswith(STOP)
+        assert b"door" in said.removeprefix(STOP)
+
+    def test_a_hang_up_ends_it_by_itself(self) -> None:
+        machine = forking()
+        machine.hang_up(HangupCause.NORMAL_CLEARING)
+        assert machine.data_to_send() == b"sendmsg\ncall-command: hangup\nhangup-cause: NORMAL_CLEARING\n\n"
+
+    @pytest.mark.parametrize(
+        "url", ["http://x/y", "ws://x", "ws://x/ y", "ws://x/y?z", "ws://x/y\nexit", "ws://u:p@x/y", "ws://x/${y}"]
+    )
+    def test_no_url_adds_an_argument(self, url: str) -> None:
+        machine = live("Answer-State: ringing")
+        machine.prepare_fork()
+        machine.answer()
+        machine.receive(API_OK + OK + ANSWERED)
+        machine.data_to_send()
+        with pytest.raises(LocalProtocolError):
+            machine.fork(url)
+        assert machine.data_to_send() == b""
+        machine.fork(URL)

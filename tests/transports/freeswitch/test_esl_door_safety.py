@@ -32,6 +32,7 @@ class Watchdog:
         self.alive: int | None = None  # the port of a stream that may run
         self.proven_dead: set[int] = set()
         self.ports: set[int] = set()
+        self.silence = False
         self.said: list[str] = []
         self.waiting: deque[str] = deque()
 
@@ -40,10 +41,11 @@ class Watchdog:
             kind = kind_of(command)
             assert kind is not None, command
             assert not {"exit", "hangup"} & set(self.said), f"{kind} behind the end"
-            assert kind == "unicast" or kind not in self.said, f"{kind} twice"
+            assert kind in {"unicast", "fork", "fork_stop"} or kind not in self.said, f"{kind} twice"
             assert self.said or kind == "connect"
             if kind == "unicast":
                 self._unicast(command)
+            self._fork(kind)
             if kind == "exit":
                 assert {"set_door", "setvar_door"} & set(self.said)
                 assert not self.waiting, "exit before the door was set"
@@ -52,7 +54,22 @@ class Watchdog:
             self.said.append(kind)
             self.waiting.append(kind)
 
+    def _fork(self, kind: str) -> None:
+        if kind == "silence":
+            assert not self.answered, "silence that comes too late"
+            self.silence = True
+        elif kind == "fork":
+            assert self.media, "CRASH: uuid_audio_fork on a call without media"
+            assert self.silence, "a fork that is not heard"
+            assert self.fork_tries < 2, "a fork for ever"
+            self.fork_tries += 1
+        elif kind == "fork_stop":
+            assert self.fork_tries, "nothing to stop"
+
+    fork_tries = 0
+
     def _unicast(self, command: bytes) -> None:
+        assert not self.silence, "unicast that is not heard"
         port = int(command.split(b"local-port: ")[1].split(b"\n")[0])
         assert self.media, "CRASH: unicast on a call without media"
         assert "answer" not in self.waiting or self.media, "CRASH: unicast behind an answer that is not done"
@@ -109,7 +126,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.dog.answered = self.answered
             self.dog.media = self.answered and self.codec
             self.feed(hello(*lines))
-        elif kind == "setvar_door":
+        elif kind in {"setvar_door", "silence", "fork", "fork_stop"}:
             self.feed(API_OK if ok else b"Content-Type: api/response\nContent-Length: 5\n\n-ERR\n")
         else:
             self.feed(OK if ok or kind in {"myevents", "event"} else ERR)
@@ -167,6 +184,16 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def asks_to_answer(self) -> None:
         self.ask("answer")
+
+    @rule(sure=RARELY)
+    def chooses_the_fork(self, sure: bool) -> None:
+        if sure:
+            self.ask("prepare_fork")
+
+    @rule()
+    def asks_for_a_fork(self) -> None:
+        if self.dog.fork_tries < 1:
+            self.ask("fork", "ws://127.0.0.1:8085/media/abc")
 
     @rule(port=PORTS)
     def asks_for_unicast(self, port: int) -> None:

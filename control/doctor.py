@@ -1,0 +1,197 @@
+"""Looks at the machine, the switch and our own parts, and judges nothing itself: see `control.findings`.
+
+Every look has a limit and a failure of its own: one part that hangs or raises is one line, not the end.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from base.secret import Secret
+from control import findings
+from control.findings import Finding
+from control.settings import Settings
+from processors.models.store import ModelState, ModelStore
+from transports.freeswitch.errors import LocalProtocolError, PhoneTimeoutError
+from transports.freeswitch.esl_client import SwitchAddress, SwitchClient, SwitchUnreachableError
+from transports.freeswitch.esl_switch_commands import Auth, CodecList, CountChannels, HasModule, Module, Version
+
+LOOK_TIMEOUT_S: Final = 20.0
+LATENCY_TRIES: Final = 20
+BEATS: Final = 100
+BEAT_S: Final = 0.02
+
+Look = Callable[[Settings], Awaitable[list[Finding]]]
+
+
+async def examine(found: Settings) -> AsyncIterator[Finding]:
+    """Each finding as soon as it is there."""
+    for name, look in LOOKS.items():
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                seen = await look(found)
+        except TimeoutError:
+            seen = [Finding(name=name, level="fail", text=f"no answer in {LOOK_TIMEOUT_S:.0f} s")]
+        except Exception as error:
+            # The boundary of one look: the others go on.
+            seen = [Finding(name=name, level="fail", text=f"could not be looked at: {error!r}")]
+        for finding in seen:
+            yield finding
+
+
+async def _switch(found: Settings) -> list[Finding]:
+    password = found.switch_password
+    where = f"{found.switch_host}:{found.switch_port}"
+    if password is None:
+        fix = "set ATENDE_SWITCH_PASSWORD (and ATENDE_SWITCH_HOST, _PORT) to have the switch looked at"
+        return [Finding(name="event socket", level="skip", text="no password is set", fix=fix)]
+    address = SwitchAddress(host=found.switch_host, port=found.switch_port, login=Auth(password))
+    try:
+        client = await SwitchClient.connect(address)
+    except (SwitchUnreachableError, LocalProtocolError) as error:
+        fix = "check mod_event_socket's listen-ip, port, password and apply-inbound-acl"
+        return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix=fix)]
+    try:
+        return [Finding(name="event socket", level="ok", text=where), *await _switch_parts(client, password)]
+    except (SwitchUnreachableError, PhoneTimeoutError) as error:
+        return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix="is the switch overloaded?")]
+    finally:
+        await client.close()
+
+
+async def _switch_parts(client: SwitchClient, password: Secret) -> list[Finding]:
+    loaded = {module.value for module in Module if (await client.ask(HasModule(module))).text == "true"}
+    version = (await client.ask(Version())).text
+    codecs = (await client.ask(CodecList())).text
+    each_ms = []
+    for _ in range(LATENCY_TRIES):
+        began = time.perf_counter()
+        await client.ask(CountChannels())
+        each_ms.append((time.perf_counter() - began) * 1000)
+    return [
+        *findings.of_version(version, loaded),
+        findings.of_password(password.reveal()),
+        *findings.of_modules(loaded),
+        findings.of_codecs(codecs),
+        findings.of_latency(each_ms),
+    ]
+
+
+async def _ports(found: Settings) -> list[Finding]:
+    ours = await _we_run(found)
+    doors = (("phone door", found.esl_host, found.esl_port), ("HTTP door", found.http_host, found.http_port))
+    return [findings.of_port(name, host, port, free=_is_free(host, port), ours=ours) for name, host, port in doors]
+
+
+async def _we_run(found: Settings) -> bool:
+    """Whether a service of ours answers at the HTTP door."""
+    try:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            return (await client.get(f"http://{found.http_host}:{found.http_port}/health/live")).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _clock(_found: Settings) -> list[Finding]:
+    late_ms, loop = [], asyncio.get_running_loop()
+    began = loop.time()
+    for beat in range(1, BEATS + 1):
+        due = began + beat * BEAT_S
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        late_ms.append((loop.time() - due) * 1000)
+    return [findings.of_clock(late_ms)]
+
+
+async def _disk(found: Settings) -> list[Finding]:
+    folder = next(path for path in (found.data_dir, *found.data_dir.absolute().parents) if path.is_dir())
+    return await asyncio.to_thread(lambda: findings.of_disk(shutil.disk_usage(folder).free, _sync_ms(folder)))
+
+
+def _sync_ms(folder: Path) -> float:
+    """How long it takes until a small file is safe."""
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        file.write(b"x" * 4096)
+        file.flush()
+        os.fsync(file.fileno())
+        return (time.perf_counter() - began) * 1000
+
+
+async def _models(found: Settings) -> list[Finding]:
+    store = ModelStore(found.data_dir, root=found.models_dir)
+    wanted = [model for model in store.manifest.models if not model.optional]
+    bad = [model.name for model in wanted if store.state(model) is not ModelState.INSTALLED]
+    if bad:
+        return [Finding(name="models", level="fail", text=f"missing: {', '.join(bad)}", fix="run `atende models pull`")]
+    return [Finding(name="models", level="ok", text=", ".join(model.name for model in wanted))]
+
+
+async def _database(found: Settings) -> list[Finding]:
+    if found.database_url is None:
+        return [Finding(name="database", level="ok", text="the embedded PostgreSQL, in the data directory")]
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(found.database_url.reveal(), timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        fix = "check ATENDE_DATABASE_URL and that PostgreSQL listens"
+        return [Finding(name="database", level="fail", text=f"cannot be reached ({type(error).__name__})", fix=fix)]
+    try:
+        return [await _roles(connection)]
+    finally:
+        await connection.close()
+
+
+async def _roles(connection: object) -> Finding:
+    version = await connection.fetchval("SHOW server_version")  # type: ignore[attr-defined]
+    role = await connection.fetchrow(  # type: ignore[attr-defined]
+        "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'atende_app'"
+    )
+    if role is not None and (role["rolsuper"] or role["rolbypassrls"]):
+        fix = "ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS"
+        return Finding(name="database", level="fail", text="atende_app sees every tenant's rows", fix=fix)
+    return Finding(name="database", level="ok", text=f"PostgreSQL {version}")
+
+
+async def _documents(found: Settings) -> list[Finding]:
+    from control.cli.check import check_files
+
+    files = tuple(sorted(found.tenants_dir.glob("*.yaml")))
+    if not files:
+        fix = "put one YAML file for each company there"
+        return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
+    faults = await asyncio.to_thread(check_files, files, lambda _: None)
+    if faults:
+        text = f"{len(faults)} mistakes, the first: {faults[0]}"
+        return [Finding(name="tenants", level="fail", text=text, fix="run `atende check`")]
+    return [Finding(name="tenants", level="ok", text=f"{len(files)} documents are good")]
+
+
+LOOKS: Final[dict[str, Look]] = {
+    "event socket": _switch,
+    "ports": _ports,
+    "clock": _clock,
+    "disk": _disk,
+    "models": _models,
+    "database": _database,
+    "tenants": _documents,
+}

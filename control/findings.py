@@ -1,0 +1,152 @@
+"""What `atende doctor` makes of what it sees. Pure: facts in, one line each out, with the fix."""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+Level = Literal["ok", "warn", "fail", "skip"]
+Version = tuple[int, int, int]
+
+DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the one that everybody knows
+NEWEST_KNOWN_FIX: Final[Version] = (1, 11, 2)
+_VERSION: Final = re.compile(r"FreeSWITCH Version (\d+)\.(\d+)\.(\d+)")
+SLOW_SOCKET_MS: Final = 20.0
+LATE_CLOCK_MS: Final = 10.0
+SLOW_DISK_MS: Final = 50.0
+LITTLE_DISK_BYTES: Final = 2 << 30
+NEEDED_CODECS: Final = ("PCMU", "PCMA")
+
+
+class Weakness(Struct, frozen=True):
+    """A published vulnerability of FreeSWITCH, mended in `fixed`; `module` is what it is in, when it can be absent."""
+
+    cve: str
+    what: str
+    fixed: Version
+    module: str = ""
+
+
+WEAKNESSES: Final = (
+    Weakness("CVE-2026-49840", "libesl, before any login", (1, 11, 1)),
+    Weakness("CVE-2026-49841", "mod_verto, before any login", (1, 11, 1), "mod_verto"),
+    Weakness("CVE-2026-116779", "a SIP MESSAGE runs API commands", (1, 11, 2), "mod_sofia"),
+    Weakness("CVE-2026-116785", "mod_xml_rpc", (1, 11, 2), "mod_xml_rpc"),
+    Weakness("CVE-2026-116790", "ICE", (1, 11, 2)),
+)
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One line of the doctor's: what was looked at, how it is, and what to do about it."""
+
+    name: str
+    level: Level
+    text: str
+    fix: str = ""
+
+
+def of_version(text: str, modules: Collection[str]) -> list[Finding]:
+    """What the switch says of its version, and which of the known vulnerabilities apply with these modules loaded."""
+    found = _VERSION.search(text)
+    if found is None:
+        return [
+            Finding(
+                name="switch version", level="warn", text=f"not understood: {text[:60]!r}", fix="is this a FreeSWITCH?"
+            )
+        ]
+    version = (int(found[1]), int(found[2]), int(found[3]))
+    shown = ".".join(map(str, version))
+    open_ = [w for w in WEAKNESSES if version < w.fixed and (not w.module or w.module in modules)]
+    if not open_:
+        return [Finding(name="switch version", level="ok", text=f"FreeSWITCH {shown}")]
+    newest = ".".join(map(str, NEWEST_KNOWN_FIX))
+    return [
+        Finding(
+            name=weakness.cve,
+            level="fail",
+            text=f"FreeSWITCH {shown}: {weakness.what}",
+            fix=f"upgrade FreeSWITCH to {newest} or newer",
+        )
+        for weakness in open_
+    ]
+
+
+def of_password(password: str) -> Finding:
+    """Whether the event socket's password is one that everybody knows."""
+    name = "event socket password"
+    if password == DEFAULT_PASSWORD:
+        fix = "change `password` in event_socket.conf.xml, reload mod_event_socket, set ATENDE_SWITCH_PASSWORD"
+        return Finding(name=name, level="fail", text="the well-known default", fix=fix)
+    if len(password) < 16:
+        return Finding(name=name, level="warn", text="short", fix="use 16 characters or more, at random")
+    return Finding(name=name, level="ok", text="not the default")
+
+
+def of_modules(loaded: Collection[str]) -> list[Finding]:
+    """Which wires the switch offers. Unicast needs nothing but mod_event_socket, which has just answered."""
+    wires = ["unicast"]
+    wires += [wire for wire in ("audio_fork", "audio_stream") if f"mod_{wire}" in loaded]
+    return [Finding(name="wires", level="ok", text=", ".join(wires))]
+
+
+def of_codecs(listed: str) -> Finding:
+    """Whether the telephone's own codecs are loaded."""
+    missing = [codec for codec in NEEDED_CODECS if codec not in listed.upper()]
+    if missing:
+        return Finding(name="codecs", level="fail", text=f"no {', '.join(missing)}", fix="load mod_spandsp or mod_g711")
+    return Finding(name="codecs", level="ok", text=", ".join(NEEDED_CODECS))
+
+
+def of_latency(each_ms: Sequence[float]) -> Finding:
+    """How soon the event socket answers."""
+    worst, middle = max(each_ms), sorted(each_ms)[len(each_ms) // 2]
+    text = f"{middle:.1f} ms, at worst {worst:.1f} ms of {len(each_ms)}"
+    if worst > SLOW_SOCKET_MS:
+        fix = "put Atende nearer to the switch, or find out what holds the switch up"
+        return Finding(name="event socket latency", level="warn", text=text, fix=fix)
+    return Finding(name="event socket latency", level="ok", text=text)
+
+
+def of_clock(late_ms: Sequence[float]) -> Finding:
+    """Whether this machine can keep the 20 ms beat of a telephone."""
+    ordered = sorted(late_ms)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    text = f"p99 {p99:.1f} ms late of {len(ordered)} beats"
+    if p99 > LATE_CLOCK_MS:
+        fix = "give the machine more CPU or fewer neighbours: callers hear this as stutter"
+        return Finding(name="clock", level="fail", text=text, fix=fix)
+    return Finding(name="clock", level="ok", text=text)
+
+
+def of_disk(free_bytes: int, sync_ms: float) -> list[Finding]:
+    """Room and speed where records and recordings are kept."""
+    free = f"{free_bytes / (1 << 30):.1f} GiB free"
+    room = Finding(name="disk", level="ok", text=free)
+    if free_bytes < LITTLE_DISK_BYTES:
+        room = Finding(name="disk", level="warn", text=free, fix="make room: an hour of stereo recording is 115 MB")
+    speed = Finding(name="disk speed", level="ok", text=f"{sync_ms:.1f} ms to keep a record")
+    if sync_ms > SLOW_DISK_MS:
+        speed = Finding(
+            name="disk speed",
+            level="warn",
+            text=f"{sync_ms:.0f} ms to keep a record",
+            fix="put ATENDE_DATA_DIR on a local disk",
+        )
+    return [room, speed]
+
+
+def of_port(name: str, host: str, port: int, *, free: bool, ours: bool) -> Finding:
+    """Whether an address can be listened at."""
+    where = f"{host}:{port}"
+    if ours:
+        return Finding(name=name, level="ok", text=f"{where}, Atende is running")
+    if free:
+        return Finding(name=name, level="ok", text=f"{where} is free")
+    fix = f"stop what listens at {where}, or set another port"
+    return Finding(name=name, level="fail", text=f"{where} is taken by another program", fix=fix)
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """1 when anything failed; a warning is none."""
+    return int(any(finding.level == "fail" for finding in findings))

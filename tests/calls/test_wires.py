@@ -1,0 +1,111 @@
+"""One call, every wire: what a caller and an operator may rely on does not depend on how the audio goes."""
+
+import asyncio
+
+import pytest
+
+from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Wait, WaitFor, WireEvent
+from control.phone import WIRE_VARIABLE, PhoneOptions
+from tests.calls.callers import SPEECH, STAYS, document, hears, speech
+from tests.calls.house import House, Rung, house
+
+WIRES = ["unicast", "audio_fork"]
+LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+wires = pytest.mark.parametrize("wire", WIRES)
+
+
+async def call(home: House, wire: str, script: Script) -> Rung:
+    return await home.call(script, home.dialed(variables={WIRE_VARIABLE: wire}))
+
+
+@wires
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.L16_16K])
+async def test_greeting_turn_and_the_callers_hang_up(wire: str, codec: Codec) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+        rung = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp()), codec=codec))
+        assert rung.heard() == ["Welcome to us", "At nine"]
+        assert (rung.record.end_reason, rung.record.errors) == ("caller_hangup", ())
+        assert rung.result.hazards == ()
+        assert rung.result.downlink.datagrams > 50
+
+
+@wires
+async def test_who_interrupts_is_heard_and_only_heard_words_are_kept(wire: str) -> None:
+    async with house(document(llm={"answers": [LONG, "All right"]}, tts={"word_s": 0.25})) as home:
+        steps = (hears(), Say(SPEECH), Interrupt(after_ms=800, say=speech("en_10")), hears(), HangUp())
+        rung = await call(home, wire, Script(steps=steps))
+        stopped_ms = rung.result.turns[1].barge_in_ms
+        assert stopped_ms is not None
+        assert stopped_ms < 500
+        broken = rung.record.turns[2]
+        assert broken.interrupted
+        assert LONG.startswith(broken.text)
+        assert 0 < len(broken.text.split()) * 0.25 < rung.voices_s[1] + 0.3
+        assert rung.heard()[-1] == "All right"
+
+
+@wires
+async def test_our_hang_up_comes_after_the_last_word(wire: str) -> None:
+    async with house(document(llm={"answers": ["Good bye to you"], "request": "hangup"}, tts={"word_s": 0.2})) as home:
+        rung = await call(home, wire, Script(steps=(hears(), Say(SPEECH), STAYS)))
+        assert (rung.result.ended_by, rung.result.cause) == ("service", "NORMAL_CLEARING")
+        assert rung.heard()[-1] == "Good bye to you"
+        assert rung.voices_s[-1] == pytest.approx(0.8, abs=0.2)
+        assert (rung.record.end_reason, rung.record.errors) == ("goodbye", ())
+
+
+@wires
+async def test_a_call_is_given_back_to_the_dialplan_and_nothing_listens_in_any_more(wire: str) -> None:
+    async with house(document(llm={"answers": ["I put you through"], "request": "operator"})) as home:
+        rung = await call(home, wire, Script(steps=(hears(), Say(SPEECH), STAYS)))
+        assert (rung.result.ended_by, rung.result.door, rung.result.answered) == ("dialplan", "operator", True)
+        assert rung.record.end_reason == "operator"
+        assert home.media_server.open_sockets == 0
+
+
+@wires
+async def test_keys_are_told(wire: str) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+        steps = (hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())
+        rung = await call(home, wire, Script(steps=steps))
+        assert rung.heard()[-1] == "At nine"
+        assert rung.record.errors == ()
+
+
+async def test_a_fork_whose_socket_is_lost_ends_the_call_in_order() -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+
+        def look(event: WireEvent) -> None:
+            if event.what == "assistant_speaks":
+                for socket in tuple(home.media_server._sockets):
+                    assert socket._transport is not None
+                    socket._transport.abort()
+
+        ringing = home.dial(
+            Script(steps=(hears(), STAYS), limit_s=8),
+            home.dialed(variables={WIRE_VARIABLE: "audio_fork"}),
+            on_event=look,
+        )
+        rung = await home.ring(ringing)
+        assert (rung.result.ended_by, rung.result.door) == ("dialplan", "failed")
+        assert rung.record.end_reason == "lost"
+
+
+async def test_ten_forks_at_once_and_nobody_hears_another() -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+        script = Script(steps=(WaitFor(what=Hears.SPEECH_START), hears(), Say(SPEECH), hears(), HangUp()))
+        seen = await asyncio.gather(*(call(home, "audio_fork", script) for _ in range(10)))
+        assert all(rung.heard() == ["Welcome to us", "At nine"] for rung in seen)
+
+
+async def test_a_wire_that_is_not_served_leaves_the_call_to_the_dialplan() -> None:
+    async with house(document()) as home:
+        rung = await call(home, "carrier_pigeon", Script(steps=(STAYS,), limit_s=5))
+        assert (rung.result.ended_by, rung.result.door, rung.result.answered) == ("dialplan", "failed", False)
+
+
+async def test_the_service_may_prefer_the_fork() -> None:
+    async with house(document(), options=PhoneOptions(wire="audio_fork")) as home:
+        rung = await home.call(Script(steps=(hears(), HangUp())))
+        assert rung.heard() == ["Welcome to us"]
+        assert home.media_server.taken == 1

@@ -1,0 +1,175 @@
+"""`atende doctor`: each judgement, and the whole of it against a switch that answers as the real one."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from base.secret import Secret
+from control import findings
+from control.cli.context import Program
+from control.cli.doctor import doctor_command
+from control.doctor import examine
+from control.findings import Finding, exit_code
+from control.settings import Settings
+from tests.transports.freeswitch.captures import from_switch, messages
+from tests.transports.freeswitch.test_esl_client import Seat, reply, response, switch
+
+ROOT = Path(__file__).parents[2]
+VERSION = "FreeSWITCH Version 1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64bit"
+
+
+class TestJudgements:
+    def test_the_recorded_version_is_good(self) -> None:
+        [text] = [m.decode() for m in messages(from_switch("esl_inbound.plain")) if b"FreeSWITCH Version" in m]
+        [finding] = findings.of_version(text, {"mod_sofia", "mod_verto"})
+        assert (finding.level, finding.text) == ("ok", "FreeSWITCH 1.11.2")
+
+    @pytest.mark.parametrize(
+        ("version", "modules", "cves"),
+        [
+            ("1.11.1", {"mod_sofia"}, {"CVE-2026-116779", "CVE-2026-116790"}),
+            ("1.11.1", {"mod_xml_rpc"}, {"CVE-2026-116785", "CVE-2026-116790"}),
+            ("1.11.0", {"mod_verto"}, {"CVE-2026-49840", "CVE-2026-49841", "CVE-2026-116790"}),
+            ("1.10.12", set(), {"CVE-2026-49840", "CVE-2026-116790"}),
+        ],
+    )
+    def test_vulnerabilities_that_apply_are_named(self, version: str, modules: set[str], cves: set[str]) -> None:
+        seen = findings.of_version(f"FreeSWITCH Version {version}-release", modules)
+        assert {finding.name for finding in seen} == cves
+        assert all(finding.level == "fail" and "1.11.2" in finding.fix for finding in seen)
+
+    def test_a_newer_version_and_one_that_is_not_understood(self) -> None:
+        assert findings.of_version("FreeSWITCH Version 2.0.0", {"mod_verto"})[0].level == "ok"
+        assert findings.of_version("Asterisk 22", set())[0].level == "warn"
+
+    @pytest.mark.parametrize(("password", "level"), [("ClueCon", "fail"), ("hunter2", "warn"), ("x" * 16, "ok")])
+    def test_passwords(self, password: str, level: str) -> None:
+        finding = findings.of_password(password)
+        assert finding.level == level
+        assert password == "ClueCon" or password not in finding.text + finding.fix
+
+    def test_codecs_latency_clock_disk_ports(self) -> None:
+        assert findings.of_codecs("codec,G.711 ulaw,PCMU\ncodec,G.711 alaw,PCMA").level == "ok"
+        assert findings.of_codecs("codec,PCMU").text == "no PCMA"
+        assert findings.of_latency([0.5] * 20).level == "ok"
+        assert findings.of_latency([0.5] * 19 + [80.0]).level == "warn"
+        assert findings.of_clock([0.2] * 100).level == "ok"
+        assert findings.of_clock([0.2] * 90 + [30.0] * 10).level == "fail"
+        assert [f.level for f in findings.of_disk(50 << 30, 2.0)] == ["ok", "ok"]
+        assert [f.level for f in findings.of_disk(1 << 30, 200.0)] == ["warn", "warn"]
+        door = ("phone door", "127.0.0.1", 8084)
+        assert findings.of_port(*door, free=True, ours=False).level == "ok"
+        assert findings.of_port(*door, free=False, ours=True).level == "ok"
+        assert findings.of_port(*door, free=False, ours=False).level == "fail"
+
+    def test_only_a_failure_fails(self) -> None:
+        assert exit_code([Finding(name="a", level=level, text="") for level in ("ok", "warn", "skip")]) == 0  # type: ignore[arg-type]
+        assert exit_code([Finding(name="a", level="fail", text="")]) == 1
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", tenants_dir=ROOT / "configs" / "tenants", esl_port=0, http_port=1)
+
+
+async def seen(settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding async for finding in examine(settings)}
+
+
+def answers(**by_command: str) -> Callable[[Seat], Any]:
+    async def behave(seat: Seat) -> None:
+        await seat.lets_in()
+        while True:
+            command = (await seat.hears()).removeprefix("api ")
+            if command == "exit":
+                seat.say(reply("+OK bye"))
+                return
+            module = command.partition("module_exists ")[2]
+            if module:
+                seat.say(response("true" if module in by_command.get("modules", "") else "false"))
+            else:
+                seat.say(response(by_command.get(command.split()[0], "x")))
+
+    return behave
+
+
+async def test_a_switch_that_is_well(settings: Settings) -> None:
+    behave = answers(version=VERSION, modules="mod_sofia mod_audio_fork", show="PCMU PCMA")
+    async with switch(behave) as address:
+        found = await seen(
+            msgspec.structs.replace(settings, switch_port=address.port, switch_password=Secret("secret"))
+        )
+    assert found["event socket"].level == "ok"
+    assert found["switch version"].text == "FreeSWITCH 1.11.2"
+    assert found["wires"].text == "unicast, audio_fork"
+    assert found["codecs"].level == "ok"
+    assert found["event socket latency"].level in {"ok", "warn"}
+    assert found["event socket password"].level == "warn"
+
+
+async def test_a_switch_that_is_not_there_is_one_line_and_the_rest_is_looked_at(settings: Settings) -> None:
+    found = await seen(msgspec.structs.replace(settings, switch_port=1, switch_password=Secret("secret")))
+    assert found["event socket"].level == "fail"
+    assert "127.0.0.1:1" in found["event socket"].text
+    assert "secret" not in str(found)
+    assert found["tenants"].level == "ok"
+    assert found["models"].level == "fail"
+    assert "atende models pull" in found["models"].fix
+    assert found["database"].level == "ok"
+
+
+async def test_without_a_password_the_switch_is_left_out(settings: Settings) -> None:
+    found = await seen(settings)
+    assert found["event socket"].level == "skip"
+    assert "ATENDE_SWITCH_PASSWORD" in found["event socket"].fix
+
+
+async def test_a_port_that_somebody_else_has_and_documents_that_are_broken(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("slug: x\n")
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    found = await seen(msgspec.structs.replace(settings, esl_port=port, tenants_dir=tmp_path))
+    server.close()
+    assert found["phone door"].level == "fail"
+    assert found["tenants"].level == "fail"
+    assert "bad.yaml" in found["tenants"].text
+
+
+async def test_a_look_that_breaks_is_a_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(_: Settings) -> list[Finding]:
+        raise RuntimeError("oh")
+
+    monkeypatch.setitem(__import__("control.doctor").doctor.LOOKS, "clock", breaks)
+    found = await seen(settings)
+    assert found["clock"].level == "fail"
+    assert "oh" in found["clock"].text
+    assert found["disk"].level in {"ok", "warn"}
+
+
+async def test_a_database_that_cannot_be_reached_shows_no_password(settings: Settings) -> None:
+    url = Secret("postgresql://owner:hunter2@127.0.0.1:1/x")
+    found = await seen(msgspec.structs.replace(settings, database_url=url))
+    assert found["database"].level == "fail"
+    assert "hunter2" not in str(found["database"])
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    unused: Any = None
+    program = Program(settings=settings, open_service=unused, create_app=unused)
+    return CliRunner().invoke(doctor_command, arguments, obj=program)
+
+
+def test_the_command_tells_lines_or_json_and_its_exit_code(settings: Settings) -> None:
+    lines = run(settings)
+    assert lines.exit_code == 1, "the models are missing"
+    assert "FAIL models: missing: whisper-base" in lines.output
+    assert "→ run `atende models pull`" in lines.output
+    as_json = run(settings, "--json")
+    told = msgspec.json.decode(as_json.output, type=list[Finding])
+    assert as_json.exit_code == 1
+    assert {finding.name for finding in told} >= {"event socket", "clock", "disk", "models", "database", "tenants"}

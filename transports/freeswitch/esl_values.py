@@ -1,0 +1,98 @@
+"""Values that may stand in a command: quoted so that none can add a variable, an argument or a line.
+
+Rules of FreeSWITCH 1.11.2, read off recordings (`tests/data/captures/esl_inbound.plain`): inside `{…}` of an
+`originate`, single quotes protect spaces but no commas; a comma needs a backslash before it, inside the quotes.
+Everything whose quoting was not seen on a real FreeSWITCH is refused where it matters and left out where it
+is only shown (`shown`): a caller's name is worth less than the switch.
+"""
+
+import re
+import unicodedata
+from enum import Enum
+from typing import Final
+
+from transports.freeswitch.errors import LocalProtocolError
+
+MAX_VALUE_CHARS: Final = 512
+_SHOWN: Final = frozenset(" ,.-+@_()&#!?:/*=")
+"""Beside letters and digits of any script; none of them is special in a quoted value but the comma."""
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@:/#*-]{1,256}", re.ASCII)
+_NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
+_HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
+
+
+class Variable(Enum):
+    """The channel variables that we set. A closed set: there is no way to name another."""
+
+    CALLER_NAME = "origination_caller_id_name"
+    CALLER_NUMBER = "origination_caller_id_number"
+    ORIGINATE_TIMEOUT = "originate_timeout"
+    ORIGINATION_UUID = "origination_uuid"
+    IGNORE_EARLY_MEDIA = "ignore_early_media"
+    HANGUP_AFTER_BRIDGE = "hangup_after_bridge"
+    CONTINUE_ON_FAIL = "continue_on_fail"
+    TRANSFER_AFTER_BRIDGE = "transfer_after_bridge"
+    SOCKET_RESUME = "socket_resume"
+    DOOR = "door"
+    SEND_SILENCE_WHEN_IDLE = "send_silence_when_idle"
+    PLAYBACK_TERMINATORS = "playback_terminators"
+    RECORD_STEREO = "RECORD_STEREO"
+    TENANT = "atende_tenant"
+    CALL = "atende_call"
+
+
+def token(value: str) -> str:
+    """One argument without spaces or anything special. Raises LocalProtocolError."""
+    if not _TOKEN.fullmatch(value):
+        raise LocalProtocolError(f"not one plain argument: {value[:60]!r}")
+    return value
+
+
+def dialled(value: str) -> str:
+    """A telephone number or extension: digits, `*`, `#`, and one `+` in front. Raises LocalProtocolError."""
+    if not _NUMBER.fullmatch(value):
+        raise LocalProtocolError(f"not a number that can be dialled: {value[:60]!r}")
+    return value
+
+
+def host(value: str) -> str:
+    """A host name or address, as in the domain of an extension. Raises LocalProtocolError."""
+    if not _HOST.fullmatch(value):
+        raise LocalProtocolError(f"not a host name: {value[:60]!r}")
+    return value
+
+
+def shown(value: str) -> str:
+    """Text that people are shown (a caller's name), made harmless: what has no proven quoting becomes a space."""
+    plain = unicodedata.normalize("NFC", value)[:MAX_VALUE_CHARS]
+    kept = (letter if letter.isalnum() or letter in _SHOWN else " " for letter in plain)
+    return " ".join("".join(kept).split())
+
+
+def quoted(value: str) -> str:
+    """A value for `{name=…}` of an originate. Raises LocalProtocolError for what cannot be quoted safely."""
+    if len(value) > MAX_VALUE_CHARS or value != shown(value):
+        raise LocalProtocolError(f"a value that cannot be quoted safely: {value[:60]!r}")
+    if _TOKEN.fullmatch(value):
+        return value
+    return "'" + value.replace(",", "\\,") + "'"
+
+
+def assigned(variables: "dict[Variable, str] | tuple[tuple[Variable, str], ...]") -> str:
+    """`{a=1,b='x y'}` in the order given; empty for none. Raises LocalProtocolError."""
+    pairs = variables.items() if isinstance(variables, dict) else variables
+    inner = ",".join(f"{_name(name)}={quoted(value)}" for name, value in pairs)
+    return f"{{{inner}}}" if inner else ""
+
+
+def listed(variables: tuple[tuple[Variable, str], ...]) -> str:
+    """`a=1;b=2` of `uuid_setvar_multi`: plain arguments only. Raises LocalProtocolError."""
+    if not variables:
+        raise LocalProtocolError("no variable to set")
+    return ";".join(f"{_name(name)}={token(value)}" for name, value in variables)
+
+
+def _name(name: Variable) -> str:
+    if not isinstance(name, Variable):
+        raise LocalProtocolError(f"not a Variable: {name!r}"[:80])
+    return name.value
