@@ -11,8 +11,8 @@ from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 
 FIRST, SECOND, THIRD = "questions", "questions_blind", "questions_third"
 FOURTH, FIFTH = "questions_fourth", "questions_fifth"
-"""Written before there was a retriever; when it was first finished; before it asked back; when it did so; and when it went
-on to the next best after a no."""
+"""Written before there was a retriever; when it was first finished; before it asked back; when it did so; and when it
+went on to the next best after a no."""
 _FOLDERS = {"q": FIRST, "b": SECOND, "t": THIRD, "f": FOURTH, "g": FIFTH}
 DATA = Path(__file__).parents[2] / "tests" / "data"
 
