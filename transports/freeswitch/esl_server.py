@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +11,7 @@ import structlog
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_wire import DoorWire
-from transports.freeswitch.peers import LOOPBACK
+from transports.freeswitch.peers import LOOPBACK, bound_address, is_allowed
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import DoorName
 
@@ -63,8 +63,7 @@ class DoorServer:
         """Where it listens; the port is the real one when 0 was asked for."""
         if self._server is None:
             raise RuntimeError("the phone door is not open: await start()")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return str(host), int(port)
+        return bound_address(self._server)
 
     @property
     def live_calls(self) -> int:
@@ -102,9 +101,8 @@ class DoorServer:
         return DoorWire(self._admit, max_events=self._max_events)
 
     def _admit(self, wire: DoorWire) -> bool:
-        peer = ip_address(wire.peer_host)
-        if not any(peer in network for network in self._allowed):
-            log.warning("event socket from a peer that is not allowed", peer=str(peer))
+        if not is_allowed(wire.peer_host, self._allowed):
+            log.warning("event socket from a peer that is not allowed", peer=wire.peer_host)
             return False
         if self._closing or len(self._tasks) >= self._max_connections:
             log.warning("event socket turned away", closing=self._closing, live_calls=len(self._tasks))

@@ -30,9 +30,8 @@ from transports.freeswitch.esl_switch_commands import (
     Originate,
     SwitchCommand,
     UserAuth,
-    answered_by_api,
-    encode_switch,
 )
+from transports.freeswitch.esl_switch_encoding import answered_by_api, encode_switch
 
 MAX_WAITING: Final = 256
 """Commands without an answer at once."""

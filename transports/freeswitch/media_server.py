@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,7 +12,7 @@ from base.ids import CallId
 from transports.freeswitch.errors import MediaUnavailableError
 from transports.freeswitch.media_socket import FULL, REFUSED, MediaSocket
 from transports.freeswitch.media_tickets import Tickets, TooManyTicketsError
-from transports.freeswitch.peers import LOOPBACK
+from transports.freeswitch.peers import LOOPBACK, bound_address, is_allowed
 
 log = structlog.get_logger()
 
@@ -80,8 +80,7 @@ class MediaServer:
         """Where it listens; the port is the real one when 0 was asked for."""
         if self._server is None:
             raise RuntimeError("the media server is not open: await start()")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return str(host), int(port)
+        return bound_address(self._server)
 
     @property
     def open_sockets(self) -> int:
@@ -136,7 +135,7 @@ class MediaServer:
 
     def _admit(self, socket: MediaSocket, path: str) -> int:
         """0 for a socket that a call expects, else the HTTP status to refuse it with."""
-        if not any(ip_address(socket.peer_host) in network for network in self._allowed):
+        if not is_allowed(socket.peer_host, self._allowed):
             log.warning("media socket from a peer that is not allowed", peer=socket.peer_host)
             return REFUSED
         if self.open_sockets >= self._max_sockets:

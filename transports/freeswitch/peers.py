@@ -1,6 +1,20 @@
-"""Who may connect."""
+"""Who may connect, and where."""
 
-from ipaddress import ip_network
+import asyncio
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def is_allowed(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether the peer's address lies in one of the networks. Raises ValueError for what is no address."""
+    peer = ip_address(host)
+    return any(peer in network for network in networks)
+
+
+def bound_address(server: asyncio.Server) -> tuple[str, int]:
+    """Where it listens; the port is the real one when 0 was asked for."""
+    host, port = server.sockets[0].getsockname()[:2]
+    return str(host), int(port)
