@@ -14,8 +14,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from msgspec import Struct
-
+from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl import (
     ApiResponse,
@@ -45,6 +44,7 @@ from transports.freeswitch.esl_commands import (
     encode,
 )
 from transports.freeswitch.esl_facts import digit_of, hello_of, read_rate_of, sequence_of, who_hung_up
+from transports.freeswitch.fork_guard import ForkGuard
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.words import (
     Answered,
@@ -54,7 +54,6 @@ from transports.freeswitch.words import (
     Hello,
     HungUp,
     MediaEnded,
-    PhoneEvent,
 )
 
 EXTRA_EVENTS: Final = (
@@ -70,32 +69,6 @@ _ENDS_FORK: Final = {
     EventClass.FORK_DISCONNECT.value: "the media socket was lost",
 }
 _ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
-
-
-class Ready(Struct, frozen=True):
-    """The call is told and the events are subscribed; wishes may be made from now on."""
-
-    hello: Hello
-
-
-class Refused(Struct, frozen=True):
-    """FreeSWITCH answered a wish with an error."""
-
-    command: Command
-    text: str
-
-
-class UnicastAccepted(Struct, frozen=True):
-    """`+OK` to `unicast`. Only datagrams prove that it runs: a failed bind is accepted too."""
-
-    port: int
-
-
-class ForkAccepted(Struct, frozen=True):
-    """`+OK` to a fork. Only its socket proves that it runs."""
-
-
-DoorEvent = Ready | Refused | UnicastAccepted | ForkAccepted | PhoneEvent
 
 
 class _Phase(Enum):
@@ -118,9 +91,7 @@ class DoorMachine:
         self._pending: deque[Command] = deque()
         self._phase = _Phase.NEW
         self._guard = UnicastGuard()
-        self._silence_asked = False
-        self._fork: ForkStart | None = None
-        self._fork_tries = 0
+        self._fork = ForkGuard()
         self._hello: Hello | None = None
         self._told_at = 0
         self._answer_asked = False
@@ -183,7 +154,7 @@ class DoorMachine:
         the switch: no media yet, a stream that may be alive, a port named before, a park that has had its one.
         """
         self._require_live("unicast")
-        if self._silence_asked:
+        if self._fork.chosen:
             raise LocalProtocolError("unicast in a park that sends silence would not be heard: re-enter the door")
         if self._rate is None:
             raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
@@ -197,12 +168,8 @@ class DoorMachine:
         Raises LocalProtocolError when the call is answered already (re-enter the door).
         """
         self._require_live("fork")
-        if self._silence_asked:
-            return
-        if self._answer_asked or self._answer_seen:
-            raise LocalProtocolError("a fork has to be chosen before the answer")
-        self._silence_asked = True
-        self._say(SendSilenceWhenIdle(self.hello.call_id))
+        if self._fork.choose(answered=self._answer_asked or self._answer_seen):
+            self._say(SendSilenceWhenIdle(self.hello.call_id))
 
     def fork(self, url: str) -> None:
         """Start the stream to our WebSocket at `url`.
@@ -213,13 +180,9 @@ class DoorMachine:
         self._require_live("fork")
         if self._rate is None:
             raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
-        if not self._silence_asked:
-            raise LocalProtocolError("a fork that was not chosen before the answer is not heard: re-enter the door")
-        if self._fork is not None:
-            raise LocalProtocolError("a fork runs already")
-        command = ForkStart(self.hello.call_id, url, self._rate)
-        self._say(command)
-        self._fork, self._fork_tries = command, 1
+        self._fork.check()
+        self._say(ForkStart(self.hello.call_id, url, self._rate))
+        self._fork.asked()
 
     def datagram_heard(self) -> None:
         """The stream is alive: no other can be started in this park."""
@@ -296,13 +259,11 @@ class DoorMachine:
     def _fork_answered(self, command: ForkStart, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
         if reply.ok:
             return [ForkAccepted()]
-        if self._fork_tries == 1 and self.live:
-            # A stream that ended without `stop` leaves something behind that refuses the next one.
-            self._fork_tries = 2
+        if self.live and self._fork.again():
             self._say(ForkStop(command.call_id))
             self._say(command)
             return []
-        self._fork = None
+        self._fork.end()
         return [Refused(command, reply.text[:200])]
 
     def _greeting_step(
@@ -356,9 +317,8 @@ class DoorMachine:
 
     def _fork_news(self, event: Event) -> list[DoorEvent]:
         reason = _ENDS_FORK.get(event.headers.get("Event-Subclass", ""))
-        if reason is None or self._fork is None:
+        if reason is None or not self._fork.end():
             return []
-        self._fork = None
         return [MediaEnded(reason)] if self._cause is None else []
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
@@ -378,9 +338,8 @@ class DoorMachine:
             return
         if self._phase is not _Phase.LIVE:
             raise LocalProtocolError("the call has not been told yet")
-        if self._fork is not None and not isinstance(command, Hangup):
+        if not isinstance(command, Hangup) and self._fork.end():
             # The stream would outlive the door and listen in on whoever comes next.
             self._say(ForkStop(self.hello.call_id))
-            self._fork = None
         self._say(command)
         self._phase = _Phase.ENDING

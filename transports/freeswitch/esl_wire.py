@@ -7,9 +7,10 @@ from typing import Final, cast
 
 import structlog
 
+from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
 from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
 from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, Unicast
-from transports.freeswitch.esl_door import DoorEvent, DoorMachine, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.words import Disconnected, Dtmf, MediaEnded, PhoneEvent
 
 log = structlog.get_logger()

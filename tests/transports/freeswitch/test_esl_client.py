@@ -12,15 +12,12 @@ from tests.transports.freeswitch.captures import from_switch
 from tests.transports.freeswitch.test_esl_switch import ACCEPTED, LOGIN, reply, response
 from transports.freeswitch.errors import PhoneTimeoutError
 from transports.freeswitch.esl_client import (
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
     SwitchAddress,
     SwitchClient,
     SwitchLimits,
-    SwitchLink,
     SwitchUnreachableError,
-    subscribe,
 )
+from transports.freeswitch.esl_link import FIRST_PAUSE_S, LONGEST_PAUSE_S, SwitchLink, subscribe
 from transports.freeswitch.esl_switch_commands import (
     Auth,
     CallExists,

@@ -6,8 +6,9 @@ import pytest
 
 from tests.transports.freeswitch.captures import script
 from tests.transports.freeswitch.test_esl import mangled, seeds
+from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
-from transports.freeswitch.esl_door import DoorEvent, DoorMachine, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.unicast_guard import MAX_TRIES, MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.words import (
     Answered,
