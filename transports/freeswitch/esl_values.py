@@ -2,6 +2,7 @@
 
 Rules of FreeSWITCH 1.11.2, read off recordings (`tests/data/captures/esl_inbound.plain`): inside `{…}` of an
 `originate`, single quotes protect spaces but no commas; a comma needs a backslash before it, inside the quotes.
+A colon is refused: `:_:` parts dial strings, whatever is quoted (`switch_ivr_enterprise_originate`).
 Everything whose quoting was not seen on a real FreeSWITCH is refused where it matters and left out where it
 is only shown (`shown`): a caller's name is worth less than the switch.
 """
@@ -14,9 +15,9 @@ from typing import Final
 from transports.freeswitch.errors import LocalProtocolError
 
 MAX_VALUE_CHARS: Final = 512
-_SHOWN: Final = frozenset(" ,.-+@_()&#!?:/*=")
+_SHOWN: Final = frozenset(" ,.-+@_()&#!?/*=")
 """Beside letters and digits of any script; none of them is special in a quoted value but the comma."""
-_TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@:/#*-]{1,256}", re.ASCII)
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
 

@@ -24,6 +24,15 @@ def read_by_freeswitch(text: str) -> dict[str, str]:
     return {name: value.strip("'").replace("\\,", ",") for name, value in pairs}
 
 
+@pytest.mark.parametrize("name", ["a:_:sofia/gateway/gw/0019005551234:_:b", "Bob :_: x", ":_:"])
+def test_a_name_adds_no_dial_string(name: str) -> None:
+    """`:_:` parts the dial strings of one originate, and the switch looks for it before any quoting."""
+    assert ":" not in shown(name)
+    for check in (quoted, token):
+        with pytest.raises(LocalProtocolError):
+            check(name)
+
+
 def test_a_name_with_a_comma_is_quoted_as_in_the_recording() -> None:
     [originate] = [said.decode() for said in from_us("esl_inbound.plain") if b"originate" in said]
     assert f"{Variable.CALLER_NAME.value}={quoted('Clínica, Ana')}" in originate
@@ -40,7 +49,7 @@ def test_what_is_shown_arrives_as_it_was_given_and_alone(raw: dict[Variable, str
 @given(ANY | SPECIAL)
 def test_what_cannot_be_quoted_is_refused_or_made_harmless(value: str) -> None:
     harmless = shown(value)
-    assert not set(harmless) & set("{}[]<>'\"\\;|^$%`\t\n\r\0")
+    assert not set(harmless) & set("{}[]<>'\"\\;|^$%`:\t\n\r\0")
     assert shown(harmless) == harmless
     if value != harmless:
         with pytest.raises(LocalProtocolError):
