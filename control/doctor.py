@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -60,14 +60,17 @@ async def _switch(found: Settings) -> list[Finding]:
         fix = "check mod_event_socket's listen-ip, port, password and apply-inbound-acl"
         return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix=fix)]
     try:
-        return [Finding(name="event socket", level="ok", text=where), *await _switch_parts(client, password)]
+        return [
+            Finding(name="event socket", level="ok", text=where),
+            *await _switch_parts(client, password, found.wires),
+        ]
     except (SwitchUnreachableError, PhoneTimeoutError) as error:
         return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix="is the switch overloaded?")]
     finally:
         await client.close()
 
 
-async def _switch_parts(client: SwitchClient, password: Secret) -> list[Finding]:
+async def _switch_parts(client: SwitchClient, password: Secret, wires: Sequence[str]) -> list[Finding]:
     loaded = {module.value for module in Module if (await client.ask(HasModule(module))).text == "true"}
     version = (await client.ask(Version())).text
     codecs = (await client.ask(CodecList())).text
@@ -79,7 +82,7 @@ async def _switch_parts(client: SwitchClient, password: Secret) -> list[Finding]
     return [
         *findings.of_version(version, loaded),
         findings.of_password(password.reveal()),
-        *findings.of_modules(loaded),
+        findings.of_modules(loaded, wires),
         findings.of_codecs(codecs),
         findings.of_latency(each_ms),
     ]
@@ -87,7 +90,9 @@ async def _switch_parts(client: SwitchClient, password: Secret) -> list[Finding]
 
 async def _ports(found: Settings) -> list[Finding]:
     ours = await _we_run(found)
-    doors = (("phone door", found.esl_host, found.esl_port), ("HTTP door", found.http_host, found.http_port))
+    doors = [("phone door", found.esl_host, found.esl_port), ("HTTP door", found.http_host, found.http_port)]
+    if "audio_fork" in found.wires:
+        doors.append(("media door", found.esl_host, found.media_socket_port))
     return [findings.of_port(name, host, port, free=_is_free(host, port), ours=ours) for name, host, port in doors]
 
 
@@ -95,8 +100,9 @@ async def _we_run(found: Settings) -> bool:
     """Whether a service of ours answers at the HTTP door."""
     try:
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            return (await client.get(f"http://{found.http_host}:{found.http_port}/health/live")).is_success
-    except httpx.HTTPError:
+            answer = await client.get(f"http://{found.http_host}:{found.http_port}/health/live")
+            return answer.is_success and answer.json() == {"live": True}
+    except (httpx.HTTPError, ValueError):
         return False
 
 
@@ -166,7 +172,10 @@ async def _roles(connection: object) -> Finding:
     role = await connection.fetchrow(  # type: ignore[attr-defined]
         "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'atende_app'"
     )
-    if role is not None and (role["rolsuper"] or role["rolbypassrls"]):
+    if role is None:
+        fix = "start Atende once with a role that may create roles, or create atende_app by hand"
+        return Finding(name="database", level="warn", text=f"PostgreSQL {version}, no role atende_app yet", fix=fix)
+    if role["rolsuper"] or role["rolbypassrls"]:
         fix = "ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS"
         return Finding(name="database", level="fail", text="atende_app sees every tenant's rows", fix=fix)
     return Finding(name="database", level="ok", text=f"PostgreSQL {version}")

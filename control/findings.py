@@ -16,7 +16,8 @@ SLOW_SOCKET_MS: Final = 20.0
 LATE_CLOCK_MS: Final = 10.0
 SLOW_DISK_MS: Final = 50.0
 LITTLE_DISK_BYTES: Final = 2 << 30
-NEEDED_CODECS: Final = ("PCMU", "PCMA")
+NEEDED_CODECS: Final = {"PCMU": "G.711 ULAW", "PCMA": "G.711 ALAW"}
+"""By the names that `show codec` lists them under."""
 
 
 class Weakness(Struct, frozen=True):
@@ -83,18 +84,26 @@ def of_password(password: str) -> Finding:
     return Finding(name=name, level="ok", text="not the default")
 
 
-def of_modules(loaded: Collection[str]) -> list[Finding]:
+def of_modules(loaded: Collection[str], wanted: Collection[str] = ()) -> Finding:
     """Which wires the switch offers. Unicast needs nothing but mod_event_socket, which has just answered."""
-    wires = ["unicast"]
-    wires += [wire for wire in ("audio_fork", "audio_stream") if f"mod_{wire}" in loaded]
-    return [Finding(name="wires", level="ok", text=", ".join(wires))]
+    offered = ["unicast", *(wire for wire in ("audio_fork", "audio_stream") if f"mod_{wire}" in loaded)]
+    missing = [wire for wire in wanted if wire not in offered]
+    if missing:
+        fix = f"load {', '.join(f'mod_{wire}' for wire in missing)}, or take it out of ATENDE_WIRES"
+        return Finding(name="wires", level="fail", text=f"no {', '.join(missing)} on this switch", fix=fix)
+    return Finding(name="wires", level="ok", text=", ".join(offered))
 
 
 def of_codecs(listed: str) -> Finding:
     """Whether the telephone's own codecs are loaded."""
-    missing = [codec for codec in NEEDED_CODECS if codec not in listed.upper()]
+    missing = [codec for codec, name in NEEDED_CODECS.items() if name not in listed.upper()]
     if missing:
-        return Finding(name="codecs", level="fail", text=f"no {', '.join(missing)}", fix="load mod_spandsp or mod_g711")
+        return Finding(
+            name="codecs",
+            level="fail",
+            text=f"no {', '.join(missing)}",
+            fix="G.711 is in FreeSWITCH's core: is this the whole of `show codec`?",
+        )
     return Finding(name="codecs", level="ok", text=", ".join(NEEDED_CODECS))
 
 
@@ -137,8 +146,11 @@ def of_disk(free_bytes: int, sync_ms: float) -> list[Finding]:
 
 
 def of_port(name: str, host: str, port: int, *, free: bool, ours: bool) -> Finding:
-    """Whether an address can be listened at."""
+    """Whether an address can be listened at, or is by us: `ours` when a service of ours runs."""
     where = f"{host}:{port}"
+    if ours and free:
+        fix = "look at the service's log, or restart it: its settings are other than these"
+        return Finding(name=name, level="fail", text=f"Atende is running, but not at {where}", fix=fix)
     if ours:
         return Finding(name=name, level="ok", text=f"{where}, Atende is running")
     if free:

@@ -54,8 +54,8 @@ class TestJudgements:
         assert password == "ClueCon" or password not in finding.text + finding.fix
 
     def test_codecs_latency_clock_disk_ports(self) -> None:
-        assert findings.of_codecs("codec,G.711 ulaw,PCMU\ncodec,G.711 alaw,PCMA").level == "ok"
-        assert findings.of_codecs("codec,PCMU").text == "no PCMA"
+        assert findings.of_codecs(CODECS).level == "ok"
+        assert findings.of_codecs(CODECS.replace("G.711 alaw", "G.722")).text == "no PCMA"
         assert findings.of_latency([0.5] * 20).level == "ok"
         assert findings.of_latency([0.5] * 19 + [80.0]).level == "warn"
         assert findings.of_clock([0.2] * 100).level == "ok"
@@ -66,10 +66,20 @@ class TestJudgements:
         assert findings.of_port(*door, free=True, ours=False).level == "ok"
         assert findings.of_port(*door, free=False, ours=True).level == "ok"
         assert findings.of_port(*door, free=False, ours=False).level == "fail"
+        assert findings.of_port(*door, free=True, ours=True).level == "fail", "we run, but not there"
+
+    def test_a_wire_that_is_wanted_has_to_be_there(self) -> None:
+        assert findings.of_modules({"mod_audio_fork"}, ("unicast", "audio_fork")).level == "ok"
+        missing = findings.of_modules(set(), ("unicast", "audio_fork"))
+        assert (missing.level, "mod_audio_fork" in missing.fix) == ("fail", True)
 
     def test_only_a_failure_fails(self) -> None:
         assert exit_code([Finding(name="a", level=level, text="") for level in ("ok", "warn", "skip")]) == 0  # type: ignore[arg-type]
         assert exit_code([Finding(name="a", level="fail", text="")]) == 1
+
+
+CODECS = "type,name,ikey\ncodec,G.711 alaw,CORE_PCM_MODULE\ncodec,G.711 ulaw,CORE_PCM_MODULE\n\n2 total.\n"
+"""`show codec` names them as the interfaces do, not as SDP does."""
 
 
 @pytest.fixture
@@ -99,7 +109,7 @@ def answers(**by_command: str) -> Callable[[Seat], Any]:
 
 
 async def test_a_switch_that_is_well(settings: Settings) -> None:
-    behave = answers(version=VERSION, modules="mod_sofia mod_audio_fork", show="PCMU PCMA")
+    behave = answers(version=VERSION, modules="mod_sofia mod_audio_fork", show=CODECS)
     async with switch(behave) as address:
         found = await seen(
             msgspec.structs.replace(settings, switch_port=address.port, switch_password=Secret("secret"))
@@ -121,6 +131,18 @@ async def test_a_switch_that_is_not_there_is_one_line_and_the_rest_is_looked_at(
     assert found["models"].level == "fail"
     assert "atende models pull" in found["models"].fix
     assert found["database"].level == "ok"
+
+
+async def test_a_page_of_another_program_is_not_us(settings: Settings) -> None:
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+        writer.close()
+
+    server = await asyncio.start_server(page, "127.0.0.1", 0)
+    found = await seen(msgspec.structs.replace(settings, http_port=server.sockets[0].getsockname()[1]))
+    server.close()
+    assert found["HTTP door"].level == "fail"
 
 
 async def test_without_a_password_the_switch_is_left_out(settings: Settings) -> None:
