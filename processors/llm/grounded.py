@@ -105,13 +105,17 @@ class Desk:
     def _reply(self, spoken: str, intent: Intent | None, found: RetrievedFrame | None) -> Intent | None:
         """Yes or no to the question asked back; None when something else is said."""
         said, words = self._phrases.reply(spoken), len(spoken.split())
-        if said is Intent.NO or intent is Intent.OPERATOR:
-            return said if intent is not Intent.OPERATOR else None
+        if intent is Intent.OPERATOR or self._phrases.takes_leave(spoken):
+            return None
+        if said is Intent.NO:
+            return said
         if found is not None and found.likely:
             return None
         if said is Intent.YES and words <= MAX_YES_WORDS:
             return Intent.YES
-        return Intent.YES if intent is None and words <= MAX_REPLY_WORDS else None
+        # What is asked is no answer, and with nothing looked up nothing tells a misheard "yes" from a question.
+        misheard = intent is None and words <= MAX_REPLY_WORDS and not spoken.rstrip().endswith("?")
+        return Intent.YES if misheard and found is not None and not found.failed else None
 
     def _refused(self, spoken: str, found: RetrievedFrame | None) -> Answer:
         """Another entry is asked back in place of the one that was not meant: what was said instead in the same breath,

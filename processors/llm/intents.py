@@ -41,6 +41,7 @@ _NEVER_CORRECTED = 4
 
 
 _REFUSALS = vocabulary("não nunca jamais no not don")
+_PARTINGS = vocabulary("tchau tchauzinho até adeus bye goodbye adiós chao chau hasta")
 _REFUSAL_WORDS = 6
 """A "no" this near before asking for a person refuses one."""
 
@@ -79,6 +80,11 @@ class Phrasebook:
             return Intent.NO
         agreed = any(_found(phrase, spoken) >= 0 for phrase, groups in self._groups.items() if Intent.YES in groups)
         return Intent.YES if agreed else None
+
+    def takes_leave(self, text: str) -> bool:
+        """Whether the utterance is only a formality, with a word of parting: "não, tchau", not "não, obrigado"."""
+        spoken = self._corrected(text)
+        return bool(_PARTINGS & set(spoken)) and self._split(spoken) is not None
 
     def asks_for_operator(self, text: str) -> bool:
         """Whether a person is asked for somewhere in the utterance, in two words or more, and not refused."""

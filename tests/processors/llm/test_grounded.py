@@ -194,6 +194,20 @@ def test_a_formality_is_no_reply(asked_back: Desk, said: str, kind: str) -> None
     assert asked_back.answer(said, found(said, sure=False)).kind == kind
 
 
+@pytest.mark.parametrize("bye", ["Não, tchau.", "Não, obrigado, tchau.", "não, até logo", "obrigado, tchau"])
+def test_who_says_no_and_good_bye_leaves(asked_back: Desk, bye: str) -> None:
+    assert asked_back.answer(bye, found(bye, PRICE, sure=False)).kind == "goodbye"
+
+
+@pytest.mark.parametrize("said", ["Tem estacionamento?", "Onde está Bob?"])
+def test_a_short_question_is_no_yes(asked_back: Desk, said: str) -> None:
+    assert asked_back.answer(said, found(said, PRICE, sure=False)).kind == "unanswerable"
+
+
+def test_with_nothing_looked_up_few_words_are_no_yes(asked_back: Desk) -> None:
+    assert asked_back.answer("Tenga!", None).kind == "unanswerable"
+
+
 def test_many_words_that_mean_nothing_to_us_are_no_yes(asked_back: Desk) -> None:
     said = "vocês têm piscina aquecida e sauna aí"
     assert asked_back.answer(said, found(said, sure=False)).kind == "unanswerable"
