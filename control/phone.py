@@ -151,6 +151,9 @@ class PhoneDoor:
     async def _open_media(self, line: DoorCall) -> UnicastMedia | ForkMedia:
         """Answer, and the call's audio by the wire that was chosen for it."""
         server = self._media_server if self._wire_of(line.hello) == "audio_fork" else None
+        if server is not None and not line.can_fork:
+            log.warning("an answered call cannot be forked any more: unicast", hint="set send_silence_when_idle=-1")
+            server = None
         if server is not None:
             line.choose_fork()
         answered = await line.answer(self._options.answer_timeout_s)

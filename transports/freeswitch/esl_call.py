@@ -14,7 +14,8 @@ from transports.freeswitch.errors import (
 )
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
-from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.media_server import Expected, MediaServer
+from transports.freeswitch.media_socket import MediaSocket
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
@@ -138,6 +139,11 @@ class DoorCall:
             log.warning("no unicast datagram came", call=self.hello.call_id, waited_s=round(evidence.waited_s, 3))
         raise MediaUnavailableError(f"no unicast datagram on {self._options.attempts} ports")
 
+    @property
+    def can_fork(self) -> bool:
+        """Whether `choose_fork` would do: the call has not been answered, or was prepared for a fork before."""
+        return not self.hello.answered or self._machine.fork_chosen
+
     def choose_fork(self) -> None:
         """Have this call's audio by mod_audio_fork: before `answer`. Idempotent.
 
@@ -157,11 +163,11 @@ class DoorCall:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        expected = server.expect(self.hello.call_id)
+        expected = server.expect(self.hello.call_id, wire.our_host or None)
         try:
             wire.ask(lambda: self._machine.fork(expected.url))
             await self._fork_accepted(options.reply_timeout_s)
-            socket = await expected.socket(options.socket_timeout_s)
+            socket = await self._fork_came(expected, options.socket_timeout_s)
         except BaseException:
             expected.withdraw()
             raise
@@ -208,6 +214,24 @@ class DoorCall:
         if wire.refused_fork is not None:
             raise MediaUnavailableError(f"FreeSWITCH refused the fork: {wire.refused_fork}")
         self._require_live("fork")
+
+    async def _fork_came(self, expected: Expected, timeout_s: float) -> MediaSocket:
+        """The open socket; not waited for any longer than the call is there and the switch tries."""
+        ended = self._wire.until(lambda: not (self.live and self._machine.forking), timeout_s + 1, "fork")
+        waits = asyncio.create_task(expected.socket(timeout_s)), asyncio.create_task(ended)
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self._require_live("fork")
+            if not self._machine.forking:
+                raise MediaUnavailableError("FreeSWITCH could not connect to the media socket, or lost it")
+            socket = await waits[0]
+            if socket.closed.is_set():
+                raise MediaUnavailableError("the media socket ended at once")
+            return socket
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         if self.sample_rate is None:

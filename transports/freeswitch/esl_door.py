@@ -64,6 +64,7 @@ EXTRA_EVENTS: Final = (
     EventClass.FORK_CONNECT_FAILED,
     EventClass.FORK_DISCONNECT,
 )
+_SILENCE: Final = "send_silence_when_idle"
 _ENDS_FORK: Final = {
     EventClass.FORK_CONNECT_FAILED.value: "the switch could not connect",
     EventClass.FORK_DISCONNECT.value: "the media socket was lost",
@@ -127,6 +128,16 @@ class DoorMachine:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._cause or ""
 
+    @property
+    def fork_chosen(self) -> bool:
+        """Whether this park sends silence: audio goes by a fork, and by no unicast."""
+        return self._fork.chosen
+
+    @property
+    def forking(self) -> bool:
+        """Whether a fork was asked for and has not ended, as far as FreeSWITCH has told."""
+        return self._fork.running
+
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
         data = bytes(self._out)
@@ -165,7 +176,7 @@ class DoorMachine:
     def prepare_fork(self) -> None:
         """Choose mod_audio_fork for this park, before the answer: else nothing of ours is heard. Idempotent.
 
-        Raises LocalProtocolError when the call is answered already (re-enter the door).
+        Raises LocalProtocolError when the call is answered already and was not prepared then.
         """
         self._require_live("fork")
         if self._fork.choose(answered=self._answer_asked or self._answer_seen):
@@ -274,6 +285,8 @@ class DoorMachine:
                 assert isinstance(reply, CommandReply)
                 self._hello = hello_of(reply.headers)
                 self._told_at = sequence_of(reply.headers)
+                # The dialplan, or we in an earlier park of this channel.
+                self._fork.chosen = self._hello.variables.get(_SILENCE, "0") not in {"", "0", "false"}
                 if self._hello.answered:
                     self._answer_seen = True
                     self._rate = read_rate_of(reply.headers)

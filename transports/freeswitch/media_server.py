@@ -62,7 +62,7 @@ class MediaServer:
         announced_host: str | None = None,
         max_sockets: int = 500,
     ) -> None:
-        """`announced_host` is the address that the switch is told; where we listen when None."""
+        """`announced_host` is the address that every switch is told; None: each call's own, see `expect`."""
         self._host = host
         self._port = port
         self._allowed = tuple(allowed_peers)
@@ -112,14 +112,18 @@ class MediaServer:
     ) -> None:
         await self.close()
 
-    def expect(self, call_id: CallId) -> Expected:
-        """Await one socket of this call; a former expectation of the same call ends. Raises MediaUnavailableError."""
+    def expect(self, call_id: CallId, our_host: str | None = None) -> Expected:
+        """Await one socket of this call; a former expectation of the same call ends. Raises MediaUnavailableError.
+
+        `our_host` is where the call's switch reaches us: we may listen everywhere.
+        """
         assert self._tickets is not None, "await start()"
         try:
             path = self._tickets.mint(call_id)
         except TooManyTicketsError as error:
             raise MediaUnavailableError(str(error)) from error
-        tickets, host = self._tickets, self._announced_host or self.address[0]
+        tickets, host = self._tickets, self._announced_host or our_host or self.address[0]
+        host = f"[{host}]" if ":" in host else host
         former = self._expected.pop(call_id, None)
         if former is not None:
             former.withdraw()

@@ -470,6 +470,15 @@ class TestFork:
         with pytest.raises(LocalProtocolError, match="before the answer"):
             asked.prepare_fork()
 
+    def test_a_park_that_sends_silence_already_takes_a_fork_and_no_unicast(self) -> None:
+        machine = live("Answer-State: answered", "variable_send_silence_when_idle: -1", "Channel-Read-Codec-Rate: 8000")
+        machine.prepare_fork()
+        assert machine.data_to_send() == b"", "it was prepared before"
+        with pytest.raises(LocalProtocolError, match="sends silence"):
+            machine.unicast(SWITCH, OURS)
+        machine.fork(URL)
+        assert machine.data_to_send() == START
+
     def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
         machine = live("Answer-State: ringing")
         machine.prepare_fork()

@@ -216,6 +216,12 @@ async def test_a_switch_elsewhere_is_told_our_other_address() -> None:
         assert server.expect(CALL).url.startswith(f"ws://10.0.0.7:{server.address[1]}{PREFIX}")
 
 
+async def test_who_listens_everywhere_tells_each_switch_the_address_that_it_came_in_on() -> None:
+    async with MediaServer("0.0.0.0", 0) as server:
+        assert server.expect(CALL, "127.0.0.9").url.startswith(f"ws://127.0.0.9:{server.address[1]}{PREFIX}")
+        assert server.expect(CALL, "::1").url.startswith("ws://[::1]:")
+
+
 async def test_who_does_not_read_costs_us_no_memory(server: MediaServer) -> None:
     client, socket = await joined(server)
     client.transport.pause_reading()
