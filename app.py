@@ -129,7 +129,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
 
 async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaServer | None:
     """Where media modules connect; None where no wire needs it."""
-    if "audio_fork" not in found.wires:
+    if not found.media_sockets:
         return None
     server = MediaServer(
         found.esl_host,

@@ -91,7 +91,7 @@ async def _switch_parts(client: SwitchClient, password: Secret, wires: Sequence[
 async def _ports(found: Settings) -> list[Finding]:
     ours = await _we_run(found)
     doors = [("phone door", found.esl_host, found.esl_port), ("HTTP door", found.http_host, found.http_port)]
-    if "audio_fork" in found.wires:
+    if found.media_sockets:
         doors.append(("media door", found.esl_host, found.media_socket_port))
     return [findings.of_port(name, host, port, free=_is_free(host, port), ours=ours) for name, host, port in doors]
 

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import structlog
 from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
+from control.wires import RATES, Media, open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
 from pipelines.loaded import LoadedPipeline
 from pipelines.recording import Recording
@@ -29,19 +29,14 @@ from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 from transports.clock import MediaClock
 from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall
-from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.unicast_socket import UnicastMedia
-from transports.freeswitch.words import Disconnected, DoorName, Dtmf, Hello, HungUp, MediaEnded
+from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, Hello, HungUp, MediaEnded, Wire
 
 log = structlog.get_logger()
 
 WIRE_VARIABLE = "atende_wire"
 """Channel variable by which a dialplan chooses the wire; ours where it does not."""
-Wire = Literal["unicast", "audio_fork"]
-RATES = (8000, 16000)
-"""Wire rates that the ear takes, in Hz."""
 
 
 class RefusedError(Exception):
@@ -136,7 +131,7 @@ class PhoneDoor:
         if self._shut or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
         wire = self._wire_of(hello)
-        if wire not in ("unicast", "audio_fork") or (wire == "audio_fork" and self._media_server is None):
+        if wire not in WIRES or (wire != "unicast" and self._media_server is None):
             raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
         if hello.sample_rate and hello.sample_rate not in RATES:
             raise RefusedError(f"the call's rate is {hello.sample_rate} Hz", DoorName.FAILED)
@@ -147,19 +142,6 @@ class PhoneDoor:
 
     def _wire_of(self, hello: Hello) -> str:
         return hello.variables.get(WIRE_VARIABLE) or self._options.wire
-
-    async def _open_media(self, line: DoorCall) -> UnicastMedia | ForkMedia:
-        """Answer, and the call's audio by the wire that was chosen for it."""
-        server = self._media_server if self._wire_of(line.hello) == "audio_fork" else None
-        if server is not None and not line.can_fork:
-            log.warning("an answered call cannot be forked any more: unicast", hint="set send_silence_when_idle=-1")
-            server = None
-        if server is not None:
-            line.choose_fork()
-        answered = await line.answer(self._options.answer_timeout_s)
-        if answered.sample_rate not in RATES:
-            raise MediaUnavailableError(f"the call's rate is {answered.sample_rate} Hz; 8000 and 16000 are taken")
-        return await line.start_unicast() if server is None else await line.start_fork(server)
 
     async def _lease(self, line: DoorCall, destination: Destination) -> None:
         self._let_in += 1
@@ -228,7 +210,8 @@ class PhoneDoor:
         await self._call_log.closed(record)
 
     async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> CallRecord:
-        media = await self._open_media(line)
+        wire, answer_timeout_s = self._wire_of(line.hello), self._options.answer_timeout_s
+        media = await open_media(line, wire, self._media_server, answer_timeout_s)
         async with self._recording(call, loaded, media.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 media,
@@ -255,7 +238,7 @@ class PhoneDoor:
         return record
 
     async def _run(
-        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: UnicastMedia | ForkMedia
+        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: Media
     ) -> CallRecord:
         self._sessions.add(session)
         if self._shut:

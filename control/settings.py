@@ -18,6 +18,7 @@ from msgspec import Struct
 from base.http import Endpoint
 from base.secret import Secret
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
+from transports.freeswitch.words import WIRES, Wire
 
 PREFIX: Final = "ATENDE_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -63,10 +64,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     switch_password: Secret | None = None
     media_host: str | None = None
     """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
-    wires: tuple[Literal["unicast", "audio_fork"], ...] = ("unicast",)
+    wires: tuple[Wire, ...] = ("unicast",)
     """How a call's audio may come; the first is taken where the dialplan does not set `atende_wire`."""
     media_socket_port: int = 8085
-    """Where mod_audio_fork connects, at `esl_host`; only with `audio_fork` among the wires."""
+    """Where the media modules connect, at `esl_host`; only with `audio_fork` or `audio_stream` among the wires."""
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
     tenants_dir: Path = Path("configs/tenants")
@@ -83,6 +84,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     vectors: Literal["chroma"] = "chroma"
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
+
+    @property
+    def media_sockets(self) -> bool:
+        """Whether a wire is served whose module connects to us."""
+        return bool({"audio_fork", "audio_stream"} & set(self.wires))
 
     @property
     def models(self) -> Path:
@@ -122,7 +128,7 @@ def _contradictions(settings: Settings) -> list[str]:
     if ":" in settings.esl_host:
         problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
     ports = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_HTTP_PORT": settings.http_port}
-    if "audio_fork" in settings.wires and settings.media_socket_port:
+    if settings.media_sockets and settings.media_socket_port:
         taken = [name for name, port in ports.items() if port == settings.media_socket_port]
         problems += [
             f"ATENDE_MEDIA_SOCKET_PORT: {settings.media_socket_port} is also {n}; choose another" for n in taken
@@ -196,9 +202,9 @@ def _ports(text: str) -> PortRange:
 
 
 def _wires(text: str) -> tuple[str, ...]:
-    wires = _many(_one_of("unicast", "audio_fork"))(text)
+    wires = _many(_one_of(*WIRES))(text)
     if not wires:
-        raise ValueError("name at least one of unicast, audio_fork")
+        raise ValueError(f"name at least one of {', '.join(WIRES)}")
     return tuple(dict.fromkeys(wires))
 
 

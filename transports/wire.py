@@ -20,12 +20,20 @@ class MediaWire(Protocol):
         """How much of what was sent last may not have been heard yet: what the wire keeps, and `flush` drops."""
         ...
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead of its hearing the wire wants audio; 0 for one that takes 20 ms at a time, silence too.
+
+        With a lead, `send` gets any number of frames at once, and nothing at all (`b""`) while nothing is said.
+        """
+        ...
+
     def listen(self, callback: Callable[[bytes], None]) -> None:
         """Hand every frame from the caller to `callback`, on the event loop. The last callback given wins."""
         ...
 
     def send(self, pcm: bytes) -> None:
-        """Put one frame on the wire now. Never blocks, never raises; nothing happens after `close`."""
+        """Put one frame on the wire now (with a lead: see there). Never blocks, never raises; nothing after `close`."""
         ...
 
     def flush(self) -> None:

@@ -13,12 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from base.ids import TenantId
+from transports.freeswitch.words import WIRES
 
 if TYPE_CHECKING:
     from control.peer import CallResult, Dialed, Script
     from control.settings import Settings
 
-WIRES = ("unicast", "audio_fork")
 CODECS = ("PCMU", "PCMA", "L16/16000")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)

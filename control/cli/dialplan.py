@@ -13,6 +13,7 @@ from msgspec import Struct
 from base.ids import TenantId
 from control.cli.context import program
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, sign
+from transports.freeswitch.words import WIRES
 
 if TYPE_CHECKING:
     from control.settings import Settings
@@ -41,9 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 @click.option("--context", "dialplan_context", help="Dialplan context (default: the tenant's domain).")
 @click.option("--service", help="host:port of the phone door as FreeSWITCH reaches it (default: from the settings).")
 @click.option("--operator", help="Number to which a caller goes who wants a person.")
-@click.option(
-    "--wire", type=click.Choice(("unicast", "audio_fork")), help="How the audio goes (default: as the service is set)."
-)
+@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
 @click.option("--voicemail", help="Voicemail box for callers who get nobody.")
 @click.pass_context
 def dialplan_command(context: click.Context, /, tenant: str, dialplan_context: str | None, **options: str) -> None:

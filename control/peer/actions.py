@@ -40,6 +40,30 @@ class OpenFork:
 
 
 @dataclass(frozen=True)
+class OpenStream:
+    """Connect a WebSocket to `url` and send the caller's audio, L16 mono at `rate` Hz."""
+
+    call_id: str
+    url: str
+    rate: int
+    muted: bool = True
+    """What comes back is not heard: it becomes files."""
+    native: bool = False
+
+
+@dataclass(frozen=True)
+class PlayFile:
+    """A file's first sound goes to the caller."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class StopFile:
+    """The file is over or broken."""
+
+
+@dataclass(frozen=True)
 class CloseUnicast:
     """The stream has ended, of whichever wire."""
 
@@ -78,4 +102,5 @@ class HungUp:
     by: EndedBy
 
 
-Action = Send | OpenUnicast | OpenFork | CloseUnicast | Answered | CloseSocket | WentOn | Transferred | HungUp
+MediaAction = OpenUnicast | OpenFork | OpenStream | PlayFile | StopFile | CloseUnicast
+Action = MediaAction | Send | Answered | CloseSocket | WentOn | Transferred | HungUp

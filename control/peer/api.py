@@ -83,7 +83,7 @@ def _audio_fork(machine: ChannelMachine, argument: str, now: float) -> str:
     """`start URL mono 8k [bug] [metadata] [true true RATE]`, `stop [bug]`."""
     words = argument.split()
     if words[:1] == ["stop"]:
-        return FORK_OK if machine.stop_fork() else FORK_FAILED
+        return FORK_OK if machine.bugs.stop_fork() else FORK_FAILED
     if words[:1] != ["start"] or len(words) < 4:
         return "-USAGE: <uuid> [start | stop | send_text | pause | resume ] [wss-url | path]\n"
     if not machine.channel.has_media:
@@ -93,7 +93,22 @@ def _audio_fork(machine: ChannelMachine, argument: str, now: float) -> str:
         )
     rate = int(words[3].removesuffix("k")) * (1000 if words[3].endswith("k") else 1)
     both_ways = len(words) >= 9 and words[6:8] == ["true", "true"]
-    return FORK_OK if machine.start_fork(words[1], rate, both_ways=both_ways) else FORK_FAILED
+    return FORK_OK if machine.bugs.start_fork(words[1], rate, both_ways=both_ways) else FORK_FAILED
+
+
+def _audio_stream(machine: ChannelMachine, argument: str, now: float) -> str:
+    """`start URL mono [8k|16k] [metadata…]`, `stop [text]`; pause, resume and send_text change nothing that shows."""
+    words = argument.split()
+    match words[:1]:
+        case ["stop"]:
+            return FORK_OK if machine.bugs.stop_stream() else FORK_FAILED
+        case ["start"] if len(words) >= 3:
+            rate = words[3] if len(words) > 3 else "8k"
+            hertz = int(rate.removesuffix("k")) * (1000 if rate.endswith("k") else 1)
+            return FORK_OK if hertz % 8000 == 0 and machine.bugs.start_stream(words[1], hertz, now) else FORK_FAILED
+        case ["pause" | "resume" | "send_text"]:
+            return FORK_OK
+    return "-USAGE: <uuid> [start | stop | send_text | pause | resume | graceful-shutdown ] [wss-url | path]\n"
 
 
 OF_CHANNEL: Mapping[str, OfChannel] = {
@@ -104,5 +119,6 @@ OF_CHANNEL: Mapping[str, OfChannel] = {
     "uuid_break": _break,
     "uuid_transfer": _transfer,
     "uuid_audio_fork": _audio_fork,
+    "uuid_audio_stream": _audio_stream,
 }
 """Commands whose first word is a channel's uuid."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from control.peer.actions import PlayFile, StopFile
 from control.peer.facts import Headers
 from control.peer.variables import dialog_known, local_sdp, negotiated
 
@@ -124,12 +125,14 @@ def _playback(machine: ChannelMachine, app: Running, now: float) -> Running | No
         return None
     machine.spoil_unicast("playback")
     machine.event("PLAYBACK_START", now, [("Playback-File-Path", app.argument)])
+    machine.out.append(PlayFile(app.argument))
 
     def finish(machine: ChannelMachine, at: float) -> None:
         variables = machine.channel.variables
         samples = int((seconds if not app.broken else at - now) * machine.channel.codec.sample_rate)
         played = {"last_offset_pos": samples, "seconds": int(seconds), "ms": int(seconds * 1000), "samples": samples}
         variables.update({f"playback_{name}": str(value) for name, value in played.items()})
+        machine.out.append(StopFile())
         status = ("Playback-Status", "break" if app.broken else "done")
         machine.event("PLAYBACK_STOP", at, [("Playback-File-Path", app.argument), status])
         variables.put("current_application_response", "FILE PLAYED")

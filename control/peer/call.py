@@ -15,9 +15,13 @@ from control.peer.actions import (
     CloseSocket,
     CloseUnicast,
     HungUp,
+    MediaAction,
     OpenFork,
+    OpenStream,
     OpenUnicast,
+    PlayFile,
     Send,
+    StopFile,
     Transferred,
     WentOn,
 )
@@ -30,6 +34,7 @@ from control.peer.media import Media
 from control.peer.observer import Observer
 from control.peer.result import CallResult, SwitchCrashed, WireEvent
 from control.peer.script import Script
+from control.peer.stream import News
 from control.peer.variables import new_channel
 from control.peer.wire import Wire
 
@@ -192,6 +197,7 @@ class PeerCall:
             self.hang_up()
         if self._observer.answered_at is None:
             return
+        self.media.play(now)
         frame = Frame() if self._hanging_up else self.media.caller.tick(due)
         self.media.send(frame, due, now)
         if frame.digit:
@@ -219,14 +225,6 @@ class PeerCall:
             case Send(parts):
                 if self._wire is not None:
                     self._wire.write(parts)
-            case OpenUnicast():
-                self._open(action, now)
-            case OpenFork():
-                self.media.open_fork(action, now, self._fork_told)
-                self._observer.note("media", now, "fork")
-            case CloseUnicast(reason):
-                self.media.close_stream()
-                self._observer.note("media_ended", now, reason)
             case Answered():
                 self._observer.answered(now)
                 self.media.caller.begin(now)
@@ -236,6 +234,26 @@ class PeerCall:
             case HungUp() | WentOn() | Transferred():
                 self._end = action
                 self._left_door.set()
+            case _:
+                self._do_media(action, now)
+
+    def _do_media(self, action: MediaAction, now: float) -> None:
+        match action:
+            case OpenUnicast():
+                self._open(action, now)
+            case OpenFork():
+                self.media.open_fork(action, now, self._fork_told)
+                self._observer.note("media", now, "fork")
+            case OpenStream():
+                self.media.open_stream(action, now, self._stream_told, self._file_written)
+                self._observer.note("media", now, "stream")
+            case PlayFile(path):
+                self.media.play_file(path)
+            case StopFile():
+                self.media.stop_file()
+            case CloseUnicast(reason):
+                self.media.close_stream()
+                self._observer.note("media_ended", now, reason)
 
     def _open(self, order: OpenUnicast, now: float) -> None:
         try:
@@ -250,6 +268,14 @@ class PeerCall:
         if what == "connect" and self.media.first_datagram_at is None:
             self._observer.note("media", time.monotonic(), "socket")
         self._guarded(lambda now: self.machine.fork_told(what, now))
+
+    def _stream_told(self, what: News, body: str) -> None:
+        if what == "connect" and self.media.first_datagram_at is None:
+            self._observer.note("media", time.monotonic(), "socket")
+        self._guarded(lambda now: self.machine.stream_told(what, body, now))
+
+    def _file_written(self, path: str, seconds: float) -> None:
+        self.machine.files[path] = seconds
 
     # The report
 

@@ -113,8 +113,8 @@ class EventWriter:
         tail = [("Content-Type", "command/reply"), ("Reply-Text", "+OK\n"), ("Socket-Mode", "async")]
         return _encoded([*headers, *tail, ("Control", "full")])
 
-    def event(self, name: str, channel: Channel, now_us: int, extra: Headers) -> tuple[bytes, bytes]:
-        """Outer header and body; FreeSWITCH writes them one after the other."""
+    def event(self, name: str, channel: Channel, now_us: int, extra: Headers, body: str = "") -> tuple[bytes, bytes]:
+        """Outer header and body; FreeSWITCH writes them one after the other. The event may have a `body` of its own."""
         headers = self._core(name, now_us)
         if name == "CUSTOM":
             headers, extra = [*extra, *headers], []
@@ -123,7 +123,10 @@ class EventWriter:
         headers += channel.basics() + channel.profile("Caller")
         if name not in WITHOUT_VARIABLES:
             headers += channel.variables.headers()
-        return _framed(_encoded(headers + extra))
+        if not body:
+            return _framed(_encoded(headers + extra))
+        raw = body.encode()
+        return _framed(_encoded([*headers, *extra, ("Content-Length", str(len(raw)))]) + raw)
 
     def job(self, now_us: int, extra: Headers, result: str) -> tuple[bytes, bytes]:
         """BACKGROUND_JOB, which has a body of its own."""

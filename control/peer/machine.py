@@ -4,12 +4,12 @@ out. It also does what FreeSWITCH does to a service that gives a deadly order: i
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Literal
 from uuid import uuid4
 
 from control.peer import endings, esl
-from control.peer.actions import Action, Answered, CloseSocket, CloseUnicast, EndedBy, OpenFork, OpenUnicast, Send
+from control.peer.actions import Action, Answered, CloseSocket, CloseUnicast, EndedBy, OpenUnicast, Send
 from control.peer.applications import APPLICATIONS, Running
+from control.peer.bugs import MediaBugs
 from control.peer.commands import obey
 from control.peer.facts import Channel, Headers
 from control.peer.result import SwitchCrashed
@@ -45,9 +45,9 @@ class ChannelMachine:
         self.channel = channel
         self.writer = writer
         self.wall_us = wall_us
-        self.files = files
+        self.files = dict(files)
+        self.bugs = MediaBugs(self)
         self.hazards: list[str] = []
-        self._fork: Literal["running", "left behind"] | None = None
         self.out: list[Action] = []
         self._socket = socket
         self._begin_park()
@@ -73,7 +73,7 @@ class ChannelMachine:
         self.last_response = "_none_"
         self.last_app = ("socket", self._socket)
         self.unicast_spoiled = False
-        self._writes_silence = False
+        self.writes_silence = False
         """The park writes to the channel: without that a fork is not heard. Read once, when media is first ready."""
 
     # What the outside does
@@ -110,6 +110,8 @@ class ChannelMachine:
         """The caller pressed a key for 160 ms."""
         self.channel.digits += digit
         self.event("DTMF", now, [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "RTP")])
+        if digit in (self.channel.variables.get("playback_terminators") or "*"):
+            self.stop_playback(now, everything=False)
         return self._take()
 
     def caller_hangs_up(self) -> None:
@@ -189,32 +191,16 @@ class ChannelMachine:
     def _sends_silence(self) -> bool:
         return (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
 
-    # The fork
-
-    def start_fork(self, url: str, rate: int, *, both_ways: bool) -> bool:
-        """Whether a media bug could be put on the channel; the socket comes later, if at all."""
-        if self._fork is not None:
-            return False
-        self._fork = "running"
-        muted = not (both_ways and self._writes_silence)
-        self.out.append(OpenFork(self.channel.uuid, url, rate, muted=muted))
-        return True
-
-    def stop_fork(self) -> bool:
-        """Whether there was a bug, running or left behind."""
-        if self._fork is None:
-            return False
-        if self._fork == "running":
-            self.out.append(CloseUnicast("stop"))
-        self._fork = None
-        return True
+    # The modules tell
 
     def fork_told(self, what: str, now: float) -> list[Action]:
-        """The module tells of its socket; one that ended leaves its bug behind, so that `start` fails until `stop`."""
-        if what != "connect":
-            self._fork = "left behind"
-            self.out.append(CloseUnicast(what))
-        self.event("CUSTOM", now, [("Event-Subclass", f"mod_audio_fork::{what}")])
+        """mod_audio_fork tells of its socket."""
+        self.bugs.fork_told(what, now)
+        return self._take()
+
+    def stream_told(self, what: str, body: str, now: float) -> list[Action]:
+        """mod_audio_stream tells of its socket, or of a file."""
+        self.bugs.stream_told(what, body, now)
         return self._take()
 
     # What commands, applications and endings do to the channel
@@ -255,7 +241,7 @@ class ChannelMachine:
 
     def media_began(self, now: float) -> None:
         """From now on there is a read codec."""
-        self._writes_silence = self._sends_silence()
+        self.writes_silence = self._sends_silence()
         self.channel.media_us = self.wall_us(now)
 
     def spoil_unicast(self, reason: str) -> None:
@@ -264,9 +250,8 @@ class ChannelMachine:
         if self._unicast_live:
             self._unicast_live = False
             self.out.append(CloseUnicast(reason))
-        if self._fork == "running" and reason == "hang-up":
-            # Nothing else ends a fork: it survives the end of the socket, and listens in on what comes next.
-            self.stop_fork()
+        if reason == "hang-up":
+            self.bugs.end()
 
     def stop_playback(self, now: float, *, everything: bool) -> None:
         """`uuid_break`: the running file ends; with `everything` the queued ones are gone too, without events."""
@@ -287,10 +272,10 @@ class ChannelMachine:
         """Whether the service listens for an event (of CUSTOM: for any)."""
         return name in self.subscribed or "ALL" in self.subscribed
 
-    def event(self, name: str, now: float, extra: Headers) -> None:
+    def event(self, name: str, now: float, extra: Headers, body: str = "") -> None:
         """Sends an event if the service listens for it."""
         if self.hears(name):
-            self.out.append(Send(self.writer.event(name, self.channel, self.wall_us(now), extra)))
+            self.out.append(Send(self.writer.event(name, self.channel, self.wall_us(now), extra, body)))
 
     def send(self, data: bytes) -> None:
         """Bytes for the service."""

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from control.peer import measure
-from control.peer.actions import OpenFork, OpenUnicast
+from control.peer.actions import OpenFork, OpenStream, OpenUnicast
 from control.peer.caller import Caller, Frame, law_of
 from control.peer.clock import FRAME_S, ReferenceClock
 from control.peer.ears import Ears
 from control.peer.fork import ForkStream, State
 from control.peer.result import Downlink, SpokenTurn, Uplink
 from control.peer.script import Script
-from control.peer.sound import Samples, through_g711, write_wav
+from control.peer.sound import Samples, Sound, through_g711, write_wav
+from control.peer.stream import AudioStream, FilePlayer, News
 from control.peer.unicast import Arrivals, Playout, Stream
 
 MAX_RECORDED_S = 1800
@@ -29,14 +30,16 @@ class Media:
         self.ears = Ears(script.codec.sample_rate)
         self.caller = Caller(script, self.ears)
         self.first_datagram_at: float | None = None
-        self.leaked: list[Stream | ForkStream] = []
+        self.leaked: list[Stream | ForkStream | AudioStream] = []
         self.call_is_over = False
         self._stray = asyncio.Event()
         self._began = began
         self._law = law_of(script)
         if self._law is not None:
             through_g711(np.zeros(1, np.int16), self._law)  # builds its tables before the call runs
-        self._stream: Stream | ForkStream | None = None
+        self._stream: Stream | ForkStream | AudioStream | None = None
+        self._files: dict[str, Samples] = {}
+        self._player = FilePlayer(round(script.codec.sample_rate * FRAME_S))
         self._streams = 0
         self._starts_at = self._filler_until = 0.0
         self._playout = Playout(script.codec.sample_rate)
@@ -84,6 +87,35 @@ class Media:
         size = round(order.rate * FRAME_S)
         self._stream = ForkStream(order, size, self._listen, arrived, told)
 
+    def open_stream(
+        self, order: OpenStream, now: float, told: Callable[[News, str], None], written: Callable[[str, float], None]
+    ) -> None:
+        """Begins mod_audio_stream; `written` gets the path and the seconds of each file that it makes."""
+        number = self._begin(now)
+
+        def arrived(at: float, octets: int) -> None:
+            self._arrivals.note(at, octets, number)
+
+        def keep(path: str, samples: Samples, rate: int) -> None:
+            self._files[path] = Sound(samples, rate, path).at(self.script.codec.sample_rate).samples
+            written(path, len(samples) / rate)
+
+        self._stream = AudioStream(order, round(order.rate * FRAME_S), arrived, told, keep)
+
+    def play_file(self, path: str) -> None:
+        """`playback` begins; only files that a stream made are heard."""
+        if (samples := self._files.get(path)) is not None:
+            self._player.start(samples)
+
+    def stop_file(self) -> None:
+        """`playback` is over or broken."""
+        self._player.stop()
+
+    def play(self, now: float) -> None:
+        """20 ms of the file that plays."""
+        if (samples := self._player.take()) is not None:
+            self._put_to_ear(now, samples if self._law is None else through_g711(samples, self._law))
+
     def _begin(self, now: float) -> int:
         """The number of a stream that begins now."""
         self._streams += 1
@@ -129,7 +161,7 @@ class Media:
             self._held_since = None
         return self._held_since is not None
 
-    def _send_one(self, stream: Stream | ForkStream, frame: Frame, now: float) -> None:
+    def _send_one(self, stream: Stream | ForkStream | AudioStream, frame: Frame, now: float) -> None:
         if self.first_datagram_at is None:
             self.first_datagram_at = now
         self._sent += 1
@@ -153,6 +185,9 @@ class Media:
             return
         if self._law is not None and not self._stream.order.native:
             samples = through_g711(samples, self._law)
+        self._put_to_ear(at, samples)
+
+    def _put_to_ear(self, at: float, samples: Samples) -> None:
         self.ears.hear(at, samples)
         if self._keep_sound:
             self._played.append((at, samples))

@@ -9,8 +9,9 @@ from control.phone import WIRE_VARIABLE, PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears, speech
 from tests.calls.house import House, Rung, house
 
-WIRES = ["unicast", "audio_fork"]
+WIRES = ["unicast", "audio_fork", "audio_stream"]
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+SOCKETS = WIRES[1:]
 wires = pytest.mark.parametrize("wire", WIRES)
 
 
@@ -26,7 +27,7 @@ async def test_greeting_turn_and_the_callers_hang_up(wire: str, codec: Codec) ->
         assert rung.heard() == ["Welcome to us", "At nine"]
         assert (rung.record.end_reason, rung.record.errors) == ("caller_hangup", ())
         assert rung.result.hazards == ()
-        assert rung.result.downlink.datagrams > 50
+        assert rung.result.downlink.octets > 8_000
 
 
 @wires
@@ -72,7 +73,22 @@ async def test_keys_are_told(wire: str) -> None:
         assert rung.record.errors == ()
 
 
-async def test_a_fork_whose_socket_is_lost_ends_the_call_in_order() -> None:
+@wires
+async def test_a_long_answer_is_heard_whole_and_without_a_gap(wire: str) -> None:
+    async with house(document(llm={"answers": [LONG]}, tts={"word_s": 0.25})) as home:
+        ringing = home.dial(
+            Script(steps=(hears(), Say(SPEECH), hears(), HangUp())), home.dialed(variables={WIRE_VARIABLE: wire})
+        )
+        rung = await home.ring(ringing)
+        assert rung.heard()[-1] == LONG
+        first, *voices = ringing.media.ears.voices
+        voices = [voice for voice in voices if voice.start > first.end + 0.5]
+        assert sum(voice.end - voice.start for voice in voices) == pytest.approx(15 * 0.25, abs=0.06)
+        assert voices[-1].end - voices[0].start == pytest.approx(15 * 0.25, abs=0.1)
+
+
+@pytest.mark.parametrize("wire", SOCKETS)
+async def test_a_media_socket_that_is_lost_ends_the_call_in_order(wire: str) -> None:
     async with house(document(llm={"answers": ["At nine"]})) as home:
 
         def look(event: WireEvent) -> None:
@@ -83,7 +99,7 @@ async def test_a_fork_whose_socket_is_lost_ends_the_call_in_order() -> None:
 
         ringing = home.dial(
             Script(steps=(hears(), STAYS), limit_s=8),
-            home.dialed(variables={WIRE_VARIABLE: "audio_fork"}),
+            home.dialed(variables={WIRE_VARIABLE: wire}),
             on_event=look,
         )
         rung = await home.ring(ringing)
@@ -91,10 +107,11 @@ async def test_a_fork_whose_socket_is_lost_ends_the_call_in_order() -> None:
         assert rung.record.end_reason == "lost"
 
 
-async def test_ten_forks_at_once_and_nobody_hears_another() -> None:
+@pytest.mark.parametrize("wire", SOCKETS)
+async def test_ten_calls_at_once_and_nobody_hears_another(wire: str) -> None:
     async with house(document(llm={"answers": ["At nine"]})) as home:
         script = Script(steps=(WaitFor(what=Hears.SPEECH_START), hears(), Say(SPEECH), hears(), HangUp()))
-        seen = await asyncio.gather(*(call(home, "audio_fork", script) for _ in range(10)))
+        seen = await asyncio.gather(*(call(home, wire, script) for _ in range(10)))
         assert all(rung.heard() == ["Welcome to us", "At nine"] for rung in seen)
 
 

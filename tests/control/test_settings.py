@@ -127,7 +127,7 @@ def test_wires_are_named_in_order_of_preference() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"ATENDE_WIRES": "pigeon"}, "none of unicast, audio_fork"),
+        ({"ATENDE_WIRES": "pigeon"}, "none of unicast, audio_fork, audio_stream"),
         ({"ATENDE_WIRES": ","}, "at least one"),
         ({"ATENDE_WIRES": "audio_fork", "ATENDE_MEDIA_SOCKET_PORT": "8084"}, "is also ATENDE_ESL_PORT"),
     ],

@@ -25,8 +25,28 @@ class UnicastAccepted(Struct, frozen=True):
     port: int
 
 
-class ForkAccepted(Struct, frozen=True):
-    """`+OK` to a fork. Only its socket proves that it runs."""
+class SocketAccepted(Struct, frozen=True):
+    """`+OK` to a fork or a stream. Only its socket proves that it runs."""
 
 
-DoorEvent = Ready | Refused | UnicastAccepted | ForkAccepted | PhoneEvent
+class FileReady(Struct, frozen=True):
+    """mod_audio_stream has written what was said to a file, which somebody has to play."""
+
+    file: str
+
+
+class FilePlays(Struct, frozen=True):
+    """A file's first sound goes to the caller."""
+
+    file: str
+
+
+class FileOver(Struct, frozen=True):
+    """A file was played to its `whole` length, or was broken."""
+
+    file: str
+    whole: bool
+
+
+FileEvent = FileReady | FilePlays | FileOver
+DoorEvent = Ready | Refused | UnicastAccepted | SocketAccepted | FileEvent | PhoneEvent

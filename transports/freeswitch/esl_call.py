@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from msgspec import Struct
 
+from transports.freeswitch.call_sockets import SocketOptions, open_socket
 from transports.freeswitch.errors import (
     CallEndedError,
     LocalProtocolError,
@@ -14,14 +15,16 @@ from transports.freeswitch.errors import (
 )
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
-from transports.freeswitch.media_server import Expected, MediaServer
-from transports.freeswitch.media_socket import MediaSocket
+from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Answered, DoorName, HangupCause, Hello, PhoneEvent
 
 _MAX_BINDS = 16
+STREAM_RATES = {8000: 8000}
+"""Of mod_audio_stream by the call's rate, in Hz; all others are streamed at 16000."""
 _TIMER_SLACK_S = 0.002
 """A timer of asyncio may fire a clock tick early; the evidence must not."""
 
@@ -40,14 +43,6 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     reply_timeout_s: float = 2.0
 
 
-class ForkOptions(Struct, frozen=True, kw_only=True):
-    """How long is waited for mod_audio_fork."""
-
-    reply_timeout_s: float = 2.0
-    socket_timeout_s: float = 3.0
-    """The module connects within milliseconds, and gives up after a second."""
-
-
 class DoorCall:
     """A caller's leg, held by one outbound event-socket connection. Satisfies `pipelines.phone.PhoneLine`.
 
@@ -64,7 +59,7 @@ class DoorCall:
         self._close_timeout_s = close_timeout_s
         self._media: tuple[UnicastMedia, PortPair] | None = None
         self._may_have_had_two = False
-        self._fork: ForkMedia | None = None
+        self._sockets: ForkMedia | StreamMedia | None = None
         wire.on_over = self._close_media
 
     @property
@@ -152,29 +147,39 @@ class DoorCall:
         self._require_live("fork")
         self._wire.ask(self._machine.prepare_fork)
 
-    async def start_fork(self, server: MediaServer, options: ForkOptions | None = None) -> ForkMedia:
+    async def start_fork(self, server: MediaServer, options: SocketOptions | None = None) -> ForkMedia:
         """Start the stream and return it alive: its socket has come. Only after `choose_fork` and the answer.
 
         Whoever asked closes it; it is closed anyway when the event socket ends.
         Raises CallEndedError, LocalProtocolError, MediaUnavailableError, PhoneTimeoutError.
         """
         self._require_live("fork")
-        options, wire = options or ForkOptions(), self._wire
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        expected = server.expect(self.hello.call_id, wire.our_host or None)
-        try:
-            wire.ask(lambda: self._machine.fork(expected.url))
-            await self._fork_accepted(options.reply_timeout_s)
-            socket = await self._fork_came(expected, options.socket_timeout_s)
-        except BaseException:
-            expected.withdraw()
-            raise
-        # The module tells it too, over the event socket; a switch that hangs does not.
-        socket.on_end = lambda: wire.media_lost("the media socket ended")
-        self._fork = ForkMedia(socket, rate)
-        return self._fork
+        socket = await open_socket(self._wire, server, self._machine.fork, options)
+        self._sockets = ForkMedia(socket, rate)
+        return self._sockets
+
+    async def start_stream(self, server: MediaServer, options: SocketOptions | None = None) -> StreamMedia:
+        """Start mod_audio_stream and return it alive, as `start_fork` does; after the answer is enough."""
+        self._require_live("stream")
+        rate, wire, machine = STREAM_RATES.get(self.sample_rate or 0, 16000), self._wire, self._machine
+        socket = await open_socket(wire, server, lambda url: machine.stream(url, rate), options)
+
+        def say(wish: Callable[[], None]) -> None:
+            if machine.live:
+                wire.ask(wish)
+
+        self._sockets = media = StreamMedia(
+            socket,
+            rate,
+            self.hello.call_id,
+            play=lambda file: say(lambda: machine.play(file)),
+            hush=lambda: say(machine.break_all),
+        )
+        wire.on_file = media.on_file
+        return media
 
     async def refuse(self, door: DoorName) -> None:
         """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered."""
@@ -195,9 +200,9 @@ class DoorCall:
         await self._finish(lambda: self._machine.give_back(DoorName.AGAIN))
 
     async def _finish(self, verb: Callable[[], None]) -> None:
-        if self._fork is not None and not self._fork.closed and self.live:
+        if self._sockets is not None and not self._sockets.closed and self.live:
             # The last of what was said is still on its way through the module.
-            await asyncio.sleep(self._fork.lag_ms / 1000)
+            await asyncio.sleep(self._sockets.lag_ms / 1000)
         self._wire.ask(verb)
         try:
             await self._wire.until(lambda: self._machine.over, self._close_timeout_s, "end of the call")
@@ -205,33 +210,6 @@ class DoorCall:
             log.warning("FreeSWITCH did not close the event socket", call=self.hello.call_id, error=str(error))
         # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
         self._wire.close("the call was ended by us")
-
-    async def _fork_accepted(self, timeout_s: float) -> None:
-        wire = self._wire
-        await wire.until(
-            lambda: wire.fork_accepted or wire.refused_fork is not None or not self.live, timeout_s, "fork"
-        )
-        if wire.refused_fork is not None:
-            raise MediaUnavailableError(f"FreeSWITCH refused the fork: {wire.refused_fork}")
-        self._require_live("fork")
-
-    async def _fork_came(self, expected: Expected, timeout_s: float) -> MediaSocket:
-        """The open socket; not waited for any longer than the call is there and the switch tries."""
-        ended = self._wire.until(lambda: not (self.live and self._machine.forking), timeout_s + 1, "fork")
-        waits = asyncio.create_task(expected.socket(timeout_s)), asyncio.create_task(ended)
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            self._require_live("fork")
-            if not self._machine.forking:
-                raise MediaUnavailableError("FreeSWITCH could not connect to the media socket, or lost it")
-            socket = await waits[0]
-            if socket.closed.is_set():
-                raise MediaUnavailableError("the media socket ended at once")
-            return socket
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         if self.sample_rate is None:
@@ -288,8 +266,8 @@ class DoorCall:
             self._ports.give_back(pair)
 
     def _close_media(self) -> None:
-        if self._fork is not None:
-            self._fork.close()
+        if self._sockets is not None:
+            self._sockets.close()
         self._drop_media(lost=self._may_have_had_two)
 
     def _require_live(self, wish: str) -> None:

@@ -8,13 +8,16 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 - `answer` and `unicast` in one breath: the same wait;
 - a second `unicast` while a first may run: `UnicastGuard`;
 - `uuid_audio_fork` before the answer: the same wait for CHANNEL_ANSWER.
+
+What concerns the call's audio is `DoorMedia`'s.
 """
 
 from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.door_events import DoorEvent, Ready, Refused
+from transports.freeswitch.door_media import DoorMedia
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl import (
     ApiResponse,
@@ -34,18 +37,13 @@ from transports.freeswitch.esl_commands import (
     ExecuteAnswer,
     ExecuteSetDoor,
     Exit,
-    ForkStart,
-    ForkStop,
     Hangup,
     MyEvents,
-    SendSilenceWhenIdle,
     SetDoor,
-    Unicast,
-    encode,
 )
+from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, read_rate_of, sequence_of, who_hung_up
-from transports.freeswitch.fork_guard import ForkGuard
-from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
+from transports.freeswitch.unicast_guard import NoDatagrams
 from transports.freeswitch.words import (
     Answered,
     Disconnected,
@@ -53,7 +51,6 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
-    MediaEnded,
 )
 
 EXTRA_EVENTS: Final = (
@@ -63,13 +60,10 @@ EXTRA_EVENTS: Final = (
     EventClass.FORK_CONNECT,
     EventClass.FORK_CONNECT_FAILED,
     EventClass.FORK_DISCONNECT,
+    EventClass.STREAM_PLAY,
+    EventClass.STREAM_DISCONNECT,
+    EventClass.STREAM_ERROR,
 )
-_SILENCE: Final = "send_silence_when_idle"
-_ENDS_FORK: Final = {
-    EventClass.FORK_CONNECT_FAILED.value: "the switch could not connect",
-    EventClass.FORK_DISCONNECT.value: "the media socket was lost",
-}
-_ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
 
 
 class _Phase(Enum):
@@ -91,10 +85,8 @@ class DoorMachine:
         self._out = bytearray()
         self._pending: deque[Command] = deque()
         self._phase = _Phase.NEW
-        self._guard = UnicastGuard()
-        self._fork = ForkGuard()
+        self._media = DoorMedia(self._say)
         self._hello: Hello | None = None
-        self._told_at = 0
         self._answer_asked = False
         self._answer_seen = False
         self._rate: int | None = None
@@ -131,12 +123,12 @@ class DoorMachine:
     @property
     def fork_chosen(self) -> bool:
         """Whether this park sends silence: audio goes by a fork, and by no unicast."""
-        return self._fork.chosen
+        return self._media.fork_chosen
 
     @property
-    def forking(self) -> bool:
-        """Whether a fork was asked for and has not ended, as far as FreeSWITCH has told."""
-        return self._fork.running
+    def streaming(self) -> bool:
+        """Whether a fork or a stream was asked for and has not ended, as far as FreeSWITCH has told."""
+        return self._media.streaming
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
@@ -165,13 +157,7 @@ class DoorMachine:
         the switch: no media yet, a stream that may be alive, a port named before, a park that has had its one.
         """
         self._require_live("unicast")
-        if self._fork.chosen:
-            raise LocalProtocolError("unicast in a park that sends silence would not be heard: re-enter the door")
-        if self._rate is None:
-            raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
-        self._guard.check(switch[1], evidence)
-        self._say(Unicast(*switch, *ours))
-        self._guard.asked(switch[1])
+        self._media.unicast(self._rate, switch, ours, evidence)
 
     def prepare_fork(self) -> None:
         """Choose mod_audio_fork for this park, before the answer: else nothing of ours is heard. Idempotent.
@@ -179,8 +165,7 @@ class DoorMachine:
         Raises LocalProtocolError when the call is answered already and was not prepared then.
         """
         self._require_live("fork")
-        if self._fork.choose(answered=self._answer_asked or self._answer_seen):
-            self._say(SendSilenceWhenIdle(self.hello.call_id))
+        self._media.prepare_fork(answered=self._answer_asked or self._answer_seen)
 
     def fork(self, url: str) -> None:
         """Start the stream to our WebSocket at `url`.
@@ -189,15 +174,29 @@ class DoorMachine:
         a stream that runs already.
         """
         self._require_live("fork")
-        if self._rate is None:
-            raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
-        self._fork.check()
-        self._say(ForkStart(self.hello.call_id, url, self._rate))
-        self._fork.asked()
+        self._media.fork(self._rate, url)
+
+    def stream(self, url: str, sample_rate: int) -> None:
+        """Start the stream of mod_audio_stream to our WebSocket at `url`, at 8000 or 16000 Hz.
+
+        Raises LocalProtocolError: no media yet, a stream that runs already, unicast in this park.
+        """
+        self._require_live("stream")
+        self._media.stream(sample_rate if self._rate is not None else None, url)
+
+    def play(self, file: str) -> None:
+        """Play a file that FileReady named, behind those asked for before. Raises LocalProtocolError."""
+        self._require_live("play")
+        self._media.play(file)
+
+    def break_all(self) -> None:
+        """Stop the file that plays and forget those that wait. Raises LocalProtocolError unless the call is live."""
+        self._require_live("break")
+        self._media.break_all()
 
     def datagram_heard(self) -> None:
         """The stream is alive: no other can be started in this park."""
-        self._guard.heard()
+        self._media.datagram_heard()
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call with `cause`; FreeSWITCH closes the socket behind it. Final."""
@@ -258,24 +257,9 @@ class DoorMachine:
             case SetDoor() | ExecuteSetDoor():
                 # Only now: an `exit` that overtook it would lead to the fall-back.
                 self._say(Exit())
-            case Unicast():
-                self._guard.replied(reply.ok)
-            case ForkStart():
-                return self._fork_answered(command, reply)
-        if not reply.ok:
-            # What is left of a fork may be gone by itself: `stop` then finds nothing.
-            return [] if isinstance(command, ForkStop) else [Refused(command, reply.text[:200])]
-        return [UnicastAccepted(command.local_port)] if isinstance(command, Unicast) else []
-
-    def _fork_answered(self, command: ForkStart, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
-        if reply.ok:
-            return [ForkAccepted()]
-        if self.live and self._fork.again():
-            self._say(ForkStop(command.call_id))
-            self._say(command)
-            return []
-        self._fork.end()
-        return [Refused(command, reply.text[:200])]
+            case _:
+                return self._media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
+        return [] if reply.ok else [Refused(command, reply.text[:200])]
 
     def _greeting_step(
         self, command: Connect | MyEvents | EventPlain, reply: CommandReply | ApiResponse
@@ -284,9 +268,7 @@ class DoorMachine:
             case Connect():
                 assert isinstance(reply, CommandReply)
                 self._hello = hello_of(reply.headers)
-                self._told_at = sequence_of(reply.headers)
-                # The dialplan, or we in an earlier park of this channel.
-                self._fork.chosen = self._hello.variables.get(_SILENCE, "0") not in {"", "0", "false"}
+                self._media.told(self._hello, sequence_of(reply.headers))
                 if self._hello.answered:
                     self._answer_seen = True
                     self._rate = read_rate_of(reply.headers)
@@ -315,7 +297,7 @@ class DoorMachine:
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM":
-                return self._fork_news(event)
+                return self._media.custom(event, live=self._cause is None)
         return self._media_news(event) if self._cause is None else []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
@@ -323,16 +305,7 @@ class DoorMachine:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
             self._rate = read_rate_of(event.headers)
             return [Answered(self._rate)] if self._rate is not None else []
-        reason = _ENDS_UNICAST.get(event.name)
-        if reason is None or sequence_of(event.headers) < self._told_at:
-            return []  # what happened before this connection belongs to an earlier park
-        return [MediaEnded(reason)] if self._guard.spoil() else []
-
-    def _fork_news(self, event: Event) -> list[DoorEvent]:
-        reason = _ENDS_FORK.get(event.headers.get("Event-Subclass", ""))
-        if reason is None or not self._fork.end():
-            return []
-        return [MediaEnded(reason)] if self._cause is None else []
+        return self._media.event(event)
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
         self._hung_up = True
@@ -351,8 +324,7 @@ class DoorMachine:
             return
         if self._phase is not _Phase.LIVE:
             raise LocalProtocolError("the call has not been told yet")
-        if not isinstance(command, Hangup) and self._fork.end():
-            # The stream would outlive the door and listen in on whoever comes next.
-            self._say(ForkStop(self.hello.call_id))
+        if not isinstance(command, Hangup):
+            self._media.leave()
         self._say(command)
         self._phase = _Phase.ENDING

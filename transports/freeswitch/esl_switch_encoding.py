@@ -7,7 +7,7 @@ from typing import Final
 
 from base.secret import Secret
 from transports.freeswitch.errors import LocalProtocolError
-from transports.freeswitch.esl_commands import checked_call_id
+from transports.freeswitch.esl_encoding import checked_call_id
 from transports.freeswitch.esl_switch_commands import (
     Auth,
     BreakAll,

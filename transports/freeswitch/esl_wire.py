@@ -7,9 +7,19 @@ from typing import Final, cast
 
 import structlog
 
-from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.door_events import (
+    DoorEvent,
+    FileEvent,
+    FileOver,
+    FilePlays,
+    FileReady,
+    Ready,
+    Refused,
+    SocketAccepted,
+    UnicastAccepted,
+)
 from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
-from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, Unicast
+from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, StreamStart, Unicast
 from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.words import Disconnected, Dtmf, MediaEnded, PhoneEvent
 
@@ -25,12 +35,14 @@ class DoorWire(asyncio.Protocol):
         self.accepted_ports: Final[set[int]] = set()
         self.refused_unicast: str | None = None
         self.refused_answer = False
-        self.fork_accepted = False
-        self.refused_fork: str | None = None
+        self.socket_accepted = False
+        self.refused_socket: str | None = None
         self.dropped_digits = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
         self.on_over: Callable[[], None] | None = None
+        self.on_file: Callable[[FileEvent], None] | None = None
+        """Told of each file that mod_audio_stream makes and the switch plays."""
         self._on_made = on_made
         self._max_events = max_events
         self._events: deque[PhoneEvent] = deque()
@@ -122,8 +134,11 @@ class DoorWire(asyncio.Protocol):
                 self.ready = True
             case Refused():
                 self._refused(event)
-            case ForkAccepted():
-                self.fork_accepted = True
+            case SocketAccepted():
+                self.socket_accepted = True
+            case FileReady() | FilePlays() | FileOver():
+                if self.on_file is not None:
+                    self.on_file(event)
             case UnicastAccepted(port):
                 self.accepted_ports.add(port)
             case Dtmf() if len(self._events) >= self._max_events:
@@ -139,8 +154,8 @@ class DoorWire(asyncio.Protocol):
         match event.command:
             case Unicast():
                 self.refused_unicast = event.text
-            case ForkStart():
-                self.refused_fork = event.text
+            case ForkStart() | StreamStart():
+                self.refused_socket = event.text
             case ExecuteAnswer():
                 self.refused_answer = True  # there is no such channel any more
             case _:

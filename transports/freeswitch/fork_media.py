@@ -36,6 +36,11 @@ class ForkMedia:
         """Whether the socket has ended, from whichever side."""
         return self._socket.closed.is_set()
 
+    @property
+    def lead_ms(self) -> int:
+        """Takes audio as it is heard."""
+        return 0
+
     def listen(self, callback: Callable[[bytes], None]) -> None:
         """Deliver each frame of the caller's; see MediaWire."""
         self._callback = callback

@@ -40,8 +40,9 @@ from pipecat.transports.base_transport import TransportParams
 
 from transports.audio import frame_bytes
 from transports.clock import MediaClock, Subscription
+from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
-from transports.freeswitch.playout import Bot, Playout
+from transports.freeswitch.playout import Beat, Bot, Playout
 from transports.freeswitch.rate import RateFitter
 from transports.ingress import AudioTap
 from transports.wire import MediaWire
@@ -80,6 +81,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._on_first_audio = on_first_audio
         self._silence = bytes(frame_bytes(wire.sample_rate))
         self._playout = Playout(wire.sample_rate)
+        self._lead = Lead(wire.lead_ms) if wire.lead_ms else None
         self._outbox = Outbox(self._push)
         self._pusher: asyncio.Task[None] | None = None
         self._beat: Subscription | None = None
@@ -146,7 +148,7 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         if self._playout.speaking:
-            self._wire.flush()
+            self._hush()
         heard = self._playout.cut(unheard_ms=self._wire.lag_ms)
         stopped = self._playout.stop_speaking()
         self._room.set()
@@ -179,10 +181,8 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
-        beat = self._playout.tick(self.get_clock().get_time())
-        pcm = beat.pcm or self._silence
-        self._wire.send(pcm)
-        self._tap.to_caller(pcm, at)
+        beat = self._play()
+        self._tap.to_caller(beat.pcm or self._silence, at)
         for frame, direction in _routed(beat.out):
             self._outbox.post(frame, direction)
         if self._playout.speaking and not was_speaking and self._on_first_audio is not None:
@@ -192,9 +192,28 @@ class FreeSwitchOutput(BaseOutputTransport):
         if beat.ended:
             self._ended.set()
 
+    def _play(self) -> Beat:
+        """20 ms by our clock; the wire gets them now, or has had them."""
+        now_ns = self.get_clock().get_time()
+        if self._lead is None:
+            beat = self._playout.tick(now_ns)
+            self._wire.send(beat.pcm or self._silence)
+        else:
+            beat = Beat() if self._lead.holds(self._playout.queued_ms) else self._playout.tick(now_ns)
+            self._wire.send(self._lead.take(beat.pcm, self._playout.upcoming))
+        return beat
+
+    def _hush(self) -> None:
+        """Nothing that the wire has is heard any more."""
+        self._wire.flush()
+        if self._lead is not None:
+            self._lead.cut()
+
     async def _finish(self) -> None:
         """Leave the clock; tell the words heard, then the frames that waited, then that the bot has stopped."""
         self.close()
+        if self._lead is not None and self._lead.given_ms:
+            self._hush()
         rest = [(frame, DOWN) for frame in (*self._playout.cut(), *self._playout.take_frames())]
         stopped = siblings(BotStoppedSpeakingFrame) if self._playout.stop_speaking() else ()
         await self._outbox.send(*rest, *stopped)

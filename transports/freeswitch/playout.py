@@ -13,6 +13,7 @@ import heapq
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -140,6 +141,11 @@ class Playout:
         else:
             self._queue.append(frame)
         return beat
+
+    def upcoming(self, skip: int, most: int) -> list[bytes]:
+        """The chunks that the next ticks will play, without the first `skip`, at most `most`; they stay queued."""
+        chunks = (item.pcm for item in self._queue if isinstance(item, Chunk))
+        return list(islice(chunks, skip, skip + most))
 
     def tick(self, now_ns: int) -> Beat:
         """20 ms have passed. `now_ns` is the pipeline's clock, for frames with a `pts`."""

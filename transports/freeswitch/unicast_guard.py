@@ -41,6 +41,11 @@ class UnicastGuard:
         self._state = _State.FREE
         self._ports: list[int] = []
 
+    @property
+    def alive(self) -> bool:
+        """Whether one was asked for and not ended, as far as is known."""
+        return self._state in {_State.ASKED, _State.ACCEPTED, _State.HEARD}
+
     def check(self, port: int, evidence: NoDatagrams | None) -> None:
         """Raises LocalProtocolError when a `unicast` on FreeSWITCH's `port` could harm the switch or be in vain."""
         if self._state is _State.SPOILED:
@@ -67,8 +72,8 @@ class UnicastGuard:
 
     def spoil(self) -> bool:
         """Something ended unicast for this park. Returns whether one was asked for and not yet ended."""
-        was, self._state = self._state, _State.SPOILED
-        return was in {_State.ASKED, _State.ACCEPTED, _State.HEARD}
+        was, self._state = self.alive, _State.SPOILED
+        return was
 
     def _check_dead(self, evidence: NoDatagrams | None) -> None:
         if self._state is not _State.ACCEPTED or evidence is None:

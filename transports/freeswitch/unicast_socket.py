@@ -88,6 +88,11 @@ class UnicastMedia:
         """Whether a datagram of the peer has come."""
         return self._heard.is_set()
 
+    @property
+    def lead_ms(self) -> int:
+        """Takes audio as it is heard."""
+        return 0
+
     def listen(self, callback: Callable[[bytes], None]) -> None:
         """Deliver each frame of the caller's to `callback` on the event loop; it must not block or raise.
 

@@ -5,10 +5,15 @@ A closed vocabulary above every wire. Nothing here does I/O.
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
 from base.ids import CallId
+
+Wire = Literal["unicast", "audio_fork", "audio_stream"]
+"""How a call's audio comes to us and goes back: FreeSWITCH's own unicast, or one of two modules."""
+WIRES: Final[tuple[Wire, ...]] = get_args(Wire)
 
 
 class HangupCause(Enum):

@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,9 +80,19 @@ KINDS = {
 }
 
 
-def kind_of(command: bytes) -> str | None:
+STREAM_KINDS = {
+    "terminators": rb"api uuid_setvar \S+ playback_terminators none\n\n",
+    "stream": rb"api uuid_audio_stream \S+ start .*\n\n",
+    "stream_stop": rb"api uuid_audio_stream \S+ stop\n\n",
+    "break": rb"api uuid_break \S+ all\n\n",
+    "play": rb"sendmsg\n(?s:.*)execute-app-name: playback\nexecute-app-arg: \S+\.r8\n(?s:.*)",
+}
+"""Said only where mod_audio_stream is the wire; other recordings play files for reasons of their own."""
+
+
+def kind_of(command: bytes, kinds: Mapping[str, bytes] = KINDS) -> str | None:
     """Which of the sentences that we also say; None for others of the recording's service."""
-    return next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, command)), None)
+    return next((kind for kind, pattern in kinds.items() if re.fullmatch(pattern, command)), None)
 
 
 class Step(NamedTuple):
@@ -92,7 +103,7 @@ class Step(NamedTuple):
     eof: bool = False
 
 
-def script(name: str, without: str = "") -> list[Step]:
+def script(name: str, without: str = "", kinds: Mapping[str, bytes] = KINDS) -> list[Step]:
     """The recording with the commands that we never say taken out, and the replies to them; `without` one more."""
     steps: list[Step] = []
     waiting: list[str | None] = []
@@ -108,7 +119,7 @@ def script(name: str, without: str = "") -> list[Step]:
                 steps.append(Step(None, b"".join(kept)))
         else:
             for command in (c + b"\n\n" for c in row.data.split(b"\n\n") if c.strip()):
-                kind = kind_of(command)
+                kind = kind_of(command, kinds)
                 waiting.append(kind if kind != without else None)
                 if waiting[-1] is not None:
                     steps.append(Step(waiting[-1], command))

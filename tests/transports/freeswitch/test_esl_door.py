@@ -6,7 +6,7 @@ import pytest
 
 from tests.transports.freeswitch.captures import script
 from tests.transports.freeswitch.test_esl import mangled, seeds
-from transports.freeswitch.door_events import DoorEvent, ForkAccepted, Ready, Refused, UnicastAccepted
+from transports.freeswitch.door_events import DoorEvent, Ready, Refused, SocketAccepted, UnicastAccepted
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.unicast_guard import MAX_TRIES, MIN_SILENCE_S, NoDatagrams
@@ -24,7 +24,7 @@ UUID = "d2317f64-4e50-42fb-9843-0f0a0848899e"
 SWITCH, OURS = ("127.0.0.1", 40001), ("127.0.0.1", 40000)
 EVENTS = (
     b"event plain DTMF PLAYBACK_START PLAYBACK_STOP CUSTOM mod_audio_fork::connect mod_audio_fork::connect_failed "
-    b"mod_audio_fork::disconnect\n\n"
+    b"mod_audio_fork::disconnect mod_audio_stream::play mod_audio_stream::disconnect mod_audio_stream::error\n\n"
 )
 OK = b"Content-Type: command/reply\nReply-Text: +OK\n\n"
 API_OK = b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n"
@@ -147,7 +147,7 @@ class TestRealCalls:
     def test_a_fork_is_started_and_stopped_before_the_door_is_left(self) -> None:
         events, machine = replay("door_audio_fork_give_back.esl")
         kinds = [type(e) for e in events]
-        assert kinds == [Ready, Answered, ForkAccepted, Disconnected]
+        assert kinds == [Ready, Answered, SocketAccepted, Disconnected]
         assert machine.over
 
     def test_the_service_dies(self) -> None:
@@ -435,7 +435,7 @@ def forking() -> DoorMachine:
     assert machine.data_to_send() == f"api uuid_setvar {UUID} send_silence_when_idle -1\n\n".encode() + ANSWER
     machine.fork(URL)
     assert machine.data_to_send() == START
-    assert machine.receive(FORK_OK) == [ForkAccepted()]
+    assert machine.receive(FORK_OK) == [SocketAccepted()]
     return machine
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.transports.freeswitch.captures import kind_of
+from tests.transports.freeswitch.captures import KINDS, STREAM_KINDS, kind_of
 from tests.transports.freeswitch.test_esl_door import API_OK, ERR, NOTICE, OK, event, hello
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl_door import DoorMachine
@@ -38,10 +38,10 @@ class Watchdog:
 
     def hear(self, data: bytes) -> None:
         for command in (c + b"\n\n" for c in data.split(b"\n\n") if c):
-            kind = kind_of(command)
+            kind = kind_of(command, KINDS | STREAM_KINDS)
             assert kind is not None, command
             assert not {"exit", "hangup"} & set(self.said), f"{kind} behind the end"
-            assert kind in {"unicast", "fork", "fork_stop"} or kind not in self.said, f"{kind} twice"
+            assert kind in {"unicast", "fork", "fork_stop", *STREAM_KINDS} or kind not in self.said, f"{kind} twice"
             assert self.said or kind == "connect"
             if kind == "unicast":
                 self._unicast(command)
@@ -65,8 +65,15 @@ class Watchdog:
             self.fork_tries += 1
         elif kind == "fork_stop":
             assert self.fork_tries, "nothing to stop"
+        elif kind == "stream":
+            assert self.media, "early media that nobody asked for"
+            assert self.alive is None or self.spoiled, "files that end the unicast under way"
+            assert self.stream_tries < 2, "a stream for ever"
+            self.stream_tries += 1
+        elif kind == "stream_stop":
+            assert self.stream_tries, "nothing to stop"
 
-    fork_tries = 0
+    fork_tries = stream_tries = 0
 
     def _unicast(self, command: bytes) -> None:
         assert not self.silence, "unicast that is not heard"
@@ -126,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.dog.answered = self.answered
             self.dog.media = self.answered and self.codec
             self.feed(hello(*lines))
-        elif kind in {"setvar_door", "silence", "fork", "fork_stop"}:
+        elif kind in {"setvar_door", "silence", "fork", "fork_stop", *STREAM_KINDS}:
             self.feed(API_OK if ok else b"Content-Type: api/response\nContent-Length: 5\n\n-ERR\n")
         else:
             self.feed(OK if ok or kind in {"myevents", "event"} else ERR)
@@ -189,6 +196,11 @@ class AnyOrder(RuleBasedStateMachine):
     def chooses_the_fork(self, sure: bool) -> None:
         if sure:
             self.ask("prepare_fork")
+
+    @rule()
+    def asks_for_a_stream(self) -> None:
+        if self.dog.stream_tries < 1:
+            self.ask("stream", "ws://127.0.0.1:8085/media/abc", 8000)
 
     @rule()
     def asks_for_a_fork(self) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, FORK_OK, OK, custom, event
 from tests.transports.freeswitch.test_esl_server import Script, door, ring
+from transports.freeswitch.call_sockets import SocketOptions
 from transports.freeswitch.errors import CallEndedError, MediaUnavailableError
-from transports.freeswitch.esl_call import DoorCall, ForkOptions
+from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
 
 HUNG_UP = event("CHANNEL_HANGUP", "Hangup-Cause: ORIGINATOR_CANCEL")
@@ -22,7 +23,7 @@ async def test_it_is_not_waited_out(happens: bytes, error: type[Exception]) -> N
             call.choose_fork()
             await call.answer(5.0)
             with pytest.raises(error):
-                await call.start_fork(media, ForkOptions(socket_timeout_s=3600.0))
+                await call.start_fork(media, SocketOptions(socket_timeout_s=3600.0))
             script.done.set()
 
         script = Script(act)

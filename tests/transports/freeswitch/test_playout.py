@@ -359,7 +359,7 @@ def test_no_word_is_told_twice_or_unplayed(steps: list[str]) -> None:
             assert playout.queued_ms == 0
         elif step.startswith("tick"):
             tick(1 if step == "tick" else 12)
-    begun = [text for text in announced_texts if any(text.startswith(words) for words in told)]
+    begun = [text for text in announced_texts if any(f"{text} ".startswith(f"{words} ") for words in told)]
     assert len(told) == len(begun)
     assert told == sorted(told, key=lambda words: int(words.split()[0][1:]))
     assert sum(len(words.split()) for words in told) * 5 <= played + 5

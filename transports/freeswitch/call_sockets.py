@@ -1,0 +1,75 @@
+"""A media module's socket for one call: asked for over the event socket, awaited where the module connects."""
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from transports.freeswitch.errors import CallEndedError, MediaUnavailableError
+from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.media_server import Expected, MediaServer
+from transports.freeswitch.media_socket import MediaSocket
+
+
+class SocketOptions(Struct, frozen=True, kw_only=True):
+    """How long is waited for a media module."""
+
+    reply_timeout_s: float = 2.0
+    socket_timeout_s: float = 3.0
+    """The modules connect within milliseconds, and give up after a second."""
+
+
+async def open_socket(
+    wire: DoorWire, server: MediaServer, start: Callable[[str], None], options: SocketOptions | None = None
+) -> MediaSocket:
+    """Ask the machine to `start` a stream to a URL made for this call, and return its socket once it is open.
+
+    When it ends by itself the wire tells that the call's media is lost.
+    Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError, and LocalProtocolError like `start`.
+    """
+    options = options or SocketOptions()
+    expected = server.expect(wire.machine.hello.call_id, wire.our_host or None)
+    try:
+        wire.ask(lambda: start(expected.url))
+        await _accepted(wire, options.reply_timeout_s)
+        socket = await _came(wire, expected, options.socket_timeout_s)
+    except BaseException:
+        expected.withdraw()
+        raise
+    # The module tells it too, over the event socket; a switch that hangs does not.
+    socket.on_end = lambda: wire.media_lost("the media socket ended")
+    return socket
+
+
+async def _accepted(wire: DoorWire, timeout_s: float) -> None:
+    await wire.until(
+        lambda: wire.socket_accepted or wire.refused_socket is not None or not wire.machine.live, timeout_s, "stream"
+    )
+    if wire.refused_socket is not None:
+        raise MediaUnavailableError(f"FreeSWITCH refused to stream: {wire.refused_socket}")
+    _require_live(wire)
+
+
+async def _came(wire: DoorWire, expected: Expected, timeout_s: float) -> MediaSocket:
+    """The open socket; not waited for any longer than the call is there and the switch tries."""
+    machine = wire.machine
+    ended = wire.until(lambda: not (machine.live and machine.streaming), timeout_s + 1, "stream")
+    waits = asyncio.create_task(expected.socket(timeout_s)), asyncio.create_task(ended)
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        _require_live(wire)
+        if not machine.streaming:
+            raise MediaUnavailableError("FreeSWITCH could not connect to the media socket, or lost it")
+        socket = await waits[0]
+        if socket.closed.is_set():
+            raise MediaUnavailableError("the media socket ended at once")
+        return socket
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _require_live(wire: DoorWire) -> None:
+    if not wire.machine.live:
+        raise CallEndedError("stream: the caller has gone or the call was ended")

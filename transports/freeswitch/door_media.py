@@ -1,0 +1,212 @@
+"""The audio of one park: which wire may be started now, and what FreeSWITCH tells of it. Pure; `DoorMachine`'s half.
+
+One park carries one wire. What is started here is what kills a switch when it comes too early: all of it is behind
+`rate`, which is there only once the call is answered and has media.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from base.ids import CallId
+from transports.freeswitch.door_events import (
+    DoorEvent,
+    FileOver,
+    FilePlays,
+    FileReady,
+    Refused,
+    SocketAccepted,
+    UnicastAccepted,
+)
+from transports.freeswitch.errors import LocalProtocolError
+from transports.freeswitch.esl import Event
+from transports.freeswitch.esl_commands import (
+    BreakAll,
+    Command,
+    EventClass,
+    ForkStart,
+    ForkStop,
+    KeysDoNotStop,
+    Play,
+    SendSilenceWhenIdle,
+    StreamStart,
+    StreamStop,
+    Unicast,
+)
+from transports.freeswitch.esl_encoding import checked_sound_file
+from transports.freeswitch.esl_facts import sequence_of
+from transports.freeswitch.stream_guard import ForkGuard, StreamGuard
+from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
+from transports.freeswitch.words import Hello, MediaEnded
+
+_SILENCE: Final = "send_silence_when_idle"
+_ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
+_ENDS_FORK: Final = {
+    EventClass.FORK_CONNECT_FAILED.value: "the switch could not connect",
+    EventClass.FORK_DISCONNECT.value: "the media socket was lost",
+}
+_ENDS_STREAM: Final = {
+    EventClass.STREAM_ERROR.value: "the switch could not connect, or the media socket broke",
+    EventClass.STREAM_DISCONNECT.value: "the media socket was lost",
+}
+
+
+class _FileNews(Struct, frozen=True):
+    """The body of `mod_audio_stream::play`; it has more."""
+
+    file: str
+
+
+class DoorMedia:
+    """The three wires of one park. `say` sends a command; `rate` arguments are the read codec's in Hz, None before it
+    is known.
+    """
+
+    def __init__(self, say: Callable[[Command], None]) -> None:
+        self._say = say
+        self._unicast = UnicastGuard()
+        self._fork = ForkGuard()
+        self._stream = StreamGuard()
+        self._call_id = CallId("")
+        self._told_at = 0
+
+    @property
+    def fork_chosen(self) -> bool:
+        """Whether this park sends silence: audio goes by a fork, and by no unicast."""
+        return self._fork.chosen
+
+    @property
+    def streaming(self) -> bool:
+        """Whether a module's stream was asked for and has not ended, as far as FreeSWITCH has told."""
+        return self._fork.running or self._stream.running
+
+    def told(self, hello: Hello, sequence: int) -> None:
+        """`connect` was answered, at this place among the switch's events."""
+        self._call_id, self._told_at = hello.call_id, sequence
+        # The dialplan, or we in an earlier park of this channel.
+        self._fork.chosen = hello.variables.get(_SILENCE, "0") not in {"", "0", "false"}
+
+    # Wishes; they raise LocalProtocolError when they could do harm or would not be heard.
+
+    def unicast(
+        self, rate: int | None, switch: tuple[str, int], ours: tuple[str, int], evidence: NoDatagrams | None
+    ) -> None:
+        """See DoorMachine.unicast."""
+        if self._fork.chosen:
+            raise LocalProtocolError("unicast in a park that sends silence would not be heard: re-enter the door")
+        if rate is None:
+            raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
+        self._require_no_stream()
+        self._unicast.check(switch[1], evidence)
+        self._say(Unicast(*switch, *ours))
+        self._unicast.asked(switch[1])
+
+    def datagram_heard(self) -> None:
+        """The stream is alive: no other can be started in this park."""
+        self._unicast.heard()
+
+    def prepare_fork(self, *, answered: bool) -> None:
+        """See DoorMachine.prepare_fork."""
+        if self._fork.choose(answered=answered):
+            self._say(SendSilenceWhenIdle(self._call_id))
+
+    def fork(self, rate: int | None, url: str) -> None:
+        """See DoorMachine.fork."""
+        if rate is None:
+            raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
+        self._require_no_stream()
+        self._fork.check()
+        self._say(ForkStart(self._call_id, url, rate))
+        self._fork.asked()
+
+    def stream(self, rate: int | None, url: str) -> None:
+        """See DoorMachine.stream."""
+        if rate is None:
+            raise LocalProtocolError("uuid_audio_stream before the answer would stream early media")
+        self._require_no_stream()
+        if self._unicast.alive:
+            raise LocalProtocolError("playing a file would end unicast: re-enter the door")
+        self._say(KeysDoNotStop(self._call_id))
+        self._say(StreamStart(self._call_id, url, rate))
+        self._stream.asked()
+
+    def play(self, file: str) -> None:
+        """See DoorMachine.play."""
+        if not self._stream.running:
+            raise LocalProtocolError("nothing streams that files would belong to")
+        self._say(Play(file))
+
+    def break_all(self) -> None:
+        """Silence, now."""
+        self._say(BreakAll(self._call_id))
+
+    def leave(self) -> None:
+        """Stop what would outlive the door, and listen in on whoever comes next."""
+        if self._fork.end():
+            self._say(ForkStop(self._call_id))
+        if self._stream.end():
+            self._say(BreakAll(self._call_id))
+            self._say(StreamStop(self._call_id))
+
+    # What comes
+
+    def replied(self, command: Command, text: str, *, ok: bool, live: bool) -> list[DoorEvent]:
+        """The reply to any command that is none of the greeting's."""
+        match command:
+            case Unicast():
+                self._unicast.replied(ok)
+                return [UnicastAccepted(command.local_port) if ok else Refused(command, text)]
+            case ForkStart():
+                return self._socket_replied(self._fork, command, ForkStop(command.call_id), text, ok=ok, live=live)
+            case StreamStart():
+                return self._socket_replied(self._stream, command, StreamStop(command.call_id), text, ok=ok, live=live)
+            case ForkStop() | StreamStop() | BreakAll():
+                return []  # what is left may be gone by itself: there is nothing to stop then
+        return [] if ok else [Refused(command, text)]
+
+    def custom(self, event: Event, *, live: bool) -> list[DoorEvent]:
+        """A module's own event; `live` while the call is not hung up."""
+        kind = event.headers.get("Event-Subclass", "")
+        if kind == EventClass.STREAM_PLAY.value:
+            return self._file_ready(event) if live else []
+        ended = (kind in _ENDS_FORK and self._fork.end()) or (kind in _ENDS_STREAM and self._stream.end())
+        return [MediaEnded((_ENDS_FORK | _ENDS_STREAM)[kind])] if ended and live else []
+
+    def event(self, event: Event) -> list[DoorEvent]:
+        """Any other event of the channel, while the call is not hung up."""
+        if sequence_of(event.headers) < self._told_at:
+            return []  # what happened before this connection belongs to an earlier park
+        found: list[DoorEvent] = []
+        file = event.headers.get("Playback-File-Path", "")
+        if self._stream.running and event.name == "PLAYBACK_START":
+            found.append(FilePlays(file))
+        elif self._stream.running and event.name == "PLAYBACK_STOP":
+            found.append(FileOver(file, whole=event.headers.get("Playback-Status") == "done"))
+        reason = _ENDS_UNICAST.get(event.name)
+        if reason is not None and self._unicast.spoil():
+            found.append(MediaEnded(reason))
+        return found
+
+    def _socket_replied(
+        self, guard: StreamGuard, command: Command, stop: Command, text: str, *, ok: bool, live: bool
+    ) -> list[DoorEvent]:
+        if ok:
+            return [SocketAccepted()]
+        if live and guard.again():
+            self._say(stop)
+            self._say(command)
+            return []
+        guard.end()
+        return [Refused(command, text)]
+
+    def _file_ready(self, event: Event) -> list[DoorEvent]:
+        try:
+            return [FileReady(checked_sound_file(msgspec.json.decode(event.body, type=_FileNews).file))]
+        except (msgspec.DecodeError, LocalProtocolError):
+            return []  # a path that we did not expect: not played, and soon missed by who waits for it
+
+    def _require_no_stream(self) -> None:
+        if self.streaming:
+            raise LocalProtocolError("a fork or a stream runs already")

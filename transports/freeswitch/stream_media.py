@@ -1,0 +1,98 @@
+"""A call's audio over mod_audio_stream, as the transport above wants it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from base.ids import CallId
+from transports.freeswitch.door_events import FileEvent, FilePlays, FileReady
+from transports.freeswitch.fork import Uplink
+from transports.freeswitch.media_socket import MediaSocket, SocketCounters
+from transports.freeswitch.stream import Playlist, message
+
+LEAD_MS: Final = 1000
+"""A file begins 25-60 ms after its audio was sent: half of this is always there for the next one."""
+
+
+class StreamMedia:
+    """Audio of one call: the caller's as frames of 20 ms at `sample_rate` Hz, ours ahead of time as files that
+    the event socket has to play. Satisfies `MediaWire`.
+
+    `play(file)` and `hush()` (stop all that plays or waits) say it over the event socket; they never raise.
+    """
+
+    def __init__(
+        self,
+        socket: MediaSocket,
+        sample_rate: int,
+        call_id: CallId,
+        *,
+        play: Callable[[str], None],
+        hush: Callable[[], None],
+    ) -> None:
+        self._socket = socket
+        self._uplink = Uplink(sample_rate)
+        self._playlist = Playlist(call_id)
+        self._play, self._hush = play, hush
+        self._callback: Callable[[bytes], None] | None = None
+        self._time = asyncio.get_running_loop().time
+        self.sample_rate: Final = sample_rate
+        socket.listen(self._take)
+
+    @property
+    def counters(self) -> SocketCounters:
+        """What passed and what did not."""
+        return self._socket.counters
+
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead audio is wanted."""
+        return LEAD_MS
+
+    @property
+    def lag_ms(self) -> int:
+        """How long after our clock the caller hears it, as measured at the last utterance's beginning."""
+        return round(self._playlist.lag_s(self._time()) * 1000)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket has ended, from whichever side."""
+        return self._socket.closed.is_set()
+
+    def listen(self, callback: Callable[[bytes], None]) -> None:
+        """Deliver each frame of the caller's; see MediaWire."""
+        self._callback = callback
+
+    def send(self, pcm: bytes) -> None:
+        """Have this much played behind what was sent before; nothing means that all of it was. See MediaWire."""
+        if not pcm:
+            self._playlist.paused()
+        elif self._socket.open:
+            self._playlist.sent(self._time())
+            self._socket.send_text(message(pcm, self.sample_rate))
+
+    def flush(self) -> None:
+        """Silence within 25 ms, and what is still being written is not played; see MediaWire."""
+        self._playlist.cancel()
+        self._hush()
+
+    def on_file(self, event: FileEvent) -> None:
+        """What the event socket tells of the files."""
+        match event:
+            case FileReady(file):
+                if self._playlist.ready(file):
+                    self._play(file)
+            case FilePlays(file):
+                self._playlist.plays(file, self._time())
+            case _:
+                pass  # when a file ends is known: our clock plays as fast as the switch's
+
+    def close(self) -> None:
+        """End the socket; see MediaWire."""
+        self._callback = None
+        self._socket.close()
+
+    def _take(self, frames: bytes) -> None:
+        for frame in self._uplink.take(frames):
+            if self._callback is not None:
+                self._callback(frame)
