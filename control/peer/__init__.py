@@ -10,6 +10,7 @@ FreeSWITCH 1.11.2 was recorded doing; the tests compare it with those recordings
 from control.peer.call import PeerCall
 from control.peer.clock import ReferenceClock, ReferenceReport
 from control.peer.facts import Dialed
+from control.peer.legs import Callee
 from control.peer.result import CallResult, Downlink, Lateness, SpokenTurn, SwitchCrashed, Uplink, WireEvent
 from control.peer.script import (
     Bursts,
@@ -33,6 +34,7 @@ from control.peer.switch import Switch, run_calls
 __all__ = [
     "Bursts",
     "CallResult",
+    "Callee",
     "Codec",
     "Decide",
     "Dialed",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-EndedBy = Literal["caller", "service"]
+EndedBy = Literal["caller", "service", "leg"]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ def api(machine: ChannelMachine, line: str, now: float) -> str:
     if name == "create_uuid":
         return str(uuid4())
     uuid, _, argument = rest.strip().partition(" ")
+    if name == "uuid_kill" and machine.legs.kill(uuid, now):
+        return OK
     known = uuid == machine.channel.uuid and not machine.over
     if name == "uuid_exists":
         return "true" if known else "false"
@@ -71,6 +73,14 @@ def _kill(machine: ChannelMachine, argument: str, now: float) -> str:
 def _break(machine: ChannelMachine, argument: str, now: float) -> str:
     """Has no effect on unicast."""
     machine.stop_playback(now, everything=argument == "all")
+    return OK
+
+
+def _bridge(machine: ChannelMachine, argument: str, now: float) -> str:
+    return f"+OK {argument}\n" if machine.legs.bridge(argument, now) else "-ERR Invalid uuid\n"
+
+
+def _send_dtmf(machine: ChannelMachine, argument: str, now: float) -> str:
     return OK
 
 
@@ -117,6 +127,8 @@ OF_CHANNEL: Mapping[str, OfChannel] = {
     "uuid_getvar": _getvar,
     "uuid_kill": _kill,
     "uuid_break": _break,
+    "uuid_bridge": _bridge,
+    "uuid_send_dtmf": _send_dtmf,
     "uuid_transfer": _transfer,
     "uuid_audio_fork": _audio_fork,
     "uuid_audio_stream": _audio_stream,

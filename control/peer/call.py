@@ -29,6 +29,7 @@ from control.peer.caller import Frame
 from control.peer.clock import MediaClock, ReferenceClock
 from control.peer.facts import Dialed
 from control.peer.fork import State
+from control.peer.legs import Callees
 from control.peer.machine import ChannelMachine
 from control.peer.media import Media
 from control.peer.observer import Observer
@@ -62,6 +63,7 @@ class PeerCall:
         writer: esl.EventWriter,
         session_id: int,
         files: Mapping[str, float],
+        callees: Callees,
         reference: ReferenceClock | None,
         on_event: Callable[[WireEvent], None] | None,
         keep_sound: bool,
@@ -77,7 +79,7 @@ class PeerCall:
             return int((wall_began + now - self._began) * 1_000_000)
 
         channel = new_channel(dialed, script.codec, wall_us(self._began), session_id=session_id, socket=socket)
-        self.machine = ChannelMachine(channel, writer, wall_us, socket=socket, files=files)
+        self.machine = ChannelMachine(channel, writer, wall_us, socket=socket, files=files, callees=callees)
         self.media = Media(script, self._began, keep_sound=keep_sound)
         self._observer = Observer(self._began, self.media, on_event)
         self._wire: Wire | None = None
@@ -281,7 +283,7 @@ class PeerCall:
 
     def _result(self, end: HungUp | WentOn | Transferred) -> CallResult:
         ended_at, channel = time.monotonic(), self.machine.channel
-        ended_by: Literal["caller", "service", "dialplan", "transfer"]
+        ended_by: Literal["caller", "service", "leg", "dialplan", "transfer"]
         door: str | None = None
         if isinstance(end, HungUp):
             ended_by, cause = end.by, end.cause

@@ -76,7 +76,13 @@ def _bgapi(machine: ChannelMachine, command: esl.Command, now: float) -> None:
     name, _, argument = command.arguments.partition(" ")
     extra = [("Job-UUID", job), ("Job-Owner-UUID", machine.channel.uuid), ("Job-Command", name)]
     extra += [("Job-Command-Arg", argument)] if argument else []
-    result = api(machine, command.arguments, now)
+    if name == "originate":
+        later = machine.legs.originate(command.arguments, extra, now)
+        if later is None:
+            return
+        result = later
+    else:
+        result = api(machine, command.arguments, now)
     if machine.hears("BACKGROUND_JOB"):
         machine.out.append(Send(machine.writer.job(machine.wall_us(now), extra, result)))
 

@@ -39,6 +39,7 @@ def hang_up(machine: ChannelMachine, now: float) -> None:
     detail_record(channel, machine.wall_us(now), machine.last_app, "send_bye" if answered else "send_refuse")
     machine.event("CHANNEL_HANGUP_COMPLETE", now, [])
     machine.over = True
+    machine.legs.caller_gone()
     machine.spoil_unicast("hang-up")
     machine.out.append(HungUp(cause, by))
     machine.send(esl.disconnect_notice(channel, machine.linger_s))

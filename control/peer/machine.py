@@ -12,6 +12,7 @@ from control.peer.applications import APPLICATIONS, Running
 from control.peer.bugs import MediaBugs
 from control.peer.commands import obey
 from control.peer.facts import Channel, Headers
+from control.peer.legs import Callees, Legs
 from control.peer.result import SwitchCrashed
 
 CONNECT_LIMIT_S = 25.0
@@ -29,6 +30,7 @@ class ChannelMachine:
         wall_us: monotonic seconds → microseconds since 1970.
         socket: the data of the `socket` application.
         files: what `playback` finds: path → seconds.
+        callees: who can be called beside.
 
     `receive`, `tick` and `caller_hangs_up` raise SwitchCrashed when an order was a deadly one.
     """
@@ -41,12 +43,14 @@ class ChannelMachine:
         *,
         socket: str,
         files: Mapping[str, float],
+        callees: Callees | None = None,
     ) -> None:
         self.channel = channel
         self.writer = writer
         self.wall_us = wall_us
         self.files = dict(files)
         self.bugs = MediaBugs(self)
+        self.legs = Legs(self, callees or {})
         self.hazards: list[str] = []
         self.out: list[Action] = []
         self._socket = socket
@@ -90,6 +94,7 @@ class ChannelMachine:
 
     def tick(self, now: float) -> list[Action]:
         """20 ms of the park loop: what was queued is done now."""
+        self.legs.tick(now)
         if self.over:
             if self.close_at is not None and now >= self.close_at:
                 self.close_at = None
@@ -97,11 +102,11 @@ class ChannelMachine:
                 self.out.append(CloseSocket())
         elif self.leaving:
             endings.leave(self, now)
-        elif self.is_connected:
+        elif self.is_connected and not self.legs.bridged:
             self._park_loop(now)
         elif self.ending is not None:
             endings.hang_up(self, now)
-        elif self._opened_at is not None and now - self._opened_at >= CONNECT_LIMIT_S:
+        elif self._opened_at is not None and not self.legs.bridged and now - self._opened_at >= CONNECT_LIMIT_S:
             self.out.append(CloseSocket())
             endings.leave(self, now)
         return self._take()
@@ -130,8 +135,18 @@ class ChannelMachine:
     def socket_closed(self, now: float) -> None:
         """The service closed the connection, or it broke."""
         stuck = not self.is_connected and self.channel.variables.get("socket_resume") != "true"
+        if self.legs.bridged:
+            self._let_go_while_bridged()
+            return
         self.leaving = not self.over and not stuck
         self.subscribed = frozenset()
+
+    def _let_go_while_bridged(self) -> None:
+        """They talk on, unless the socket was to be resumed: then this cuts them apart."""
+        self.subscribed = frozenset()
+        if self.channel.variables.get("socket_resume") == "true":
+            self.hazards.append("the socket was let go under socket_resume during a bridge: it cut the two apart")
+            self.leaving = True
 
     def unicast_failed(self) -> None:
         """The order's local address could not be bound: `+OK` was said, nothing comes, the park may try again."""

@@ -102,7 +102,7 @@ class CallResult(Struct, frozen=True, kw_only=True):
     codec: str
     sample_rate: int
     answered: bool
-    ended_by: Literal["caller", "service", "dialplan", "transfer"]
+    ended_by: Literal["caller", "service", "leg", "dialplan", "transfer"]
     """Who ended it. `dialplan`: it went on to `door`."""
     cause: str
     """The hang-up cause, as FreeSWITCH names it."""

@@ -9,6 +9,7 @@ from control.peer.call import PeerCall
 from control.peer.clock import MediaClock, ReferenceClock
 from control.peer.esl import EventWriter
 from control.peer.facts import Dialed
+from control.peer.legs import Callees
 from control.peer.measure import warm_up
 from control.peer.result import CallResult, SwitchCrashed, WireEvent
 from control.peer.script import Script
@@ -23,6 +24,7 @@ class Switch:
     Args:
         reference: a running clock whose late intervals are left out of lateness figures.
         files: what `playback` finds: path → seconds.
+        callees: who can be called beside a call, by dial string.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Switch:
         *,
         reference: ReferenceClock | None = None,
         files: Mapping[str, float] | None = None,
+        callees: Callees | None = None,
     ) -> None:
         self._address = (host, port)
         self._reference = reference
         self._files = dict(files or {})
+        self._callees = callees or {}
         self._clock = MediaClock()
         self._writer = EventWriter(str(uuid4()))
         self._calls: set[PeerCall] = set()
@@ -72,6 +76,7 @@ class Switch:
             writer=self._writer,
             session_id=self._sessions,
             files=self._files,
+            callees=self._callees,
             reference=self._reference,
             on_event=on_event,
             keep_sound=keep_sound,

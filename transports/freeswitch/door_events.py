@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from base.ids import CallId
 from transports.freeswitch.esl_commands import Command
 from transports.freeswitch.words import Hello, PhoneEvent
 
@@ -48,5 +49,23 @@ class FileOver(Struct, frozen=True):
     whole: bool
 
 
+class LegAnswered(Struct, frozen=True):
+    """Somebody has taken the second leg, which is parked now."""
+
+    leg_id: CallId
+
+
+class LegEnded(Struct, frozen=True):
+    """The second leg is gone before it was joined; `cause` as FreeSWITCH names it (USER_BUSY, NO_ANSWER, …)."""
+
+    leg_id: CallId
+    cause: str
+
+
+class Joined(Struct, frozen=True):
+    """The caller and the second leg are connected; the call is not ours any more."""
+
+
 FileEvent = FileReady | FilePlays | FileOver
-DoorEvent = Ready | Refused | UnicastAccepted | SocketAccepted | FileEvent | PhoneEvent
+LegEvent = LegAnswered | LegEnded | Joined
+DoorEvent = Ready | Refused | UnicastAccepted | SocketAccepted | FileEvent | LegEvent | PhoneEvent

@@ -37,6 +37,7 @@ from transports.freeswitch.esl_commands import (
 )
 from transports.freeswitch.esl_encoding import checked_sound_file
 from transports.freeswitch.esl_facts import sequence_of
+from transports.freeswitch.esl_switch_commands import Kill
 from transports.freeswitch.stream_guard import ForkGuard, StreamGuard
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.words import Hello, MediaEnded
@@ -162,7 +163,7 @@ class DoorMedia:
                 return self._socket_replied(self._fork, command, ForkStop(command.call_id), text, ok=ok, live=live)
             case StreamStart():
                 return self._socket_replied(self._stream, command, StreamStop(command.call_id), text, ok=ok, live=live)
-            case ForkStop() | StreamStop() | BreakAll():
+            case ForkStop() | StreamStop() | BreakAll() | Kill():
                 return []  # what is left may be gone by itself: there is nothing to stop then
         return [] if ok else [Refused(command, text)]
 

@@ -21,5 +21,13 @@ class PhoneTimeoutError(Exception):
     """FreeSWITCH did not do in time what it was asked for; the message names the wish and the limit."""
 
 
+class LegFailedError(Exception):
+    """The second leg was not answered, or is gone; `cause` as FreeSWITCH names it (USER_BUSY, NO_ANSWER, …)."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the other side did not take the call: {cause}")
+        self.cause = cause
+
+
 class MediaUnavailableError(Exception):
     """No unicast stream came up, whatever port was tried."""

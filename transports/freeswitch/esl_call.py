@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from msgspec import Struct
 
+from transports.freeswitch import call_legs
 from transports.freeswitch.call_sockets import SocketOptions, open_socket
 from transports.freeswitch.errors import (
     CallEndedError,
@@ -20,7 +21,7 @@ from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
-from transports.freeswitch.words import Answered, DoorName, HangupCause, Hello, PhoneEvent
+from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
 
 _MAX_BINDS = 16
 STREAM_RATES = {8000: 8000}
@@ -181,6 +182,38 @@ class DoorCall:
         wire.on_file = media.on_file
         return media
 
+    async def reach(self, destination: Device | Route, *, ring_s: int = 25) -> None:
+        """Call somebody beside the caller, who stays with us, and return once there is an answer. One at a time.
+
+        The caller's number and name are shown. Cancelled, or with the caller gone, the other leg is given up.
+        Raises LegFailedError (busy, no answer, …), CallEndedError, LocalProtocolError for what cannot be dialled,
+        PhoneTimeoutError.
+        """
+        await call_legs.reach(self._wire, destination, ring_s)
+
+    def drop_leg(self) -> None:
+        """Give the second leg up. Idempotent."""
+        call_legs.drop(self._wire)
+
+    async def join(self, *, back_to: str | None = None) -> None:
+        """Connect the caller with who has answered: final, and our media ends.
+
+        When they have talked the caller is hung up, or comes back to the server by `door_again` of the context
+        `back_to`, with the same `hello.call_id`. Raises LegFailedError when the other side has gone meanwhile (the
+        call is still ours then), CallEndedError, LocalProtocolError when nobody has answered, PhoneTimeoutError.
+        """
+        await call_legs.join(self._wire, back_to, self._close_timeout_s)
+        await self._ended()
+
+    async def transfer(self, destination: Route) -> None:
+        """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final."""
+        await self._finish(lambda: self._machine.transfer(destination))
+
+    async def send_digits(self, digits: str) -> None:
+        """Send keys (0-9, *, #) to the caller's side. Raises CallEndedError, LocalProtocolError."""
+        self._require_live("digits")
+        self._wire.ask(lambda: self._machine.send_digits(digits))
+
     async def refuse(self, door: DoorName) -> None:
         """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered."""
         name = _door_name(door)
@@ -204,6 +237,9 @@ class DoorCall:
             # The last of what was said is still on its way through the module.
             await asyncio.sleep(self._sockets.lag_ms / 1000)
         self._wire.ask(verb)
+        await self._ended()
+
+    async def _ended(self) -> None:
         try:
             await self._wire.until(lambda: self._machine.over, self._close_timeout_s, "end of the call")
         except PhoneTimeoutError as error:

@@ -10,7 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from base.ids import CallId
-from transports.freeswitch.words import DoorName, HangupCause
+from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SendDigits, SetVariables
+from transports.freeswitch.words import DoorName, HangupCause, Route
 
 
 class EventClass(Enum):
@@ -146,12 +147,21 @@ class Exit(Struct, frozen=True):
     """Let go of the channel; the dialplan goes on (with socket_resume)."""
 
 
+class Transfer(Struct, frozen=True):
+    """Send the caller on in the dialplan: the switch does what `destination` says; the call is not ours any more."""
+
+    call_id: CallId
+    destination: Route
+
+
 Command = (
     Connect | Linger | MyEvents | EventPlain | ExecuteAnswer | ExecuteSetDoor | SetDoor | Hangup | Unicast
-    | SendSilenceWhenIdle | ForkStart | ForkStop | KeysDoNotStop | StreamStart | StreamStop | Play | BreakAll | Exit
+    | SendSilenceWhenIdle | ForkStart | ForkStop | KeysDoNotStop | StreamStart | StreamStop | Play | BreakAll
+    | Originate | Bridge | Kill | SetVariables | SendDigits | Transfer | Exit
 )  # fmt: skip
 
 API_COMMANDS: Final = (
-    SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, BreakAll
+    SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, BreakAll,
+    Transfer, Bridge, Kill, SetVariables, SendDigits,
 )  # fmt: skip
 """Answered by an `api/response`; all others by a `command/reply`."""

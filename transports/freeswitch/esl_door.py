@@ -9,14 +9,15 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 - a second `unicast` while a first may run: `UnicastGuard`;
 - `uuid_audio_fork` before the answer: the same wait for CHANNEL_ANSWER.
 
-What concerns the call's audio is `DoorMedia`'s.
+What concerns the call's audio is `DoorMedia`'s, a second leg `DoorLegs`'.
 """
 
 from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from transports.freeswitch.door_events import DoorEvent, Ready, Refused
+from transports.freeswitch.door_events import DoorEvent, Joined, Ready, Refused
+from transports.freeswitch.door_legs import DoorLegs, LegWish
 from transports.freeswitch.door_media import DoorMedia
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl import (
@@ -40,9 +41,12 @@ from transports.freeswitch.esl_commands import (
     Hangup,
     MyEvents,
     SetDoor,
+    Transfer,
 )
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, read_rate_of, sequence_of, who_hung_up
+from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
+from transports.freeswitch.esl_values import checked_route, dialled
 from transports.freeswitch.unicast_guard import NoDatagrams
 from transports.freeswitch.words import (
     Answered,
@@ -51,9 +55,11 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
+    Route,
 )
 
 EXTRA_EVENTS: Final = (
+    EventClass.BACKGROUND_JOB,
     EventClass.DTMF,
     EventClass.PLAYBACK_START,
     EventClass.PLAYBACK_STOP,
@@ -86,12 +92,14 @@ class DoorMachine:
         self._pending: deque[Command] = deque()
         self._phase = _Phase.NEW
         self._media = DoorMedia(self._say)
+        self._legs = DoorLegs(self._say)
         self._hello: Hello | None = None
         self._answer_asked = False
         self._answer_seen = False
         self._rate: int | None = None
         self._cause: str | None = None
         self._hung_up = False
+        self._let_go = False
 
     @property
     def hello(self) -> Hello:
@@ -198,6 +206,39 @@ class DoorMachine:
         """The stream is alive: no other can be started in this park."""
         self._media.datagram_heard()
 
+    def send_digits(self, digits: str) -> None:
+        """Send keys to the caller's side. Raises LocalProtocolError for what is no key."""
+        self._require_live("digits")
+        self._say(SendDigits(self.hello.call_id, dialled(digits)))
+
+    def reach(self, wish: LegWish) -> None:
+        """Call somebody beside the caller, who stays with us; LegAnswered or LegEnded follows.
+
+        Raises LocalProtocolError when a second leg is there already, or for a number that cannot be dialled.
+        """
+        self._require_live("reach")
+        self._legs.reach(wish, self.hello)
+
+    def drop_leg(self) -> None:
+        """Give the second leg up; also when the caller has gone. Idempotent."""
+        if self._phase in {_Phase.LIVE, _Phase.ENDING}:
+            self._legs.drop()
+
+    def join(self, back_to: str | None = None) -> None:
+        """Connect the caller with who has answered; Joined follows, or LegEnded. Final when it succeeds.
+
+        When they have talked the caller is hung up, or comes back through the door of the context `back_to`.
+        Raises LocalProtocolError when nobody has answered.
+        """
+        self._require_live("join")
+        self._legs.check_answered()
+        self._media.leave()
+        self._legs.join(self.hello.call_id, back_to)
+
+    def transfer(self, destination: Route) -> None:
+        """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number."""
+        self._end(Transfer(self.hello.call_id, checked_route(destination)))
+
     def hang_up(self, cause: HangupCause) -> None:
         """End the call with `cause`; FreeSWITCH closes the socket behind it. Final."""
         self._end(Hangup(cause))
@@ -257,9 +298,20 @@ class DoorMachine:
             case SetDoor() | ExecuteSetDoor():
                 # Only now: an `exit` that overtook it would lead to the fall-back.
                 self._say(Exit())
+            case Originate() | Bridge():
+                return self._leg_replied(command, reply)
             case _:
                 return self._media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
         return [] if reply.ok else [Refused(command, reply.text[:200])]
+
+    def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
+        joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
+        if not joined:
+            return events
+        # Now, while they talk: a socket that is let go later would take the call with it.
+        self._say(Exit())
+        self._phase = _Phase.ENDING
+        return [Joined()]
 
     def _greeting_step(
         self, command: Connect | MyEvents | EventPlain, reply: CommandReply | ApiResponse
@@ -281,6 +333,8 @@ class DoorMachine:
         return []
 
     def _event(self, event: Event) -> list[DoorEvent]:
+        if event.name == "BACKGROUND_JOB":
+            return self._legs.job(event)
         if self._hello is None or event.headers.get("Unique-ID") != self._hello.call_id or self._hung_up:
             return []  # another leg's, or too late to mean anything
         match event.name:
@@ -289,15 +343,18 @@ class DoorMachine:
                 return [digit] if digit is not None else []
             case "CHANNEL_HANGUP":
                 self._cause = event.headers.get("Hangup-Cause", "NONE")
+                self._legs.drop()
                 return []
             case "CHANNEL_HANGUP_COMPLETE":
                 # Only this one tells who hung up; it follows CHANNEL_HANGUP by 1 to 3 ms.
                 self._cause = event.headers.get("Hangup-Cause", self._cause or "NONE")
+                if self._legs.lingers and not self._let_go:
+                    self._say(Exit())
                 return [self._hang_up_seen(who_hung_up(event.headers))]
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM":
-                return self._media.custom(event, live=self._cause is None)
+                return self._media.custom(event, live=self._cause is None and not self._legs.joining)
         return self._media_news(event) if self._cause is None else []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
@@ -305,13 +362,14 @@ class DoorMachine:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
             self._rate = read_rate_of(event.headers)
             return [Answered(self._rate)] if self._rate is not None else []
-        return self._media.event(event)
+        return [] if self._legs.joining else self._media.event(event)
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
         self._hung_up = True
         return HungUp(self._cause or "NONE", by_caller)
 
     def _say(self, command: Command) -> None:
+        self._let_go |= isinstance(command, Exit)
         self._out += encode(command)
         self._pending.append(command)
 
@@ -324,6 +382,7 @@ class DoorMachine:
             return
         if self._phase is not _Phase.LIVE:
             raise LocalProtocolError("the call has not been told yet")
+        self._legs.drop()
         if not isinstance(command, Hangup):
             self._media.leave()
         self._say(command)

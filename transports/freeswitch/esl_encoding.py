@@ -8,7 +8,6 @@ from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
 
-from base.ids import CallId
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl_commands import (
     BreakAll,
@@ -30,25 +29,23 @@ from transports.freeswitch.esl_commands import (
     SetDoor,
     StreamStart,
     StreamStop,
+    Transfer,
     Unicast,
 )
-from transports.freeswitch.words import DoorName, HangupCause
+from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_switch_encoding import encode_switch
+from transports.freeswitch.esl_values import checked_call_id, dialled, host
+from transports.freeswitch.words import DoorName, HangupCause, Route
 
 _SOCKET_URL: Final = re.compile(r"wss?://[0-9A-Za-z.\[\]:-]{1,120}/[0-9A-Za-z/_-]{1,120}", re.ASCII)
 _SOUND_FILE: Final = re.compile(r"(/[0-9A-Za-z_.-]{1,80}){1,12}\.r(8|16)", re.ASCII)
-_CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 
 
 def encode(command: Command) -> bytes:
     """The command's bytes. Raises LocalProtocolError for a field out of its range."""
+    if isinstance(command, _SWITCH_COMMANDS):
+        return encode_switch(command)
     return ("\n".join(_lines(command)) + "\n\n").encode("ascii")
-
-
-def checked_call_id(text: str) -> CallId:
-    """`text` as a channel id that is safe as an argument. Raises LocalProtocolError."""
-    if not _CALL_ID.fullmatch(text):
-        raise LocalProtocolError(f"not a channel id: {text[:60]!r}")
-    return CallId(text)
 
 
 def checked_sound_file(text: str) -> str:
@@ -58,6 +55,8 @@ def checked_sound_file(text: str) -> str:
     return text
 
 
+_SWITCH_COMMANDS: Final = (Originate, Bridge, Kill, SetVariables, SendDigits)
+"""Said on an inbound connection in the same words."""
 _BARE: Final[dict[type[Command], str]] = {Connect: "connect", MyEvents: "myevents", Exit: "exit"}
 
 
@@ -124,6 +123,8 @@ def _api(command: Command) -> str:
             return f"uuid_audio_stream {where} mono {_rate(rate, 16000) // 1000}k"
         case StreamStop(call_id):
             return f"uuid_audio_stream {checked_call_id(call_id)} stop"
+        case Transfer(call_id, Route(number, domain)):
+            return f"uuid_transfer {checked_call_id(call_id)} {dialled(number)} XML {host(domain)}"
     raise LocalProtocolError(f"not a command: {command!r}"[:80])
 
 

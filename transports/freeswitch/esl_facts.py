@@ -5,7 +5,7 @@ from typing import Final
 
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
 from transports.freeswitch.esl import Headers
-from transports.freeswitch.esl_encoding import checked_call_id
+from transports.freeswitch.esl_values import checked_call_id
 from transports.freeswitch.words import Dtmf, Hello
 
 _DIGITS: Final = frozenset(string.digits + "ABCD*#")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from base.ids import CallId
 from base.secret import Secret
 from transports.freeswitch.esl_values import Variable
-from transports.freeswitch.words import HangupCause
+from transports.freeswitch.words import Device, HangupCause, Route
 
 
 class SwitchEvent(Enum):
@@ -167,20 +167,6 @@ class Bridge(Struct, frozen=True):
 
     one: CallId
     other: CallId
-
-
-class Device(Struct, frozen=True):
-    """An extension's own telephones: no forward, no voicemail, a person or nobody."""
-
-    number: str
-    domain: str
-
-
-class Route(Struct, frozen=True):
-    """Whatever a domain's dialplan does with a number: ring groups, queues, outside numbers."""
-
-    number: str
-    domain: str
 
 
 class Originate(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Final
 
 from base.secret import Secret
 from transports.freeswitch.errors import LocalProtocolError
-from transports.freeswitch.esl_encoding import checked_call_id
 from transports.freeswitch.esl_switch_commands import (
     Auth,
     BreakAll,
@@ -15,7 +14,6 @@ from transports.freeswitch.esl_switch_commands import (
     CallExists,
     CodecList,
     CountChannels,
-    Device,
     Events,
     FilterCall,
     FilterEvent,
@@ -25,7 +23,6 @@ from transports.freeswitch.esl_switch_commands import (
     Leave,
     NoEvents,
     Originate,
-    Route,
     SendDigits,
     SetVariables,
     Status,
@@ -34,7 +31,8 @@ from transports.freeswitch.esl_switch_commands import (
     UserAuth,
     Version,
 )
-from transports.freeswitch.esl_values import Variable, assigned, dialled, host, listed, token
+from transports.freeswitch.esl_values import Variable, assigned, checked_call_id, dialled, host, listed, token
+from transports.freeswitch.words import Device, Route
 
 MAX_EVENT_CLASSES: Final = 64
 

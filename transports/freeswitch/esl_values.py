@@ -12,11 +12,15 @@ import unicodedata
 from enum import Enum
 from typing import Final
 
+from base.ids import CallId
 from transports.freeswitch.errors import LocalProtocolError
+from transports.freeswitch.words import Route
 
 MAX_VALUE_CHARS: Final = 512
+_AGAIN: Final = "door_again:XML:"
 _SHOWN: Final = frozenset(" ,.-+@_()&#!?/*=")
 """Beside letters and digits of any script; none of them is special in a quoted value but the comma."""
+_CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
@@ -40,6 +44,14 @@ class Variable(Enum):
     RECORD_STEREO = "RECORD_STEREO"
     TENANT = "atende_tenant"
     CALL = "atende_call"
+    PARK_TIMEOUT = "park_timeout"
+
+
+def checked_call_id(text: str) -> CallId:
+    """`text` as a channel id that is safe as an argument. Raises LocalProtocolError."""
+    if not _CALL_ID.fullmatch(text):
+        raise LocalProtocolError(f"not a channel id: {text[:60]!r}")
+    return CallId(text)
 
 
 def token(value: str) -> str:
@@ -53,6 +65,13 @@ def dialled(value: str) -> str:
     """A telephone number or extension: digits, `*`, `#`, and one `+` in front. Raises LocalProtocolError."""
     if not _NUMBER.fullmatch(value):
         raise LocalProtocolError(f"not a number that can be dialled: {value[:60]!r}")
+    return value
+
+
+def checked_route(value: Route) -> Route:
+    """A number in a domain's dialplan, as `dialled` and `host` want them. Raises LocalProtocolError."""
+    dialled(value.number)
+    host(value.domain)
     return value
 
 
@@ -90,7 +109,18 @@ def listed(variables: tuple[tuple[Variable, str], ...]) -> str:
     """`a=1;b=2` of `uuid_setvar_multi`: plain arguments only. Raises LocalProtocolError."""
     if not variables:
         raise LocalProtocolError("no variable to set")
-    return ";".join(f"{_name(name)}={token(value)}" for name, value in variables)
+    return ";".join(f"{_name(name)}={_plain(name, value)}" for name, value in variables)
+
+
+def back_through_the_door(context: str) -> tuple[Variable, str]:
+    """After the bridge the dialplan goes on at `door_again` of this context. Raises LocalProtocolError."""
+    return Variable.TRANSFER_AFTER_BRIDGE, f"{_AGAIN}{host(context)}"
+
+
+def _plain(name: Variable, value: str) -> str:
+    if name is Variable.TRANSFER_AFTER_BRIDGE and value.startswith(_AGAIN):
+        return _AGAIN + host(value.removeprefix(_AGAIN))
+    return token(value)
 
 
 def _name(name: Variable) -> str:

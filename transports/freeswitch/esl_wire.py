@@ -13,6 +13,10 @@ from transports.freeswitch.door_events import (
     FileOver,
     FilePlays,
     FileReady,
+    Joined,
+    LegAnswered,
+    LegEnded,
+    LegEvent,
     Ready,
     Refused,
     SocketAccepted,
@@ -21,7 +25,7 @@ from transports.freeswitch.door_events import (
 from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
 from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, StreamStart, Unicast
 from transports.freeswitch.esl_door import DoorMachine
-from transports.freeswitch.words import Disconnected, Dtmf, MediaEnded, PhoneEvent
+from transports.freeswitch.words import Answered, Disconnected, Dtmf, HungUp, MediaEnded, PhoneEvent
 
 log = structlog.get_logger()
 
@@ -37,6 +41,8 @@ class DoorWire(asyncio.Protocol):
         self.refused_answer = False
         self.socket_accepted = False
         self.refused_socket: str | None = None
+        self.leg_news: LegAnswered | LegEnded | None = None
+        self.joined = False
         self.dropped_digits = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
@@ -130,25 +136,35 @@ class DoorWire(asyncio.Protocol):
 
     def _note(self, event: DoorEvent) -> None:
         match event:
+            case FileReady() | FilePlays() | FileOver():
+                if self.on_file is not None:
+                    self.on_file(event)
+            case Dtmf() if len(self._events) >= self._max_events:
+                self.dropped_digits += 1  # all other events are few
+            case Answered() | Dtmf() | MediaEnded() | HungUp() | Disconnected():
+                self._events.append(event)
+            case _:
+                self._answered(event)
+        if isinstance(event, Disconnected):
+            self.over.set()
+            if self.on_over is not None:
+                self.on_over()
+
+    def _answered(self, event: Ready | Refused | SocketAccepted | UnicastAccepted | LegEvent) -> None:
+        """What became of a wish, for who waits for it."""
+        match event:
             case Ready():
                 self.ready = True
             case Refused():
                 self._refused(event)
             case SocketAccepted():
                 self.socket_accepted = True
-            case FileReady() | FilePlays() | FileOver():
-                if self.on_file is not None:
-                    self.on_file(event)
             case UnicastAccepted(port):
                 self.accepted_ports.add(port)
-            case Dtmf() if len(self._events) >= self._max_events:
-                self.dropped_digits += 1  # all other events are few
-            case _:
-                self._events.append(event)
-        if isinstance(event, Disconnected):
-            self.over.set()
-            if self.on_over is not None:
-                self.on_over()
+            case LegAnswered() | LegEnded():
+                self.leg_news = event
+            case Joined():
+                self.joined = True
 
     def _refused(self, event: Refused) -> None:
         match event.command:

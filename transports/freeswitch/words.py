@@ -25,6 +25,7 @@ class HangupCause(Enum):
     NORMAL_TEMPORARY_FAILURE = "NORMAL_TEMPORARY_FAILURE"
     UNALLOCATED_NUMBER = "UNALLOCATED_NUMBER"
     NO_USER_RESPONSE = "NO_USER_RESPONSE"
+    ORIGINATOR_CANCEL = "ORIGINATOR_CANCEL"
 
 
 class DoorName(Enum):
@@ -57,6 +58,20 @@ class Answered(Struct, frozen=True):
 
     sample_rate: int
     """Of the channel's read codec, in Hz."""
+
+
+class Device(Struct, frozen=True):
+    """An extension's own telephones: no forward, no voicemail, a person or nobody."""
+
+    number: str
+    domain: str
+
+
+class Route(Struct, frozen=True):
+    """Whatever a domain's dialplan does with a number: ring groups, queues, outside numbers."""
+
+    number: str
+    domain: str
 
 
 class Dtmf(Struct, frozen=True):

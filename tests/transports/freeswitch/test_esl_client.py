@@ -18,15 +18,8 @@ from transports.freeswitch.esl_client import (
     SwitchUnreachableError,
 )
 from transports.freeswitch.esl_link import FIRST_PAUSE_S, LONGEST_PAUSE_S, SwitchLink, subscribe
-from transports.freeswitch.esl_switch_commands import (
-    Auth,
-    CallExists,
-    Device,
-    NoEvents,
-    Originate,
-    SwitchEvent,
-    Version,
-)
+from transports.freeswitch.esl_switch_commands import Auth, CallExists, NoEvents, Originate, SwitchEvent, Version
+from transports.freeswitch.words import Device
 
 CALL = CallId("375b5338-648a-4207-849e-bdbe7b8b8e18")
 QUICK = SwitchLimits(connect_timeout_s=2.0, reply_timeout_s=2.0)

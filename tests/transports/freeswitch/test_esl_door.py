@@ -23,8 +23,9 @@ from transports.freeswitch.words import (
 UUID = "d2317f64-4e50-42fb-9843-0f0a0848899e"
 SWITCH, OURS = ("127.0.0.1", 40001), ("127.0.0.1", 40000)
 EVENTS = (
-    b"event plain DTMF PLAYBACK_START PLAYBACK_STOP CUSTOM mod_audio_fork::connect mod_audio_fork::connect_failed "
-    b"mod_audio_fork::disconnect mod_audio_stream::play mod_audio_stream::disconnect mod_audio_stream::error\n\n"
+    b"event plain BACKGROUND_JOB DTMF PLAYBACK_START PLAYBACK_STOP CUSTOM mod_audio_fork::connect "
+    b"mod_audio_fork::connect_failed mod_audio_fork::disconnect mod_audio_stream::play "
+    b"mod_audio_stream::disconnect mod_audio_stream::error\n\n"
 )
 OK = b"Content-Type: command/reply\nReply-Text: +OK\n\n"
 API_OK = b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n"

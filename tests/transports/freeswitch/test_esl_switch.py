@@ -17,7 +17,6 @@ from transports.freeswitch.esl_switch_commands import (
     Bridge,
     CallExists,
     CountChannels,
-    Device,
     Events,
     FilterCall,
     FilterEvent,
@@ -28,7 +27,6 @@ from transports.freeswitch.esl_switch_commands import (
     Module,
     NoEvents,
     Originate,
-    Route,
     SendDigits,
     SetVariables,
     SwitchCommand,
@@ -38,7 +36,7 @@ from transports.freeswitch.esl_switch_commands import (
 )
 from transports.freeswitch.esl_switch_encoding import encode_switch
 from transports.freeswitch.esl_values import Variable
-from transports.freeswitch.words import HangupCause
+from transports.freeswitch.words import Device, HangupCause, Route
 
 CALL = CallId("375b5338-648a-4207-849e-bdbe7b8b8e18")
 PASSWORD = Auth(Secret("ClueCon"))

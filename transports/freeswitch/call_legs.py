@@ -1,0 +1,58 @@
+"""A second leg beside a call, as coroutines."""
+
+import uuid
+
+from base.ids import CallId
+from transports.freeswitch.door_events import LegEnded
+from transports.freeswitch.door_legs import LegWish
+from transports.freeswitch.errors import CallEndedError, LegFailedError
+from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.words import Device, Route
+
+_MARGIN_S = 5.0
+"""The switch tells the end of its own ringing time; so much later it has failed to."""
+
+
+async def reach(wire: DoorWire, destination: Device | Route, ring_s: int) -> None:
+    """See DoorCall.reach."""
+    machine = wire.machine
+    _require_live(wire, "reach")
+    wire.leg_news = None
+    wish = LegWish(leg_id=CallId(str(uuid.uuid4())), destination=destination, ring_s=ring_s)
+    wire.ask(lambda: machine.reach(wish))
+    try:
+        await wire.until(lambda: wire.leg_news is not None or not machine.live, ring_s + _MARGIN_S, "reach somebody")
+        _require_live(wire, "reach")
+    except BaseException:
+        drop(wire)
+        raise
+    _require_leg(wire)
+
+
+def drop(wire: DoorWire) -> None:
+    """See DoorCall.drop_leg."""
+    if not wire.machine.over:
+        wire.ask(wire.machine.drop_leg)
+
+
+async def join(wire: DoorWire, back_to: str | None, timeout_s: float) -> None:
+    """See DoorCall.join; the socket has not ended yet."""
+    machine = wire.machine
+    _require_live(wire, "join")
+    _require_leg(wire)
+    wire.leg_news = None
+    wire.ask(lambda: machine.join(back_to))
+    await wire.until(lambda: wire.joined or wire.leg_news is not None or machine.over, timeout_s, "join")
+    _require_leg(wire)
+    if not wire.joined:
+        raise CallEndedError("join: the caller has gone")
+
+
+def _require_leg(wire: DoorWire) -> None:
+    if isinstance(wire.leg_news, LegEnded):
+        raise LegFailedError(wire.leg_news.cause)
+
+
+def _require_live(wire: DoorWire, wish: str) -> None:
+    if not wire.machine.live:
+        raise CallEndedError(f"{wish}: the caller has gone or the call was ended")

@@ -1,0 +1,149 @@
+"""A second leg beside the caller's: called, then joined to it or dropped. Pure; the third part of `DoorMachine`.
+
+The caller stays with us until a person has answered: nothing of his call is touched before. What becomes of both when
+we die (FreeSWITCH 1.11.2):
+
+- while it rings: the caller goes on in the dialplan (`door_failed`); the leg rings out, or is parked when somebody
+  answers, and hung up after `PARK_TIMEOUT_S`;
+- between the answer and the bridge: the same;
+- while they talk: they talk on, since `socket_resume` was taken off ahead of the bridge; afterwards the caller is hung
+  up, or comes back through the door, as was asked.
+
+A leg rings on when its caller hangs up; so it is killed from here, over the lingering socket.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+
+from base.ids import CallId
+from transports.freeswitch.door_events import DoorEvent, LegAnswered, LegEnded
+from transports.freeswitch.errors import LocalProtocolError
+from transports.freeswitch.esl import Event
+from transports.freeswitch.esl_commands import Command, Linger
+from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SetVariables
+from transports.freeswitch.esl_values import Variable, back_through_the_door, shown
+from transports.freeswitch.words import Device, HangupCause, Hello, Route
+
+PARK_TIMEOUT_S: Final = 30
+"""An answered leg that nobody joins is hung up by the switch."""
+LINGER_S: Final = 5
+"""So long the socket takes commands after the caller has gone."""
+
+
+class _State(Enum):
+    NONE = auto()
+    RINGING = auto()
+    ANSWERED = auto()
+    JOINING = auto()
+
+
+class LegWish(Struct, frozen=True, kw_only=True):
+    """Whom to call."""
+
+    leg_id: CallId
+    """Of the new channel; ours to choose, a UUID."""
+    destination: Device | Route
+    ring_s: int = 25
+
+
+class DoorLegs:
+    """At most one leg at a time. `say` sends a command."""
+
+    def __init__(self, say: Callable[[Command], None]) -> None:
+        self._say = say
+        self._state = _State.NONE
+        self._leg_id = CallId("")
+        self._lingers = False
+
+    @property
+    def joining(self) -> bool:
+        """Whether the caller is being connected: nothing of his audio is ours any more."""
+        return self._state is _State.JOINING
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the socket outlives the call, and has to be let go."""
+        return self._lingers
+
+    def reach(self, wish: LegWish, hello: Hello) -> None:
+        """Call somebody, who is shown the caller. Raises LocalProtocolError when a leg is there already."""
+        if self._state is not _State.NONE:
+            raise LocalProtocolError("a second leg is there already")
+        number, name = shown(hello.caller_number), shown(hello.caller_name)
+        variables = (
+            (Variable.IGNORE_EARLY_MEDIA, "true"),
+            (Variable.HANGUP_AFTER_BRIDGE, "true"),
+            (Variable.PARK_TIMEOUT, str(PARK_TIMEOUT_S)),
+            *(((Variable.CALLER_NAME, name),) if name else ()),
+            *(((Variable.CALLER_NUMBER, number),) if number else ()),
+            (Variable.CALL, hello.call_id),
+        )
+        if not self._lingers:
+            self._lingers = True
+            self._say(Linger(LINGER_S))
+        # The job's id is the leg's: there is one job for each.
+        self._say(
+            Originate(
+                job_id=wish.leg_id,
+                call_id=wish.leg_id,
+                destination=wish.destination,
+                variables=variables,
+                timeout_s=wish.ring_s,
+            )
+        )
+        self._state, self._leg_id = _State.RINGING, wish.leg_id
+
+    def drop(self) -> None:
+        """Hang the leg up, ringing or answered; nothing happens without one, or while it is being joined."""
+        if self._state in {_State.RINGING, _State.ANSWERED}:
+            ringing = self._state is _State.RINGING
+            self._say(Kill(self._leg_id, HangupCause.ORIGINATOR_CANCEL if ringing else HangupCause.NORMAL_CLEARING))
+            self._state = _State.NONE
+
+    def check_answered(self) -> None:
+        """Raises LocalProtocolError when there is nobody to join."""
+        if self._state is not _State.ANSWERED:
+            raise LocalProtocolError("nobody has answered")
+
+    def join(self, call_id: CallId, back_to: str | None) -> None:
+        """Connect both. Raises LocalProtocolError when there is nobody, or `back_to` is no context."""
+        self.check_answered()
+        after = (Variable.HANGUP_AFTER_BRIDGE, "true")
+        back = () if back_to is None else (back_through_the_door(back_to),)
+        if back:
+            after = (Variable.HANGUP_AFTER_BRIDGE, "false")
+        # Ahead of the bridge: with it our leaving would cut the two apart.
+        self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "false"), after, *back)))
+        self._say(Bridge(call_id, self._leg_id))
+        self._state = _State.JOINING
+
+    def replied(self, command: Command, text: str, *, ok: bool, call_id: CallId) -> tuple[bool, list[DoorEvent]]:
+        """Whether both are connected now, and what to tell."""
+        if isinstance(command, Originate) and not ok and self._is(command.call_id):
+            return False, self._ended(text)
+        if isinstance(command, Bridge):
+            if ok:
+                return True, []
+            # He has gone meanwhile. The call is ours again, and the dialplan's if we go.
+            self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "true"),)))
+            return False, self._ended(text)
+        return False, []
+
+    def job(self, event: Event) -> list[DoorEvent]:
+        """BACKGROUND_JOB, which bears no channel id."""
+        if self._state is not _State.RINGING or not self._is(event.headers.get("Job-UUID", "")):
+            return []
+        if event.body.startswith("+OK"):
+            self._state = _State.ANSWERED
+            return [LegAnswered(self._leg_id)]
+        return self._ended(event.body)
+
+    def _ended(self, text: str) -> list[DoorEvent]:
+        self._state = _State.NONE
+        return [LegEnded(self._leg_id, text.removeprefix("-ERR").strip()[:60] or "NONE")]
+
+    def _is(self, leg_id: str) -> bool:
+        return leg_id == self._leg_id
