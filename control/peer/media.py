@@ -81,8 +81,7 @@ class Media:
         def arrived(at: float, octets: int) -> None:
             self._arrivals.note(at, octets, number)
 
-        size = round(order.rate * FRAME_S)
-        self._stream = ForkStream(order, size, self._listen, arrived, told)
+        self._stream = ForkStream(order, self.script.codec.sample_rate, self._listen, arrived, told)
 
     def _begin(self, now: float) -> int:
         """The number of a stream that begins now."""
