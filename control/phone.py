@@ -40,8 +40,6 @@ log = structlog.get_logger()
 WIRE_VARIABLE = "atende_wire"
 """Channel variable by which a dialplan chooses the wire; ours where it does not."""
 Wire = Literal["unicast", "audio_fork"]
-RATES = (8000, 16000)
-"""Wire rates that the ear takes, in Hz."""
 
 
 class RefusedError(Exception):
@@ -138,8 +136,6 @@ class PhoneDoor:
         wire = self._wire_of(hello)
         if wire not in ("unicast", "audio_fork") or (wire == "audio_fork" and self._media_server is None):
             raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
-        if hello.sample_rate and hello.sample_rate not in RATES:
-            raise RefusedError(f"the call's rate is {hello.sample_rate} Hz", DoorName.FAILED)
         try:
             return self._directory.find(tenant_id, number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:
@@ -156,9 +152,7 @@ class PhoneDoor:
             server = None
         if server is not None:
             line.choose_fork()
-        answered = await line.answer(self._options.answer_timeout_s)
-        if answered.sample_rate not in RATES:
-            raise MediaUnavailableError(f"the call's rate is {answered.sample_rate} Hz; 8000 and 16000 are taken")
+        await line.answer(self._options.answer_timeout_s)
         return await line.start_unicast() if server is None else await line.start_fork(server)
 
     async def _lease(self, line: DoorCall, destination: Destination) -> None:

@@ -16,10 +16,12 @@ from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import Expected, MediaServer
 from transports.freeswitch.media_socket import MediaSocket
+from transports.freeswitch.unicast import UnicastCodec, native_law
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Answered, DoorName, HangupCause, Hello, PhoneEvent
+from transports.wire import carried_rate
 
 _MAX_BINDS = 16
 _TIMER_SLACK_S = 0.002
@@ -38,6 +40,8 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     attempts: int = 3
     first_datagram_timeout_s: float = MIN_SILENCE_S
     reply_timeout_s: float = 2.0
+    native: bool = False
+    """Take G.711 as it comes, half the octets; decoding and encoding it is then ours."""
 
 
 class ForkOptions(Struct, frozen=True, kw_only=True):
@@ -74,7 +78,7 @@ class DoorCall:
 
     @property
     def sample_rate(self) -> int | None:
-        """The call's rate in Hz; None before it is answered."""
+        """Of the call's read codec, in Hz; None before it is answered."""
         return self._machine.sample_rate
 
     @property
@@ -173,7 +177,7 @@ class DoorCall:
             raise
         # The module tells it too, over the event socket; a switch that hangs does not.
         socket.on_end = lambda: wire.media_lost("the media socket ended")
-        self._fork = ForkMedia(socket, rate)
+        self._fork = ForkMedia(socket, carried_rate(rate))
         return self._fork
 
     async def refuse(self, door: DoorName) -> None:
@@ -234,14 +238,16 @@ class DoorCall:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
-        if self.sample_rate is None:
+        rate = self.sample_rate
+        if rate is None:
             raise LocalProtocolError("unicast before the answer would crash the switch")
+        law = native_law(self._machine.codec, rate) if self._options.native else None
         host = self._options.our_host or self._wire.our_host
         peer = self._options.switch_host or self._wire.peer_host
         for _ in range(_MAX_BINDS):
             pair = self._ports.take()
             try:
-                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), self.sample_rate), pair
+                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), UnicastCodec(rate, law)), pair
             except OSError:
                 self._ports.give_back(pair)  # somebody else's socket; another time it may be free
         raise MediaUnavailableError(f"none of {_MAX_BINDS} ports could be bound on {host}")
@@ -249,7 +255,8 @@ class DoorCall:
     async def _try(self, media: UnicastMedia, pair: PortPair, evidence: NoDatagrams | None) -> NoDatagrams | None:
         """One `unicast`; None when it is alive, else the evidence that it is not."""
         try:
-            self._wire.ask(lambda: self._machine.unicast((media.peer[0], pair.switch), media.local, evidence))
+            switch = media.peer[0], pair.switch
+            self._wire.ask(lambda: self._machine.unicast(switch, media.local, evidence, native=media.native))
         except LocalProtocolError:
             self._drop_media(lost=False)
             raise

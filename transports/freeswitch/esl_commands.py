@@ -77,7 +77,7 @@ class Hangup(Struct, frozen=True):
 
 
 class Unicast(Struct, frozen=True):
-    """Send and take the call's audio as raw L16 datagrams. `local` is FreeSWITCH's end, `remote` is ours.
+    """Send and take the call's audio as raw datagrams. `local` is FreeSWITCH's end, `remote` is ours.
 
     Dangerous: three of the four orders that crash a whole FreeSWITCH have this command in them.
     Only `DoorMachine` may decide to send it.
@@ -87,6 +87,8 @@ class Unicast(Struct, frozen=True):
     local_port: int
     remote_host: str
     remote_port: int
+    native: bool = False
+    """As it comes in the call's RTP packets; else FreeSWITCH decodes and sends L16, whatever the call's codec is."""
 
 
 class SendSilenceWhenIdle(Struct, frozen=True):
@@ -173,7 +175,6 @@ def _execute(application: str, argument: str | None = None) -> tuple[str, ...]:
 
 
 def _unicast(command: Unicast) -> tuple[str, ...]:
-    # Without `flags: native` FreeSWITCH decodes and sends L16, whatever the call's codec is.
     return (
         "sendmsg",
         "call-command: unicast",
@@ -182,6 +183,7 @@ def _unicast(command: Unicast) -> tuple[str, ...]:
         f"remote-ip: {_host(command.remote_host)}",
         f"remote-port: {_number(command.remote_port, 1024, 65535)}",
         "transport: udp",
+        *(("flags: native",) if command.native else ()),
     )
 
 

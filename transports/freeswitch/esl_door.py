@@ -43,7 +43,7 @@ from transports.freeswitch.esl_commands import (
     Unicast,
     encode,
 )
-from transports.freeswitch.esl_facts import digit_of, hello_of, read_rate_of, sequence_of, who_hung_up
+from transports.freeswitch.esl_facts import digit_of, hello_of, read_codec_of, read_rate_of, sequence_of, who_hung_up
 from transports.freeswitch.fork_guard import ForkGuard
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.words import (
@@ -55,6 +55,7 @@ from transports.freeswitch.words import (
     HungUp,
     MediaEnded,
 )
+from transports.wire import carried_rate
 
 EXTRA_EVENTS: Final = (
     EventClass.DTMF,
@@ -98,6 +99,7 @@ class DoorMachine:
         self._answer_asked = False
         self._answer_seen = False
         self._rate: int | None = None
+        self._codec = ""
         self._cause: str | None = None
         self._hung_up = False
 
@@ -112,6 +114,11 @@ class DoorMachine:
     def sample_rate(self) -> int | None:
         """The read codec's rate in Hz once the call is answered and has media; None before."""
         return self._rate
+
+    @property
+    def codec(self) -> str:
+        """The read codec's name as FreeSWITCH has it; empty where `sample_rate` is None."""
+        return self._codec
 
     @property
     def live(self) -> bool:
@@ -158,8 +165,15 @@ class DoorMachine:
             self._answer_asked = True
             self._say(ExecuteAnswer())
 
-    def unicast(self, switch: tuple[str, int], ours: tuple[str, int], evidence: NoDatagrams | None = None) -> None:
-        """Start the unicast stream between FreeSWITCH's (host, port) and ours.
+    def unicast(
+        self,
+        switch: tuple[str, int],
+        ours: tuple[str, int],
+        evidence: NoDatagrams | None = None,
+        *,
+        native: bool = False,
+    ) -> None:
+        """Start the unicast stream between FreeSWITCH's (host, port) and ours, decoded or as the call's RTP has it.
 
         `evidence` is needed for another try in the same park. Raises LocalProtocolError when this could harm
         the switch: no media yet, a stream that may be alive, a port named before, a park that has had its one.
@@ -170,7 +184,7 @@ class DoorMachine:
         if self._rate is None:
             raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
         self._guard.check(switch[1], evidence)
-        self._say(Unicast(*switch, *ours))
+        self._say(Unicast(*switch, *ours, native))
         self._guard.asked(switch[1])
 
     def prepare_fork(self) -> None:
@@ -192,7 +206,7 @@ class DoorMachine:
         if self._rate is None:
             raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
         self._fork.check()
-        self._say(ForkStart(self.hello.call_id, url, self._rate))
+        self._say(ForkStart(self.hello.call_id, url, carried_rate(self._rate)))
         self._fork.asked()
 
     def datagram_heard(self) -> None:
@@ -289,7 +303,7 @@ class DoorMachine:
                 self._fork.chosen = self._hello.variables.get(_SILENCE, "0") not in {"", "0", "false"}
                 if self._hello.answered:
                     self._answer_seen = True
-                    self._rate = read_rate_of(reply.headers)
+                    self._rate, self._codec = read_rate_of(reply.headers), read_codec_of(reply.headers)
                 self._say(MyEvents())
             case MyEvents():
                 self._say(EventPlain(EXTRA_EVENTS))
@@ -321,7 +335,7 @@ class DoorMachine:
     def _media_news(self, event: Event) -> list[DoorEvent]:
         if self._answer_seen and self._rate is None:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
-            self._rate = read_rate_of(event.headers)
+            self._rate, self._codec = read_rate_of(event.headers), read_codec_of(event.headers)
             return [Answered(self._rate)] if self._rate is not None else []
         reason = _ENDS_UNICAST.get(event.name)
         if reason is None or sequence_of(event.headers) < self._told_at:

@@ -86,7 +86,7 @@ def replay(name: str, without: str = "") -> tuple[list[DoorEvent], DoorMachine]:
         "hangup": lambda: machine.hang_up(HangupCause(data.split(b"hangup-cause: ")[1].strip().decode())),
         "set_door": lambda: machine.refuse(DoorName(data.split(b"door=")[1].split(b"\n")[0].decode())),
         "setvar_door": lambda: machine.give_back(DoorName(data.split()[4].decode())),
-        "unicast": lambda: machine.unicast(*addresses(data)),
+        "unicast": lambda: machine.unicast(*addresses(data), native=b"flags: native\n" in data),
         "silence": machine.prepare_fork,
         "fork": lambda: machine.fork(data.split()[4].decode()),
         # The recording's service stops the stream first; ours does so when it leaves.
@@ -99,7 +99,7 @@ def replay(name: str, without: str = "") -> tuple[list[DoorEvent], DoorMachine]:
             continue
         wishes.get(kind, lambda: None)()
         said += machine.data_to_send()
-        expected = EVENTS if kind == "event" else data.replace(b"flags: native\n", b"")
+        expected = EVENTS if kind == "event" else data
         assert said.startswith(expected)
         said = said.removeprefix(expected)
     assert said == b""
@@ -221,6 +221,26 @@ class TestOrdersThatCrashASwitch:
             machine.unicast(SWITCH, OURS)
         assert machine.receive(event("CHANNEL_EXECUTE", "Channel-Read-Codec-Rate: 16000")) == [Answered(16000)]
         machine.unicast(SWITCH, OURS)
+
+    @pytest.mark.parametrize("native", [False, True])
+    def test_native_is_a_flag_of_the_same_guarded_command(self, native: bool) -> None:
+        with pytest.raises(LocalProtocolError, match="crash"):
+            live("Answer-State: ringing").unicast(SWITCH, OURS, native=native)
+        machine = answered()
+        machine.unicast(SWITCH, OURS, native=native)
+        said = machine.data_to_send()
+        assert said.endswith(b"transport: udp\nflags: native\n\n" if native else b"transport: udp\n\n")
+        machine.receive(OK)
+        with pytest.raises(LocalProtocolError, match="crash"):
+            machine.unicast(("127.0.0.1", 40003), OURS, native=native)
+
+    def test_the_codec_comes_with_the_rate(self) -> None:
+        machine = live("Answer-State: ringing")
+        assert machine.codec == ""
+        machine.answer()
+        machine.receive(OK + event("CHANNEL_ANSWER", "Channel-Read-Codec-Name: PCMA", "Channel-Read-Codec-Rate: 8000"))
+        assert (machine.codec, machine.sample_rate) == ("PCMA", 8000)
+        assert live("Answer-State: answered", *OPUS).codec == "opus"
 
     def test_another_calls_answer_does_not_count(self) -> None:
         machine = live("Answer-State: ringing")
@@ -418,6 +438,7 @@ class TestNonsense:
 URL = "ws://127.0.0.1:8085/media/abc-DEF_123"
 FORK_OK = b"Content-Type: api/response\nContent-Length: 12\n\n+OK Success\n"
 FORK_ERR = b"Content-Type: api/response\nContent-Length: 22\n\n-ERR Operation Failed\n"
+OPUS = ("Channel-Read-Codec-Name: opus", "Channel-Read-Codec-Rate: 48000")
 START = f'api uuid_audio_fork {UUID} start {URL} mono 8k audio_fork {{"call":"{UUID}"}} true true 8000\n\n'.encode()
 STOP = f"api uuid_audio_fork {UUID} stop\n\n".encode()
 
@@ -478,6 +499,12 @@ class TestFork:
             machine.unicast(SWITCH, OURS)
         machine.fork(URL)
         assert machine.data_to_send() == START
+
+    def test_a_rate_that_no_ear_takes_is_left_to_the_module(self) -> None:
+        machine = live("Answer-State: answered", "variable_send_silence_when_idle: -1", *OPUS)
+        assert (machine.sample_rate, machine.codec) == (48000, "opus")
+        machine.fork(URL)
+        assert machine.data_to_send() == START.replace(b"8k", b"16k").replace(b" 8000\n", b" 16000\n")
 
     def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
         machine = live("Answer-State: ringing")

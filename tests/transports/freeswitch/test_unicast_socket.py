@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
+from transports.audio import decode_alaw, encode_alaw
+from transports.freeswitch.unicast import UnicastCodec
 from transports.freeswitch.unicast_socket import UnicastMedia
 
 FRAME = bytes(range(256)) + bytes(64)
@@ -33,7 +35,7 @@ def switch() -> Iterator[socket.socket]:
 
 @pytest.fixture
 async def media(switch: socket.socket) -> AsyncIterator[UnicastMedia]:
-    media = UnicastMedia.open(("127.0.0.1", 0), switch.getsockname(), 8000)
+    media = UnicastMedia.open(("127.0.0.1", 0), switch.getsockname(), UnicastCodec(8000))
     yield media
     media.close()
 
@@ -64,14 +66,48 @@ async def test_only_the_announced_peer_is_heard(switch: socket.socket, media: Un
     assert len(heard) == 1
 
 
-async def test_a_datagram_of_another_size_is_dropped_and_does_not_prove_life(
-    switch: socket.socket, media: UnicastMedia
-) -> None:
+async def test_a_datagram_of_another_size_is_dropped_and_counted(switch: socket.socket, media: UnicastMedia) -> None:
     for size in (0, 160, 640, 1500):
         switch.sendto(bytes(size), media.local)
     await until(lambda: media.counters.dropped_size == 4)
     assert not media.heard
     assert media.counters.received == 0
+
+
+async def test_a_native_stream_is_heard_and_spoken_in_its_law(switch: socket.socket) -> None:
+    heard: list[bytes] = []
+    media = UnicastMedia.open(("127.0.0.1", 0), switch.getsockname(), UnicastCodec(8000, "PCMA"))
+    media.listen(heard.append)
+    voice = bytes(range(160))
+    for datagram in (b"\xff" * 320, voice, bytes(320), voice):
+        switch.sendto(datagram, media.local)
+    await until(lambda: len(heard) == 3)
+    assert heard == [bytes(320), decode_alaw(voice), decode_alaw(voice)]
+    media.send(decode_alaw(voice))
+    media.send(decode_alaw(voice)[:160])
+    assert switch.recvfrom(4096)[0] == encode_alaw(decode_alaw(voice))
+    counters = media.counters
+    assert (counters.received, counters.filler, counters.dropped_size) == (3, 1, 1)
+    assert (counters.sent, counters.send_errors, media.native) == (1, 1, True)
+    media.close()
+
+
+async def test_a_call_at_48_khz_is_carried_at_16(switch: socket.socket) -> None:
+    heard: list[bytes] = []
+    media = UnicastMedia.open(("127.0.0.1", 0), switch.getsockname(), UnicastCodec(48000))
+    media.listen(heard.append)
+    for _ in range(5):
+        switch.sendto(b"\x10\x27" * 960, media.local)
+    await until(lambda: len(heard) == 5)
+    assert (media.sample_rate, media.frame_bytes, media.native) == (16000, 640, False)
+    assert [len(pcm) for pcm in heard] == [640] * 5
+    assert heard[-1] == b"\x10\x27" * 320
+    for pcm in heard:
+        media.send(pcm)
+    spoken = [switch.recvfrom(4096)[0] for _ in heard]
+    assert [len(datagram) for datagram in spoken] == [1920] * 5
+    assert spoken[-1] == b"\x10\x27" * 960
+    media.close()
 
 
 async def test_filler_is_heard_as_silence(switch: socket.socket, media: UnicastMedia) -> None:
@@ -131,7 +167,7 @@ async def test_close_is_final_and_idempotent(switch: socket.socket, media: Unica
     switch.sendto(FRAME, media.local)
     media.send(FRAME)
     assert len(heard) == 1
-    again = UnicastMedia.open(media.local, media.peer, 8000)  # the port is free
+    again = UnicastMedia.open(media.local, media.peer, UnicastCodec(8000))  # the port is free
     again.close()
 
 
@@ -146,4 +182,4 @@ async def test_a_callback_may_close(switch: socket.socket, media: UnicastMedia) 
 
 async def test_a_port_in_use_is_an_oserror(media: UnicastMedia) -> None:
     with pytest.raises(OSError, match="in use"):
-        UnicastMedia.open(media.local, media.peer, 8000)
+        UnicastMedia.open(media.local, media.peer, UnicastCodec(8000))
