@@ -282,6 +282,10 @@ class DoorCall:
         if heard:
             self._machine.datagram_heard()
             return None
+        if media.counters.dropped_size:
+            # It is alive: another `unicast` would leak it, and end the switch with it.
+            self._machine.datagram_heard()
+            raise MediaUnavailableError("the stream's datagrams are not 20 ms of the read codec: another packet time?")
         return NoDatagrams(port, loop.time() - accepted_at)
 
     def _drop_media(self, *, lost: bool) -> None:

@@ -534,6 +534,30 @@ class TestAnswerAndMedia:
         assert first.split(b"local-port: ")[1][:5] != second.split(b"local-port: ")[1][:5]
         assert (ports.retired, ports.free) == (2, before - 2)
 
+    async def test_a_stream_of_another_packet_time_is_alive_and_no_other_is_asked_for(self) -> None:
+        """A second `unicast` would leak the first, and a datagram to its port ends the switch with all its calls."""
+        ports = UnicastPorts()
+
+        async def act(call: DoorCall) -> None:
+            await call.answer()
+            with pytest.raises(MediaUnavailableError, match="packet time"):
+                await call.start_unicast()
+            with pytest.raises(LocalProtocolError):
+                await call.start_unicast()
+            await call.give_back("failed")
+
+        service = Script(act)
+        async with door(service, ports=ports) as server, ring(server) as switch:
+            await self.answered(switch)
+            switch.speak(await switch.hear("unicast"), frame=bytes(480))
+            await switch.say(OK)
+            await switch.hear("setvar_door")
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
+        assert sum(kind_of(command) == "unicast" for command in switch.asked) == 1
+        assert ports.retired == 1
+
     @pytest.mark.parametrize(
         ("codec", "rate", "native", "first"),
         [
