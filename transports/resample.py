@@ -6,7 +6,7 @@ with every answer. A short windowed sinc gives a frame for each frame, so that n
 """
 
 import math
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -51,6 +51,8 @@ class FrameResampler:
 
     def take(self, pcm: bytes) -> bytes:
         """The next 20 ms of S16LE at the other rate. Raises ValueError for another length than `bytes_in`."""
+        if len(pcm) != self.bytes_in:
+            raise ValueError(f"{len(pcm)} bytes are no frame of {self.bytes_in}")
         self._old[:] = self._last
         self._new[:] = np.frombuffer(pcm, "<i2")
         out = self._windows @ self._kernel
@@ -68,7 +70,7 @@ def _blocks(rate_in: int, rate_out: int) -> int:
     return max(count for count in range(1, _MAX_BLOCKS + 1) if common % count == 0)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _kernel(rate_in: int, rate_out: int) -> NDArray[np.float32]:
     """(samples that a block looks at, samples that it gives): each column is the sinc, where its sample lies."""
     reach, blocks = _reach(rate_in, rate_out), _blocks(rate_in, rate_out)

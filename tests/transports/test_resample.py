@@ -85,8 +85,12 @@ def test_two_calls_share_no_state() -> None:
     assert any(one.take(bytes(1920)))
 
 
-def test_what_is_no_frame_is_refused() -> None:
-    with pytest.raises(ValueError):
-        FrameResampler(48000, 16000).take(bytes(640))
+@pytest.mark.parametrize("size", [0, 2, 640, 1919, 1922])
+def test_what_is_no_frame_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="no frame"):
+        FrameResampler(48000, 16000).take(bytes(size))
+
+
+def test_a_rate_without_whole_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="20 ms"):
         FrameResampler(11025, 16000)

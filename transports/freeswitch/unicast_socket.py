@@ -37,7 +37,7 @@ class MediaCounters(Struct):
 class UnicastMedia:
     """Audio of one call both ways: mono S16LE frames of 20 ms at `sample_rate` Hz. Satisfies `MediaWire`.
 
-    Takes datagrams from the announced peer only, and sends nothing before the first of them has come: a port of
+    Takes datagrams from the announced peer only, and sends nothing before a first frame has come: a port of
     FreeSWITCH's at which no stream of ours lives must never be hit. Sending keeps no clock; who sends, paces.
     `close` is idempotent; after it nothing is delivered and `send` does nothing.
     """
@@ -116,7 +116,7 @@ class UnicastMedia:
             self.counters.send_errors += 1
 
     def flush(self) -> None:
-        """Nothing to do: a datagram is played when it comes, and we are never ahead."""
+        """Nothing to do: what the switch has cannot be taken back. The media clock lets it be 60 ms at most."""
 
     async def first_datagram(self, timeout_s: float) -> bool:
         """Wait for the first frame; False when none came in `timeout_s`, with the socket read out.
