@@ -18,6 +18,8 @@ SLOW_DISK_MS: Final = 50.0
 LITTLE_DISK_BYTES: Final = 2 << 30
 NEEDED_CODECS: Final = {"PCMU": "G.711 ULAW", "PCMA": "G.711 ALAW"}
 """By the names that `show codec` lists them under."""
+WIDEBAND_CODECS: Final = {"G722": "G.722", "opus": "OPUS"}
+"""Taken when they are there; a call of theirs is carried at 16 kHz."""
 
 
 class Weakness(Struct, frozen=True):
@@ -95,8 +97,9 @@ def of_modules(loaded: Collection[str], wanted: Collection[str] = ()) -> Finding
 
 
 def of_codecs(listed: str) -> Finding:
-    """Whether the telephone's own codecs are loaded."""
-    missing = [codec for codec, name in NEEDED_CODECS.items() if name not in listed.upper()]
+    """Whether the telephone's own codecs are loaded, and which of those that carry more than it."""
+    found = listed.upper()
+    missing = [codec for codec, name in NEEDED_CODECS.items() if name not in found]
     if missing:
         return Finding(
             name="codecs",
@@ -104,7 +107,8 @@ def of_codecs(listed: str) -> Finding:
             text=f"no {', '.join(missing)}",
             fix="G.711 is in FreeSWITCH's core: is this the whole of `show codec`?",
         )
-    return Finding(name="codecs", level="ok", text=", ".join(NEEDED_CODECS))
+    wideband = [codec for codec, name in WIDEBAND_CODECS.items() if name in found]
+    return Finding(name="codecs", level="ok", text=", ".join((*NEEDED_CODECS, *wideband)))
 
 
 def of_latency(each_ms: Sequence[float]) -> Finding:

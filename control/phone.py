@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
-from control.wires import RATES, Media, open_media
+from control.wires import Media, open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
 from pipelines.loaded import LoadedPipeline
 from pipelines.recording import Recording
@@ -133,8 +133,6 @@ class PhoneDoor:
         wire = self._wire_of(hello)
         if wire not in WIRES or (wire != "unicast" and self._media_server is None):
             raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
-        if hello.sample_rate and hello.sample_rate not in RATES:
-            raise RefusedError(f"the call's rate is {hello.sample_rate} Hz", DoorName.FAILED)
         try:
             return self._directory.find(tenant_id, number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:

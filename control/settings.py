@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
     wires: tuple[Wire, ...] = ("unicast",)
     """How a call's audio may come; the first is taken where the dialplan does not set `atende_wire`."""
+    unicast_native: bool = False
+    """Take G.711 calls over unicast undecoded: half the octets between FreeSWITCH and us, and more of our CPU."""
     media_socket_port: int = 8085
     """Where the media modules connect, at `esl_host`; only with `audio_fork` or `audio_stream` among the wires."""
     media_ports: PortRange = PortRange(40000, 49999)
@@ -248,6 +250,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "switch_password": Secret,
     "media_host": _host,
     "wires": _wires,
+    "unicast_native": _switch,
     "media_socket_port": _port,
     "media_ports": _ports,
     "tenants_dir": Path,

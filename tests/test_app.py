@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from litestar.testing import AsyncTestClient
 
 from app import create_app, open_service
 from base.ids import CallId, TenantId
-from control.peer import Dialed, HangUp, Hears, Say, Script, Switch, WaitFor, load_sound
+from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Switch, WaitFor, load_sound
 from control.service import Service
 from control.settings import Settings
 from pipelines.calls import Closed, LiveEvent
@@ -61,8 +62,8 @@ def settings() -> Iterator[Settings]:
     shutil.rmtree(folder)
 
 
-async def rung(service: Service) -> str:
-    """A caller asks something and hangs up; the id of the call."""
+async def rung(service: Service) -> CallResult:
+    """A caller asks something and hangs up."""
     signature = sign(service.keys, TENANT, "100")
     signed = {TENANT_VARIABLE: TENANT, NUMBER_VARIABLE: "100", SIGNATURE_VARIABLE: signature}
     heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=8.0)
@@ -70,7 +71,7 @@ async def rung(service: Service) -> str:
     async with Switch(*service.address) as switch:
         result = await switch.call(Dialed(number="100", variables=signed), script)
     assert result.hazards == ()
-    return result.call_id
+    return result
 
 
 async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(settings: Settings) -> None:
@@ -78,7 +79,7 @@ async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(
     before = asyncio.all_tasks()
     async with open_service(settings, feed=events.append) as service:
         assert service.readiness().ready
-        call_id = CallId(await rung(service))
+        call_id = CallId((await rung(service)).call_id)
         record = await service.stored(TENANT, call_id, timeout_s=10)
         assert await service.conversations.get(STRANGER, call_id) is None, "another tenant's rows are not seen"
         address = service.address
@@ -92,6 +93,14 @@ async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(
     assert asyncio.all_tasks() == before
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
+
+
+async def test_the_operator_may_have_g711_as_it_comes(settings: Settings) -> None:
+    async with open_service(msgspec.structs.replace(settings, unicast_native=True)) as service:
+        result = await rung(service)
+        await service.stored(TENANT, CallId(result.call_id), timeout_s=10)
+    assert set(result.downlink.sizes) == {160}
+    assert result.greeting_ms is not None
 
 
 async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:

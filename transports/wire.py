@@ -1,7 +1,15 @@
 """What a media wire promises to the transport above it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+RATES: Final = (8000, 16000)
+"""Sample rates in Hz that a call's audio may have above the wire: those that ears and detectors take."""
+
+
+def carried_rate(read_rate: int) -> int:
+    """At which of `RATES` a call is carried whose read codec has `read_rate` Hz (Opus: 48000)."""
+    return read_rate if read_rate in RATES else max(RATES)
 
 
 class MediaWire(Protocol):
@@ -12,7 +20,7 @@ class MediaWire(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """8000 or 16000 Hz, the same both ways and for the whole call."""
+        """One of `RATES`, the same both ways and for the whole call."""
         ...
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from control.peer import CallResult, Dialed, Script
     from control.settings import Settings
 
-CODECS = ("PCMU", "PCMA", "L16/16000")
+CODECS = ("PCMU", "PCMA", "L16/16000", "opus")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 

@@ -107,13 +107,11 @@ class Channel(Struct, kw_only=True):
         if self.cause:
             headers.append(("Hangup-Cause", self.cause))
         if self.has_media:
-            rate = self.codec.sample_rate
-            bits = rate * 16 if self.codec is Codec.L16_16K else rate * 8
             for way in ("Read", "Write"):
                 headers += [
                     (f"Channel-{way}-Codec-Name", self.codec.wire_name),
-                    (f"Channel-{way}-Codec-Rate", str(rate)),
-                    (f"Channel-{way}-Codec-Bit-Rate", str(bits)),
+                    (f"Channel-{way}-Codec-Rate", str(self.codec.sample_rate)),
+                    (f"Channel-{way}-Codec-Bit-Rate", str(self.codec.bit_rate)),
                 ]
         return headers
 

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from control.peer.actions import OpenFork
-from control.peer.sound import Samples
+from control.peer.clock import FRAME_S
+from control.peer.sound import Resampler, Samples
 
 CONNECT_TIMEOUT_S = 1.0
 """Built into the module."""
@@ -72,6 +73,7 @@ class ForkStream:
     """One media bug with its WebSocket; the same face as a unicast `Stream`.
 
     Args:
+        rate: of the channel's codec, in Hz; the module resamples where another was ordered.
         heard: gets (moment, samples) of each 20 ms heard.
         arrived: gets (moment, octets) of each message that came.
         told: what the module tells by events.
@@ -80,15 +82,17 @@ class ForkStream:
     def __init__(
         self,
         order: OpenFork,
-        size: int,
+        rate: int,
         heard: Callable[[float, Samples], None],
         arrived: Callable[[float, int], None],
         told: Callable[[State], None],
     ) -> None:
         self.order = order
-        self._size = size
+        size = round(rate * FRAME_S)
         self._heard, self._arrived, self._told = heard, arrived, told
         self._silence = np.zeros(size, dtype=np.int16)
+        self._missing = np.full(size, -1, dtype=np.int16)
+        self._up, self._down = Resampler(rate, order.rate), Resampler(order.rate, rate)
         self._downlink = Downlink(order.rate)
         self._socket: ClientConnection | None = None
         self._unsent: list[bytes] = []
@@ -98,12 +102,12 @@ class ForkStream:
     def send(self, samples: Samples | None) -> None:
         """20 ms to the service; None = silence. Also plays 20 ms of what came."""
         self._play()
-        self._transmit((self._silence if samples is None else samples).astype("<i2").tobytes())
+        self._transmit(self._silence if samples is None else samples)
 
     def send_filler(self) -> None:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._play()
-        self._transmit(b"\xff" * (self._size * 2))
+        self._transmit(self._missing)
 
     def close(self) -> None:
         """The bug is gone: the module closes in order."""
@@ -117,11 +121,11 @@ class ForkStream:
     def _play(self) -> None:
         samples = self._downlink.take()
         if samples is not None and not self._closing:
-            self._heard(time.monotonic(), samples)
+            self._heard(time.monotonic(), self._down.take(samples))
 
-    def _transmit(self, data: bytes) -> None:
+    def _transmit(self, samples: Samples) -> None:
         if self._socket is not None and not self._closing:
-            self._socket.protocol.send_binary(data)
+            self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
             self._socket.send_data()
 
     async def _run(self) -> None:

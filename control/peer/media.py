@@ -84,8 +84,7 @@ class Media:
         def arrived(at: float, octets: int) -> None:
             self._arrivals.note(at, octets, number)
 
-        size = round(order.rate * FRAME_S)
-        self._stream = ForkStream(order, size, self._listen, arrived, told)
+        self._stream = ForkStream(order, self.script.codec.sample_rate, self._listen, arrived, told)
 
     def open_stream(
         self, order: OpenStream, now: float, told: Callable[[News, str], None], written: Callable[[str, float], None]

@@ -24,11 +24,18 @@ class Codec(Enum):
     PCMU = "PCMU"
     PCMA = "PCMA"
     L16_16K = "L16/16000"
+    OPUS = "opus"
+    """Mono at 48 kHz. The peer has no encoder: a caller's voice is what a perfect one would leave."""
 
     @property
     def sample_rate(self) -> int:
         """Of the channel's read codec, in Hz."""
-        return 16000 if self is Codec.L16_16K else 8000
+        return {Codec.L16_16K: 16000, Codec.OPUS: 48000}.get(self, 8000)
+
+    @property
+    def bit_rate(self) -> int:
+        """As in Channel-Read-Codec-Bit-Rate; 0: it varies."""
+        return {Codec.L16_16K: 256_000, Codec.OPUS: 0}.get(self, 64_000)
 
     @property
     def wire_name(self) -> str:

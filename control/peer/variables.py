@@ -7,7 +7,7 @@ from uuid import uuid4
 from control.peer.facts import Channel, Dialed, Variables
 from control.peer.script import Codec
 
-PAYLOAD = {Codec.PCMU: 0, Codec.PCMA: 8, Codec.L16_16K: 97}
+PAYLOAD = {Codec.PCMU: 0, Codec.PCMA: 8, Codec.L16_16K: 97, Codec.OPUS: 116}
 """RTP payload types."""
 
 
@@ -73,11 +73,10 @@ def new_channel(dialed: Dialed, codec: Codec, now_us: int, *, session_id: int, s
     )
     variables.update({f"sip_h_{name}": value for name, value in dialed.sip_headers.items()})
     payload = PAYLOAD[codec]
-    name, rate = codec.wire_name, codec.sample_rate
     variables.update(
         {
-            "switch_r_sdp": _sdp(f"caller 1 1 IN IP4 {host}", "-", rtp, payload, f"{name}/{rate}", "0-16", ""),
-            "ep_codec_string": f"CORE_PCM_MODULE.{name}@{rate}h@20i@{rate * (16 if rate == 16000 else 8)}b",
+            "switch_r_sdp": _sdp(f"caller 1 1 IN IP4 {host}", "-", rtp, payload, _rtpmap(codec), "0-16", ""),
+            "ep_codec_string": _offered(codec),
             "endpoint_disposition": "DELAYED NEGOTIATION",
             "DP_MATCH": f"ARRAY::{number}|:{number}",
             "call_uuid": uuid,
@@ -152,7 +151,7 @@ def negotiated(channel: Channel) -> None:
 def local_sdp(channel: Channel) -> str:
     """`rtp_local_sdp_str`, there from CHANNEL_ANSWER on."""
     payload = PAYLOAD[channel.codec]
-    name = f"{channel.codec.wire_name}/{channel.codec.sample_rate}"
+    name = _rtpmap(channel.codec)
     began = channel.created_us // 1_000_000
     owner = f"FreeSWITCH {began} {began + 1} IN IP4 127.0.0.1"
     return _sdp(owner, "FreeSWITCH", channel.local_port, payload, name, "0-15", "a=sendrecv\r\n")
@@ -167,6 +166,19 @@ def dialog_known(channel: Channel) -> None:
     for name in names:
         variables.put(name, variables.get(name) or str(secrets.randbelow(900) + 1))
     variables.put("sip_full_to", f"{variables.get('sip_full_to')};tag={tag}")
+
+
+def _rtpmap(codec: Codec) -> str:
+    """Opus is always written as stereo (RFC 7587), whatever is sent."""
+    return f"{codec.wire_name}/{codec.sample_rate}" + ("/2" if codec is Codec.OPUS else "")
+
+
+def _offered(codec: Codec) -> str:
+    """As FreeSWITCH writes a codec with its module; that of Opus was not recorded."""
+    name, rate = codec.wire_name, codec.sample_rate
+    if codec is Codec.OPUS:
+        return f"mod_opus.{name}@{rate}h@20i@2c"
+    return f"CORE_PCM_MODULE.{name}@{rate}h@20i@{codec.bit_rate}b"
 
 
 def _sdp(owner: str, name: str, port: int, payload: int, codec: str, events: str, tail: str) -> str:

@@ -51,7 +51,7 @@ from tenants.signing import (
 )
 from tests.calls.callers import NUMBER, SPEECH, TENANT
 from tests.calls.leaks import nothing_left, open_sockets
-from transports.freeswitch.esl_call import DoorCall
+from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 
@@ -220,6 +220,7 @@ async def house(
     *documents: bytes,
     stages: Mapping[str, AnyFactory] | None = None,
     options: PhoneOptions | None = None,
+    unicast: UnicastOptions | None = None,
     record: bool = False,
     drain_timeout_s: float = 5.0,
 ) -> AsyncIterator[House]:
@@ -259,7 +260,7 @@ async def house(
             options=options or PhoneOptions(),
             media_server=home.media_server,
         )
-        home.door = DoorServer("127.0.0.1", 0, home.on_call)
+        home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast)
         await home.door.start()
         stack.push_async_callback(home.door.close, drain_timeout_s)
         stack.callback(home.phone.shut)

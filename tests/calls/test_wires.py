@@ -2,12 +2,15 @@
 
 import asyncio
 
+import numpy as np
 import pytest
+import soundfile
 
 from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Wait, WaitFor, WireEvent
 from control.phone import WIRE_VARIABLE, PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears, speech
 from tests.calls.house import House, Rung, house
+from transports.freeswitch.esl_call import UnicastOptions
 
 WIRES = ["unicast", "audio_fork", "audio_stream"]
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -19,8 +22,15 @@ async def call(home: House, wire: str, script: Script) -> Rung:
     return await home.call(script, home.dialed(variables={WIRE_VARIABLE: wire}))
 
 
+FRAMES = {
+    "unicast": {Codec.PCMU: 320, Codec.L16_16K: 640, Codec.OPUS: 1920},
+    "audio_fork": {Codec.PCMU: 320, Codec.L16_16K: 640, Codec.OPUS: 640},
+}
+"""Octets of 20 ms on the wire: unicast has the call's own rate, a fork the one that we ask for."""
+
+
 @wires
-@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.L16_16K])
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.L16_16K, Codec.OPUS])
 async def test_greeting_turn_and_the_callers_hang_up(wire: str, codec: Codec) -> None:
     async with house(document(llm={"answers": ["At nine"]})) as home:
         rung = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp()), codec=codec))
@@ -28,6 +38,33 @@ async def test_greeting_turn_and_the_callers_hang_up(wire: str, codec: Codec) ->
         assert (rung.record.end_reason, rung.record.errors) == ("caller_hangup", ())
         assert rung.result.hazards == ()
         assert rung.result.downlink.octets > 8_000
+        if wire in FRAMES:
+            assert set(rung.result.downlink.sizes) == {FRAMES[wire][codec]}
+
+
+@pytest.mark.parametrize(("codec", "octets"), [(Codec.PCMU, 160), (Codec.PCMA, 160), (Codec.OPUS, 1920)])
+async def test_g711_as_it_comes_is_a_conversation_like_any_other(codec: Codec, octets: int) -> None:
+    """Keys and the stream's beginning come as filler of the linear size; another codec is decoded by the switch."""
+    answers = document(llm={"answers": ["At nine"]})
+    async with house(answers, unicast=UnicastOptions(native=True)) as home:
+        steps = (hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())
+        rung = await call(home, "unicast", Script(steps=steps, codec=codec))
+        assert rung.heard() == ["Welcome to us", "At nine"]
+        assert set(rung.result.downlink.sizes) == {octets}
+        assert rung.result.uplink.filler > 10
+        assert (rung.record.errors, rung.result.hazards) == ((), ())
+
+
+@wires
+async def test_a_call_at_48_khz_is_recorded_at_the_rate_at_which_it_is_carried(wire: str) -> None:
+    async with house(document(), record=True) as home:
+        rung = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp()), codec=Codec.OPUS))
+        assert rung.record.recording is not None
+        samples, rate = soundfile.read(rung.folder / rung.record.recording)
+        assert rate == 16000
+        caller, assistant = np.abs(samples).max(axis=0)
+        assert caller > 0.1
+        assert assistant > 0.02
 
 
 @wires

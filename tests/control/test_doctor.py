@@ -54,7 +54,9 @@ class TestJudgements:
         assert password == "ClueCon" or password not in finding.text + finding.fix
 
     def test_codecs_latency_clock_disk_ports(self) -> None:
-        assert findings.of_codecs(CODECS).level == "ok"
+        assert (findings.of_codecs(CODECS).level, findings.of_codecs(CODECS).text) == ("ok", "PCMU, PCMA")
+        wideband = CODECS + "codec,G.722,mod_spandsp\ncodec,OPUS (STANDARD),mod_opus\n"
+        assert findings.of_codecs(wideband).text == "PCMU, PCMA, G722, opus"
         assert findings.of_codecs(CODECS.replace("G.711 alaw", "G.722")).text == "no PCMA"
         assert findings.of_latency([0.5] * 20).level == "ok"
         assert findings.of_latency([0.5] * 19 + [80.0]).level == "warn"

@@ -124,6 +124,13 @@ def test_wires_are_named_in_order_of_preference() -> None:
     assert (found.wires, found.media_socket_port) == (("audio_fork", "unicast"), 9090)
 
 
+def test_g711_is_decoded_by_the_switch_unless_it_is_wanted_as_it_comes() -> None:
+    assert load({})[0].unicast_native is False
+    assert load({"ATENDE_UNICAST_NATIVE": "on"})[0].unicast_native is True
+    with pytest.raises(SettingsError, match="ATENDE_UNICAST_NATIVE"):
+        load({"ATENDE_UNICAST_NATIVE": "PCMU"})
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

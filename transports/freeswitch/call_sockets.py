@@ -53,12 +53,12 @@ async def _accepted(wire: DoorWire, timeout_s: float) -> None:
 async def _came(wire: DoorWire, expected: Expected, timeout_s: float) -> MediaSocket:
     """The open socket; not waited for any longer than the call is there and the switch tries."""
     machine = wire.machine
-    ended = wire.until(lambda: not (machine.live and machine.streaming), timeout_s + 1, "stream")
+    ended = wire.until(lambda: not (machine.live and machine.media.streaming), timeout_s + 1, "stream")
     waits = asyncio.create_task(expected.socket(timeout_s)), asyncio.create_task(ended)
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         _require_live(wire)
-        if not machine.streaming:
+        if not machine.media.streaming:
             raise MediaUnavailableError("FreeSWITCH could not connect to the media socket, or lost it")
         socket = await waits[0]
         if socket.closed.is_set():

@@ -1,7 +1,7 @@
 """The audio of one park: which wire may be started now, and what FreeSWITCH tells of it. Pure; `DoorMachine`'s half.
 
-One park carries one wire. What is started here is what kills a switch when it comes too early: all of it is behind
-`rate`, which is there only once the call is answered and has media.
+One park carries one wire. Two of the three kill a whole switch when they are started before the call has media: all
+of it is behind `rate`, which is there only then.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from transports.freeswitch.door_events import (
     UnicastAccepted,
 )
 from transports.freeswitch.errors import LocalProtocolError
-from transports.freeswitch.esl import Event
+from transports.freeswitch.esl import Event, Headers
 from transports.freeswitch.esl_commands import (
     BreakAll,
     Command,
@@ -36,11 +36,12 @@ from transports.freeswitch.esl_commands import (
     Unicast,
 )
 from transports.freeswitch.esl_encoding import checked_sound_file
-from transports.freeswitch.esl_facts import sequence_of
+from transports.freeswitch.esl_facts import read_codec_of, read_rate_of, sequence_of
 from transports.freeswitch.esl_switch_commands import Kill
 from transports.freeswitch.stream_guard import ForkGuard, StreamGuard
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.words import Hello, MediaEnded
+from transports.wire import carried_rate
 
 _SILENCE: Final = "send_silence_when_idle"
 _ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
@@ -61,17 +62,26 @@ class _FileNews(Struct, frozen=True):
 
 
 class DoorMedia:
-    """The three wires of one park. `say` sends a command; `rate` arguments are the read codec's in Hz, None before it
-    is known.
+    """The three wires of one park.
+
+    `say` sends a command; `require_live` raises LocalProtocolError when the call is over.
+    Every wish raises LocalProtocolError when it could do harm or would not be heard; nothing was said then.
     """
 
-    def __init__(self, say: Callable[[Command], None]) -> None:
+    def __init__(self, say: Callable[[Command], None], require_live: Callable[[str], None]) -> None:
         self._say = say
+        self._require_live = require_live
         self._unicast = UnicastGuard()
         self._fork = ForkGuard()
         self._stream = StreamGuard()
         self._call_id = CallId("")
         self._told_at = 0
+        self.rate: int | None = None
+        """The read codec's, in Hz; None before the call is answered and has media."""
+        self.codec = ""
+        """The read codec's name as FreeSWITCH has it; empty where `rate` is None."""
+        self.answering = False
+        """The call is answered, or will be."""
 
     @property
     def fork_chosen(self) -> bool:
@@ -80,7 +90,7 @@ class DoorMedia:
 
     @property
     def streaming(self) -> bool:
-        """Whether a module's stream was asked for and has not ended, as far as FreeSWITCH has told."""
+        """Whether a fork or a stream was asked for and has not ended, as far as FreeSWITCH has told."""
         return self._fork.running or self._stream.running
 
     def told(self, hello: Hello, sequence: int) -> None:
@@ -89,58 +99,81 @@ class DoorMedia:
         # The dialplan, or we in an earlier park of this channel.
         self._fork.chosen = hello.variables.get(_SILENCE, "0") not in {"", "0", "false"}
 
-    # Wishes; they raise LocalProtocolError when they could do harm or would not be heard.
+    def has_codec(self, headers: Headers) -> None:
+        """The call is answered; these headers may name its codec."""
+        self.answering = True
+        self.rate, self.codec = read_rate_of(headers), read_codec_of(headers)
+
+    # Wishes
 
     def unicast(
-        self, rate: int | None, switch: tuple[str, int], ours: tuple[str, int], evidence: NoDatagrams | None
+        self,
+        switch: tuple[str, int],
+        ours: tuple[str, int],
+        evidence: NoDatagrams | None = None,
+        *,
+        native: bool = False,
     ) -> None:
-        """See DoorMachine.unicast."""
+        """Start the unicast stream between FreeSWITCH's (host, port) and ours, decoded or as the call's RTP has it.
+
+        `evidence` is needed for another try in the same park. Refused: no media yet, a stream that may be alive, a
+        port named before, a park that has had its one.
+        """
+        self._require_live("unicast")
         if self._fork.chosen:
             raise LocalProtocolError("unicast in a park that sends silence would not be heard: re-enter the door")
-        if rate is None:
+        if self.rate is None:
             raise LocalProtocolError("unicast before CHANNEL_ANSWER would crash the switch")
         self._require_no_stream()
         self._unicast.check(switch[1], evidence)
-        self._say(Unicast(*switch, *ours))
+        self._say(Unicast(*switch, *ours, native))
         self._unicast.asked(switch[1])
 
     def datagram_heard(self) -> None:
         """The stream is alive: no other can be started in this park."""
         self._unicast.heard()
 
-    def prepare_fork(self, *, answered: bool) -> None:
-        """See DoorMachine.prepare_fork."""
-        if self._fork.choose(answered=answered):
+    def prepare_fork(self) -> None:
+        """Choose mod_audio_fork for this park, before the answer: else nothing of ours is heard. Idempotent.
+
+        Refused when the call is answered already and was not prepared then.
+        """
+        self._require_live("fork")
+        if self._fork.choose(answered=self.answering):
             self._say(SendSilenceWhenIdle(self._call_id))
 
-    def fork(self, rate: int | None, url: str) -> None:
-        """See DoorMachine.fork."""
-        if rate is None:
+    def fork(self, url: str) -> None:
+        """Start the fork to our WebSocket at `url`. Refused: no media yet, not prepared, a stream that runs already."""
+        self._require_live("fork")
+        if self.rate is None:
             raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
         self._require_no_stream()
         self._fork.check()
-        self._say(ForkStart(self._call_id, url, rate))
+        self._say(ForkStart(self._call_id, url, carried_rate(self.rate)))
         self._fork.asked()
 
-    def stream(self, rate: int | None, url: str) -> None:
-        """See DoorMachine.stream."""
-        if rate is None:
+    def stream(self, url: str) -> None:
+        """Start mod_audio_stream to our WebSocket at `url`. Refused: no media yet, unicast, a stream that runs."""
+        self._require_live("stream")
+        if self.rate is None:
             raise LocalProtocolError("uuid_audio_stream before the answer would stream early media")
         self._require_no_stream()
         if self._unicast.alive:
             raise LocalProtocolError("playing a file would end unicast: re-enter the door")
         self._say(KeysDoNotStop(self._call_id))
-        self._say(StreamStart(self._call_id, url, rate))
+        self._say(StreamStart(self._call_id, url, carried_rate(self.rate)))
         self._stream.asked()
 
     def play(self, file: str) -> None:
-        """See DoorMachine.play."""
+        """Play a file that FileReady named, behind those asked for before."""
+        self._require_live("play")
         if not self._stream.running:
             raise LocalProtocolError("nothing streams that files would belong to")
         self._say(Play(file))
 
     def break_all(self) -> None:
-        """Silence, now."""
+        """Stop the file that plays and forget those that wait."""
+        self._require_live("break")
         self._say(BreakAll(self._call_id))
 
     def leave(self) -> None:

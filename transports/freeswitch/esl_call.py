@@ -18,14 +18,14 @@ from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.stream_media import StreamMedia
+from transports.freeswitch.unicast import UnicastCodec, native_law
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
+from transports.wire import carried_rate
 
 _MAX_BINDS = 16
-STREAM_RATES = {8000: 8000}
-"""Of mod_audio_stream by the call's rate, in Hz; all others are streamed at 16000."""
 _TIMER_SLACK_S = 0.002
 """A timer of asyncio may fire a clock tick early; the evidence must not."""
 
@@ -42,6 +42,8 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     attempts: int = 3
     first_datagram_timeout_s: float = MIN_SILENCE_S
     reply_timeout_s: float = 2.0
+    native: bool = False
+    """Take G.711 as it comes, half the octets; decoding and encoding it is then ours."""
 
 
 class DoorCall:
@@ -70,7 +72,7 @@ class DoorCall:
 
     @property
     def sample_rate(self) -> int | None:
-        """The call's rate in Hz; None before it is answered."""
+        """Of the call's read codec, in Hz; None before it is answered."""
         return self._machine.sample_rate
 
     @property
@@ -138,7 +140,7 @@ class DoorCall:
     @property
     def can_fork(self) -> bool:
         """Whether `choose_fork` would do: the call has not been answered, or was prepared for a fork before."""
-        return not self.hello.answered or self._machine.fork_chosen
+        return not self.hello.answered or self._machine.media.fork_chosen
 
     def choose_fork(self) -> None:
         """Have this call's audio by mod_audio_fork: before `answer`. Idempotent.
@@ -146,7 +148,7 @@ class DoorCall:
         Raises CallEndedError, LocalProtocolError when the call is answered already.
         """
         self._require_live("fork")
-        self._wire.ask(self._machine.prepare_fork)
+        self._wire.ask(self._machine.media.prepare_fork)
 
     async def start_fork(self, server: MediaServer, options: SocketOptions | None = None) -> ForkMedia:
         """Start the stream and return it alive: its socket has come. Only after `choose_fork` and the answer.
@@ -158,15 +160,15 @@ class DoorCall:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        socket = await open_socket(self._wire, server, self._machine.fork, options)
-        self._sockets = ForkMedia(socket, rate)
+        socket = await open_socket(self._wire, server, self._machine.media.fork, options)
+        self._sockets = ForkMedia(socket, carried_rate(rate))
         return self._sockets
 
     async def start_stream(self, server: MediaServer, options: SocketOptions | None = None) -> StreamMedia:
         """Start mod_audio_stream and return it alive, as `start_fork` does; after the answer is enough."""
         self._require_live("stream")
-        rate, wire, machine = STREAM_RATES.get(self.sample_rate or 0, 16000), self._wire, self._machine
-        socket = await open_socket(wire, server, lambda url: machine.stream(url, rate), options)
+        wire, machine = self._wire, self._machine
+        socket = await open_socket(wire, server, machine.media.stream, options)
 
         def say(wish: Callable[[], None]) -> None:
             if machine.live:
@@ -174,10 +176,10 @@ class DoorCall:
 
         self._sockets = media = StreamMedia(
             socket,
-            rate,
+            carried_rate(self.sample_rate or 0),
             self.hello.call_id,
-            play=lambda file: say(lambda: machine.play(file)),
-            hush=lambda: say(machine.break_all),
+            play=lambda file: say(lambda: machine.media.play(file)),
+            hush=lambda: say(machine.media.break_all),
         )
         wire.on_file = media.on_file
         return media
@@ -248,14 +250,16 @@ class DoorCall:
         self._wire.close("the call was ended by us")
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
-        if self.sample_rate is None:
+        rate = self.sample_rate
+        if rate is None:
             raise LocalProtocolError("unicast before the answer would crash the switch")
+        law = native_law(self._machine.codec, rate) if self._options.native else None
         host = self._options.our_host or self._wire.our_host
         peer = self._options.switch_host or self._wire.peer_host
         for _ in range(_MAX_BINDS):
             pair = self._ports.take()
             try:
-                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), self.sample_rate), pair
+                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), UnicastCodec(rate, law)), pair
             except OSError:
                 self._ports.give_back(pair)  # somebody else's socket; another time it may be free
         raise MediaUnavailableError(f"none of {_MAX_BINDS} ports could be bound on {host}")
@@ -263,7 +267,8 @@ class DoorCall:
     async def _try(self, media: UnicastMedia, pair: PortPair, evidence: NoDatagrams | None) -> NoDatagrams | None:
         """One `unicast`; None when it is alive, else the evidence that it is not."""
         try:
-            self._wire.ask(lambda: self._machine.unicast((media.peer[0], pair.switch), media.local, evidence))
+            switch = media.peer[0], pair.switch
+            self._wire.ask(lambda: self._machine.media.unicast(switch, media.local, evidence, native=media.native))
         except LocalProtocolError:
             self._drop_media(lost=False)
             raise
@@ -287,8 +292,12 @@ class DoorCall:
         heard = await media.first_datagram(options.first_datagram_timeout_s + _TIMER_SLACK_S)
         self._require_live("unicast")
         if heard:
-            self._machine.datagram_heard()
+            self._machine.media.datagram_heard()
             return None
+        if media.counters.dropped_size:
+            # It is alive: another `unicast` would leak it, and end the switch with it.
+            self._machine.media.datagram_heard()
+            raise MediaUnavailableError("the stream's datagrams are not 20 ms of the read codec: another packet time?")
         return NoDatagrams(port, loop.time() - accepted_at)
 
     def _drop_media(self, *, lost: bool) -> None:

@@ -74,7 +74,7 @@ class Hangup(Struct, frozen=True):
 
 
 class Unicast(Struct, frozen=True):
-    """Send and take the call's audio as raw L16 datagrams. `local` is FreeSWITCH's end, `remote` is ours.
+    """Send and take the call's audio as raw datagrams. `local` is FreeSWITCH's end, `remote` is ours.
 
     Dangerous: three of the four orders that crash a whole FreeSWITCH have this command in them.
     Only `DoorMachine` may decide to send it.
@@ -84,6 +84,8 @@ class Unicast(Struct, frozen=True):
     local_port: int
     remote_host: str
     remote_port: int
+    native: bool = False
+    """As it comes in the call's RTP packets; else FreeSWITCH decodes and sends L16, whatever the call's codec is."""
 
 
 class SendSilenceWhenIdle(Struct, frozen=True):

@@ -9,7 +9,7 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 - a second `unicast` while a first may run: `UnicastGuard`;
 - `uuid_audio_fork` before the answer: the same wait for CHANNEL_ANSWER.
 
-What concerns the call's audio is `DoorMedia`'s, a second leg `DoorLegs`'.
+What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`'.
 """
 
 from collections import deque
@@ -44,10 +44,9 @@ from transports.freeswitch.esl_commands import (
     Transfer,
 )
 from transports.freeswitch.esl_encoding import encode
-from transports.freeswitch.esl_facts import digit_of, hello_of, read_rate_of, sequence_of, who_hung_up
+from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
 from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
 from transports.freeswitch.esl_values import checked_route, dialled
-from transports.freeswitch.unicast_guard import NoDatagrams
 from transports.freeswitch.words import (
     Answered,
     Disconnected,
@@ -81,7 +80,7 @@ class _Phase(Enum):
 
 
 class DoorMachine:
-    """The rules of one connection. After every call, write what `data_to_send` gives.
+    """The rules of one connection. After every call, also of `media`, write what `data_to_send` gives.
 
     Verbs that end the call are final and idempotent: the first wins, later ones do nothing.
     """
@@ -91,12 +90,11 @@ class DoorMachine:
         self._out = bytearray()
         self._pending: deque[Command] = deque()
         self._phase = _Phase.NEW
-        self._media = DoorMedia(self._say)
+        self.media: Final = DoorMedia(self._say, self._require_live)
         self._legs = DoorLegs(self._say)
         self._hello: Hello | None = None
         self._answer_asked = False
         self._answer_seen = False
-        self._rate: int | None = None
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
@@ -111,7 +109,12 @@ class DoorMachine:
     @property
     def sample_rate(self) -> int | None:
         """The read codec's rate in Hz once the call is answered and has media; None before."""
-        return self._rate
+        return self.media.rate
+
+    @property
+    def codec(self) -> str:
+        """The read codec's name as FreeSWITCH has it; empty where `sample_rate` is None."""
+        return self.media.codec
 
     @property
     def live(self) -> bool:
@@ -127,16 +130,6 @@ class DoorMachine:
     def hangup_cause(self) -> str:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._cause or ""
-
-    @property
-    def fork_chosen(self) -> bool:
-        """Whether this park sends silence: audio goes by a fork, and by no unicast."""
-        return self._media.fork_chosen
-
-    @property
-    def streaming(self) -> bool:
-        """Whether a fork or a stream was asked for and has not ended, as far as FreeSWITCH has told."""
-        return self._media.streaming
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
@@ -155,56 +148,8 @@ class DoorMachine:
         """Answer the call; Answered follows. Idempotent. Raises LocalProtocolError unless the call is live."""
         self._require_live("answer")
         if not (self._answer_asked or self._answer_seen):
-            self._answer_asked = True
+            self._answer_asked = self.media.answering = True
             self._say(ExecuteAnswer())
-
-    def unicast(self, switch: tuple[str, int], ours: tuple[str, int], evidence: NoDatagrams | None = None) -> None:
-        """Start the unicast stream between FreeSWITCH's (host, port) and ours.
-
-        `evidence` is needed for another try in the same park. Raises LocalProtocolError when this could harm
-        the switch: no media yet, a stream that may be alive, a port named before, a park that has had its one.
-        """
-        self._require_live("unicast")
-        self._media.unicast(self._rate, switch, ours, evidence)
-
-    def prepare_fork(self) -> None:
-        """Choose mod_audio_fork for this park, before the answer: else nothing of ours is heard. Idempotent.
-
-        Raises LocalProtocolError when the call is answered already and was not prepared then.
-        """
-        self._require_live("fork")
-        self._media.prepare_fork(answered=self._answer_asked or self._answer_seen)
-
-    def fork(self, url: str) -> None:
-        """Start the stream to our WebSocket at `url`.
-
-        Raises LocalProtocolError when this could harm the switch or would not be heard: no media yet, not prepared,
-        a stream that runs already.
-        """
-        self._require_live("fork")
-        self._media.fork(self._rate, url)
-
-    def stream(self, url: str, sample_rate: int) -> None:
-        """Start the stream of mod_audio_stream to our WebSocket at `url`, at 8000 or 16000 Hz.
-
-        Raises LocalProtocolError: no media yet, a stream that runs already, unicast in this park.
-        """
-        self._require_live("stream")
-        self._media.stream(sample_rate if self._rate is not None else None, url)
-
-    def play(self, file: str) -> None:
-        """Play a file that FileReady named, behind those asked for before. Raises LocalProtocolError."""
-        self._require_live("play")
-        self._media.play(file)
-
-    def break_all(self) -> None:
-        """Stop the file that plays and forget those that wait. Raises LocalProtocolError unless the call is live."""
-        self._require_live("break")
-        self._media.break_all()
-
-    def datagram_heard(self) -> None:
-        """The stream is alive: no other can be started in this park."""
-        self._media.datagram_heard()
 
     def send_digits(self, digits: str) -> None:
         """Send keys to the caller's side. Raises LocalProtocolError for what is no key."""
@@ -232,7 +177,7 @@ class DoorMachine:
         """
         self._require_live("join")
         self._legs.check_answered()
-        self._media.leave()
+        self.media.leave()
         self._legs.join(self.hello.call_id, back_to)
 
     def transfer(self, destination: Route) -> None:
@@ -301,7 +246,7 @@ class DoorMachine:
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
             case _:
-                return self._media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
+                return self.media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
         return [] if reply.ok else [Refused(command, reply.text[:200])]
 
     def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
@@ -320,10 +265,10 @@ class DoorMachine:
             case Connect():
                 assert isinstance(reply, CommandReply)
                 self._hello = hello_of(reply.headers)
-                self._media.told(self._hello, sequence_of(reply.headers))
+                self.media.told(self._hello, sequence_of(reply.headers))
                 if self._hello.answered:
                     self._answer_seen = True
-                    self._rate = read_rate_of(reply.headers)
+                    self.media.has_codec(reply.headers)
                 self._say(MyEvents())
             case MyEvents():
                 self._say(EventPlain(EXTRA_EVENTS))
@@ -354,15 +299,15 @@ class DoorMachine:
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM":
-                return self._media.custom(event, live=self._cause is None and not self._legs.joining)
+                return self.media.custom(event, live=self._cause is None and not self._legs.joining)
         return self._media_news(event) if self._cause is None else []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
-        if self._answer_seen and self._rate is None:
+        if self._answer_seen and self.media.rate is None:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
-            self._rate = read_rate_of(event.headers)
-            return [Answered(self._rate)] if self._rate is not None else []
-        return [] if self._legs.joining else self._media.event(event)
+            self.media.has_codec(event.headers)
+            return [Answered(self.media.rate)] if self.media.rate is not None else []
+        return [] if self._legs.joining else self.media.event(event)
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
         self._hung_up = True
@@ -384,6 +329,6 @@ class DoorMachine:
             raise LocalProtocolError("the call has not been told yet")
         self._legs.drop()
         if not isinstance(command, Hangup):
-            self._media.leave()
+            self.media.leave()
         self._say(command)
         self._phase = _Phase.ENDING

@@ -91,7 +91,6 @@ def _execute(application: str, argument: str | None = None) -> tuple[str, ...]:
 
 
 def _unicast(command: Unicast) -> tuple[str, ...]:
-    # Without `flags: native` FreeSWITCH decodes and sends L16, whatever the call's codec is.
     return (
         "sendmsg",
         "call-command: unicast",
@@ -100,6 +99,7 @@ def _unicast(command: Unicast) -> tuple[str, ...]:
         f"remote-ip: {_host(command.remote_host)}",
         f"remote-port: {_number(command.remote_port, 1024, 65535)}",
         "transport: udp",
+        *(("flags: native",) if command.native else ()),
     )
 
 

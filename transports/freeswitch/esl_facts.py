@@ -33,10 +33,15 @@ def hello_of(headers: Headers) -> Hello:
         caller_name=headers.get("Caller-Caller-ID-Name", ""),
         destination=headers.get("Caller-Destination-Number", ""),
         answered=headers.get("Answer-State") == "answered",
-        codec=headers.get("Channel-Read-Codec-Name", ""),
+        codec=read_codec_of(headers),
         sample_rate=read_rate_of(headers) or 0,
         variables={k.removeprefix("variable_"): v for k, v in headers.items() if k.startswith("variable_")},
     )
+
+
+def read_codec_of(headers: Headers) -> str:
+    """The read codec's name, such as PCMU; empty while the channel has none."""
+    return headers.get("Channel-Read-Codec-Name", "")
 
 
 def read_rate_of(headers: Headers) -> int | None:

@@ -28,22 +28,23 @@ class MediaCounters(Struct):
     filler: int = 0
     """Of the received: the caller sent no RTP."""
     dropped_size: int = 0
+    """Of the announced peer's, so the stream is alive."""
     dropped_sender: int = 0
     sent: int = 0
     send_errors: int = 0
 
 
 class UnicastMedia:
-    """Audio of one call both ways: mono S16LE frames of 20 ms at `sample_rate` Hz.
+    """Audio of one call both ways: mono S16LE frames of 20 ms at `sample_rate` Hz. Satisfies `MediaWire`.
 
-    Takes datagrams from the announced peer only, and sends nothing before the first of them has come: a port of
+    Takes datagrams from the announced peer only, and sends nothing before a first frame has come: a port of
     FreeSWITCH's at which no stream of ours lives must never be hit. Sending keeps no clock; who sends, paces.
     `close` is idempotent; after it nothing is delivered and `send` does nothing.
     """
 
-    def __init__(self, sock: socket.socket, peer: tuple[str, int], sample_rate: int) -> None:
+    def __init__(self, sock: socket.socket, peer: tuple[str, int], codec: UnicastCodec) -> None:
         self._sock = sock
-        self._codec = UnicastCodec(sample_rate)
+        self._codec = codec
         self._callback: Callable[[bytes], None] | None = None
         self._heard = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -55,7 +56,7 @@ class UnicastMedia:
         self._loop.add_reader(self._fd, self._readable)
 
     @classmethod
-    def open(cls, local: tuple[str, int], peer: tuple[str, int], sample_rate: int) -> "UnicastMedia":
+    def open(cls, local: tuple[str, int], peer: tuple[str, int], codec: UnicastCodec) -> "UnicastMedia":
         """Bind `local` (IPv4) for datagrams from `peer`. Raises OSError when the port is taken."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -63,7 +64,7 @@ class UnicastMedia:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             sock.bind(local)
-            return cls(sock, peer, sample_rate)
+            return cls(sock, peer, codec)
         except BaseException:
             sock.close()
             raise
@@ -79,13 +80,18 @@ class UnicastMedia:
         return self._codec.frame_bytes
 
     @property
+    def native(self) -> bool:
+        """Whether the datagrams are the call's own G.711."""
+        return self._codec.native
+
+    @property
     def lag_ms(self) -> int:
         """Nothing: see `flush`."""
         return 0
 
     @property
     def heard(self) -> bool:
-        """Whether a datagram of the peer has come."""
+        """Whether a frame of the peer's has come."""
         return self._heard.is_set()
 
     @property
@@ -109,16 +115,19 @@ class UnicastMedia:
             self.counters.send_errors += 1
             return
         try:
-            self._sock.sendto(pcm, self.peer)
+            self._sock.sendto(self._codec.encode(pcm), self.peer)
             self.counters.sent += 1
         except OSError:
             self.counters.send_errors += 1
 
     def flush(self) -> None:
-        """Nothing to do: a datagram is played when it comes, and we are never ahead."""
+        """Nothing to do: what the switch has cannot be taken back. The media clock lets it be 60 ms at most."""
 
     async def first_datagram(self, timeout_s: float) -> bool:
-        """Wait for the stream to come alive; False when nothing came in `timeout_s`, with the socket read out."""
+        """Wait for the first frame; False when none came in `timeout_s`, with the socket read out.
+
+        The stream may be alive all the same: `counters.dropped_size` tells of datagrams of another size.
+        """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), timeout_s)
         if not self._heard.is_set() and not self.closed:
@@ -155,7 +164,7 @@ class UnicastMedia:
             self.counters.dropped_size += 1
             return
         self.counters.received += 1
-        self.counters.filler += frame is not data
+        self.counters.filler += self._codec.is_filler(data)
         self._heard.set()
         if self._callback is not None:
             self._callback(frame)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from control.cli.call import call_command
+from control.peer import Codec
 from control.peer.sound import write_wav
 from control.settings import Settings
 from tenants.keys import signing_keys
@@ -105,15 +106,19 @@ def test_a_signature_may_be_given(settings: Settings, script: Path) -> None:
     assert not (settings.data_dir / "signing.keys").exists()
 
 
-def test_the_codec_of_the_command_line_wins_and_a_recording_is_written(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("codec", "rate"), [(Codec.PCMU, 8000), (Codec.L16_16K, 16000), (Codec.OPUS, 48000)])
+def test_the_codec_of_the_command_line_wins_and_a_recording_is_written(
+    settings: Settings, tmp_path: Path, codec: Codec, rate: int
+) -> None:
     write_wav(tmp_path / "q.wav", np.zeros(800, np.int16), 8000)
     script = tmp_path / "call.yaml"
     script.write_text("codec: PCMA\nsteps: [{say: q.wav}, hang_up]")
     record = tmp_path / "out" / "call.wav"
     options = ("--tenant-id", TENANT, "--number", "1", "--script", str(script), "--record", str(record))
-    code, output = run(settings, *options, "--codec", "L16/16000")
+    code, output = run(settings, *options, "--codec", codec.value)
     assert code == 0, output
-    assert "Channel-Read-Codec-Rate: 16000" in heard()
+    assert f"Channel-Read-Codec-Name: {codec.wire_name}" in heard()
+    assert f"Channel-Read-Codec-Rate: {rate}" in heard()
     assert record.exists()
 
 

@@ -52,6 +52,7 @@ def is_filler(payload: bytes) -> bool:
         (Codec.PCMU, True, 160, 320),
         (Codec.PCMA, True, 160, 320),
         (Codec.L16_16K, False, 640, 640),
+        (Codec.OPUS, False, 1920, 1920),
     ],
 )
 async def test_sizes(service: Service, codec: Codec, native: bool, voice: int, filler: int) -> None:

@@ -51,6 +51,13 @@ def test_every_step_is_understood(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("codec", Codec)
+def test_every_codec_is_written_by_its_value(codec: Codec, tmp_path: Path) -> None:
+    path = tmp_path / "call.yaml"
+    path.write_text(f"codec: {codec.value}\nsteps: [hang_up]")
+    assert load_script(path).codec is codec
+
+
 def test_json_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "call.json"
     path.write_text('{"steps": [{"say": "a.wav"}, {"hang_up": true}]}')
@@ -65,7 +72,7 @@ def test_json_is_the_same(tmp_path: Path) -> None:
         ("steps: [{dtmf: '12x'}]", "step 1: dtmf takes the digits"),
         ("steps: [{shout: a.wav}]", "unknown field `shout`"),
         ("steps: [{wait_for: applause}]", "applause"),
-        ("codec: opus\nsteps: []", "opus"),
+        ("codec: GSM\nsteps: []", "GSM"),
         ("steps: [", "call.yaml"),
         ("{}", "steps"),
     ],

@@ -72,7 +72,7 @@ def answered() -> DoorMachine:
 
 def unicasting() -> DoorMachine:
     machine = answered()
-    machine.unicast(SWITCH, OURS)
+    machine.media.unicast(SWITCH, OURS)
     assert machine.receive(OK) == [UnicastAccepted(40001)]
     machine.data_to_send()
     return machine
@@ -87,9 +87,9 @@ def replay(name: str, without: str = "") -> tuple[list[DoorEvent], DoorMachine]:
         "hangup": lambda: machine.hang_up(HangupCause(data.split(b"hangup-cause: ")[1].strip().decode())),
         "set_door": lambda: machine.refuse(DoorName(data.split(b"door=")[1].split(b"\n")[0].decode())),
         "setvar_door": lambda: machine.give_back(DoorName(data.split()[4].decode())),
-        "unicast": lambda: machine.unicast(*addresses(data)),
-        "silence": machine.prepare_fork,
-        "fork": lambda: machine.fork(data.split()[4].decode()),
+        "unicast": lambda: machine.media.unicast(*addresses(data), native=b"flags: native\n" in data),
+        "silence": machine.media.prepare_fork,
+        "fork": lambda: machine.media.fork(data.split()[4].decode()),
         # The recording's service stops the stream first; ours does so when it leaves.
         "fork_stop": lambda: machine.refuse(DoorName.BUSY),
         "eof": lambda: events.extend(machine.receive_eof("we died")),
@@ -100,7 +100,7 @@ def replay(name: str, without: str = "") -> tuple[list[DoorEvent], DoorMachine]:
             continue
         wishes.get(kind, lambda: None)()
         said += machine.data_to_send()
-        expected = EVENTS if kind == "event" else data.replace(b"flags: native\n", b"")
+        expected = EVENTS if kind == "event" else data
         assert said.startswith(expected)
         said = said.removeprefix(expected)
     assert said == b""
@@ -183,13 +183,13 @@ class TestRealCalls:
             if kind == "answer":
                 machine.answer()
             elif kind == "unicast":
-                machine.unicast(*addresses(data))
+                machine.media.unicast(*addresses(data))
             elif kind is None:
                 events += machine.receive(data)
         assert [type(e) for e in events] == [Ready, Answered, UnicastAccepted, Dtmf, Dtmf, MediaEnded]
         assert events[-1] == MediaEnded("playback")
         with pytest.raises(LocalProtocolError, match="re-enter"):
-            machine.unicast(*addresses(steps[third].data))
+            machine.media.unicast(*addresses(steps[third].data))
 
     def test_answering_an_answered_call_says_nothing(self) -> None:
         machine = live("Answer-State: answered", "Channel-Read-Codec-Rate: 16000")
@@ -202,7 +202,7 @@ class TestOrdersThatCrashASwitch:
     def test_unicast_before_the_answer(self) -> None:
         machine = live("Answer-State: ringing")
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
         machine.answer()
         assert machine.data_to_send() == ANSWER
 
@@ -211,36 +211,56 @@ class TestOrdersThatCrashASwitch:
         machine.answer()
         machine.receive(OK + event("CHANNEL_PROGRESS_MEDIA", "Channel-Read-Codec-Rate: 8000", "Answer-State: early"))
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
         assert machine.data_to_send() == ANSWER
         machine.receive(ANSWERED)
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
 
     def test_unicast_on_an_answered_call_without_a_codec(self) -> None:
         machine = live("Answer-State: answered")
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
         assert machine.receive(event("CHANNEL_EXECUTE", "Channel-Read-Codec-Rate: 16000")) == [Answered(16000)]
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
+
+    @pytest.mark.parametrize("native", [False, True])
+    def test_native_is_a_flag_of_the_same_guarded_command(self, native: bool) -> None:
+        with pytest.raises(LocalProtocolError, match="crash"):
+            live("Answer-State: ringing").media.unicast(SWITCH, OURS, native=native)
+        machine = answered()
+        machine.media.unicast(SWITCH, OURS, native=native)
+        said = machine.data_to_send()
+        assert said.endswith(b"transport: udp\nflags: native\n\n" if native else b"transport: udp\n\n")
+        machine.receive(OK)
+        with pytest.raises(LocalProtocolError, match="crash"):
+            machine.media.unicast(("127.0.0.1", 40003), OURS, native=native)
+
+    def test_the_codec_comes_with_the_rate(self) -> None:
+        machine = live("Answer-State: ringing")
+        assert machine.codec == ""
+        machine.answer()
+        machine.receive(OK + event("CHANNEL_ANSWER", "Channel-Read-Codec-Name: PCMA", "Channel-Read-Codec-Rate: 8000"))
+        assert (machine.codec, machine.sample_rate) == ("PCMA", 8000)
+        assert live("Answer-State: answered", *OPUS).codec == "opus"
 
     def test_another_calls_answer_does_not_count(self) -> None:
         machine = live("Answer-State: ringing")
         other = event("CHANNEL_ANSWER", "Channel-Read-Codec-Rate: 8000", call_id="other")
         assert machine.receive(other) == []
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
 
     def test_a_second_unicast_in_one_park(self) -> None:
         machine = answered()
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
         evidence = NoDatagrams(40001, 5.0)
         for step in (lambda: None, lambda: machine.receive(OK)):
             step()
             with pytest.raises(LocalProtocolError):
-                machine.unicast(("127.0.0.1", 40003), OURS)
-        machine.datagram_heard()
+                machine.media.unicast(("127.0.0.1", 40003), OURS)
+        machine.media.datagram_heard()
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(("127.0.0.1", 40003), OURS, evidence)
+            machine.media.unicast(("127.0.0.1", 40003), OURS, evidence)
 
     @pytest.mark.parametrize(
         "evidence",
@@ -254,48 +274,48 @@ class TestOrdersThatCrashASwitch:
     def test_a_retry_needs_evidence_of_that_stream(self, evidence: NoDatagrams | None) -> None:
         machine = unicasting()
         with pytest.raises(LocalProtocolError):
-            machine.unicast(("127.0.0.1", 40005), OURS, evidence)
+            machine.media.unicast(("127.0.0.1", 40005), OURS, evidence)
         assert machine.data_to_send() == b""
-        machine.unicast(("127.0.0.1", 40005), OURS, NoDatagrams(40001, MIN_SILENCE_S))
+        machine.media.unicast(("127.0.0.1", 40005), OURS, NoDatagrams(40001, MIN_SILENCE_S))
         assert b"local-port: 40005" in machine.data_to_send()
 
     def test_a_retry_waits_for_the_reply_of_the_first(self) -> None:
         machine = answered()
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.unicast(("127.0.0.1", 40005), OURS, NoDatagrams(40001, 1.0))
+            machine.media.unicast(("127.0.0.1", 40005), OURS, NoDatagrams(40001, 1.0))
 
     def test_a_port_is_named_once(self) -> None:
         machine = unicasting()
         with pytest.raises(LocalProtocolError, match="before"):
-            machine.unicast(SWITCH, OURS, NoDatagrams(40001, 1.0))
+            machine.media.unicast(SWITCH, OURS, NoDatagrams(40001, 1.0))
 
     def test_tries_end(self) -> None:
         machine = unicasting()
         for n in range(1, MAX_TRIES):
-            machine.unicast(("127.0.0.1", 40001 + 2 * n), OURS, NoDatagrams(40001 + 2 * n - 2, 1.0))
+            machine.media.unicast(("127.0.0.1", 40001 + 2 * n), OURS, NoDatagrams(40001 + 2 * n - 2, 1.0))
             machine.receive(OK)
         with pytest.raises(LocalProtocolError, match="no unicast after"):
-            machine.unicast(("127.0.0.1", 41001), OURS, NoDatagrams(40001 + 2 * (MAX_TRIES - 1), 1.0))
+            machine.media.unicast(("127.0.0.1", 41001), OURS, NoDatagrams(40001 + 2 * (MAX_TRIES - 1), 1.0))
 
     def test_a_refused_unicast_is_not_tried_again(self) -> None:
         machine = answered()
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
         assert [type(e) for e in machine.receive(ERR)] == [Refused]
         with pytest.raises(LocalProtocolError, match="re-enter"):
-            machine.unicast(("127.0.0.1", 40003), OURS, NoDatagrams(40001, 1.0))
+            machine.media.unicast(("127.0.0.1", 40003), OURS, NoDatagrams(40001, 1.0))
 
     @pytest.mark.parametrize("what", ["PLAYBACK_START", "CHANNEL_BRIDGE", "CHANNEL_UNPARK"])
     def test_no_unicast_in_a_spoiled_park(self, what: str) -> None:
         machine = answered()
         assert machine.receive(event(what)) == []
         with pytest.raises(LocalProtocolError, match="re-enter"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
 
     def test_an_event_of_the_former_park_spoils_nothing(self) -> None:
         machine = answered()
         assert machine.receive(event("CHANNEL_UNPARK", sequence=99)) == []
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)
 
 
 class TestEnding:
@@ -314,7 +334,7 @@ class TestEnding:
         for verb in verbs.values():
             verb()
         assert machine.data_to_send() == b""
-        for late in (machine.answer, lambda: machine.unicast(("127.0.0.1", 40003), OURS)):
+        for late in (machine.answer, lambda: machine.media.unicast(("127.0.0.1", 40003), OURS)):
             with pytest.raises(LocalProtocolError, match="not live"):
                 late()
 
@@ -419,6 +439,7 @@ class TestNonsense:
 URL = "ws://127.0.0.1:8085/media/abc-DEF_123"
 FORK_OK = b"Content-Type: api/response\nContent-Length: 12\n\n+OK Success\n"
 FORK_ERR = b"Content-Type: api/response\nContent-Length: 22\n\n-ERR Operation Failed\n"
+OPUS = ("Channel-Read-Codec-Name: opus", "Channel-Read-Codec-Rate: 48000")
 START = f'api uuid_audio_fork {UUID} start {URL} mono 8k audio_fork {{"call":"{UUID}"}} true true 8000\n\n'.encode()
 STOP = f"api uuid_audio_fork {UUID} stop\n\n".encode()
 
@@ -429,12 +450,12 @@ def custom(subclass: str) -> bytes:
 
 def forking() -> DoorMachine:
     machine = live("Answer-State: ringing")
-    machine.prepare_fork()
-    machine.prepare_fork()
+    machine.media.prepare_fork()
+    machine.media.prepare_fork()
     machine.answer()
     assert machine.receive(API_OK + OK + ANSWERED) == [Answered(8000)]
     assert machine.data_to_send() == f"api uuid_setvar {UUID} send_silence_when_idle -1\n\n".encode() + ANSWER
-    machine.fork(URL)
+    machine.media.fork(URL)
     assert machine.data_to_send() == START
     assert machine.receive(FORK_OK) == [SocketAccepted()]
     return machine
@@ -445,53 +466,59 @@ class TestFork:
         machine = forking()
         assert machine.receive(custom("connect")) == []
         with pytest.raises(LocalProtocolError, match="runs already"):
-            machine.fork(URL)
+            machine.media.fork(URL)
         with pytest.raises(LocalProtocolError, match="sends silence"):
-            machine.unicast(SWITCH, OURS)
+            machine.media.unicast(SWITCH, OURS)
 
     def test_before_the_answer_it_would_crash_the_switch(self) -> None:
         machine = live("Answer-State: ringing")
-        machine.prepare_fork()
+        machine.media.prepare_fork()
         machine.answer()
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.fork(URL)
+            machine.media.fork(URL)
         machine.data_to_send()
         machine.receive(API_OK + OK)
         with pytest.raises(LocalProtocolError, match="crash"):
-            machine.fork(URL)
+            machine.media.fork(URL)
         assert machine.data_to_send() == b""
 
     def test_what_would_not_be_heard_is_not_started(self) -> None:
         with pytest.raises(LocalProtocolError, match="not heard"):
-            answered().fork(URL)
+            answered().media.fork(URL)
         with pytest.raises(LocalProtocolError, match="before the answer"):
-            answered().prepare_fork()
+            answered().media.prepare_fork()
         asked = live("Answer-State: ringing")
         asked.answer()
         with pytest.raises(LocalProtocolError, match="before the answer"):
-            asked.prepare_fork()
+            asked.media.prepare_fork()
 
     def test_a_park_that_sends_silence_already_takes_a_fork_and_no_unicast(self) -> None:
         machine = live("Answer-State: answered", "variable_send_silence_when_idle: -1", "Channel-Read-Codec-Rate: 8000")
-        machine.prepare_fork()
+        machine.media.prepare_fork()
         assert machine.data_to_send() == b"", "it was prepared before"
         with pytest.raises(LocalProtocolError, match="sends silence"):
-            machine.unicast(SWITCH, OURS)
-        machine.fork(URL)
+            machine.media.unicast(SWITCH, OURS)
+        machine.media.fork(URL)
         assert machine.data_to_send() == START
+
+    def test_a_rate_that_no_ear_takes_is_left_to_the_module(self) -> None:
+        machine = live("Answer-State: answered", "variable_send_silence_when_idle: -1", *OPUS)
+        assert (machine.sample_rate, machine.codec) == (48000, "opus")
+        machine.media.fork(URL)
+        assert machine.data_to_send() == START.replace(b"8k", b"16k").replace(b" 8000\n", b" 16000\n")
 
     def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
         machine = live("Answer-State: ringing")
-        machine.prepare_fork()
+        machine.media.prepare_fork()
         machine.answer()
         machine.receive(API_OK + OK + ANSWERED)
         machine.data_to_send()
-        machine.fork(URL)
+        machine.media.fork(URL)
         assert machine.receive(FORK_ERR) == []
         assert machine.data_to_send() == START + STOP + START
         [refused] = machine.receive(FORK_OK + FORK_ERR)
         assert isinstance(refused, Refused)
-        machine.fork(URL)
+        machine.media.fork(URL)
         assert machine.data_to_send() == START
 
     @pytest.mark.parametrize("subclass", ["disconnect", "connect_failed"])
@@ -520,11 +547,11 @@ class TestFork:
     )
     def test_no_url_adds_an_argument(self, url: str) -> None:
         machine = live("Answer-State: ringing")
-        machine.prepare_fork()
+        machine.media.prepare_fork()
         machine.answer()
         machine.receive(API_OK + OK + ANSWERED)
         machine.data_to_send()
         with pytest.raises(LocalProtocolError):
-            machine.fork(url)
+            machine.media.fork(url)
         assert machine.data_to_send() == b""
-        machine.fork(URL)
+        machine.media.fork(URL)

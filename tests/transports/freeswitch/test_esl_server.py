@@ -534,6 +534,63 @@ class TestAnswerAndMedia:
         assert first.split(b"local-port: ")[1][:5] != second.split(b"local-port: ")[1][:5]
         assert (ports.retired, ports.free) == (2, before - 2)
 
+    async def test_a_stream_of_another_packet_time_is_alive_and_no_other_is_asked_for(self) -> None:
+        """A second `unicast` would leak the first, and a datagram to its port ends the switch with all its calls."""
+        ports = UnicastPorts()
+
+        async def act(call: DoorCall) -> None:
+            await call.answer()
+            with pytest.raises(MediaUnavailableError, match="packet time"):
+                await call.start_unicast()
+            with pytest.raises(LocalProtocolError):
+                await call.start_unicast()
+            await call.give_back("failed")
+
+        service = Script(act)
+        async with door(service, ports=ports) as server, ring(server) as switch:
+            await self.answered(switch)
+            switch.speak(await switch.hear("unicast"), frame=bytes(480))
+            await switch.say(OK)
+            await switch.hear("setvar_door")
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
+        assert sum(kind_of(command) == "unicast" for command in switch.asked) == 1
+        assert ports.retired == 1
+
+    @pytest.mark.parametrize(
+        ("codec", "rate", "native", "first"),
+        [
+            ("PCMU", 8000, True, b"\xff" * 320),
+            ("PCMA", 8000, True, bytes(160)),
+            ("opus", 48000, False, bytes(1920)),
+            ("G722", 16000, False, bytes(640)),
+            ("", 8000, False, bytes(320)),
+        ],
+    )
+    async def test_what_is_asked_for_where_native_is_wanted(
+        self, codec: str, rate: int, native: bool, first: bytes
+    ) -> None:
+        async def act(call: DoorCall) -> None:
+            await call.answer()
+            media = await call.start_unicast()
+            assert (media.native, media.sample_rate) == (native, min(rate, 16000))
+            await call.hang_up()
+
+        service = Script(act)
+        options = UnicastOptions(native=True)
+        async with door(service, unicast=options) as server, ring(server) as switch:
+            named = (f"Channel-Read-Codec-Name: {codec}",) if codec else ()
+            await switch.greet("Answer-State: answered", *named, f"Channel-Read-Codec-Rate: {rate}")
+            asked = await switch.hear("unicast")
+            assert (b"\nflags: native\n" in asked) is native
+            switch.speak(asked, frame=first)
+            await switch.say(OK)
+            await switch.hear("hangup")
+            await switch.say(OK + NOTICE)
+            await service.finished()
+        assert service.errors == []
+
     async def test_a_pair_of_an_orderly_call_is_lent_again(self) -> None:
         ports = UnicastPorts()
         before = ports.free

@@ -193,4 +193,4 @@ def test_a_blind_transfer_ends_our_media_first() -> None:
     said = machine.data_to_send().decode()
     assert said == f"api uuid_audio_fork {UUID} stop\n\napi uuid_transfer {UUID} *99200 XML clinica.example.net\n\n"
     with pytest.raises(LocalProtocolError, match="not live"):
-        machine.unicast(SWITCH, OURS)
+        machine.media.unicast(SWITCH, OURS)

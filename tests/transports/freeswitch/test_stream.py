@@ -61,7 +61,7 @@ def ready(file: str) -> bytes:
 
 def streaming() -> DoorMachine:
     machine = answered()
-    machine.stream(URL, 8000)
+    machine.media.stream(URL)
     assert machine.data_to_send() == SETVAR + START
     assert machine.receive(API_OK + FORK_OK) == [SocketAccepted()]
     return machine
@@ -110,20 +110,20 @@ class Replay:
         self.events += events
         for happened in events:
             match happened:
-                case Answered(rate):
-                    self.machine.stream("ws://127.0.0.1:9090/audio_stream/x", rate)
+                case Answered():
+                    self.machine.media.stream("ws://127.0.0.1:9090/audio_stream/x")
                     self._playlist = Playlist(self.machine.hello.call_id)
                     for _ in range(11):
                         self._playlist.sent(0.0)
                 case FileReady(file):
                     assert self._playlist is not None
                     if self._playlist.ready(file):
-                        self.machine.play(file)
+                        self.machine.media.play(file)
 
     def _break(self) -> None:
         assert self._playlist is not None
         self._playlist.cancel()
-        self.machine.break_all()
+        self.machine.media.break_all()
 
 
 def test_a_recorded_call_is_played_and_broken_with_the_same_words() -> None:
@@ -168,9 +168,9 @@ class TestMachine:
         machine = streaming()
         assert machine.receive(told("connect", '{"status":"connected"}')) == []
         assert machine.receive(ready(FILE % 0)) == [FileReady(FILE % 0)]
-        machine.play(FILE % 0)
-        machine.play(FILE % 1)
-        machine.break_all()
+        machine.media.play(FILE % 0)
+        machine.media.play(FILE % 1)
+        machine.media.break_all()
         assert machine.data_to_send() == playback(FILE % 0) + playback(FILE % 1) + BREAK
         assert machine.receive(OK + OK + API_OK) == []
         path = f"Playback-File-Path: {FILE % 0}"
@@ -180,19 +180,19 @@ class TestMachine:
 
     def test_an_answered_call_may_have_it_and_an_unanswered_one_not(self) -> None:
         machine = live("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
-        machine.stream(URL, 8000)
+        machine.media.stream(URL)
         assert machine.data_to_send() == SETVAR + START
         ringing = live("Answer-State: ringing")
         with pytest.raises(LocalProtocolError, match="early media"):
-            ringing.stream(URL, 8000)
+            ringing.media.stream(URL)
 
     def test_one_park_carries_one_wire(self) -> None:
         with pytest.raises(LocalProtocolError, match="end unicast"):
-            unicasting().stream(URL, 8000)
+            unicasting().media.stream(URL)
         with pytest.raises(LocalProtocolError, match="runs already"):
-            forking().stream(URL, 8000)
+            forking().media.stream(URL)
         machine = streaming()
-        for wish in (lambda: machine.stream(URL, 8000), lambda: machine.unicast(SWITCH, OURS)):
+        for wish in (lambda: machine.media.stream(URL), lambda: machine.media.unicast(SWITCH, OURS)):
             with pytest.raises(LocalProtocolError, match="runs already"):
                 wish()
 
@@ -204,7 +204,7 @@ class TestMachine:
         machine = streaming()
         assert machine.receive(ready(file)) == []
         with pytest.raises(LocalProtocolError):
-            machine.play(file)
+            machine.media.play(file)
         assert machine.data_to_send() == b""
 
     @pytest.mark.parametrize("body", ["", "no json", "[]", '{"file":5}', '{"audioDataType":"raw"}'])
@@ -213,12 +213,12 @@ class TestMachine:
 
     def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
         machine = answered()
-        machine.stream(URL, 8000)
+        machine.media.stream(URL)
         assert machine.receive(API_OK + FORK_ERR) == []
         assert machine.data_to_send() == SETVAR + START + STOP + START
         [refused] = machine.receive(FORK_OK + FORK_ERR)
         assert isinstance(refused, Refused)
-        assert not machine.streaming
+        assert not machine.media.streaming
 
     @pytest.mark.parametrize("subclass", ["disconnect", "error"])
     def test_a_stream_that_is_lost_is_told_once(self, subclass: str) -> None:
@@ -227,7 +227,7 @@ class TestMachine:
         assert isinstance(ended, MediaEnded)
         assert machine.receive(custom("disconnect")) == []
         with pytest.raises(LocalProtocolError, match="nothing streams"):
-            machine.play(FILE % 0)
+            machine.media.play(FILE % 0)
 
     @pytest.mark.parametrize("leave", ["refuse", "give_back"])
     def test_it_is_silent_and_stopped_before_the_door_is_left(self, leave: str) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.transports.freeswitch.captures import load
-from transports.audio import decode_mulaw
+from transports.audio import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from transports.freeswitch.errors import LocalProtocolError, MediaUnavailableError
-from transports.freeswitch.unicast import UnicastCodec
+from transports.freeswitch.unicast import Law, UnicastCodec, native_law
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
 
@@ -40,6 +40,96 @@ def test_the_same_caller_over_g711_has_the_same_level() -> None:
     l16 = b"".join(d for d in uplink("unicast_l16_8k.udp") if d != b"\xff" * 320)
     pcmu = b"".join(decode_mulaw(d) for d in uplink("unicast_pcmu.udp") if len(d) == 160)
     assert 0.9 < level(l16) / level(pcmu) < 1.1
+
+
+def test_a_recorded_native_stream_is_read_whole_and_its_filler_is_silence() -> None:
+    codec = UnicastCodec(8000, "PCMU")
+    datagrams = uplink("unicast_pcmu.udp")
+    frames = [codec.decode(d) for d in datagrams]
+    assert [f for d, f in zip(datagrams, frames, strict=True) if len(d) == 160] == [
+        decode_mulaw(d) for d in datagrams if len(d) == 160
+    ]
+    filler = [d for d in datagrams if codec.is_filler(d)]
+    assert (len(filler), {len(d) for d in filler}) == (100, {320})
+    assert {f for d, f in zip(datagrams, frames, strict=True) if codec.is_filler(d)} == {bytes(320)}
+
+
+def test_what_was_said_to_a_real_switch_in_native_is_what_we_would_say() -> None:
+    codec = UnicastCodec(8000, "PCMU")
+    said = [row.data for row in load("unicast_pcmu.udp") if not row.by_switch]
+    assert len(said) == 171 + 126
+    # Negative zero has no sample of its own.
+    assert [codec.encode(decode_mulaw(d)) for d in said] == [d.replace(b"\x7f", b"\xff") for d in said]
+
+
+LAWS: list[Law] = ["PCMU", "PCMA"]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_native_stream_keeps_to_its_law_and_its_sizes(law: Law) -> None:
+    codec = UnicastCodec(8000, law)
+    decode, encode = {"PCMU": (decode_mulaw, encode_mulaw), "PCMA": (decode_alaw, encode_alaw)}[law]
+    voice = bytes(range(160))
+    assert codec.decode(voice) == decode(voice)
+    assert codec.encode(decode(voice)) == encode(decode(voice))
+    assert (codec.native, codec.sample_rate, codec.frame_bytes, codec.datagram_bytes) == (True, 8000, 320, 160)
+    assert codec.decode(b"\xff" * 320) == bytes(320)
+    assert codec.decode(b"\xff" * 160) == decode(b"\xff" * 160), "a voice, in either law"
+    for size in (0, 1, 80, 159, 161, 240, 320, 640):
+        assert codec.decode(bytes(size)) is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "rate", "law"),
+    [
+        ("PCMU", 8000, "PCMU"),
+        ("PCMA", 8000, "PCMA"),
+        ("", 8000, None),
+        ("pcmu", 8000, None),
+        ("PCMU", 16000, None),
+        ("G722", 16000, None),
+        ("opus", 48000, None),
+        ("L16", 8000, None),
+    ],
+)
+def test_only_g711_that_says_so_may_be_had_as_it_comes(codec: str, rate: int, law: Law | None) -> None:
+    assert native_law(codec, rate) == law
+
+
+@pytest.mark.parametrize("rate", [12000, 24000, 32000, 44100, 48000])
+def test_a_rate_that_no_ear_takes_is_carried_at_16_khz_frame_by_frame(rate: int) -> None:
+    codec, size = UnicastCodec(rate), rate // 50 * 2
+    assert (codec.sample_rate, codec.frame_bytes, codec.datagram_bytes) == (16000, 640, size)
+    at = np.arange(rate)
+    voice = (8000 * np.sin(2 * np.pi * 440 * at / rate)).astype("<i2").tobytes()
+    frames = [codec.decode(voice[n : n + size]) for n in range(0, len(voice), size)]
+    up = b"".join(f for f in frames if f is not None)
+    down = b"".join(codec.encode(up[n : n + 640]) for n in range(0, len(up), 640))
+    assert (len(up), len(down)) == (32000, len(voice))
+    late = next(n for n, sample in enumerate(np.frombuffer(down, "<i2")) if abs(sample) > 400) / rate
+    assert late < 0.005, "both ways, where soxr takes 75 ms and more"
+    steady = slice(rate // 5, None)
+    shift = round(rate * 1.0 / 440)
+    heard, said = np.frombuffer(down, "<i2").astype(float)[steady], np.frombuffer(voice, "<i2").astype(float)[steady]
+    best = max(np.dot(heard[n:], said[: len(said) - n]) for n in range(shift))
+    assert best > 0.98 * np.dot(said, said)
+
+
+def test_filler_at_48_khz_is_silence_too_and_keeps_the_beat() -> None:
+    codec = UnicastCodec(48000)
+    loud = codec.decode(b"\x10\x27" * 960)
+    assert loud is not None
+    assert any(loud)
+    frames = [codec.decode(b"\xff" * 1920) for _ in range(3)]
+    assert [len(f or b"") for f in frames] == [640] * 3
+    assert not any(frames[1] or b"x"), "but for what the filter still held"
+
+
+@pytest.mark.parametrize("codec", [UnicastCodec(8000), UnicastCodec(8000, "PCMA"), UnicastCodec(48000)])
+def test_what_is_no_frame_is_not_sent(codec: UnicastCodec) -> None:
+    with pytest.raises(ValueError, match="no frame"):
+        codec.encode(bytes(codec.frame_bytes - 2))
+    assert len(codec.encode(bytes(codec.frame_bytes))) == codec.datagram_bytes
 
 
 def test_what_is_not_of_the_calls_size_is_dropped() -> None:
