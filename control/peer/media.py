@@ -99,7 +99,7 @@ class Media:
             self._files[path] = Sound(samples, rate, path).at(self.script.codec.sample_rate).samples
             written(path, len(samples) / rate)
 
-        self._stream = AudioStream(order, round(order.rate * FRAME_S), arrived, told, keep)
+        self._stream = AudioStream(order, self.script.codec.sample_rate, arrived, told, keep)
 
     def play_file(self, path: str) -> None:
         """`playback` begins; only files that a stream made are heard."""

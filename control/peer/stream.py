@@ -18,7 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
 from control.peer.actions import OpenStream
-from control.peer.sound import Samples
+from control.peer.clock import FRAME_S
+from control.peer.sound import Resampler, Samples
 
 CONNECT_TIMEOUT_S = 1.0
 """Built into the module."""
@@ -52,7 +53,7 @@ class AudioStream:
     """One media bug with its WebSocket; the same face as a unicast `Stream`.
 
     Args:
-        size: samples of 20 ms at the order's rate.
+        rate: of the channel's codec, in Hz; the module resamples where another was ordered.
         arrived: gets (moment, octets) of each message that came.
         told: what the module tells by events, with the body.
         written: gets each new file's path and its samples at the order's rate.
@@ -61,13 +62,15 @@ class AudioStream:
     def __init__(
         self,
         order: OpenStream,
-        size: int,
+        rate: int,
         arrived: Callable[[float, int], None],
         told: Callable[[News, str], None],
         written: Callable[[str, Samples, int], None],
     ) -> None:
         self.order = order
-        self._size = size
+        self._silence = np.zeros(round(rate * FRAME_S), dtype=np.int16)
+        self._missing = np.full(round(rate * FRAME_S), -1, dtype=np.int16)
+        self._up = Resampler(rate, order.rate)
         self._arrived, self._told, self._written = arrived, told, written
         self._files = 0
         self._socket: ClientConnection | None = None
@@ -76,11 +79,11 @@ class AudioStream:
 
     def send(self, samples: Samples | None) -> None:
         """20 ms to the service; None = silence."""
-        self._transmit(bytes(self._size * 2) if samples is None else samples.astype("<i2").tobytes())
+        self._transmit(self._silence if samples is None else samples)
 
     def send_filler(self) -> None:
         """The caller sends no RTP: samples of -1 keep the cadence."""
-        self._transmit(b"\xff" * (self._size * 2))
+        self._transmit(self._missing)
 
     def close(self) -> None:
         """The bug is gone: the module closes in order, and tells nothing."""
@@ -93,9 +96,9 @@ class AudioStream:
         else:
             self._task.cancel()
 
-    def _transmit(self, data: bytes) -> None:
+    def _transmit(self, samples: Samples) -> None:
         if self._socket is not None and not self._closing:
-            self._socket.protocol.send_binary(data)
+            self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
             self._socket.send_data()
 
     async def _run(self) -> None:
