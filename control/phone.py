@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
+from control.line import CompanyLine
 from control.wires import Media, open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
 from pipelines.loaded import LoadedPipeline
@@ -146,7 +147,8 @@ class PhoneDoor:
         try:
             tenant_id = destination.tenant.tenant_id
             async with self._supervisor.lease(tenant_id, destination.assistant) as loaded:
-                await self._converse(line, self._call(line.hello, destination, loaded), loaded)
+                call = self._call(line.hello, destination, loaded)
+                await self._converse(line, call, loaded, destination.tenant.domain)
         except CapacityError as error:
             raise RefusedError(str(error), DoorName.BUSY) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
@@ -167,13 +169,13 @@ class PhoneDoor:
             opened_at=self._clock.now(),
         )
 
-    async def _converse(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> None:
+    async def _converse(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> None:
         """Answer and talk; a record is kept whatever happens."""
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
             opening = asyncio.create_task(self._call_log.opened(call), name="open the call's row")
             record = _failed(call, "failure", self._clock.now())
             try:
-                record = await self._talk(line, call, loaded)
+                record = await self._talk(line, call, loaded, domain)
             except CallEndedError:
                 cause = line.hangup_cause
                 record = _failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
@@ -207,7 +209,7 @@ class PhoneDoor:
             log.error("the call's row could not be opened", error=repr(error))
         await self._call_log.closed(record)
 
-    async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline) -> CallRecord:
+    async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> CallRecord:
         wire, answer_timeout_s = self._wire_of(line.hello), self._options.answer_timeout_s
         media = await open_media(line, wire, self._media_server, answer_timeout_s)
         async with self._recording(call, loaded, media.sample_rate) as recording:
@@ -222,7 +224,7 @@ class PhoneDoor:
                 call,
                 loaded,
                 transport,
-                line,
+                CompanyLine(line, domain),
                 self._feed,
                 self._clock,
                 sample_rate=media.sample_rate,
@@ -280,6 +282,8 @@ async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTra
                 await transport.caller_gone()
             case MediaEnded():
                 session.end("lost")
+            case Disconnected() if line.joined:
+                await transport.caller_gone()  # to a person; the session knows
             case Disconnected():
                 session.end("lost")
                 await transport.caller_gone()

@@ -8,7 +8,7 @@ be exchanged; all else lives as long as the call.
 
 from collections.abc import Callable
 
-from pipecat.frames.frames import ErrorFrame, Frame, InterruptionFrame, TTSSpeakFrame
+from pipecat.frames.frames import ErrorFrame, Frame, InterruptionFrame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -96,6 +96,10 @@ class Spine:
             frame.interruptible = not final
         for frame in frames + said:
             await self.mind.queue_frame(frame, FrameDirection.DOWNSTREAM)
+
+    async def play(self, sound: OutputAudioRawFrame) -> None:
+        """Let the caller hear a sound that is no speech; it enters where `say` does, and an interruption ends it."""
+        await self.mind.queue_frame(sound, FrameDirection.DOWNSTREAM)
 
 
 def _turn_taking(turn: TurnSpec) -> LLMUserAggregatorParams:

@@ -33,9 +33,15 @@ class End(Struct, frozen=True, kw_only=True):
 
     reason: str
     door: str | None = None
+    connected: bool = False
+    """The caller was connected with a person: the call is not ours any more."""
 
 
-Action = Say | End
+class Reach(Struct, frozen=True):
+    """Call a person for the caller, who stays; `reached` tells what became of it."""
+
+
+Action = Say | End | Reach
 
 
 class Phase(Enum):
@@ -53,8 +59,11 @@ class Phase(Enum):
 class Conduct:
     """One call's manners. Every method that is told an event returns what to do about it, or None."""
 
-    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float) -> None:
+    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float, *, can_reach: bool = False) -> None:
+        """`can_reach`: who wants a person is not given away before one has answered."""
         self._limits = limits
+        self._can_reach = can_reach
+        self._reaching = False
         self._interruptible = turn.interruptible
         self._ends_at = at + limits.max_call_s
         self._phase = Phase.THINKING
@@ -79,7 +88,7 @@ class Conduct:
         times = [self._ends_at if self._closing is None else self._closing_since + CLOSING_S]
         if self._phase is Phase.THINKING and not self._final:
             times.append(self._since + self._limits.answer_timeout_s)
-        elif self._phase is Phase.LISTENING and self._closing is None:
+        elif self._phase is Phase.LISTENING and self._closing is None and not self._reaching:
             times.append(self._quiet_since + self._limits.silence_s)
         return min(times)
 
@@ -163,11 +172,24 @@ class Conduct:
             return End(reason="failure", door="failed")
         return self._say("failure", at, instead=True)
 
-    def requested(self, request: str) -> Action:
+    def requested(self, request: str) -> Action | None:
         """The request came out behind the last word before it, so that word was heard."""
-        if request == "operator":
+        if request != "operator":
+            return End(reason=self._closing or "goodbye")
+        if not self._can_reach:
             return End(reason="operator", door="operator")
-        return End(reason=self._closing or "goodbye")
+        if self._reaching:
+            return None  # somebody's telephone rings already
+        self._reaching = True
+        return Reach()
+
+    def reached(self, at: float, cause: str) -> Action | None:
+        """Somebody has answered and has the caller now, when `cause` is empty; else nobody could be had."""
+        self._reaching = False
+        if not cause:
+            return End(reason="operator", connected=True)
+        self._quiet_since = at
+        return self._say("operator_away", at, instead=True) if self._closing is None else None
 
     def _ask(self, text: str, at: float) -> Action:
         self._asked += 1

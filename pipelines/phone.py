@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class PhoneLine(Protocol):
-    """The caller's leg. Both verbs are idempotent and final; the first wins."""
+    """The caller's leg. Verbs that give it up are idempotent and final; the first wins."""
 
     async def hang_up(self) -> None:
         """End the call normally, now; the caller has heard what was to be heard."""
@@ -12,4 +12,12 @@ class PhoneLine(Protocol):
 
     async def give_back(self, door: str) -> None:
         """Let the dialplan go on at `door_<door>`: `operator`, `voicemail`, `failed`."""
+        ...
+
+    async def connect(self, extension: str, ring_s: int) -> str:
+        """Call an extension while the caller stays with us, and connect both once somebody has answered.
+
+        Empty when they are connected: final, as the other verbs are. Else why nobody could be had (USER_BUSY,
+        NO_ANSWER, …), and the call is ours as before. Cancelled, it rings no longer.
+        """
         ...

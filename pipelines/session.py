@@ -15,10 +15,11 @@ from pipecat.transports.base_transport import BaseTransport
 from base.clock import Clock
 from pipelines.assembly import Spine
 from pipelines.calls import Call, CallRecord, Closed, LiveFeed, Opened
-from pipelines.conduct import Action, Conduct, End, Say
+from pipelines.conduct import Action, Conduct, End, Reach, Say
 from pipelines.listening import Listening
 from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
+from pipelines.ringback import ringing
 from pipelines.running import Running
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext
@@ -74,7 +75,8 @@ class CallSession:
         self._limits = limits or SessionLimits()
         policy, at = loaded.assistant, clock.monotonic()
         self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
-        self._conduct = Conduct(policy.limits, policy.turn, at)
+        self._conduct = Conduct(policy.limits, policy.turn, at, can_reach=policy.transfer is not None)
+        self._reaching: asyncio.Task[None] | None = None
         self._actions: deque[Action] = deque()
         self._wake = asyncio.Event()
         self._ending: End | None = None
@@ -118,6 +120,7 @@ class CallSession:
             if await self._started(started, running):
                 self._act(self._conduct.opens(self._clock.monotonic()))
                 await self._attend(spine, running)
+            await self._reach_nobody()
             await self._leave()
         finally:
             left = await running.stop(self._limits.teardown_timeout_s)
@@ -168,10 +171,33 @@ class CallSession:
                 self._act(self._conduct.due(self._clock.monotonic()))
 
     async def _perform(self, action: Action, spine: Spine) -> None:
-        if isinstance(action, End):
-            self._decide(action)
-        else:
-            await self._say(action, spine)
+        match action:
+            case End():
+                self._decide(action)
+            case Say():
+                await self._say(action, spine)
+            case Reach():
+                self._reaching = asyncio.create_task(self._reach(spine), name="reach a person")
+
+    async def _reach(self, spine: Spine) -> None:
+        """Call a person; the conversation goes on meanwhile, and after it if nobody could be had."""
+        transfer = self._loaded.assistant.transfer
+        assert transfer is not None
+        try:
+            async with ringing(spine.play, self._sample_rate):
+                cause = await self._line.connect(transfer.to, transfer.ring_s)
+        except Exception as error:
+            # The caller has lost nothing: it is as if nobody had answered.
+            self._note(f"nobody could be called: {error!r}")
+            cause = "FAILED"
+        log.info("a person was called", cause=cause or "answered")
+        self._act(self._conduct.reached(self._clock.monotonic(), cause))
+
+    async def _reach_nobody(self) -> None:
+        """The call is decided: no telephone rings for it any longer."""
+        if self._reaching is not None:
+            self._reaching.cancel()
+            await asyncio.gather(self._reaching, return_exceptions=True)
 
     async def _say(self, say: Say, spine: Spine) -> None:
         text = self._loaded.persona.texts[say.text]
@@ -181,7 +207,7 @@ class CallSession:
         """Give the caller's leg up, once, as decided."""
         ending = self._ending
         assert ending is not None
-        if ending.reason == "caller_hangup":
+        if ending.reason == "caller_hangup" or ending.connected:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
@@ -222,7 +248,7 @@ class CallSession:
     def _record(self) -> CallRecord:
         ending = self._ending
         assert ending is not None
-        hung_up_by_us = ending.reason != "caller_hangup" and ending.door is None
+        hung_up_by_us = ending.reason != "caller_hangup" and ending.door is None and not ending.connected
         return CallRecord(
             call=self._call,
             ended_at=self._clock.now(),

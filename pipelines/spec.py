@@ -54,6 +54,8 @@ class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     confirm: Annotated[str, Meta(pattern=r"\{question\}")] | None = None
     """Asks whether `{question}` was meant; has to hold it."""
     operator: str | None = None
+    operator_away: str | None = None
+    """Nobody of `transfer` could be had; the conversation goes on."""
     anything_else: str | None = None
     failure: str | None = None
 
@@ -79,6 +81,14 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The mind has this long to begin speaking before the failure sentence is said."""
 
 
+class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who is called when a caller wants a person. The caller stays with the assistant until somebody has answered."""
+
+    to: Annotated[str, Meta(pattern=r"^[0-9*#]{1,20}$")]
+    """An extension of the company's own domain, whose telephones ring: no voicemail answers in its place."""
+    ring_s: Annotated[int, Meta(ge=5, le=120)] = 25
+
+
 class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A persona that answers some numbers."""
 
@@ -92,6 +102,8 @@ class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     texts: TextsSpec = TextsSpec()
     turn: TurnSpec = TurnSpec()
     limits: LimitsSpec = LimitsSpec()
+    transfer: TransferSpec | None = None
+    """Absent: who wants a person goes on in the dialplan, at `door_operator`."""
     record: bool = True
     pipeline: tuple[ProcessorSpec, ...] | UnsetType = UNSET
     """The stages; absent = the built-in default graph."""

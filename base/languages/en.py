@@ -14,6 +14,7 @@ ENGLISH: Final = Language(
         unanswerable="Sorry, I do not have that information. To speak with a person, please say operator.",
         confirm="Just to be sure, are you asking: {question}",
         operator="All right, I will pass your call to a person. One moment, please.",
+        operator_away="I am sorry, nobody can take your call at the moment. Can I help you with anything else?",
         anything_else="Is there anything else I can help you with?",
         failure="I am sorry, I have a technical problem. One moment, please.",
         hold="Just a moment, please.",

@@ -14,6 +14,7 @@ SPANISH: Final = Language(
         unanswerable="Lo siento, no tengo esa información. Si quiere hablar con una persona, diga operador.",
         confirm="Solo para confirmar: {question}",
         operator="De acuerdo, le paso con una persona. Un momento, por favor.",
+        operator_away="Lo siento, nadie puede atenderle en este momento. ¿Puedo ayudarle en algo más?",
         anything_else="¿Puedo ayudarle en algo más?",
         failure="Lo siento, tengo un problema técnico. Un momento, por favor.",
         hold="Un momento, por favor.",

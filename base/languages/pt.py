@@ -14,6 +14,7 @@ PORTUGUESE: Final = Language(
         unanswerable="Desculpe, não tenho essa informação. Se quiser falar com uma pessoa, diga atendente.",
         confirm="Só para confirmar: {question}",
         operator="Certo, vou passar a ligação para um atendente. Um momento, por favor.",
+        operator_away="Desculpe, ninguém pode atender neste momento. Posso ajudar em mais alguma coisa?",
         anything_else="Posso ajudar em mais alguma coisa?",
         failure="Desculpe, estou com um problema técnico. Um momento, por favor.",
         hold="Só um instante, por favor.",

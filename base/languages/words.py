@@ -23,6 +23,8 @@ class Texts(Struct, frozen=True, kw_only=True):
     """Asks whether `{question}`, an entry's own, is what the caller meant."""
     operator: str
     """Before the call is given to a person."""
+    operator_away: str
+    """No person could be had; the call goes on with us."""
     anything_else: str
     failure: str
     """We cannot go on; the dialplan's fall-back takes the call after it."""

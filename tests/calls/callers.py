@@ -31,7 +31,7 @@ def document(
 ) -> bytes:
     """A tenant with one assistant of mock stages and the real detector, quick of speech.
 
-    `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn` and `limits` the assistant; `extra` are
+    `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn`, `limits` and `transfer` the assistant; `extra` are
     stages between the ear and the mind.
     """
     configs: dict[str, Any] = {"vad": {}, "stt": {}, "llm": {}, "tts": {"word_s": 0.1}}
@@ -48,6 +48,7 @@ def document(
         "turn": {"wait_s": 0.2} | parts.get("turn", {}),
         "limits": {"answer_timeout_s": 2, "max_concurrent_calls": 100} | parts.get("limits", {}),
         "pipeline": stages,
+        **({"transfer": parts["transfer"]} if "transfer" in parts else {}),
     }
     whole = {"slug": slug, "id": tenant_id, "domain": f"{slug}.example.net", "name": slug.title(), "language": "en"}
     return msgspec.json.encode(whole | {"enabled": enabled, "assistants": [assistant]})

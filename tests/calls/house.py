@@ -31,6 +31,7 @@ from control.peer import (
     WireEvent,
 )
 from control.peer.call import PeerCall
+from control.peer.legs import Callees
 from control.phone import PhoneDoor, PhoneOptions
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
@@ -223,6 +224,7 @@ async def house(
     unicast: UnicastOptions | None = None,
     record: bool = False,
     drain_timeout_s: float = 5.0,
+    callees: Callees | None = None,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
     tasks, sockets = asyncio.all_tasks(), open_sockets()
@@ -267,7 +269,7 @@ async def house(
         for raw in documents:
             await home.publish(raw)
         host, port = home.door.address
-        home.switch = await stack.enter_async_context(Switch(host, port))
+        home.switch = await stack.enter_async_context(Switch(host, port, callees=callees))
         for codec in Codec:
             # The first use of a codec imports and computes tables: not while calls are measured.
             home.dial(Script(steps=(Say(SPEECH),), codec=codec))

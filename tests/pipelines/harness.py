@@ -88,6 +88,15 @@ class Line:
     async def give_back(self, door: str) -> None:
         await self._ask(door)
 
+    async def connect(self, extension: str, ring_s: int) -> str:
+        self.asked.append(f"connect {extension}")
+        return await self.connecting(ring_s)
+
+    async def connecting(self, ring_s: int) -> str:
+        """What becomes of it; replace it."""
+        await asyncio.sleep(ring_s)
+        return "NO_ANSWER"
+
     async def _ask(self, verb: str) -> None:
         self.asked.append(verb)
         if self._hangs:

@@ -81,6 +81,11 @@ class DoorCall:
         return self._machine.live
 
     @property
+    def joined(self) -> bool:
+        """Whether the caller was connected with a second leg: the call is not ours any more."""
+        return self._wire.joined
+
+    @property
     def hangup_cause(self) -> str:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._machine.hangup_cause
