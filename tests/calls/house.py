@@ -51,7 +51,7 @@ from tenants.signing import (
 )
 from tests.calls.callers import NUMBER, SPEECH, TENANT
 from tests.calls.leaks import nothing_left, open_sockets
-from transports.freeswitch.esl_call import DoorCall
+from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 
@@ -222,6 +222,7 @@ async def house(
     options: PhoneOptions | None = None,
     record: bool = False,
     drain_timeout_s: float = 5.0,
+    unicast: UnicastOptions | None = None,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
     tasks, sockets = asyncio.all_tasks(), open_sockets()
@@ -259,7 +260,7 @@ async def house(
             options=options or PhoneOptions(),
             media_server=home.media_server,
         )
-        home.door = DoorServer("127.0.0.1", 0, home.on_call)
+        home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast)
         await home.door.start()
         stack.push_async_callback(home.door.close, drain_timeout_s)
         stack.callback(home.phone.shut)
