@@ -174,8 +174,8 @@ async def test_a_port_that_somebody_else_has_and_documents_that_are_broken(setti
 
 
 async def test_an_address_that_the_machine_does_not_have(settings: Settings) -> None:
-    away = msgspec.structs.replace(settings, media_host="192.0.2.1", media_network=(ip_network("192.0.2.0/24"),))
-    assert (await seen(away))["media network"].text == "this machine has no address 192.0.2.1"
+    away = msgspec.structs.replace(settings, media_host="203.0.113.77", media_network=(ip_network("203.0.113.0/24"),))
+    assert (await seen(away))["media network"].text == "this machine has no address 203.0.113.77"
     assert (await seen(settings))["media network"].text == "loopback alone"
     forks = msgspec.structs.replace(away, wires=("audio_fork",), media_socket_port=0)
     assert "media network" not in await seen(forks)
