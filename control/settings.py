@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from base.http import Endpoint
 from base.secret import Secret
-from transports.freeswitch.peers import is_within
+from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 
 PREFIX: Final = "ATENDE_"
@@ -172,7 +172,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    return is_within(host, LOOPBACK)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -115,4 +115,6 @@ def _service(settings: Settings) -> str:
         raise click.ClickException(
             "the phone door listens everywhere: say --service HOST:PORT as FreeSWITCH reaches it"
         )
-    return f"{settings.esl_host}:{settings.esl_port}"
+    # A switch may take `localhost` for ::1, where nobody listens: the audio needs IPv4.
+    host = "127.0.0.1" if settings.esl_host == "localhost" else settings.esl_host
+    return f"{host}:{settings.esl_port}"

@@ -6,7 +6,6 @@ is no `answer` before the socket: a refused call stays unanswered, and with `sen
 hear nothing of us.
 """
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from base.ids import TenantId
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, sign
+from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.words import DoorName
 
 Pbx = Literal["fusionpbx", "freeswitch"]
@@ -82,8 +82,7 @@ class Extension(Struct, frozen=True):
 
 def extensions(plan: Plan, keys: KeyRing) -> tuple[Extension, ...]:
     """One extension for each number, one for each door, and last the one for doors unknown. Raises PlanError."""
-    if problems := _problems(plan):
-        raise PlanError(problems)
+    check(plan)
     numbers = plan.numbers if plan.only is None else (plan.only,)
     doors = _doors(plan)
     return (
@@ -96,6 +95,12 @@ def extensions(plan: Plan, keys: KeyRing) -> tuple[Extension, ...]:
     )  # fmt: skip
 
 
+def check(plan: Plan) -> None:
+    """Raises PlanError with every fault."""
+    if problems := _problems(plan):
+        raise PlanError(problems)
+
+
 def hosts(plan: Plan) -> tuple[str, ...]:
     """Where the service is, without the ports."""
     return tuple(part.rpartition(":")[0] for part in plan.service.split("|"))
@@ -103,7 +108,7 @@ def hosts(plan: Plan) -> tuple[str, ...]:
 
 def is_off_host(plan: Plan) -> bool:
     """Whether the service is on another machine than the switch."""
-    return not all(_is_loopback(host) for host in hosts(plan))
+    return not all(is_within(host, LOOPBACK) for host in hosts(plan))
 
 
 def _signed(plan: Plan, keys: KeyRing, number: str) -> tuple[Action, ...]:
@@ -183,10 +188,3 @@ def _target_problems(plan: Plan, role: str, number: str | None) -> list[str]:
 def _is_address(part: str) -> bool:
     host, _, port = part.rpartition(":")
     return bool(_HOST.fullmatch(host)) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from control.dialplan.plan import Plan, PlanError, Wire, hosts, is_off_host
+from control.dialplan.plan import Plan, PlanError, Wire, check, hosts, is_off_host
 from transports.freeswitch.peers import LOOPBACK
 
 ACL: Final = "atende"
@@ -15,11 +15,12 @@ _MODULES: Final[dict[Wire, str]] = {"audio_fork": "mod_audio_fork", "audio_strea
 
 def acl_xml(plan: Plan) -> str:
     """The list of those who may command the switch: itself and us. Raises PlanError for a host that is no address."""
-    named = [host for host in hosts(plan) if host != "localhost" and not _is_address(host)]
-    if named:
+    check(plan)
+    found = {host: _cidr(host) for host in hosts(plan)}
+    if named := [host for host, cidr in found.items() if cidr is None]:
         raise PlanError([f"an access list is made of addresses, and {host!r} is a name" for host in named])
-    others = [ipaddress.ip_network(host) for host in hosts(plan) if host != "localhost"]
-    cidrs = dict.fromkeys([*LOOPBACK, *(cidr for cidr in others if not cidr.is_loopback)])
+    others = [cidr for cidr in found.values() if cidr is not None and not cidr.is_loopback]
+    cidrs = dict.fromkeys([*LOOPBACK, *others])
     nodes = "\n".join(f'      <node type="allow" cidr="{cidr}"/>' for cidr in cidrs)
     return f"""\
 <!-- Add this list to yours, then `reloadacl`. FusionPBX has its lists in the database: Advanced, Access Controls. -->
@@ -33,7 +34,8 @@ def acl_xml(plan: Plan) -> str:
 
 
 def event_socket_xml(plan: Plan) -> str:
-    """Where the switch takes commands, from whom, and with which password."""
+    """Where the switch takes commands, from whom, and with which password. Raises PlanError."""
+    check(plan)
     listen, acl = ("0.0.0.0", ACL) if is_off_host(plan) else ("127.0.0.1", "loopback.auto")  # noqa: S104 - the switch's
     return f"""\
 <!-- Choose a password of 16 characters or more. The same one goes to ATENDE_SWITCH_PASSWORD, and in FusionPBX to
@@ -62,9 +64,8 @@ def modules_xml(wires: Sequence[Wire]) -> str:
 </configuration>"""
 
 
-def _is_address(host: str) -> bool:
+def _cidr(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_network("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        return False
-    return True
+        return None

@@ -85,7 +85,8 @@ class Porter:
         try:
             while True:
                 connection, _ = self._listener.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with contextlib.suppress(OSError):  # reset already
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 arrival = _Arrival(connection, time.monotonic() + self._attend_timeout_s)
                 self._arrivals.append(arrival)
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody will take it

@@ -107,3 +107,8 @@ def test_a_door_open_to_all_has_no_address_of_its_own(settings: Settings) -> Non
     wide = Settings(data_dir=settings.data_dir, tenants_dir=settings.tenants_dir, esl_host="0.0.0.0")
     assert "--service" in run(wide, *SORRISO).stderr
     assert "pbx:1" in run(wide, *SORRISO, "--service", "pbx:1").stdout
+
+
+def test_the_door_is_named_by_its_address(settings: Settings) -> None:
+    near = Settings(data_dir=settings.data_dir, tenants_dir=settings.tenants_dir, esl_host="localhost")
+    assert ("socket", "127.0.0.1:8084 async full") in extensions(run(near, *SORRISO).stdout)["door_again"]
