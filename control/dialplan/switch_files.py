@@ -39,7 +39,7 @@ def event_socket_xml(plan: Plan) -> str:
     listen, acl = ("0.0.0.0", ACL) if is_off_host(plan) else ("127.0.0.1", "loopback.auto")  # noqa: S104 - the switch's
     return f"""\
 <!-- Choose a password of 16 characters or more. The same one goes to ATENDE_SWITCH_PASSWORD, and in FusionPBX to
-     switch.event_socket.password of config.conf. Then `reload mod_event_socket`. -->
+     switch.event_socket.password of config.conf. Then restart FreeSWITCH when no call is up. -->
 <configuration name="event_socket.conf" description="Socket Client">
   <settings>
     <param name="nat-map" value="false"/>

@@ -45,7 +45,7 @@ class Porter:
     """Listens from the moment it is made until `close`; made on the event loop that is to take the connections.
 
     Each connection becomes a protocol of `factory`; one that the loop has not taken `attend_timeout_s` after it came
-    is reset. Closing order: stop accepting, reset who waits, close the listening socket.
+    is reset. Closing order: stop accepting, close the listening socket, reset who waits.
     """
 
     def __init__(
