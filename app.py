@@ -151,7 +151,11 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
         allowed_peers=found.esl_allowed_cidrs or LOOPBACK,
         max_connections=found.max_calls + 50,
         ports=UnicastPorts(found.media_ports.first, found.media_ports.last),
-        unicast=UnicastOptions(our_host=found.media_host, native=found.unicast_native),
+        unicast=UnicastOptions(
+            our_host=found.media_host,
+            native=found.unicast_native,
+            networks=(*LOOPBACK, *found.media_network),
+        ),
     )
     await door.start()
     stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)

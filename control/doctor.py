@@ -117,6 +117,22 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
+async def _media_network(found: Settings) -> list[Finding]:
+    if "unicast" not in found.wires:
+        return []
+    host = found.media_host or found.esl_host
+    return [findings.of_media_network(found.media_network, host, here=_is_here(host))]
+
+
+def _is_here(host: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
 async def _clock(_found: Settings) -> list[Finding]:
     late_ms, loop = [], asyncio.get_running_loop()
     began = loop.time()
@@ -198,6 +214,7 @@ async def _documents(found: Settings) -> list[Finding]:
 LOOKS: Final[dict[str, Look]] = {
     "event socket": _switch,
     "ports": _ports,
+    "media network": _media_network,
     "clock": _clock,
     "disk": _disk,
     "models": _models,

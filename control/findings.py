@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
 from msgspec import Struct
+
+from control.dialplan.switch_files import PLACEHOLDER_PASSWORD
 
 Level = Literal["ok", "warn", "fail", "skip"]
 Version = tuple[int, int, int]
@@ -78,9 +81,10 @@ def of_version(text: str, modules: Collection[str]) -> list[Finding]:
 def of_password(password: str) -> Finding:
     """Whether the event socket's password is one that everybody knows."""
     name = "event socket password"
-    if password == DEFAULT_PASSWORD:
+    if password in {DEFAULT_PASSWORD, PLACEHOLDER_PASSWORD}:
         fix = "change `password` in event_socket.conf.xml, reload mod_event_socket, set ATENDE_SWITCH_PASSWORD"
-        return Finding(name=name, level="fail", text="the well-known default", fix=fix)
+        text = "the well-known default" if password == DEFAULT_PASSWORD else "the one that stands for yours"
+        return Finding(name=name, level="fail", text=text, fix=fix)
     if len(password) < 16:
         return Finding(name=name, level="warn", text="short", fix="use 16 characters or more, at random")
     return Finding(name=name, level="ok", text="not the default")
@@ -119,6 +123,21 @@ def of_latency(each_ms: Sequence[float]) -> Finding:
         fix = "put Atende nearer to the switch, or find out what holds the switch up"
         return Finding(name="event socket latency", level="warn", text=text, fix=fix)
     return Finding(name="event socket latency", level="ok", text=text)
+
+
+def of_media_network(networks: Sequence[IPv4Network | IPv6Network], host: str, *, here: bool) -> Finding:
+    """Where unicast's audio goes; `here` tells whether this machine has the address `host`, at which it comes in."""
+    name = "media network"
+    if not here:
+        fix = "bring the network up, or give ATENDE_MEDIA_HOST (or ATENDE_ESL_HOST) an address of this machine"
+        return Finding(name=name, level="fail", text=f"this machine has no address {host}", fix=fix)
+    if not networks:
+        return Finding(name=name, level="ok", text="loopback alone")
+    text = ", ".join(map(str, networks))
+    if not all(network.is_private for network in networks):
+        fix = "callers can be listened to on the way: put a WireGuard between, and name its network"
+        return Finding(name=name, level="warn", text=f"{text} is public, and unicast is not encrypted", fix=fix)
+    return Finding(name=name, level="ok", text=text)
 
 
 def of_clock(late_ms: Sequence[float]) -> Finding:

@@ -113,14 +113,15 @@ class PhoneDoor:
     async def on_call(self, line: DoorCall) -> None:
         """One call, from its first word to its record."""
         try:
-            destination = self._admit(line.hello)
+            destination = self._admit(line)
             await self._lease(line, destination)
         except RefusedError as refusal:
             log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=refusal.door.value)
             await line.refuse(refusal.door)
 
-    def _admit(self, hello: Hello) -> Destination:
+    def _admit(self, line: DoorCall) -> Destination:
         """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
+        hello = line.hello
         try:
             uuid.UUID(hello.call_id)
         except ValueError as error:
@@ -134,6 +135,8 @@ class PhoneDoor:
         wire = self._wire_of(hello)
         if wire not in WIRES or (wire != "unicast" and self._media_server is None):
             raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
+        if wire == "unicast" and not line.can_unicast:
+            raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED)
         try:
             return self._directory.find(tenant_id, number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:

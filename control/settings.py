@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from base.http import Endpoint
 from base.secret import Secret
+from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 from transports.freeswitch.words import WIRES, Wire
 
 PREFIX: Final = "ATENDE_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - each call's own address is looked at then
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -64,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     switch_password: Secret | None = None
     media_host: str | None = None
     """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
+    media_network: tuple[Network, ...] = ()
+    """Where both ends of unicast may lie beside loopback. Nothing encrypts it there: best a WireGuard's network."""
     wires: tuple[Wire, ...] = ("unicast",)
     """How a call's audio may come; the first is taken where the dialplan does not set `atende_wire`."""
     unicast_native: bool = False
@@ -127,6 +131,7 @@ def _contradictions(settings: Settings) -> list[str]:
             f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
         )
+    problems += _media_problems(settings)
     if ":" in settings.esl_host:
         problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
     ports = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_HTTP_PORT": settings.http_port}
@@ -138,6 +143,23 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems
+
+
+def _media_problems(settings: Settings) -> list[str]:
+    """Unicast that leaves this machine goes where its operator said, and nowhere else."""
+    name, host = "ATENDE_ESL_HOST", settings.esl_host
+    if settings.media_host is not None:
+        name, host = "ATENDE_MEDIA_HOST", settings.media_host
+    if settings.media_host in _EVERYWHERE:
+        return [f"{name}: {host} is no address that a switch could send to; give one of this machine's"]
+    if "unicast" not in settings.wires or (_is_loopback(settings.esl_host) and _is_loopback(host)):
+        return []
+    if not settings.media_network:
+        problem = f"ATENDE_MEDIA_NETWORK: must be given because {name} is {host} and nothing encrypts unicast's audio, "
+        return [problem + "e.g. 10.77.0.0/24 for a WireGuard in which this machine and the switch have addresses"]
+    if host not in _EVERYWHERE and not is_within(host, settings.media_network):
+        return [f"{name}: {host} is no address in ATENDE_MEDIA_NETWORK; give the one that this machine has there"]
+    return []
 
 
 def _warnings(written: Mapping[str, str]) -> list[str]:
@@ -158,7 +180,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    return is_within(host, LOOPBACK)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -249,6 +271,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "switch_port": _port,
     "switch_password": Secret,
     "media_host": _host,
+    "media_network": _many(_network),
     "wires": _wires,
     "unicast_native": _switch,
     "media_socket_port": _port,

@@ -1,139 +1,97 @@
-"""`atende dialplan`: the lines that send a tenant's numbers to us, signed."""
+"""`atende dialplan`: the files that send a tenant's calls to us, filled in and signed."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-from xml.sax.saxutils import quoteattr
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
-from msgspec import Struct
+import msgspec
 
-from base.ids import TenantId
 from control.cli.context import program
-from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, sign
+from control.dialplan.fusionpbx import dialplan_sql
+from control.dialplan.plan import Pbx, Plan, PlanError
+from control.dialplan.switch_files import acl_xml, event_socket_xml, modules_xml
+from control.dialplan.xml import dialplan_xml
 from transports.freeswitch.words import WIRES
 
 if TYPE_CHECKING:
     from control.settings import Settings
+    from tenants.signing import KeyRing
     from tenants.spec import TenantSpec
 
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What the dialplan of one tenant is made of."""
-
-    tenant_id: TenantId
-    context: str
-    numbers: tuple[str, ...]
-    service: str
-    """`host:port` of the phone door as FreeSWITCH reaches it; `a:8084|b:8084` tries the next."""
-    operator: str | None = None
-    """Number that `door_operator` transfers to, within the context."""
-    wire: str | None = None
-    """How the audio is to go; as the service is set when None."""
-    voicemail: str | None = None
-    """Box that `door_voicemail` records for."""
+_WRITERS: Final[dict[str, Callable[[Plan, Settings], str]]] = {
+    "xml": lambda plan, settings: dialplan_xml(plan, _keys(settings)),
+    "sql": lambda plan, settings: dialplan_sql(plan, _keys(settings)),
+    "acl": lambda plan, _: acl_xml(plan),
+    "event-socket": lambda plan, _: event_socket_xml(plan),
+    "modules": lambda plan, settings: modules_xml(settings.wires if plan.wire is None else (plan.wire,)),
+}
 
 
 @click.command("dialplan")
 @click.option("--tenant", required=True, help="Slug of a tenant document.")
-@click.option("--number", help="One number only (default: all numbers of the tenant's assistants).")
-@click.option("--context", "dialplan_context", help="Dialplan context (default: the tenant's domain).")
-@click.option("--service", help="host:port of the phone door as FreeSWITCH reaches it (default: from the settings).")
-@click.option("--operator", help="Number to which a caller goes who wants a person.")
-@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
+@click.option("--number", "only", help="One number only (default: all numbers of the tenant's assistants).")
+@click.option("--operator", help="Number where a caller finds a person.")
 @click.option("--voicemail", help="Voicemail box for callers who get nobody.")
+@click.option("--fallback", help="Number for calls that cannot be taken (default: the operator, or the box).")
+@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
+@click.option("--service", help="host:port of the phone door as FreeSWITCH reaches it (default: from the settings).")
+@click.option("--context", "dialplan_context", help="Dialplan context (default: the tenant's domain).")
+@click.option(
+    "--pbx", type=click.Choice(get_args(Pbx)), default="fusionpbx", show_default=True, help="Whose dialplan it is."
+)
+@click.option(
+    "--print",
+    "what",
+    type=click.Choice(tuple(_WRITERS)),
+    default="xml",
+    show_default=True,
+    help="The dialplan as XML, or as SQL for FusionPBX; or the settings of the switch that go with it.",
+)
 @click.pass_context
-def dialplan_command(context: click.Context, /, tenant: str, dialplan_context: str | None, **options: str) -> None:
-    """Print the FreeSWITCH dialplan of a tenant: signed variables, the socket, and the fall-back doors."""
+def dialplan_command(
+    context: click.Context, /, tenant: str, dialplan_context: str | None, service: str | None, what: str, **options: str
+) -> None:
+    """Print a tenant's dialplan: signed variables, the socket, and where a call goes on when we do not take it.
+
+    Run it where the service runs, with its settings: the signatures are made with its key.
+    """
+    settings = program(context).settings
+    spec = _tenant(tenant, settings)
+    written = {
+        "tenant_id": spec.tenant_id,
+        "context": dialplan_context or spec.domain,
+        "numbers": [number for assistant in spec.assistants for number in assistant.numbers],
+        "service": service or _service(settings),
+    }
+    plan = msgspec.convert(written | options, Plan)
+    try:
+        click.echo(_WRITERS[what](plan, settings))
+    except PlanError as error:
+        raise click.ClickException(str(error)) from error
+    for hint in _hints(plan, settings) if what in {"xml", "sql"} else ():
+        click.echo(f"note: {hint}", err=True)
+
+
+def _hints(plan: Plan, settings: Settings) -> list[str]:
+    """What works, and is probably not meant."""
+    hints = []
+    if plan.wire is not None and plan.wire not in settings.wires:
+        hints.append(f"the service refuses these calls until ATENDE_WIRES names {plan.wire}")
+    if not (plan.operator or plan.voicemail or plan.fallback):
+        hints.append("a call that cannot be taken is ended: give --operator, --voicemail or --fallback")
+    return hints
+
+
+def _keys(settings: Settings) -> KeyRing:
     from tenants.keys import KeyFileError, signing_keys
     from tenants.signing import KeyFormatError
 
-    settings = program(context).settings
-    spec = _tenant(tenant, settings)
-    plan = Plan(
-        tenant_id=spec.tenant_id,
-        context=dialplan_context or spec.domain,
-        numbers=_numbers(spec, options["number"]),
-        service=options["service"] or _service(settings),
-        operator=options["operator"],
-        wire=options["wire"],
-        voicemail=options["voicemail"],
-    )
     try:
-        keys = signing_keys(settings.data_dir, settings.signing_keys)
+        return signing_keys(settings.data_dir, settings.signing_keys)
     except (KeyFileError, KeyFormatError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(dialplan_xml(plan, keys))
-
-
-def dialplan_xml(plan: Plan, keys: KeyRing) -> str:
-    """A context with one extension per number and one per door.
-
-    `door` says what runs when the socket ends; it is `failed` before we say otherwise, so that a service
-    that is away, hangs up or dies leads there too. There is no `answer` before the socket: a refused call
-    stays unanswered, and with `send_silence_when_idle` the caller would hear nothing of us.
-    """
-    numbers = [_extension(f"atende_{number}", number, [*_signed(plan, keys, number), *_ring(plan)])
-               for number in plan.numbers]  # fmt: skip
-    doors = [_extension(f"door_{name}", f"door_{name}", actions) for name, actions in _doors(plan).items()]
-    body = "\n".join([*numbers, *doors])
-    return f"<include>\n  <context name={quoteattr(plan.context)}>\n{body}\n  </context>\n</include>"
-
-
-Action = tuple[str, str]
-
-
-def _signed(plan: Plan, keys: KeyRing, number: str) -> list[Action]:
-    signature = sign(keys, plan.tenant_id, number)
-    facts: dict[str, str] = {TENANT_VARIABLE: plan.tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
-    if plan.wire is not None:
-        facts["atende_wire"] = plan.wire
-    return [("set", f"{name}={value}") for name, value in facts.items()]
-
-
-def _ring(plan: Plan) -> list[Action]:
-    return [
-        ("set", "door=failed"),
-        ("set", "socket_resume=true"),
-        ("socket", f"{plan.service} async full"),
-        ("transfer", f"door_${{door}} XML {plan.context}"),
-    ]
-
-
-def _doors(plan: Plan) -> dict[str, list[Action]]:
-    """Where a call goes on. Without an operator or a voicemail box those doors end the call as `failed` does."""
-    failed: list[Action] = [("hangup", "NORMAL_TEMPORARY_FAILURE")]
-    operator: list[Action] = [("transfer", f"{plan.operator} XML {plan.context}")] if plan.operator else failed
-    voicemail: list[Action] = [
-        ("answer", ""),
-        ("voicemail", f"default {plan.context} {plan.voicemail}"),
-    ]
-    return {
-        "failed": failed,
-        "busy": [("hangup", "USER_BUSY")],
-        "voicemail": voicemail if plan.voicemail else failed,
-        "operator": operator,
-        "again": _ring(plan),
-    }
-
-
-def _extension(name: str, number: str, actions: Sequence[Action]) -> str:
-    lines = [
-        f"        <action application={quoteattr(application)}" + (f" data={quoteattr(data)}" if data else "") + "/>"
-        for application, data in actions
-    ]
-    expression = quoteattr(f"^{re.escape(number)}$")
-    return "\n".join(
-        [
-            f"    <extension name={quoteattr(name)}>",
-            f'      <condition field="destination_number" expression={expression}>',
-            *lines,
-            "      </condition>",
-            "    </extension>",
-        ]
-    )
 
 
 def _tenant(slug: str, settings: Settings) -> TenantSpec:
@@ -152,18 +110,12 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     raise click.ClickException("\n".join([f"no tenant {slug!r} in {settings.tenants_dir}", *broken]))
 
 
-def _numbers(spec: TenantSpec, only: str | None) -> tuple[str, ...]:
-    numbers = tuple(number for assistant in spec.assistants for number in assistant.numbers)
-    if only is None:
-        return numbers
-    if only not in numbers:
-        raise click.ClickException(f"no assistant of {spec.slug} answers {only}; there are {', '.join(numbers)}")
-    return (only,)
-
-
 def _service(settings: Settings) -> str:
+    """Where the switch finds our door, as far as the settings say."""
     if settings.esl_host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
         raise click.ClickException(
             "the phone door listens everywhere: say --service HOST:PORT as FreeSWITCH reaches it"
         )
-    return f"{settings.esl_host}:{settings.esl_port}"
+    # A switch may take `localhost` for ::1, where nobody listens: the audio needs IPv4.
+    host = "127.0.0.1" if settings.esl_host == "localhost" else settings.esl_host
+    return f"{host}:{settings.esl_port}"

@@ -1,15 +1,17 @@
 """Who is not let in: the call stays unanswered, the dialplan goes on, and nothing of it stays."""
 
 import asyncio
+from ipaddress import ip_network
 
 import pytest
 
 from base.ids import TenantId
 from control.peer import HangUp, Script, Wait
-from control.phone import PhoneOptions
+from control.phone import WIRE_VARIABLE, PhoneOptions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
 from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
 from tests.calls.house import House, Rung, house
+from transports.freeswitch.esl_call import UnicastOptions
 
 OTHER = tenant(2)
 SHORT = Script(steps=(hears(), HangUp()), limit_s=10)
@@ -51,6 +53,27 @@ async def test_what_is_not_signed_by_us_is_not_let_in() -> None:
         for call in await asyncio.gather(*calls):
             refused(call, "failed")
         await greeted(home)
+
+
+async def test_what_a_caller_can_write_decides_nothing() -> None:
+    """Headers of the INVITE and a domain's name say who is called, and prove it to nobody."""
+    async with house(document(), document("others", tenant_id=OTHER, number="200")) as home:
+        signed = home.dialed()
+        told = {"domain_name": "us.example.net", "domain_uuid": TENANT, "sip_to_host": "us.example.net"}
+        forged = {f"sip_h_X-{name}": value for name, value in signed.variables.items()}
+        nothing = {TENANT_VARIABLE: "", NUMBER_VARIABLE: "", SIGNATURE_VARIABLE: ""}
+        refused(await home.call(SHORT, home.dialed(variables=nothing | told | forged)), "failed")
+        other = {"domain_name": "others.example.net", "domain_uuid": OTHER, "sip_to_user": "200", "sip_req_user": "200"}
+        call = await home.call(SHORT, home.dialed(variables=other))
+        assert (call.record.call.tenant_id, call.record.call.number) == (TENANT, NUMBER)
+
+
+async def test_audio_that_would_leave_its_network_is_refused_before_the_answer() -> None:
+    """This switch is at 127.0.0.1; the operator named another network, and not loopback."""
+    async with house(document(), unicast=UnicastOptions(networks=(ip_network("10.77.0.0/24"),))) as home:
+        refused(await home.call(SHORT), "failed")
+        forked = await home.call(SHORT, home.dialed(variables={WIRE_VARIABLE: "audio_fork"}))
+        assert forked.heard() == ["Welcome to us"]
 
 
 UNKNOWN = [(TENANT, "999"), (tenant(77), NUMBER), (TenantId("not-a-uuid"), NUMBER), (OTHER, "200")]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,13 @@ class TestJudgements:
         assert findings.of_version("FreeSWITCH Version 2.0.0", {"mod_verto"})[0].level == "ok"
         assert findings.of_version("Asterisk 22", set())[0].level == "warn"
 
-    @pytest.mark.parametrize(("password", "level"), [("ClueCon", "fail"), ("hunter2", "warn"), ("x" * 16, "ok")])
+    @pytest.mark.parametrize(
+        ("password", "level"), [("ClueCon", "fail"), ("CHANGE-ME", "fail"), ("hunter2", "warn"), ("x" * 16, "ok")]
+    )
     def test_passwords(self, password: str, level: str) -> None:
         finding = findings.of_password(password)
         assert finding.level == level
-        assert password == "ClueCon" or password not in finding.text + finding.fix
+        assert level == "fail" or password not in finding.text + finding.fix
 
     def test_codecs_latency_clock_disk_ports(self) -> None:
         assert (findings.of_codecs(CODECS).level, findings.of_codecs(CODECS).text) == ("ok", "PCMU, PCMA")
@@ -74,6 +77,14 @@ class TestJudgements:
         assert findings.of_modules({"mod_audio_fork"}, ("unicast", "audio_fork")).level == "ok"
         missing = findings.of_modules(set(), ("unicast", "audio_fork"))
         assert (missing.level, "mod_audio_fork" in missing.fix) == ("fail", True)
+
+    def test_audio_may_be_near_or_on_a_private_network(self) -> None:
+        private, public = ip_network("10.77.0.0/24"), ip_network("8.8.8.0/24")
+        assert findings.of_media_network((), "127.0.0.1", here=True).level == "ok"
+        assert findings.of_media_network((private,), "10.77.0.2", here=True).level == "ok"
+        told = findings.of_media_network((private, public), "0.0.0.0", here=True)
+        assert (told.level, "WireGuard" in told.fix) == ("warn", True)
+        assert findings.of_media_network((private,), "10.77.0.2", here=False).level == "fail"
 
     def test_only_a_failure_fails(self) -> None:
         assert exit_code([Finding(name="a", level=level, text="") for level in ("ok", "warn", "skip")]) == 0  # type: ignore[arg-type]
@@ -162,6 +173,14 @@ async def test_a_port_that_somebody_else_has_and_documents_that_are_broken(setti
     assert found["phone door"].level == "fail"
     assert found["tenants"].level == "fail"
     assert "bad.yaml" in found["tenants"].text
+
+
+async def test_an_address_that_the_machine_does_not_have(settings: Settings) -> None:
+    away = msgspec.structs.replace(settings, media_host="203.0.113.77", media_network=(ip_network("203.0.113.0/24"),))
+    assert (await seen(away))["media network"].text == "this machine has no address 203.0.113.77"
+    assert (await seen(settings))["media network"].text == "loopback alone"
+    forks = msgspec.structs.replace(away, wires=("audio_fork",), media_socket_port=0)
+    assert "media network" not in await seen(forks)
 
 
 async def test_a_look_that_breaks_is_a_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ def test_values_are_read_and_blank_means_default() -> None:
             "ATENDE_DATABASE_URL": "postgresql://owner:hush@db/atende",
             "ATENDE_ESL_HOST": "10.0.0.9",
             "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32, 2001:db8::/64",
+            "ATENDE_MEDIA_NETWORK": "10.0.0.0/24",
             "ATENDE_MEDIA_PORTS": "50000-50099",
             "ATENDE_LOG_FORMAT": "JSON",
             "ATENDE_RECORDINGS": "off",
@@ -88,9 +89,52 @@ def test_all_faults_are_told_at_once_with_variable_and_fix_but_no_secret() -> No
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.9", "pbx.lan"])
 def test_a_door_open_to_others_needs_to_know_whom(host: str) -> None:
+    near = {"ATENDE_ESL_HOST": host, "ATENDE_WIRES": "audio_fork"}
     with pytest.raises(SettingsError, match="ATENDE_ESL_ALLOWED_CIDRS"):
-        load({"ATENDE_ESL_HOST": host})
-    assert load({"ATENDE_ESL_HOST": host, "ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32"})[0].esl_host == host
+        load(near)
+    assert load(near | {"ATENDE_ESL_ALLOWED_CIDRS": "10.0.0.5/32"})[0].esl_host == host
+
+
+LAN = {"ATENDE_ESL_HOST": "10.77.0.2", "ATENDE_ESL_ALLOWED_CIDRS": "10.77.0.1/32"}
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        LAN,
+        LAN | {"ATENDE_ESL_HOST": "0.0.0.0"},
+        LAN | {"ATENDE_WIRES": "audio_fork,unicast"},
+        LAN | {"ATENDE_MEDIA_HOST": "10.77.0.2"},
+        LAN | {"ATENDE_MEDIA_HOST": "127.0.0.1"},
+        {"ATENDE_MEDIA_HOST": "10.77.0.2"},
+    ],
+)
+def test_audio_that_leaves_the_machine_needs_to_know_where_it_may_go(away: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"ATENDE_MEDIA_NETWORK: must be given .* WireGuard"):
+        load(away)
+
+
+def test_audio_goes_where_it_may() -> None:
+    assert load(LAN | {"ATENDE_MEDIA_NETWORK": "10.77.0.0/24"})[0].media_network == (ip_network("10.77.0.0/24"),)
+    everywhere = LAN | {"ATENDE_ESL_HOST": "0.0.0.0", "ATENDE_MEDIA_NETWORK": "10.77.0.0/24, 10.78.0.0/24"}
+    assert len(load(everywhere)[0].media_network) == 2
+    assert load(LAN | {"ATENDE_WIRES": "audio_fork"})[0].media_network == ()
+    assert load({"ATENDE_MEDIA_HOST": "127.0.0.9"})[0].media_network == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (LAN | {"ATENDE_MEDIA_NETWORK": "10.78.0.0/24"}, "ATENDE_ESL_HOST: 10.77.0.2 is no address in"),
+        (LAN | {"ATENDE_MEDIA_NETWORK": "10.77.0.0/24", "ATENDE_MEDIA_HOST": "192.0.2.1"}, "ATENDE_MEDIA_HOST: 192"),
+        (LAN | {"ATENDE_MEDIA_NETWORK": "10.77.0.0/24", "ATENDE_MEDIA_HOST": "atende.lan"}, "ATENDE_MEDIA_HOST: ate"),
+        (LAN | {"ATENDE_MEDIA_NETWORK": "10.77.0.0/24", "ATENDE_MEDIA_HOST": "0.0.0.0"}, "could send to"),
+        (LAN | {"ATENDE_MEDIA_NETWORK": "everywhere"}, "ATENDE_MEDIA_NETWORK: 'everywhere' is not a network"),
+    ],
+)
+def test_a_media_network_in_which_we_are_not_stops_the_start(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(given)
 
 
 @pytest.mark.parametrize("ports", ["16000-16400", "20000-20099", "32768-40000", "10000-60000"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from ipaddress import IPv4Network, IPv6Network
 
 import structlog
 from msgspec import Struct
@@ -17,6 +18,7 @@ from transports.freeswitch.errors import (
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.unicast import UnicastCodec, native_law
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
@@ -39,6 +41,8 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     """IPv4 address to bind and to announce; None = the one that the event socket came in on."""
     switch_host: str | None = None
     """IPv4 address that FreeSWITCH binds; None = the one that its event socket comes from."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
+    """Where both ends have to lie: the audio is not encrypted, and the switch takes it from anybody."""
     attempts: int = 3
     first_datagram_timeout_s: float = MIN_SILENCE_S
     reply_timeout_s: float = 2.0
@@ -118,6 +122,11 @@ class DoorCall:
         assert self.sample_rate is not None
         return Answered(self.sample_rate)
 
+    @property
+    def can_unicast(self) -> bool:
+        """Whether the audio would stay within the networks that it may go over."""
+        return all(is_within(host, self._options.networks) for host in self._unicast_hosts())
+
     async def start_unicast(self) -> UnicastMedia:
         """Start the audio stream and return it alive: its first datagram has come.
 
@@ -126,7 +135,7 @@ class DoorCall:
         `first_datagram_timeout_s` is given up for another.
 
         Raises CallEndedError, LocalProtocolError (not answered, or a stream was started before),
-        MediaUnavailableError (nothing came on any port), PhoneTimeoutError.
+        MediaUnavailableError (nothing came on any port, or `can_unicast` is not so), PhoneTimeoutError.
         """
         self._require_live("unicast")
         if self._media is not None:
@@ -254,13 +263,18 @@ class DoorCall:
         # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
         self._wire.close("the call was ended by us")
 
+    def _unicast_hosts(self) -> tuple[str, str]:
+        """Ours and the switch's."""
+        return self._options.our_host or self._wire.our_host, self._options.switch_host or self._wire.peer_host
+
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("unicast before the answer would crash the switch")
         law = native_law(self._machine.codec, rate) if self._options.native else None
-        host = self._options.our_host or self._wire.our_host
-        peer = self._options.switch_host or self._wire.peer_host
+        host, peer = self._unicast_hosts()
+        if not self.can_unicast:
+            raise MediaUnavailableError(f"unicast between {host} and {peer} would leave the media network")
         for _ in range(_MAX_BINDS):
             pair = self._ports.take()
             try:

@@ -1,6 +1,7 @@
 """The phone door: FreeSWITCH connects here once for every call (`socket host:port async full`)."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
@@ -11,7 +12,8 @@ import structlog
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall, UnicastOptions
 from transports.freeswitch.esl_wire import DoorWire
-from transports.freeswitch.peers import LOOPBACK, bound_address, is_allowed
+from transports.freeswitch.peers import LOOPBACK, is_allowed
+from transports.freeswitch.porter import Porter
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import DoorName
 
@@ -21,6 +23,7 @@ log = structlog.get_logger()
 class DoorServer:
     """Listens, says `connect` as soon as a connection is there, and gives each call to `on_call`.
 
+    A connection to which the event loop cannot say `connect` within `connect_timeout_s` is closed by another thread.
     `on_call` owns the call: it ends it by one of the final verbs. When it raises, or returns without having done so,
     the call is given back to `door_failed`, so that no caller is left in silence. Connections beyond
     `max_connections`, from peers not in `allowed_peers`, that do not tell their call in `first_reply_timeout_s`, or
@@ -37,6 +40,7 @@ class DoorServer:
         on_call: Callable[[DoorCall], Awaitable[None]],
         *,
         allowed_peers: Sequence[IPv4Network | IPv6Network] = LOOPBACK,
+        connect_timeout_s: float = 0.8,
         first_reply_timeout_s: float = 5.0,
         close_timeout_s: float = 2.0,
         max_connections: int = 500,
@@ -48,22 +52,24 @@ class DoorServer:
         self._port = port
         self._on_call = on_call
         self._allowed = tuple(allowed_peers)
+        self._connect_timeout_s = connect_timeout_s
         self._first_reply_timeout_s = first_reply_timeout_s
         self._close_timeout_s = close_timeout_s
         self._max_connections = max_connections
         self._max_events = max_events
         self._ports = ports or UnicastPorts()
         self._unicast = unicast or UnicastOptions()
-        self._server: asyncio.Server | None = None
+        self._porter: Porter | None = None
+        self._address: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens; the port is the real one when 0 was asked for."""
-        if self._server is None:
+        if self._address is None:
             raise RuntimeError("the phone door is not open: await start()")
-        return bound_address(self._server)
+        return self._address
 
     @property
     def live_calls(self) -> int:
@@ -72,15 +78,16 @@ class DoorServer:
 
     async def start(self) -> None:
         """Open the door. Raises OSError when the address is taken."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._new_wire, self._host, self._port, backlog=self._max_connections)
+        listener = socket.create_server((self._host, self._port), backlog=self._max_connections)
+        self._address = listener.getsockname()
+        self._porter = Porter(listener, self._new_wire, attend_timeout_s=self._connect_timeout_s)
         log.info("phone door open", address=self.address)
 
     async def close(self, drain_timeout_s: float = 0.0) -> None:
         """Close the door in the order above. Idempotent."""
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        if self._porter is not None:
+            await self._porter.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=drain_timeout_s)
         tasks = tuple(self._tasks)

@@ -14,6 +14,14 @@ def is_allowed(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool
     return any(peer in network for network in networks)
 
 
+def is_within(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether an address of ours or of a switch lies in one of the networks; a name lies in none but `localhost`."""
+    try:
+        return is_allowed("127.0.0.1" if host == "localhost" else host, networks)
+    except ValueError:
+        return False
+
+
 def bound_address(server: asyncio.Server) -> tuple[str, int]:
     """Where it listens; the port is the real one when 0 was asked for."""
     host, port = server.sockets[0].getsockname()[:2]

@@ -115,6 +115,14 @@ def door(on_call: OnCall, **options: object) -> DoorServer:
     return DoorServer("127.0.0.1", 0, on_call, **given)  # type: ignore[arg-type]
 
 
+async def first_words(reader: asyncio.StreamReader) -> bytes:
+    """What the service says first; nothing when it closes."""
+    try:
+        return await reader.readuntil(b"\n\n")
+    except (asyncio.IncompleteReadError, ConnectionResetError):
+        return b""
+
+
 class Script:
     """An `on_call` that notes what it was given and what became of it."""
 
@@ -385,6 +393,40 @@ class TestTheDoorItself:
             began = loop.time()
             await switch.hear("connect")
             assert loop.time() - began < 1.0
+
+    @pytest.mark.parametrize(("room", "first"), [(1, b"connect\n\n"), (0, b"closed")])
+    async def test_connect_is_said_before_anything_else_is_done(self, room: int, first: bytes) -> None:
+        """Within the callback that makes the connection: no await, no handler and no other call comes between."""
+        said: list[bytes] = []
+
+        class Line(asyncio.Transport):
+            def get_extra_info(self, name: str, default: object = None) -> object:
+                return ("127.0.0.1", 8084)
+
+            def is_closing(self) -> bool:
+                return False
+
+            def write(self, data: bytes | bytearray | memoryview) -> None:
+                said.append(bytes(data))
+
+            def abort(self) -> None:
+                said.append(b"closed")
+
+        server = door(Script(lambda call: call.closed()), max_connections=room, close_timeout_s=0.05)
+        server._new_wire().connection_made(Line())
+        assert said == [first]
+        await server.close()
+
+    async def test_of_a_crowd_at_once_each_is_told_connect_or_closed(self) -> None:
+        room, crowd = 40, 100
+        async with door(Script(lambda call: call.closed()), max_connections=room, close_timeout_s=0.05) as server:
+            async with asyncio.timeout(LIMIT_S):
+                lines = await asyncio.gather(*(asyncio.open_connection(*server.address) for _ in range(crowd)))
+                heard = await asyncio.gather(*(first_words(reader) for reader, _ in lines))
+            for _, writer in lines:
+                writer.close()
+            await asyncio.gather(*(writer.wait_closed() for _, writer in lines), return_exceptions=True)
+        assert sorted(heard) == [b""] * (crowd - room) + [b"connect\n\n"] * room
 
     async def test_who_tells_no_call_is_let_go(self) -> None:
         service = Script(lambda call: call.closed())
@@ -689,6 +731,29 @@ class TestAnswerAndMedia:
             await switch.say(NOTICE)
             await service.finished()
         assert service.errors == []
+
+    async def test_audio_that_would_leave_its_network_is_not_begun(self) -> None:
+        async def act(call: DoorCall) -> None:
+            assert call.can_unicast is False
+            await call.answer()
+            with pytest.raises(MediaUnavailableError, match="would leave the media network"):
+                await call.start_unicast()
+            await call.give_back("failed")
+
+        options = [
+            UnicastOptions(networks=(ip_network("10.77.0.0/24"),)),
+            UnicastOptions(our_host="192.0.2.1"),
+            UnicastOptions(switch_host="192.0.2.1"),
+            UnicastOptions(our_host="pbx.lan"),
+        ]
+        for chosen in options:
+            service = Script(act)
+            async with door(service, unicast=chosen) as server, ring(server) as switch:
+                await self.answered(switch)
+                await switch.hear("setvar_door")
+                await switch.say(NOTICE)
+                await service.finished()
+            assert service.errors == []
 
     async def test_the_announced_addresses_can_be_given(self) -> None:
         async def act(call: DoorCall) -> None:

@@ -1,0 +1,103 @@
+"""What docs/freeswitch.md tells an operator to type, to set and to look for is there, in both languages."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from control.cli.call import call_command
+from control.cli.check import check_command
+from control.cli.dialplan import dialplan_command
+from control.cli.doctor import doctor_command
+from control.cli.serve import serve_command
+from control.dialplan.fusionpbx import ORDER
+from control.dialplan.plan import ANY_DOOR
+from control.findings import WEAKNESSES
+from control.settings import _PARSERS as PARSERS
+from tenants.document import parse_document
+from transports.freeswitch.words import DoorName
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("control", "pipelines", "tenants", "transports")
+COMMANDS: dict[str, click.Command] = {
+    "call": call_command,
+    "check": check_command,
+    "dialplan": dialplan_command,
+    "doctor": doctor_command,
+    "serve": serve_command,
+}
+TEXTS = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("freeswitch.md", "freeswitch.pt-BR.md")}
+languages = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+
+
+@languages
+def test_every_command_and_option_exists(text: str) -> None:
+    used = re.findall(r"\.venv/bin/atende (\w+)([^#\n|>]*)", text)
+    assert {name for name, _ in used} == set(COMMANDS)
+    for name, rest in [*used, *re.findall(r"`atende (\w+)([^`]*)`", text)]:
+        options = {option for param in COMMANDS[name].params for option in param.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options, (name, rest)
+    dialplan_options = {option for param in dialplan_command.params for option in param.opts}
+    assert set(re.findall(r"`(--[a-z-]+)[ `]", text)) <= dialplan_options
+
+
+@languages
+def test_every_variable_exists(text: str) -> None:
+    assert {name.removeprefix("ATENDE_").lower() for name in re.findall(r"ATENDE_[A-Z_]+[A-Z]", text)} <= set(PARSERS)
+
+
+@languages
+def test_every_log_line_to_look_for_is_written_somewhere(text: str) -> None:
+    source = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".sql"}
+    )
+    symptoms = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)
+    told = [symptom for symptom in symptoms if "log" in symptom or "psql" in symptom]
+    lines = [line for symptom in told for line in re.findall(r"\*(.+?)\*", symptom)]
+    assert len(lines) >= 10
+    for line in lines:
+        pattern = re.escape(line).replace("…", ".{1,40}").replace("48000", ".{1,40}")
+        assert re.search(pattern, source), line
+
+
+@languages
+def test_the_example_document_is_right(text: str) -> None:
+    [document] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    spec = parse_document(document.encode(), "docs").spec
+    assert (spec.slug, spec.assistants[0].numbers) == ("empresa", ("7000",))
+
+
+@languages
+def test_every_link_leads_somewhere(text: str) -> None:
+    anchors = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors
+        elif not target.startswith("https://"):
+            assert (ROOT / "docs" / target).is_file(), target
+
+
+@languages
+def test_every_door_and_every_vulnerability_is_told(text: str) -> None:
+    assert {ANY_DOOR, *(f"door_{door.value}" for door in DoorName)} <= set(re.findall(r"door_[a-z]+", text))
+    assert {weakness.cve for weakness in WEAKNESSES} == set(re.findall(r"CVE-\d+-\d+", text))
+    assert f"{ORDER} (`{ANY_DOOR}`: {ORDER + 1})" in text
+
+
+def test_both_languages_tell_the_same() -> None:
+    english, portuguese = (
+        sorted(re.findall(r"ATENDE_[A-Z_]+|--[a-z-]+|door_[a-z]+|CVE-[\d-]+|\b\d[\d.,-]*\b", text.replace(",", ".")))
+        for text in TEXTS.values()
+    )
+    assert english == portuguese
+    headings, cabecalhos = (re.findall(r"^(#+) ", text, re.MULTILINE) for text in TEXTS.values())
+    assert headings == cabecalhos
+    rows, linhas = (len(re.findall(r"^\|", text, re.MULTILINE)) for text in TEXTS.values())
+    assert rows == linhas
