@@ -36,7 +36,7 @@ from tenants.keys import signing_keys
 from tenants.publishing import publish_folder
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
-from transports.freeswitch.esl_call import UnicastOptions
+from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import LOOPBACK

@@ -112,6 +112,13 @@ class PeerCall:
         if self._wire is not None:
             self._wire.abort()
 
+    def switch_ends(self) -> None:
+        """The switch is killed and started anew: every socket of this call breaks, without a word."""
+        self._left_door.set()
+        if self._wire is not None:
+            self._wire.abort()
+        self.media.break_stream()
+
     async def run(self) -> CallResult:
         """Rings, plays the script to its end, and measures.
 

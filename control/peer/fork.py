@@ -109,6 +109,12 @@ class ForkStream:
         self._play()
         self._transmit(self._missing)
 
+    def abort(self) -> None:
+        """The process is gone."""
+        self._closing = True
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def close(self) -> None:
         """The bug is gone: the module closes in order."""
         self._closing = True

@@ -129,6 +129,12 @@ class Media:
             self._stream.close()
             self._stream = None
 
+    def break_stream(self) -> None:
+        """The running stream's end is gone, without closing anything in order."""
+        if isinstance(self._stream, ForkStream | AudioStream):
+            self._stream.abort()
+        self.close_stream()
+
     async def datagram_on_leaked(self, timeout_s: float) -> bool:
         """Whether a datagram comes to a leaked stream after the call, within the time."""
         self.call_is_over = True

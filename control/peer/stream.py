@@ -85,6 +85,12 @@ class AudioStream:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._transmit(self._missing)
 
+    def abort(self) -> None:
+        """The process is gone."""
+        self._closing = True
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def close(self) -> None:
         """The bug is gone: the module closes in order, and tells nothing."""
         self._closing = True

@@ -52,7 +52,8 @@ from tenants.signing import (
 )
 from tests.calls.callers import NUMBER, SPEECH, TENANT
 from tests.calls.leaks import nothing_left, open_sockets
-from transports.freeswitch.esl_call import DoorCall, UnicastOptions
+from transports.freeswitch.call_unicast import UnicastOptions
+from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 

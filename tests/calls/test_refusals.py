@@ -11,7 +11,7 @@ from control.phone import WIRE_VARIABLE, PhoneOptions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
 from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
 from tests.calls.house import House, Rung, house
-from transports.freeswitch.esl_call import UnicastOptions
+from transports.freeswitch.call_unicast import UnicastOptions
 
 OTHER = tenant(2)
 SHORT = Script(steps=(hears(), HangUp()), limit_s=10)

@@ -10,7 +10,7 @@ from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Wai
 from control.phone import WIRE_VARIABLE, PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears, speech
 from tests.calls.house import House, Rung, house
-from transports.freeswitch.esl_call import UnicastOptions
+from transports.freeswitch.call_unicast import UnicastOptions
 
 WIRES = ["unicast", "audio_fork", "audio_stream"]
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -142,6 +142,22 @@ async def test_a_media_socket_that_is_lost_ends_the_call_in_order(wire: str) -> 
         rung = await home.ring(ringing)
         assert (rung.result.ended_by, rung.result.door) == ("dialplan", "failed")
         assert rung.record.end_reason == "lost"
+
+
+@wires
+async def test_a_switch_that_starts_anew_loses_its_calls_and_is_served_again(wire: str) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+
+        def look(event: WireEvent) -> None:
+            if event.what == "assistant_speaks":
+                ringing.switch_ends()
+
+        ringing = home.dial(Script(steps=(STAYS,)), home.dialed(variables={WIRE_VARIABLE: wire}), on_event=look)
+        rung = await home.ring(ringing)
+        assert rung.record.end_reason == "lost"
+        assert home.media_server.open_sockets == 0
+        again = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp())))
+        assert again.heard() == ["Welcome to us", "At nine"]
 
 
 @pytest.mark.parametrize("wire", SOCKETS)

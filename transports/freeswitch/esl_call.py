@@ -2,52 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from ipaddress import IPv4Network, IPv6Network
 
 import structlog
-from msgspec import Struct
 
 from transports.freeswitch import call_legs
 from transports.freeswitch.call_sockets import SocketOptions, open_socket
+from transports.freeswitch.call_unicast import CallUnicast, UnicastOptions
 from transports.freeswitch.errors import (
     CallEndedError,
     LocalProtocolError,
-    MediaUnavailableError,
     PhoneTimeoutError,
 )
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.stream_media import StreamMedia
-from transports.freeswitch.unicast import UnicastCodec, native_law
-from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
-from transports.freeswitch.unicast_ports import PortPair, UnicastPorts
+from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
 from transports.wire import carried_rate
 
-_MAX_BINDS = 16
-_TIMER_SLACK_S = 0.002
-"""A timer of asyncio may fire a clock tick early; the evidence must not."""
-
 log = structlog.get_logger()
-
-
-class UnicastOptions(Struct, frozen=True, kw_only=True):
-    """How unicast streams are made."""
-
-    our_host: str | None = None
-    """IPv4 address to bind and to announce; None = the one that the event socket came in on."""
-    switch_host: str | None = None
-    """IPv4 address that FreeSWITCH binds; None = the one that its event socket comes from."""
-    networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
-    """Where both ends have to lie: the audio is not encrypted, and the switch takes it from anybody."""
-    attempts: int = 3
-    first_datagram_timeout_s: float = MIN_SILENCE_S
-    reply_timeout_s: float = 2.0
-    native: bool = False
-    """Take G.711 as it comes, half the octets; decoding and encoding it is then ours."""
 
 
 class DoorCall:
@@ -61,11 +36,8 @@ class DoorCall:
     def __init__(self, wire: DoorWire, ports: UnicastPorts, options: UnicastOptions, *, close_timeout_s: float) -> None:
         self._wire = wire
         self._machine = wire.machine
-        self._ports = ports
-        self._options = options
         self._close_timeout_s = close_timeout_s
-        self._media: tuple[UnicastMedia, PortPair] | None = None
-        self._may_have_had_two = False
+        self._unicast = CallUnicast(wire, ports, options)
         self._sockets: ForkMedia | StreamMedia | None = None
         wire.on_over = self._close_media
 
@@ -125,7 +97,7 @@ class DoorCall:
     @property
     def can_unicast(self) -> bool:
         """Whether the audio would stay within the networks that it may go over."""
-        return all(is_within(host, self._options.networks) for host in self._unicast_hosts())
+        return self._unicast.allowed
 
     async def start_unicast(self) -> UnicastMedia:
         """Start the audio stream and return it alive: its first datagram has come.
@@ -137,19 +109,7 @@ class DoorCall:
         Raises CallEndedError, LocalProtocolError (not answered, or a stream was started before),
         MediaUnavailableError (nothing came on any port, or `can_unicast` is not so), PhoneTimeoutError.
         """
-        self._require_live("unicast")
-        if self._media is not None:
-            raise LocalProtocolError("a unicast stream was started on this connection before: re-enter the door")
-        evidence: NoDatagrams | None = None
-        for attempt in range(self._options.attempts):
-            self._may_have_had_two = attempt > 0
-            media, pair = self._media = self._bind()
-            evidence = await self._try(media, pair, evidence)
-            if evidence is None:
-                return media
-            self._drop_media(lost=True)
-            log.warning("no unicast datagram came", call=self.hello.call_id, waited_s=round(evidence.waited_s, 3))
-        raise MediaUnavailableError(f"no unicast datagram on {self._options.attempts} ports")
+        return await self._unicast.start()
 
     @property
     def can_fork(self) -> bool:
@@ -263,76 +223,10 @@ class DoorCall:
         # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
         self._wire.close("the call was ended by us")
 
-    def _unicast_hosts(self) -> tuple[str, str]:
-        """Ours and the switch's."""
-        return self._options.our_host or self._wire.our_host, self._options.switch_host or self._wire.peer_host
-
-    def _bind(self) -> tuple[UnicastMedia, PortPair]:
-        rate = self.sample_rate
-        if rate is None:
-            raise LocalProtocolError("unicast before the answer would crash the switch")
-        law = native_law(self._machine.codec, rate) if self._options.native else None
-        host, peer = self._unicast_hosts()
-        if not self.can_unicast:
-            raise MediaUnavailableError(f"unicast between {host} and {peer} would leave the media network")
-        for _ in range(_MAX_BINDS):
-            pair = self._ports.take()
-            try:
-                return UnicastMedia.open((host, pair.ours), (peer, pair.switch), UnicastCodec(rate, law)), pair
-            except OSError:
-                self._ports.give_back(pair)  # somebody else's socket; another time it may be free
-        raise MediaUnavailableError(f"none of {_MAX_BINDS} ports could be bound on {host}")
-
-    async def _try(self, media: UnicastMedia, pair: PortPair, evidence: NoDatagrams | None) -> NoDatagrams | None:
-        """One `unicast`; None when it is alive, else the evidence that it is not."""
-        try:
-            switch = media.peer[0], pair.switch
-            self._wire.ask(lambda: self._machine.media.unicast(switch, media.local, evidence, native=media.native))
-        except LocalProtocolError:
-            self._drop_media(lost=False)
-            raise
-        try:
-            return await self._first_datagram(media, pair.switch)
-        except BaseException:
-            self._drop_media(lost=True)
-            raise
-
-    async def _first_datagram(self, media: UnicastMedia, port: int) -> NoDatagrams | None:
-        wire, options = self._wire, self._options
-        await wire.until(
-            lambda: port in wire.accepted_ports or wire.refused_unicast is not None or not self.live,
-            options.reply_timeout_s,
-            "unicast",
-        )
-        if wire.refused_unicast is not None:
-            raise MediaUnavailableError(f"FreeSWITCH refused unicast: {wire.refused_unicast}")
-        loop = asyncio.get_running_loop()
-        accepted_at = loop.time()
-        heard = await media.first_datagram(options.first_datagram_timeout_s + _TIMER_SLACK_S)
-        self._require_live("unicast")
-        if heard:
-            self._machine.media.datagram_heard()
-            return None
-        if media.counters.dropped_size:
-            # It is alive: another `unicast` would leak it, and end the switch with it.
-            self._machine.media.datagram_heard()
-            raise MediaUnavailableError("the stream's datagrams are not 20 ms of the read codec: another packet time?")
-        return NoDatagrams(port, loop.time() - accepted_at)
-
-    def _drop_media(self, *, lost: bool) -> None:
-        if self._media is None:
-            return
-        (media, pair), self._media = self._media, None
-        media.close()
-        if lost:
-            self._ports.retire(pair)
-        else:
-            self._ports.give_back(pair)
-
     def _close_media(self) -> None:
         if self._sockets is not None:
             self._sockets.close()
-        self._drop_media(lost=self._may_have_had_two)
+        self._unicast.close()
 
     def _require_live(self, wish: str) -> None:
         if not self.live:

@@ -9,8 +9,9 @@ from typing import Self
 
 import structlog
 
+from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
-from transports.freeswitch.esl_call import DoorCall, UnicastOptions
+from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.peers import LOOPBACK, is_allowed
 from transports.freeswitch.porter import Porter

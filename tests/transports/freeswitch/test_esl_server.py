@@ -10,13 +10,14 @@ import pytest
 
 from tests.transports.freeswitch.captures import Step, kind_of, script
 from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, NOTICE, OK, event, hello
+from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import (
     CallEndedError,
     LocalProtocolError,
     MediaUnavailableError,
     PhoneTimeoutError,
 )
-from transports.freeswitch.esl_call import DoorCall, UnicastOptions
+from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import (
