@@ -66,10 +66,15 @@ class MediaBugs:
             self._machine.out.append(CloseUnicast(what))
         self._machine.event("CUSTOM", now, [("Event-Subclass", f"mod_audio_stream::{what}")], body)
 
-    def end(self) -> None:
-        """The channel is gone. Nothing else ends them: they survive the end of the socket, and listen in."""
+    def end(self) -> bool:
+        """The channel goes. Nothing else ends them: they survive the end of the socket, and listen in.
+
+        Whether any ran: its WebSocket closes some 12 ms before CHANNEL_HANGUP is told, as was recorded.
+        """
+        running = "running" in (self._fork, self._stream)
         self.stop_fork()
         self.stop_stream()
+        return running
 
     def _close_if(self, was: State) -> None:
         if was == "running":

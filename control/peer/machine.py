@@ -95,6 +95,8 @@ class ChannelMachine:
     def tick(self, now: float) -> list[Action]:
         """20 ms of the park loop: what was queued is done now."""
         self.legs.tick(now)
+        if self.ending is not None and not self.over and self.bugs.end():
+            return self._take()
         if self.over:
             if self.close_at is not None and now >= self.close_at:
                 self.close_at = None
