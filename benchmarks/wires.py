@@ -20,10 +20,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -31,11 +31,12 @@ from benchmarks.parts import wire_calls, wire_figures
 from benchmarks.parts.callers import DATA, utterances
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.marked import FRAME_S
-from benchmarks.parts.noises import at_level, bare, cough
+from benchmarks.parts.noises import at_level, cough
 from benchmarks.parts.served import served
 from benchmarks.parts.wire_calls import COUGHER, LISTENER, WIRES, WORDS, Rung
-from control.peer import ReferenceClock, Sound, load_sound
+from control.peer import ReferenceClock, load_sound
 
+Key = TypeVar("Key", bound=Hashable)
 PARTS = ("peace", "stop", "resume")
 DATA_DIR = Path(os.environ.get("ATENDE_DATA_DIR", ".atende")).resolve()
 UHUM = DATA / "speech" / "brief" / "pt_uhum.wav"
@@ -86,7 +87,7 @@ FULL = Size(
 )
 QUICK = Size(
     mode="quick",
-    word_s=0.15,
+    word_s=0.1,
     speech_sets=("first",),
     interruptions=10,
     interruptions_least=5,
@@ -133,10 +134,10 @@ class Bench:
     def __init__(self, report: Report, size: Size, level_dbfs: float, out: Console) -> None:
         self._report, self._size, self._out = report, size, out
         recordings = [u.path for name in size.speech_sets for u in utterances(name)]
-        self._speech = [at_level(bare(load_sound(path)), level_dbfs) for path in recordings][: size.interruptions]
-        uhum = at_level(bare(load_sound(UHUM)), level_dbfs)
-        coughs = (at_level(cough(seed), level_dbfs) for seed in range(1, 1 + size.coughs * 2))
-        self._noises = {COUGHER: list(islice(coughs, size.coughs)), LISTENER: [uhum] * size.uhums}
+        self._speech = [at_level(load_sound(path), level_dbfs) for path in recordings][: size.interruptions]
+        uhum = at_level(load_sound(UHUM), level_dbfs)
+        coughs = (at_level(cough(seed), level_dbfs) for seed in range(2, 2 + size.coughs))
+        self._noises = {COUGHER: list(coughs), LISTENER: [uhum] * size.uhums}
         self._frames = wire_calls.frames_of(size.word_s)
         self._again_ms = size.word_s * 1000 + AGAIN_MS
         self._inside: dict[str, list[Rung]] = {wire: [] for wire in WIRES}
@@ -154,8 +155,9 @@ class Bench:
                 "ATENDE_MEDIA_SOCKET_PORT": "0",
             }
             async with served(environ, probed=True) as self._service:
-                for wire in WIRES:  # what the peer imports for a wire is no part of what is measured
-                    await wire_calls.in_peace(self._service, wire, 1, 0, self._speech, self._clock)
+                # What the peer imports for a wire is no part of what is measured.
+                ahead = (wire_calls.in_peace(self._service, wire, 1, 0, (), self._clock) for wire in WIRES)
+                await asyncio.gather(*ahead)
                 for part, measure in (("peace", self._peace), ("stop", self._stop), ("resume", self._resume)):
                     if part in parts:
                         self._out.print(f"{part} …")
@@ -165,11 +167,11 @@ class Bench:
         self._report.add("reference_p99_ms", reference.p99_ms, "ms")
         self._report.add("excluded_share", reference.excluded_share, most=0.01)
 
-    async def _by_wire(self, ring: Callable[[str], Awaitable[list[Rung]]]) -> dict[str, list[Rung]]:
+    async def _each(self, keys: Sequence[Key], ring: Callable[[Key], Awaitable[list[Rung]]]) -> dict[Key, list[Rung]]:
         """The calls of each wire: one wire after the other, or all at once."""
         if self._size.wires_at_once:
-            return dict(zip(WIRES, await asyncio.gather(*map(ring, WIRES)), strict=True))
-        return {wire: await ring(wire) for wire in WIRES}
+            return dict(zip(keys, await asyncio.gather(*map(ring, keys)), strict=True))
+        return {key: await ring(key) for key in keys}
 
     async def _peace(self) -> None:
         """Nobody is interrupted: how even the audio comes, and whether all of it does."""
@@ -178,13 +180,8 @@ class Bench:
         def ring(wire: str) -> Awaitable[list[Rung]]:
             return wire_calls.in_peace(self._service, wire, size.calls[wire], size.turns, self._speech, self._clock)
 
-        calls = {"unicast": await ring("unicast")}
         # The fewer calls of the other wires must not disturb unicast's twenty.
-        rest = WIRES[1:]
-        if size.wires_at_once:
-            calls |= zip(rest, await asyncio.gather(*map(ring, rest)), strict=True)
-        else:
-            calls |= {wire: await ring(wire) for wire in rest}
+        calls = {"unicast": await ring("unicast")} | await self._each(WIRES[1:], ring)
         pacing = wire_figures.pacing_ms(calls["unicast"], self._clock)
         self._report.add("unicast_calls", len(calls["unicast"]), least=20)
         self._report.add("unicast_pacing_error_p50_ms", percentile(pacing, 0.5), "ms")
@@ -201,9 +198,8 @@ class Bench:
         self._report.add(f"{wire}_sentences_not_whole", found.heard - found.whole, most=0)
         self._report.add(f"{wire}_gaps", found.gaps, most=0)
         self._report.add(f"{wire}_longest_gap_ms", found.longest_gap_ms, "ms")
-        self._report.add(
-            f"{wire}_errors", sum(len(one.record.errors) + len(one.result.hazards) for one in rung), most=0
-        )
+        errors = sum(len(one.record.errors) + len(one.result.hazards) for one in rung)
+        self._report.add(f"{wire}_errors", errors, most=0)
         self._report.add(f"{wire}_peer_late_max_ms", max(one.result.uplink.late_max_ms for one in rung), "ms")
         self._inside[wire] += rung
 
@@ -213,7 +209,7 @@ class Bench:
         def ring(wire: str) -> Awaitable[list[Rung]]:
             return wire_calls.talked_over(self._service, wire, self._speech, self._size.per_call, self._clock)
 
-        for wire, rung in (await self._by_wire(ring)).items():
+        for wire, rung in (await self._each(WIRES, ring)).items():
             held = wire_figures.held_ms(rung, self._clock)
             self._report.add(f"{wire}_interruptions", len(held), least=self._size.interruptions_least)
             self._report.add(f"{wire}_held_p50_ms", percentile(held, 0.5), "ms", most=self._size.held_p50_ms)
@@ -222,20 +218,22 @@ class Bench:
 
     async def _resume(self) -> None:
         """A cough or an "uhum" over a sentence: it goes on with the first word that was not heard whole."""
-        for number, noises in self._noises.items():
 
-            def ring(wire: str, number: str = number, noises: Sequence[Sound] = noises) -> Awaitable[list[Rung]]:
-                return wire_calls.disturbed(self._service, wire, number, noises, self._clock)
+        def ring(key: tuple[str, str]) -> Awaitable[list[Rung]]:
+            wire, number = key
+            return wire_calls.disturbed(self._service, wire, number, self._noises[number], self._clock)
 
+        keys = [(wire, number) for number in self._noises for wire in WIRES]
+        for (wire, number), rung in (await self._each(keys, ring)).items():
             what = "cough" if number == COUGHER else "uhum"
-            for wire, rung in (await self._by_wire(ring)).items():
-                self._disturbed(f"{wire}_{what}", len(noises), rung)
+            self._disturbed(f"{wire}_{what}", len(self._noises[number]), rung)
 
     def _disturbed(self, name: str, noises: int, rung: Sequence[Rung]) -> None:
         every = wire_figures.disturbances(rung, self._frames, " ".join(WORDS))
         held = [one.found for one in every if one.found.held]
         waits = [found.resumed_s * 1000 for found in held if found.whole]
         again = [found.again * FRAME_S * 1000 for found in held if found.whole]
+        lost = [max(0.0, -ms) for ms in again]
         self._report.add(f"{name}s", len(every), least=noises)
         # One that the detector takes for noise interrupts nothing; half of them have to, or nothing is measured.
         self._report.add(f"{name}s_held", len(held), least=noises / 2)
@@ -243,7 +241,7 @@ class Bench:
         self._report.add(f"{name}_resumed_p50_ms", percentile(waits, 0.5), "ms")
         self._report.add(f"{name}_resumed_max_ms", max(waits, default=math.nan), "ms", most=self._size.resumed_ms)
         self._report.add(f"{name}_said_again_max_ms", max(again, default=math.nan), "ms", most=self._again_ms)
-        self._report.add(f"{name}_never_said_ms", max(0.0, -min(again, default=math.nan)), "ms", most=0)
+        self._report.add(f"{name}_never_said_ms", max(lost, default=math.nan), "ms", most=0)
         self._report.add(f"{name}_turns", sum(one.turns for one in every), most=0)
         self._report.add(f"{name}s_told_as_broken", sum(not one.told_whole for one in every), most=0)
 

@@ -108,10 +108,12 @@ def resumed(parts: Sequence[Utterance], noise_began: float, noise_ended: float, 
     first, rest = before[-1], [part for part in parts if part.times[0] > before[-1].times[0]]
     if first.is_whole(frames):
         return Resumed(held=False, resumed_s=0.0, again=0, whole=True)
-    if not rest:
+    if not rest or rest[0].numbers[0] == 0:  # nothing more, or another sentence
         return Resumed(held=True, resumed_s=float("nan"), again=0, whole=False)
     after = rest[0]
     last, begin = first.numbers[-1], after.numbers[0]
-    again = 0 if last is None or begin is None else last + 1 - begin
-    whole = first.is_whole(len(first.numbers)) and after.numbers == list(range(begin or 0, frames))
+    if last is None or begin is None:
+        return Resumed(held=True, resumed_s=float("nan"), again=0, whole=False)
+    again = last + 1 - begin
+    whole = first.is_whole(len(first.numbers)) and after.numbers == list(range(begin, frames))
     return Resumed(held=True, resumed_s=max(0.0, after.times[0] - noise_ended), again=again, whole=whole)

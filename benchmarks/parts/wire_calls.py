@@ -60,7 +60,7 @@ ASSISTANT = """\
       - {{id: tts, use: tts.marked, config: {{word_s: {word_s}}}}}
 """
 HEARS = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=10)
-APART_S = 0.13
+APART_S = 0.085
 """Between the first rings of calls that run at once."""
 
 
@@ -109,7 +109,7 @@ async def talked_over(
     for start in range(0, len(sounds), per_call):
         own = sounds[start : start + per_call]
         # Everything that counts in frames or windows is met at another of its moments each time.
-        steps = [Interrupt(after_ms=700 + (start + at) * 37 % 400, say=sound) for at, sound in enumerate(own)]
+        steps = [Interrupt(after_ms=400 + (start + at) * 37 % 400, say=sound) for at, sound in enumerate(own)]
         scripts.append(Script(steps=(*steps, WaitFor(what=Hears.SPEECH_START, limit_s=3), HangUp())))
     return await _ring(service, wire, TALKER, scripts, reference)
 
@@ -119,7 +119,7 @@ async def disturbed(
 ) -> list[Rung]:
     """Each noise once over a greeting, in a call of its own, all at once."""
     scripts = [
-        Script(steps=(Interrupt(after_ms=600 + at * 67 % 400, say=noise), HEARS, HangUp()), limit_s=20)
+        Script(steps=(Interrupt(after_ms=400 + at * 67 % 400, say=noise), HEARS, HangUp()), limit_s=20)
         for at, noise in enumerate(noises)
     ]
     return await _ring(service, wire, number, scripts, reference)

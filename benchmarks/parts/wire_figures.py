@@ -105,13 +105,14 @@ def disturbances(calls: Sequence[Rung], frames: int, sentence: str) -> list[Dist
 
 
 def mouth_to_vad_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> list[float]:
-    """The caller's frame that completed the detector's deciding window is due on the wire → the detector's start is at
-    the pipeline's first stage. How late the peer sent is in it.
+    """The caller's frame that completed the detector's deciding window leaves the peer → the detector's start is at the
+    pipeline's first stage.
     """
     found = []
     for rung in calls:
         left: dict[int, list[float]] = {}
-        for at, samples in rung.call.media.frames_uttered:
+        media = rung.call.media
+        for at, (_, samples) in zip(media.frames_left_at, media.frames_uttered, strict=True):
             left.setdefault(zlib.crc32(samples.astype("<i2").tobytes()), []).append(at)
         for note in _of(notes, rung, "voice_found"):
             sent = [at for at in left.get(note.frame, ()) if 0 <= note.at - at < LATEST_S]

@@ -1,6 +1,7 @@
 """The media side of one scripted call: streams open and close, the caller speaks into them and hears from them."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -52,8 +53,12 @@ class Media:
         self._late_max_s = 0.0
         self._keep_sound = keep_sound
         self.frames_uttered: list[tuple[float, Samples]] = []
-        """The frames of the caller's voice and when each was due on the wire. Like the next two: empty unless sound is
-        kept; monotonic seconds."""
+        """The frames of the caller's voice and when each was due on the wire (monotonic seconds).
+
+        Like the next three: empty unless sound is kept.
+        """
+        self.frames_left_at: list[float] = []
+        """When each of them really left."""
         self.frames_came: list[tuple[float, Samples]] = []
         """What came from the service, and when: a datagram, a message or a file."""
         self.frames_heard: list[tuple[float, Samples]] = []
@@ -181,6 +186,7 @@ class Media:
         stream.send(frame.samples)
         if self._keep_sound and frame.samples is not None:
             self.frames_uttered.append((now, frame.samples))
+            self.frames_left_at.append(time.monotonic())
 
     def _hear(self, arrived: float, octets: int, samples: Samples, stream: int) -> None:
         self._note(arrived, octets, samples, stream)
