@@ -140,6 +140,7 @@ class Bench:
         self._noises = {COUGHER: list(coughs), LISTENER: [uhum] * size.uhums}
         self._frames = wire_calls.frames_of(size.word_s)
         self._again_ms = size.word_s * 1000 + AGAIN_MS
+        self._unrecorded = 0
         self._inside: dict[str, list[Rung]] = {wire: [] for wire in WIRES}
         """Calls in which the service's own part was told by its probes."""
 
@@ -164,14 +165,18 @@ class Bench:
                         await measure()
                 self._own_share()
             reference = self._clock.report()
+        self._report.add("calls_without_record", self._unrecorded, most=0)
         self._report.add("reference_p99_ms", reference.p99_ms, "ms")
         self._report.add("excluded_share", reference.excluded_share, most=0.01)
 
     async def _each(self, keys: Sequence[Key], ring: Callable[[Key], Awaitable[list[Rung]]]) -> dict[Key, list[Rung]]:
         """The calls of each wire: one wire after the other, or all at once."""
         if self._size.wires_at_once:
-            return dict(zip(keys, await asyncio.gather(*map(ring, keys)), strict=True))
-        return {key: await ring(key) for key in keys}
+            calls = dict(zip(keys, await asyncio.gather(*map(ring, keys)), strict=True))
+        else:
+            calls = {key: await ring(key) for key in keys}
+        self._unrecorded += sum(one.record is None for rung in calls.values() for one in rung)
+        return calls
 
     async def _peace(self) -> None:
         """Nobody is interrupted: how even the audio comes, and whether all of it does."""
@@ -181,7 +186,7 @@ class Bench:
             return wire_calls.in_peace(self._service, wire, size.calls[wire], size.turns, self._speech, self._clock)
 
         # The fewer calls of the other wires must not disturb unicast's twenty.
-        calls = {"unicast": await ring("unicast")} | await self._each(WIRES[1:], ring)
+        calls = await self._each(WIRES[:1], ring) | await self._each(WIRES[1:], ring)
         pacing = wire_figures.pacing_ms(calls["unicast"], self._clock)
         self._report.add("unicast_calls", len(calls["unicast"]), least=20)
         self._report.add("unicast_pacing_error_p50_ms", percentile(pacing, 0.5), "ms")
@@ -198,7 +203,7 @@ class Bench:
         self._report.add(f"{wire}_sentences_not_whole", found.heard - found.whole, most=0)
         self._report.add(f"{wire}_gaps", found.gaps, most=0)
         self._report.add(f"{wire}_longest_gap_ms", found.longest_gap_ms, "ms")
-        errors = sum(len(one.record.errors) + len(one.result.hazards) for one in rung)
+        errors = sum(len(one.record.errors) + len(one.result.hazards) for one in rung if one.record is not None)
         self._report.add(f"{wire}_errors", errors, most=0)
         self._report.add(f"{wire}_peer_late_max_ms", max(one.result.uplink.late_max_ms for one in rung), "ms")
         self._inside[wire] += rung

@@ -89,7 +89,7 @@ def disturbances(calls: Sequence[Rung], frames: int, sentence: str) -> list[Dist
     judged = []
     for rung in calls:
         for noise in rung.call.media.caller.spoken:
-            if noise.speech_began_at is None or noise.speech_ended_at is None:
+            if rung.record is None or noise.speech_began_at is None or noise.speech_ended_at is None:
                 continue
             parts = utterances(rung.call.media.frames_heard, RATE, HELD_S)
             said = [turn for turn in rung.record.turns if turn.role == "assistant"]
