@@ -20,6 +20,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ class Bench:
         self._noises = {COUGHER: list(coughs), LISTENER: [uhum] * size.uhums}
         self._frames = wire_calls.frames_of(size.word_s)
         self._again_ms = size.word_s * 1000 + AGAIN_MS
-        self._unrecorded = 0
+        self._unrecorded = self._failed = 0
         self._inside: dict[str, list[Rung]] = {wire: [] for wire in WIRES}
         """Calls in which the service's own part was told by its probes."""
 
@@ -166,6 +167,7 @@ class Bench:
                 self._own_share()
             reference = self._clock.report()
         self._report.add("calls_without_record", self._unrecorded, most=0)
+        self._report.add("calls_not_ended_by_the_caller", self._failed, most=0)
         self._report.add("reference_p99_ms", reference.p99_ms, "ms")
         self._report.add("excluded_share", reference.excluded_share, most=0.01)
 
@@ -175,7 +177,12 @@ class Bench:
             calls = dict(zip(keys, await asyncio.gather(*map(ring, keys)), strict=True))
         else:
             calls = {key: await ring(key) for key in keys}
-        self._unrecorded += sum(one.record is None for rung in calls.values() for one in rung)
+        for key, rung in calls.items():
+            self._unrecorded += sum(one.record is None for one in rung)
+            reasons = [one.record.end_reason for one in rung if one.record is not None]
+            otherwise = Counter(reason for reason in reasons if reason != "caller_hangup")
+            self._failed += otherwise.total()
+            self._report.notes += [f"{key}: {count} calls ended by {reason}" for reason, count in otherwise.items()]
         return calls
 
     async def _peace(self) -> None:

@@ -43,8 +43,8 @@ def sentences(calls: Sequence[Rung], frames: int, reference: ReferenceClock) -> 
     gaps = [
         gap
         for said in heard
-        for at, gap in zip(said.times[1:], said.gaps_s(), strict=True)
-        if not reference.excludes(at)
+        for before, at, gap in zip(said.times, said.times[1:], said.gaps_s(), strict=False)
+        if not _late_within(before, at, reference)
     ]
     return Sentences(
         heard=len(heard),
@@ -116,7 +116,7 @@ def mouth_to_vad_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: Re
             left.setdefault(zlib.crc32(samples.astype("<i2").tobytes()), []).append(at)
         for note in _of(notes, rung, "voice_found"):
             sent = [at for at in left.get(note.frame, ()) if 0 <= note.at - at < LATEST_S]
-            if sent and not reference.excludes(note.at):
+            if sent and not _late_within(sent[-1], note.at, reference):
                 found.append((note.at - sent[-1]) * 1000)
     return found
 
@@ -128,7 +128,9 @@ def voice_to_wire_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: R
         came = first_frames(rung.call.media.frames_came, RATE)
         for note in _of(notes, rung, "voice_begins"):
             arrived = next((at for at in came if at >= note.at), None)
-            if arrived is not None and arrived - note.at < LATEST_S and not reference.excludes(arrived):
+            if arrived is None or arrived - note.at >= LATEST_S:
+                continue
+            if not _late_within(note.at, arrived, reference):
                 found.append((arrived - note.at) * 1000)
     return found
 

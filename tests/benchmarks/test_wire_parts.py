@@ -9,7 +9,15 @@ import pytest
 from benchmarks.parts.marked import FRAME_S, MARKS, Utterance, first_frames, mark, number_of, resumed, utterances
 from benchmarks.parts.noises import active_dbfs, at_level, cough
 from benchmarks.parts.served import Noted
-from benchmarks.parts.wire_figures import held_ms, mouth_to_vad_ms, pacing_errors_ms, sentences, voice_to_wire_ms
+from benchmarks.parts.wire_figures import (
+    Disturbed,
+    disturbances,
+    held_ms,
+    mouth_to_vad_ms,
+    pacing_errors_ms,
+    sentences,
+    voice_to_wire_ms,
+)
 from control.peer import ReferenceClock, Sound
 from control.peer.sound import through_g711
 
@@ -156,3 +164,23 @@ def test_the_services_own_share_begins_and_ends_with_the_right_frames() -> None:
     assert mouth_to_vad_ms([rung], notes, CLOCK) == pytest.approx([8.0])
     assert voice_to_wire_ms([rung], notes, CLOCK) == pytest.approx([12.0])
     assert voice_to_wire_ms([rung], notes, late(2.0, 2.05)) == []
+
+
+def test_what_the_record_makes_of_a_noise_is_told() -> None:
+    noise = SimpleNamespace(speech_began_at=0.5, speech_ended_at=0.7, sound=SimpleNamespace(name="cough"))
+    media = SimpleNamespace(
+        frames_heard=[*played(range(40)), *played(range(37, 60), 1.0)], caller=SimpleNamespace(spoken=[noise])
+    )
+
+    def judged(*turns: tuple[str, str]) -> Disturbed:
+        said = [SimpleNamespace(role=role, text=text, interrupted=False) for role, text in turns]
+        rung = SimpleNamespace(call=SimpleNamespace(media=media), record=SimpleNamespace(turns=said))
+        return disturbances([rung], 60, "a b c")[0]
+
+    right = judged(("assistant", "a b c"))
+    assert (right.found.held, right.found.whole, right.turns, right.told_whole) == (True, True, 0, True)
+    assert right.found.resumed_s == pytest.approx(0.3)
+    wrong = judged(("assistant", "a b"), ("caller", "uhum"))
+    assert (wrong.turns, wrong.told_whole) == (1, False)
+    lost = SimpleNamespace(call=SimpleNamespace(media=media), record=None)
+    assert disturbances([lost], 60, "a b c") == []
