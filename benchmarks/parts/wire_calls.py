@@ -61,6 +61,8 @@ ASSISTANT = """\
       - {{id: tts, use: tts.marked, config: {{word_s: {word_s}}}}}
 """
 HEARS = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=10)
+HEARS_ON = WaitFor(what=Hears.SPEECH_END, quiet_ms=800, limit_s=10)
+"""Waits longer than a sentence may be held."""
 APART_S = 0.085
 """Between the first rings of calls that run at once."""
 
@@ -121,7 +123,7 @@ async def disturbed(
 ) -> list[Rung]:
     """Each noise once over a greeting, in a call of its own, all at once."""
     scripts = [
-        Script(steps=(Interrupt(after_ms=400 + at * 67 % 400, say=noise), HEARS, HangUp()), limit_s=20)
+        Script(steps=(Interrupt(after_ms=400 + at * 67 % 400, say=noise), HEARS_ON, HangUp()), limit_s=20)
         for at, noise in enumerate(noises)
     ]
     return await _ring(service, wire, number, scripts, reference)
