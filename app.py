@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from knowledge.stores.chroma import ChromaStore
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
+from processors.catalog import AnyFactory
 from processors.compute import ComputeLanes
 from processors.factory import Workshop
 from processors.models.store import ModelStore
@@ -49,8 +50,10 @@ DRAIN_TIMEOUT_S = 5.0
 
 
 @asynccontextmanager
-async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> AsyncIterator[Service]:
-    """A service that takes calls while the block runs.
+async def open_service(
+    found: Settings, *, feed: LiveFeed | None = None, stages: Mapping[str, AnyFactory] | None = None
+) -> AsyncIterator[Service]:
+    """A service that takes calls while the block runs. `stages` is the catalog when None.
 
     Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone
     door last. Closing goes the other way: nobody is let in any more, live calls are given back to their
@@ -70,10 +73,10 @@ async def open_service(found: Settings, *, feed: LiveFeed | None = None) -> Asyn
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
         library = await _open_library(found, stack)
         workshop = _workshop(found, stack, clock, library)
-        supervisor = PipelineSupervisor(workshop)
+        supervisor = PipelineSupervisor(workshop, stages)
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
-        tenants = await publish_folder(found.tenants_dir, PostgresRevisions(database), shelved, directory)
+        tenants = await publish_folder(found.tenants_dir, PostgresRevisions(database), shelved, directory, stages)
         options = PhoneOptions(
             max_calls=found.max_calls,
             recordings_dir=found.data_dir / "recordings" if found.recordings else None,

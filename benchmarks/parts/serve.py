@@ -3,26 +3,35 @@
 import asyncio
 import os
 import signal
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from app import open_service
 from benchmarks.parts.served import Ready, write
 from control import logs, settings
 from control.service import Service
+from processors.catalog import AnyFactory
 from tenants.signing import sign
 
 
-async def main() -> None:
+async def main(*, probed: bool) -> None:
     """Serve until told to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     found, _ = settings.load(os.environ, Path(".env"))
     logs.configure(found.log_format, found.log_level)
-    async with open_service(found, feed=write) as service:
+    async with open_service(found, feed=write, stages=_probed_stages() if probed else None) as service:
         await service.rehearsed()
         write(_ready(service))
         await stop.wait()
+
+
+def _probed_stages() -> Mapping[str, AnyFactory]:
+    from benchmarks.parts.probes import probed_stages  # a service that is not probed is as it is shipped
+
+    return probed_stages()
 
 
 def _ready(service: Service) -> Ready:
@@ -40,4 +49,4 @@ def _ready(service: Service) -> Ready:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main())
+    uvloop.run(main(probed="--probed" in sys.argv))

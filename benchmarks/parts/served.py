@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,7 +32,19 @@ class Ready(msgspec.Struct, tag=True):
     """Slug → tenant id, and signature by number."""
 
 
-_decode = msgspec.json.Decoder(LiveEvent | Ready).decode
+class Noted(msgspec.Struct, tag=True):
+    """What a probed stage saw; see `benchmarks.parts.probes`."""
+
+    call_id: str
+    what: Literal["voice_found", "voice_begins"]
+    """The detector's start came to the pipeline's first stage; a sentence's first audio left the voice."""
+    at: float
+    """`time.monotonic()`, which is one clock for all processes."""
+    frame: int
+    """voice_found: checksum (CRC-32) of the caller's 20 ms with which the detector's deciding window was complete."""
+
+
+_decode = msgspec.json.Decoder(LiveEvent | Ready | Noted).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,6 +55,7 @@ class Served:
     ready: Ready
     process: asyncio.subprocess.Process
     events: list[LiveEvent] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
     records: dict[str, CallRecord] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,10 +86,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(environ: dict[str, str]) -> AsyncIterator[Served]:
-    """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end."""
+async def served(environ: dict[str, str], *, probed: bool = False) -> AsyncIterator[Served]:
+    """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end.
+
+    `probed`: its tenants may use the stages of `benchmarks.parts.probes`.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.parts.serve",
+        sys.executable, "-m", "benchmarks.parts.serve", *(["--probed"] if probed else []),
         env={**os.environ, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 22,
@@ -107,11 +124,13 @@ async def served(environ: dict[str, str]) -> AsyncIterator[Served]:
 async def _read(stream: asyncio.StreamReader, service: Served) -> None:
     while line := await stream.readline():
         event = _decode(line)
-        if not isinstance(event, Ready):
+        if isinstance(event, Noted):
+            service.notes.append(event)
+        elif not isinstance(event, Ready):
             service.take(event)
 
 
-def write(event: LiveEvent | Ready) -> None:
+def write(event: LiveEvent | Ready | Noted) -> None:
     """One line on the pipe to the measuring side; from the service's process."""
     sys.stdout.buffer.write(_encode(event) + b"\n")
     sys.stdout.buffer.flush()

@@ -42,6 +42,8 @@ class Downlink:
         self._waiting = 0
         self._moved: list[Samples] = []
         self._playing = False
+        self.ran_empty = 0
+        """How often nothing was there to be heard, while it played."""
 
     def put(self, samples: Samples) -> None:
         """Audio came from the service."""
@@ -61,6 +63,7 @@ class Downlink:
             return None
         if not self._moved:
             self._playing = False
+            self.ran_empty += 1
             return None
         return self._moved.pop(0)
 
@@ -75,7 +78,7 @@ class ForkStream:
     Args:
         rate: of the channel's codec, in Hz; the module resamples where another was ordered.
         heard: gets (moment, samples) of each 20 ms heard.
-        arrived: gets (moment, octets) of each message that came.
+        arrived: gets (moment, octets, samples) of each message that came.
         told: what the module tells by events.
     """
 
@@ -84,7 +87,7 @@ class ForkStream:
         order: OpenFork,
         rate: int,
         heard: Callable[[float, Samples], None],
-        arrived: Callable[[float, int], None],
+        arrived: Callable[[float, int, Samples], None],
         told: Callable[[State], None],
     ) -> None:
         self.order = order
@@ -95,7 +98,8 @@ class ForkStream:
         self._up, self._down = Resampler(rate, order.rate), Resampler(order.rate, rate)
         self._downlink = Downlink(order.rate)
         self._socket: ClientConnection | None = None
-        self._unsent: list[bytes] = []
+        self.ran_empty_at: list[float] = []
+        """When the module had nothing to play although it was playing (monotonic seconds)."""
         self._closing = False
         self._task = asyncio.get_running_loop().create_task(self._run(), name="audio fork")
 
@@ -125,9 +129,12 @@ class ForkStream:
             self._task.cancel()
 
     def _play(self) -> None:
-        samples = self._downlink.take()
+        before = self._downlink.ran_empty
+        samples, now = self._downlink.take(), time.monotonic()
+        if self._downlink.ran_empty > before and self._socket is not None and not self._closing:
+            self.ran_empty_at.append(now)
         if samples is not None and not self._closing:
-            self._heard(time.monotonic(), self._down.take(samples))
+            self._heard(now, self._down.take(samples))
 
     def _transmit(self, samples: Samples) -> None:
         if self._socket is not None and not self._closing:
@@ -161,8 +168,9 @@ class ForkStream:
 
     def _take(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            self._arrived(time.monotonic(), len(message))
-            self._downlink.put(np.frombuffer(message[: len(message) // 2 * 2], dtype="<i2").astype(np.int16))
+            samples = np.frombuffer(message[: len(message) // 2 * 2], dtype="<i2").astype(np.int16)
+            self._arrived(time.monotonic(), len(message), samples)
+            self._downlink.put(samples)
         elif '"killAudio"' in message:
             self._downlink.kill()
 

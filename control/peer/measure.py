@@ -1,5 +1,7 @@
 """The figures of a call, from what went over the wire. Pure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,8 +46,10 @@ def lateness(arrivals: Arrivals, reference: ReferenceClock | None) -> Lateness |
     )
 
 
-def downlink(arrivals: Arrivals, playout: Playout, reference: ReferenceClock | None) -> Downlink:
-    """What came from the service."""
+def downlink(
+    arrivals: Arrivals, playout: Playout, reference: ReferenceClock | None, ran_empty: Sequence[float] = ()
+) -> Downlink:
+    """What came from the service. `ran_empty`: when a fork's module had nothing to play."""
     times, streams = np.array(arrivals.times), np.array(arrivals.streams)
     gaps = np.diff(times)[np.diff(streams) == 0] if len(times) > 1 else np.zeros(0)
     return Downlink(
@@ -56,6 +60,7 @@ def downlink(arrivals: Arrivals, playout: Playout, reference: ReferenceClock | N
         gaps=int((gaps > GAP_S).sum()),
         longest_gap_ms=_ms(gaps.max() * 1000) if len(gaps) else 0.0,
         backlog_max_ms=_ms(playout.backlog_max_s * 1000),
+        ran_empty=sum(reference is None or not reference.excludes(at) for at in ran_empty),
         lateness=lateness(arrivals, reference),
     )
 

@@ -1,6 +1,7 @@
 """The media side of one scripted call: streams open and close, the caller speaks into them and hears from them."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -43,15 +44,25 @@ class Media:
         self._streams = 0
         self._starts_at = self._filler_until = 0.0
         self._playout = Playout(script.codec.sample_rate)
-        self._arrivals = Arrivals()
+        self.arrivals = Arrivals()
+        self._forks: list[ForkStream] = []
         self._held: deque[Frame] = deque()
         self._held_since: float | None = None
         self._burst_at = 0.0
         self._sent = self._filler = 0
         self._late_max_s = 0.0
         self._keep_sound = keep_sound
-        self._uttered: list[tuple[float, Samples]] = []
-        self._played: list[tuple[float, Samples]] = []
+        self.frames_uttered: list[tuple[float, Samples]] = []
+        """The frames of the caller's voice and when each was due on the wire (monotonic seconds).
+
+        Like the next three: empty unless sound is kept.
+        """
+        self.frames_left_at: list[float] = []
+        """When each of them really left."""
+        self.frames_came: list[tuple[float, Samples]] = []
+        """What came from the service, and when: a datagram, a message or a file."""
+        self.frames_heard: list[tuple[float, Samples]] = []
+        """What the caller heard, and when."""
 
     @property
     def is_open(self) -> bool:
@@ -81,10 +92,11 @@ class Media:
         """Begins a fork; what it tells of its socket goes to `told`."""
         number = self._begin(now)
 
-        def arrived(at: float, octets: int) -> None:
-            self._arrivals.note(at, octets, number)
+        def arrived(at: float, octets: int, samples: Samples) -> None:
+            self._note(at, octets, samples, number)
 
-        self._stream = ForkStream(order, self.script.codec.sample_rate, self._listen, arrived, told)
+        self._stream = stream = ForkStream(order, self.script.codec.sample_rate, self._listen, arrived, told)
+        self._forks.append(stream)
 
     def open_stream(
         self, order: OpenStream, now: float, told: Callable[[News, str], None], written: Callable[[str, float], None]
@@ -93,9 +105,11 @@ class Media:
         number = self._begin(now)
 
         def arrived(at: float, octets: int) -> None:
-            self._arrivals.note(at, octets, number)
+            self.arrivals.note(at, octets, number)
 
         def keep(path: str, samples: Samples, rate: int) -> None:
+            if self._keep_sound:
+                self.frames_came.append((self.arrivals.times[-1], samples))
             self._files[path] = Sound(samples, rate, path).at(self.script.codec.sample_rate).samples
             written(path, len(samples) / rate)
 
@@ -176,13 +190,19 @@ class Media:
             return
         stream.send(frame.samples)
         if self._keep_sound and frame.samples is not None:
-            self._uttered.append((now, frame.samples))
+            self.frames_uttered.append((now, frame.samples))
+            self.frames_left_at.append(time.monotonic())
 
     def _hear(self, arrived: float, octets: int, samples: Samples, stream: int) -> None:
-        self._arrivals.note(arrived, octets, stream)
+        self._note(arrived, octets, samples, stream)
         at = self._playout.take(arrived, samples)
         if at is not None:
             self._listen(at, samples)
+
+    def _note(self, at: float, octets: int, samples: Samples, stream: int) -> None:
+        self.arrivals.note(at, octets, stream)
+        if self._keep_sound:
+            self.frames_came.append((at, samples))
 
     def _listen(self, at: float, samples: Samples) -> None:
         """The caller hears it, unless something keeps it from the channel."""
@@ -195,7 +215,7 @@ class Media:
     def _put_to_ear(self, at: float, samples: Samples) -> None:
         self.ears.hear(at, samples)
         if self._keep_sound:
-            self._played.append((at, samples))
+            self.frames_heard.append((at, samples))
 
     # The figures
 
@@ -205,7 +225,8 @@ class Media:
 
     def downlink(self, reference: ReferenceClock | None) -> Downlink:
         """What came from the service."""
-        return measure.downlink(self._arrivals, self._playout, reference)
+        ran_empty = [at for fork in self._forks for at in fork.ran_empty_at]
+        return measure.downlink(self.arrivals, self._playout, reference, ran_empty)
 
     def uplink(self) -> Uplink:
         """What went to the service."""
@@ -213,11 +234,11 @@ class Media:
 
     def heard(self) -> Samples:
         """What the caller heard, time-true from the first ring. Empty unless sound was kept."""
-        return self._track(self._played)
+        return self._track(self.frames_heard)
 
     def uttered(self) -> Samples:
         """What the caller said, time-true from the first ring. Empty unless sound was kept."""
-        return self._track(self._uttered)
+        return self._track(self.frames_uttered)
 
     def record(self, stereo: Path | None, heard: Path | None) -> None:
         """Writes left = caller, right = assistant as heard; and/or what was heard alone.

@@ -80,6 +80,9 @@ class Downlink(Struct, frozen=True, kw_only=True):
     longest_gap_ms: float
     backlog_max_ms: float
     """The longest that a datagram waited before it was played: sound that a stop cannot take back."""
+    ran_empty: int
+    """audio_fork: how often the module had nothing to play while it played, but for moments in which the reference
+    clock was late; 0 on other wires."""
     lateness: Lateness | None
 
 

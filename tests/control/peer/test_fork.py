@@ -55,6 +55,22 @@ def test_killed_audio_is_not_heard_and_the_stream_begins_anew() -> None:
     assert heard(downlink, 20) == 8
 
 
+def test_only_a_buffer_that_plays_can_run_empty() -> None:
+    downlink = Downlink(8000)
+    assert heard(downlink, 10) == 0
+    assert downlink.ran_empty == 0, "it has not begun"
+    for _ in range(8):
+        downlink.put(FRAME)
+    assert heard(downlink, 12) == 8
+    assert downlink.ran_empty == 1, "once, however long it stays empty"
+    for _ in range(8):
+        downlink.put(FRAME)
+    assert heard(downlink, 2) == 2
+    downlink.kill()
+    assert heard(downlink, 5) == 0
+    assert downlink.ran_empty == 1, "what was killed was meant to end"
+
+
 def channel(**variables: str) -> ChannelMachine:
     made = new_channel(Dialed(number="1000"), Codec.PCMU, NOON, session_id=1, socket="127.0.0.1:8084 async full")
     machine = ChannelMachine(made, EventWriter("core"), lambda _: NOON, socket="x", files={})

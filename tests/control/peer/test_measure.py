@@ -54,6 +54,13 @@ def test_percentiles_and_gaps_of_a_call() -> None:
     assert found.longest_gap_ms == pytest.approx(65)
 
 
+def test_a_fork_that_ran_empty_while_the_machine_was_late_tells_nothing() -> None:
+    reference = ReferenceClock()
+    reference.record(1.0, 1.2)
+    found = downlink(arrivals(GRID), Playout(8000), reference, ran_empty=(0.9, 1.1, 1.5))
+    assert found.ran_empty == 2
+
+
 def test_two_streams_of_a_call_have_a_grid_each() -> None:
     both = arrivals(GRID[:100])
     for time in GRID[:100] + 7.011:

@@ -1,0 +1,148 @@
+"""What calls by a wire were like, from what the peer kept of them and what the service's probes told. Pure."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.parts.marked import Resumed, first_frames, resumed, utterances
+from benchmarks.parts.served import Noted
+from benchmarks.parts.wire_calls import RATE, Rung
+from control.peer.clock import FRAME_S, ReferenceClock
+
+LATEST_S = 1.0
+"""What comes later than this behind a note of the service's belongs to something else."""
+HELD_S = 0.1
+"""A pause from which on a sentence was held; what a busy machine drops is shorter."""
+
+
+def pacing_errors_ms(times: Sequence[float], streams: Sequence[int], reference: ReferenceClock) -> list[float]:
+    """How far each gap between two datagrams of a stream is from 20 ms; not where the machine itself was late."""
+    late = [reference.excludes(at) for at in times]
+    return [
+        abs(times[at] - times[at - 1] - FRAME_S) * 1000
+        for at in range(1, len(times))
+        if streams[at] == streams[at - 1] and not (late[at] or late[at - 1])
+    ]
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The sentences of calls that were left in peace."""
+
+    heard: int
+    whole: int
+    """Of these: every sample was heard, the last one included, in order, once, and nothing else."""
+    gaps: int
+    """Pauses of 20 ms or more inside a sentence, but for moments in which the machine was late."""
+    longest_gap_ms: float
+
+
+def sentences(calls: Sequence[Rung], frames: int, reference: ReferenceClock) -> Sentences:
+    """Sentences of `frames` frames each, as the callers heard them."""
+    heard = [said for rung in calls for said in utterances(rung.call.media.frames_heard, RATE)]
+    gaps = [
+        gap
+        for said in heard
+        for before, at, gap in zip(said.times, said.times[1:], said.gaps_s(), strict=False)
+        if not _late_within(before, at, reference)
+    ]
+    return Sentences(
+        heard=len(heard),
+        whole=sum(said.is_whole(frames) for said in heard),
+        gaps=sum(gap >= FRAME_S for gap in gaps),
+        longest_gap_ms=max(gaps, default=0.0) * 1000,
+    )
+
+
+def held_ms(calls: Sequence[Rung], reference: ReferenceClock) -> list[float]:
+    """Of each interruption: the caller's first speech sample → the last sample heard of the voice.
+
+    Without those during which the machine was late.
+    """
+    found = []
+    for rung in calls:
+        for spoken, turn in zip(rung.call.media.caller.spoken, rung.result.turns, strict=True):
+            began, held = spoken.speech_began_at, turn.barge_in_ms
+            if began is not None and held is not None and not _late_within(began, began + held / 1000, reference):
+                found.append(held)
+    return found
+
+
+def _late_within(begin: float, end: float, reference: ReferenceClock) -> bool:
+    return any(late.since < end and begin < late.until for late in reference.late)
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """One noise over a sentence."""
+
+    name: str
+    found: Resumed
+    turns: int
+    """What the record has of the caller."""
+    told_whole: bool
+    """The record has the sentence as heard to its end."""
+
+
+def disturbances(calls: Sequence[Rung], frames: int, sentence: str) -> list[Disturbed]:
+    """What became of each sentence over which a caller made one sound."""
+    judged = []
+    for rung in calls:
+        for noise in rung.call.media.caller.spoken:
+            if rung.record is None or noise.speech_began_at is None or noise.speech_ended_at is None:
+                continue
+            parts = utterances(rung.call.media.frames_heard, RATE, HELD_S)
+            said = [turn for turn in rung.record.turns if turn.role == "assistant"]
+            judged.append(
+                Disturbed(
+                    noise.sound.name,
+                    resumed(parts, noise.speech_began_at, noise.speech_ended_at, frames),
+                    sum(turn.role == "caller" for turn in rung.record.turns),
+                    [turn.text for turn in said] == [sentence] and not said[0].interrupted,
+                )
+            )
+    return judged
+
+
+def mouth_to_vad_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> list[float]:
+    """The caller's frame that completed the detector's deciding window leaves the peer → the detector's start is at the
+    pipeline's first stage.
+    """
+    found = []
+    for rung in calls:
+        left: dict[int, list[float]] = {}
+        media = rung.call.media
+        for at, (_, samples) in zip(media.frames_left_at, media.frames_uttered, strict=True):
+            left.setdefault(zlib.crc32(samples.astype("<i2").tobytes()), []).append(at)
+        for note in _of(notes, rung, "voice_found"):
+            sent = [at for at in left.get(note.frame, ()) if 0 <= note.at - at < LATEST_S]
+            if sent and not _late_within(sent[-1], note.at, reference):
+                found.append((note.at - sent[-1]) * 1000)
+    return found
+
+
+def voice_to_wire_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> list[float]:
+    """A sentence's first audio leaves the voice → the datagram, message or file piece with it is at the peer."""
+    found = []
+    for rung in calls:
+        came = first_frames(rung.call.media.frames_came, RATE)
+        for note in _of(notes, rung, "voice_begins"):
+            arrived = next((at for at in came if at >= note.at), None)
+            if arrived is None or arrived - note.at >= LATEST_S:
+                continue
+            if not _late_within(note.at, arrived, reference):
+                found.append((arrived - note.at) * 1000)
+    return found
+
+
+def pacing_ms(calls: Sequence[Rung], reference: ReferenceClock) -> list[float]:
+    """Pacing errors of all datagrams of all calls."""
+    found: list[float] = []
+    for rung in calls:
+        arrivals = rung.call.media.arrivals
+        found += pacing_errors_ms(arrivals.times, arrivals.streams, reference)
+    return found
+
+
+def _of(notes: Sequence[Noted], rung: Rung, what: str) -> list[Noted]:
+    return [note for note in notes if note.call_id == rung.result.call_id and note.what == what]
