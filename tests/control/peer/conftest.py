@@ -135,8 +135,8 @@ class Service:
             connection.done.set()
 
     async def finished(self) -> None:
-        """Every connection has been read to its end."""
-        async with asyncio.timeout(5):
+        """Every connection has been read to its end; one that waits for sound of a call that has gone takes 5 s."""
+        async with asyncio.timeout(12):
             for connection in self.connections:
                 await connection.done.wait()
 
