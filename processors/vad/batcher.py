@@ -20,7 +20,7 @@ import structlog
 
 Floats = npt.NDArray[np.float32]
 
-MAX_WAIT_S = 0.008
+MAX_WAIT_S = 0.016
 WAIT_PER_CALL_S = 0.001
 MAX_WINDOWS = 32
 MAX_BACKLOG_WINDOWS = 64
