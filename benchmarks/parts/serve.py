@@ -1,12 +1,14 @@
 """The service under test, in its own process: says when it is ready, then tells its live feed, until SIGTERM."""
 
 import asyncio
+import ctypes
+import gc
 import os
 import signal
 from pathlib import Path
 
 from app import open_service
-from benchmarks.parts.served import Ready, write
+from benchmarks.parts.served import Ready, Trimmed, write
 from control import logs, settings
 from control.service import Service
 from tenants.signing import sign
@@ -17,12 +19,20 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, trim)
     found, _ = settings.load(os.environ, Path(".env"))
     logs.configure(found.log_format, found.log_level)
     async with open_service(found, feed=write) as service:
         await service.rehearsed()
         write(_ready(service))
         await stop.wait()
+
+
+def trim() -> None:
+    """Collect garbage and give free memory back, so that what is resident is held by something; then say so."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    write(Trimmed())
 
 
 def _ready(service: Service) -> Ready:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from base.ids import TenantId
+from benchmarks.parts.cores import pinned
 from pipelines.calls import CallRecord, Closed, LiveEvent
 
 START_TIMEOUT_S = 900.0
@@ -31,7 +32,11 @@ class Ready(msgspec.Struct, tag=True):
     """Slug → tenant id, and signature by number."""
 
 
-_decode = msgspec.json.Decoder(LiveEvent | Ready).decode
+class Trimmed(msgspec.Struct, tag=True):
+    """The process has collected its garbage and given free memory back, as it was asked to by SIGUSR1."""
+
+
+_decode = msgspec.json.Decoder(LiveEvent | Ready | Trimmed).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,6 +49,7 @@ class Served:
     events: list[LiveEvent] = field(default_factory=list)
     records: dict[str, CallRecord] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _trimmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, event: LiveEvent) -> None:
         """Keep an event of the feed."""
@@ -51,6 +57,10 @@ class Served:
         if isinstance(event, Closed):
             self.records[event.record.call.id] = event.record
             self._changed.set()
+
+    def trimmed(self) -> None:
+        """The process has done what `trimmed_bytes` asked for."""
+        self._trimmed.set()
 
     async def record(self, call_id: str, timeout_s: float = 10.0) -> CallRecord:
         """The record of a finished call. Raises TimeoutError."""
@@ -65,6 +75,14 @@ class Served:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    async def trimmed_bytes(self, timeout_s: float = 10.0) -> int:
+        """Resident memory without garbage and without what the allocator keeps for later. Raises TimeoutError."""
+        self._trimmed.clear()
+        self.process.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(timeout_s):
+            await self._trimmed.wait()
+        return self.rss_bytes()
+
     def cpu_s(self) -> float:
         """CPU seconds of the service's process so far, all threads."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -72,10 +90,16 @@ class Served:
 
 
 @asynccontextmanager
-async def served(environ: dict[str, str]) -> AsyncIterator[Served]:
-    """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end."""
+async def served(
+    environ: dict[str, str], *, core: int | None = None, program: Sequence[str] = ("benchmarks.parts.serve",)
+) -> AsyncIterator[Served]:
+    """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end.
+
+    `core`: the only one that any thread of it may use; `program`: another module to run, with its arguments.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.parts.serve",
+        sys.executable, "-m", *program,
+        preexec_fn=None if core is None else pinned(core),
         env={**os.environ, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 22,
@@ -107,11 +131,13 @@ async def served(environ: dict[str, str]) -> AsyncIterator[Served]:
 async def _read(stream: asyncio.StreamReader, service: Served) -> None:
     while line := await stream.readline():
         event = _decode(line)
-        if not isinstance(event, Ready):
+        if isinstance(event, Trimmed):
+            service.trimmed()
+        elif not isinstance(event, Ready):
             service.take(event)
 
 
-def write(event: LiveEvent | Ready) -> None:
+def write(event: LiveEvent | Ready | Trimmed) -> None:
     """One line on the pipe to the measuring side; from the service's process."""
     sys.stdout.buffer.write(_encode(event) + b"\n")
     sys.stdout.buffer.flush()
