@@ -20,10 +20,11 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
+from pipelines.through import Through
 from pipelines.turns import TurnAccount
 from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
 
@@ -33,7 +34,7 @@ Heed = Callable[[Any], None]
 Heeds = Mapping[tuple[type[Frame], FrameDirection], Heed]
 
 
-class Tap(FrameProcessor):
+class Tap(Through):
     """Passes everything on at once; shows some frames, by type and direction, to those who heed them."""
 
     def __init__(self, name: str, heeds: Heeds) -> None:
@@ -43,10 +44,21 @@ class Tap(FrameProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
+        await self._show(frame, direction)
+        await self.push_frame(frame, direction)
+
+    async def let_through(self, frame: Frame, direction: FrameDirection) -> None:
+        await self._show(frame, direction)
+        await super().let_through(frame, direction)
+
+    async def _show(self, frame: Frame, direction: FrameDirection) -> None:
         heed = self._heed_of(type(frame), direction)
         if heed is not None:
-            heed(frame)
-        await self.push_frame(frame, direction)
+            try:
+                heed(frame)
+            except Exception as error:
+                # What we overhear badly must not be laid at the door of the stage that said it.
+                await self.push_error(f"cannot heed a {type(frame).__name__}: {error!r}", exception=error)
 
     def _heed_of(self, kind: type[Frame], direction: FrameDirection) -> Heed | None:
         """Of the nearest base class that is heeded; looked up once per class of frame."""

@@ -1,7 +1,7 @@
 """A place in a call's pipeline whose processors can be exchanged while the call lives.
 
-pipecat 1.14 has no public way to do that. All private names of pipecat that we use are in this file:
-`_setup_finished`, `_setup_processors` and `_cleanup_processors` of `BasePipeline`.
+pipecat 1.14 has no public way to do that. Private names of pipecat that we use:
+`_setup_finished`, `_setup_processors` and `_cleanup_processors` of `BasePipeline`; two more stand in `through.py`.
 """
 
 import asyncio
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from pipecat.frames.frames import CancelFrame, EndFrame, ErrorFrame, Frame, StartFrame
 from pipecat.pipeline.base_pipeline import BasePipeline
-from pipecat.pipeline.pipeline import Pipeline, PipelineSink, PipelineSource
+from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+
+from pipelines.through import ACTED_ON, DOWN, Through, ThroughSink, ThroughSource
 
 
 class SwapError(Exception):
@@ -31,11 +33,16 @@ class _Segment:
         self._held: list[tuple[Frame, FrameDirection]] = []
         self._own: dict[int, asyncio.Event] = {}
         self.errors: list[str] = []
-        self.pipeline = Pipeline(list(processors), source=PipelineSource(self._out), sink=PipelineSink(self._out))
+        self._source, self._sink = ThroughSource(self._out), ThroughSink(self._out)
+        self.pipeline = Pipeline(list(processors), source=self._source, sink=self._sink)
 
     def unusable(self) -> list[str]:
         """Names of processors that cannot do their job."""
         return [processor.name for processor in _all(self.pipeline) if not processor.is_usable]
+
+    async def enter(self, frame: Frame, direction: FrameDirection) -> None:
+        """A frame from outside; not one that pipecat's own pipeline acts on."""
+        await (self._source if direction is DOWN else self._sink).let_through(frame, direction)
 
     async def pass_through(self, frame: Frame, timeout_s: float) -> bool:
         """Send a lifecycle frame that is meant for this segment alone; False if it did not arrive in time."""
@@ -55,21 +62,21 @@ class _Segment:
     async def activate(self) -> None:
         """From now on frames pass; those held back go first."""
         while self._held:
-            await self._slot.push_frame(*self._held.pop(0))
+            await self._slot.leave(*self._held.pop(0))
         self._active = True
 
     async def _out(self, frame: Frame, direction: FrameDirection) -> None:
         if frame.id in self._own:
             self._own[frame.id].set()
         elif self._active:
-            await self._slot.push_frame(frame, direction)
+            await self._slot.leave(frame, direction)
         elif isinstance(frame, ErrorFrame) and not self._started:
             self.errors.append(frame.error)
         else:
             self._held.append((frame, direction))
 
 
-class HotSlot(BasePipeline):
+class HotSlot(Through, BasePipeline):
     """Runs a list of processors as one; `swap` exchanges all of them without losing a frame."""
 
     def __init__(self, processors: Sequence[FrameProcessor]) -> None:
@@ -100,6 +107,16 @@ class HotSlot(BasePipeline):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         await self._segment.pipeline.queue_frame(frame, direction)
+
+    async def let_through(self, frame: Frame, direction: FrameDirection) -> None:
+        await self._segment.enter(frame, direction)
+
+    async def leave(self, frame: Frame, direction: FrameDirection) -> None:
+        """A frame that comes out of the processors."""
+        if isinstance(frame, ACTED_ON):
+            await self.push_frame(frame, direction)
+        else:
+            await Through.let_through(self, frame, direction)
 
     async def swap(self, processors: Sequence[FrameProcessor], *, timeout_s: float = 5.0) -> None:
         """Exchange the processors. Frames already inside the old ones come out first.

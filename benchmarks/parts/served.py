@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from base.ids import TenantId
+from benchmarks.parts.cores import pinned
 from pipelines.calls import CallRecord, Closed, LiveEvent
 
 START_TIMEOUT_S = 900.0
@@ -44,7 +45,11 @@ class Noted(msgspec.Struct, tag=True):
     """voice_found: checksum (CRC-32) of the caller's 20 ms with which the detector's deciding window was complete."""
 
 
-_decode = msgspec.json.Decoder(LiveEvent | Ready | Noted).decode
+class Trimmed(msgspec.Struct, tag=True):
+    """The process has collected its garbage and given free memory back, as it was asked to by SIGUSR1."""
+
+
+_decode = msgspec.json.Decoder(LiveEvent | Ready | Noted | Trimmed).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,6 +63,7 @@ class Served:
     notes: list[Noted] = field(default_factory=list)
     records: dict[str, CallRecord] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _trimmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, event: LiveEvent) -> None:
         """Keep an event of the feed."""
@@ -65,6 +71,10 @@ class Served:
         if isinstance(event, Closed):
             self.records[event.record.call.id] = event.record
             self._changed.set()
+
+    def trimmed(self) -> None:
+        """The process has done what `trimmed_bytes` asked for."""
+        self._trimmed.set()
 
     async def record(self, call_id: str, timeout_s: float = 10.0) -> CallRecord:
         """The record of a finished call. Raises TimeoutError."""
@@ -79,6 +89,14 @@ class Served:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    async def trimmed_bytes(self, timeout_s: float = 10.0) -> int:
+        """Resident memory without garbage and without what the allocator keeps for later. Raises TimeoutError."""
+        self._trimmed.clear()
+        self.process.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(timeout_s):
+            await self._trimmed.wait()
+        return self.rss_bytes()
+
     def cpu_s(self) -> float:
         """CPU seconds of the service's process so far, all threads."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -86,13 +104,21 @@ class Served:
 
 
 @asynccontextmanager
-async def served(environ: dict[str, str], *, probed: bool = False) -> AsyncIterator[Served]:
+async def served(
+    environ: dict[str, str],
+    *,
+    core: int | None = None,
+    program: Sequence[str] = ("benchmarks.parts.serve",),
+    probed: bool = False,
+) -> AsyncIterator[Served]:
     """Start a service with these `ATENDE_…` variables on top of ours; stop it in order at the end.
 
+    `core`: the only one that any thread of it may use; `program`: another module to run, with its arguments;
     `probed`: its tenants may use the stages of `benchmarks.parts.probes`.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.parts.serve", *(["--probed"] if probed else []),
+        sys.executable, "-m", *program, *(["--probed"] if probed else []),
+        preexec_fn=None if core is None else pinned(core),
         env={**os.environ, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 22,
@@ -126,11 +152,13 @@ async def _read(stream: asyncio.StreamReader, service: Served) -> None:
         event = _decode(line)
         if isinstance(event, Noted):
             service.notes.append(event)
+        elif isinstance(event, Trimmed):
+            service.trimmed()
         elif not isinstance(event, Ready):
             service.take(event)
 
 
-def write(event: LiveEvent | Ready | Noted) -> None:
+def write(event: LiveEvent | Ready | Noted | Trimmed) -> None:
     """One line on the pipe to the measuring side; from the service's process."""
     sys.stdout.buffer.write(_encode(event) + b"\n")
     sys.stdout.buffer.flush()

@@ -105,7 +105,7 @@ class Stream:
             except OSError:
                 continue  # an ICMP error of an earlier send
             now = time.monotonic()
-            self._heard(_arrival(ancillary, now), len(data), self._decode(data))
+            self._heard(arrival(ancillary, now), len(data), self._decode(data))
 
     def _decode(self, data: bytes) -> Samples:
         if self._law is not None:
@@ -113,7 +113,7 @@ class Stream:
         return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.int16)
 
 
-def _arrival(ancillary: list[tuple[int, int, bytes]], now: float) -> float:
+def arrival(ancillary: list[tuple[int, int, bytes]], now: float) -> float:
     """The kernel's time stamp as monotonic seconds; `now` where there is none or it is not believable."""
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= 16:

@@ -24,9 +24,9 @@ class MockSttConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class MockSttService(SegmentedSTTService):
     """Counts utterances by the VAD's frames and ignores their audio."""
 
-    def __init__(self, config: MockSttConfig) -> None:
+    def __init__(self, config: MockSttConfig, *, audio_passthrough: bool = False) -> None:
         super().__init__(
-            audio_passthrough=False,
+            audio_passthrough=audio_passthrough,
             trailing_silence_secs=0.0,
             ttfs_p99_latency=config.latency_s,
             settings=STTSettings(model=None, language=None),

@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import cache
 from math import pi, sin
 from typing import Annotated
 
@@ -53,6 +54,7 @@ class MockTtsService(TTSService):
             yield TTSAudioRawFrame(chunk, self.sample_rate, 1, context_id=context_id)
 
 
+@cache
 def tone(sample_rate: int) -> bytes:
     """100 ms of a sine at a quarter of full scale, mono S16LE."""
     step = 2 * pi * TONE_HZ / sample_rate

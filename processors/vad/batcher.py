@@ -20,7 +20,7 @@ import structlog
 
 Floats = npt.NDArray[np.float32]
 
-MAX_WAIT_S = 0.008
+MAX_WAIT_S = 0.016
 WAIT_PER_CALL_S = 0.001
 MAX_WINDOWS = 32
 MAX_BACKLOG_WINDOWS = 64
@@ -174,7 +174,8 @@ class VadBatcher:
         self._contexts[slots] = samples[:, -self._context :]
         self.runs += 1
         self.windows += len(batch)
-        rms = np.sqrt(np.mean(np.square(samples[:, self._context :]), axis=1))
+        heard = samples[:, self._context :]
+        rms = np.sqrt(np.einsum("ij,ij->i", heard, heard) / np.float32(self._window))
         return output[:, 0].tolist(), rms.tolist()
 
     def _grow(self) -> None:

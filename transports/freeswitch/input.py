@@ -10,7 +10,7 @@ What a stage behind it may rely on (all are system frames, so they keep this ord
 4. then a tail of `tail_ms` more, in one block. Otherwise nothing: between utterances no audio comes at all.
 
 With `continuous=True` all audio comes, in blocks; 1, 3 and the frames themselves stay, the start frame then
-stands up to one block away from its place in the audio. `UserSpeakingFrame` comes every 200 ms of speech.
+stands up to one block away from its place in the audio. `UserSpeakingFrame` comes every second of speech.
 The VAD frames and `UserSpeakingFrame` are broadcast both ways, as pipecat's own VADController does.
 """
 
@@ -42,7 +42,8 @@ from transports.freeswitch.outbox import Outbox, siblings
 from transports.ingress import AudioTap, IngressVad, VadEdge, VadStream
 from transports.wire import MediaWire
 
-SPEAKING_FRAMES = 200 // FRAME_MS
+SPEAKING_FRAMES = 1000 // FRAME_MS
+"""pipecat says it every 200 ms, through every processor both ways; who waits for it (idle timers) waits for seconds."""
 
 
 class GateConfig(Struct, frozen=True, kw_only=True):

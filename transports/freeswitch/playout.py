@@ -41,7 +41,8 @@ IDLE_TICKS = 3000 // FRAME_MS
 """Nothing to play for so long, and the bot has stopped, whatever its voice says (BOT_VAD_STOP_FALLBACK_SECS)."""
 UNDERRUN_TICKS = 200 // FRAME_MS
 """Nothing to play for so long, and what is left of less than a chunk is played as it is."""
-SPEAKING_TICKS = 200 // FRAME_MS
+SPEAKING_TICKS = 1000 // FRAME_MS
+"""See `SPEAKING_FRAMES` of the input."""
 
 
 class Bot(Enum):

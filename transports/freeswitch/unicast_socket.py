@@ -1,7 +1,7 @@
 """The UDP end of one unicast stream.
 
-A plain non-blocking socket on the event loop: a burst is read in one go, and a send that would block is dropped and
-counted (asyncio's own datagram transport would queue it without a bound).
+A plain non-blocking socket on the event loop: a send that would block is dropped and counted (asyncio's own datagram
+transport would queue it without a bound).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from transports.freeswitch.unicast import UnicastCodec
 RECEIVE_BUFFER_BYTES: Final = 512 * 1024
 """Room for bursts: some 4 s of 20 ms datagrams with the kernel's own overhead."""
 SEND_BUFFER_BYTES: Final = 64 * 1024
-MAX_DATAGRAMS_PER_WAKE: Final = 64
+MAX_DATAGRAMS_READ_OUT: Final = 64
 _MAX_DATAGRAM_BYTES: Final = 4096
 
 
@@ -131,7 +131,10 @@ class UnicastMedia:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), timeout_s)
         if not self._heard.is_set() and not self.closed:
-            self._readable()  # a loop that was late must not call a live stream dead
+            # A loop that was late must not call a live stream dead.
+            for _ in range(MAX_DATAGRAMS_READ_OUT):
+                if not self._read():
+                    break
         return self._heard.is_set()
 
     def close(self) -> None:
@@ -144,16 +147,21 @@ class UnicastMedia:
         self._sock.close()
 
     def _readable(self) -> None:
-        for _ in range(MAX_DATAGRAMS_PER_WAKE):
-            if self.closed:
-                return
-            try:
-                data, sender = self._sock.recvfrom(_MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # an ICMP error of an earlier send
-            self._take(data, sender)
+        """One datagram; more wake the loop again. To ask in vain for a second costs as much as to read the first."""
+        self._read()
+
+    def _read(self) -> bool:
+        """Whether there was anything to read."""
+        if self.closed:
+            return False
+        try:
+            data, sender = self._sock.recvfrom(_MAX_DATAGRAM_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # an ICMP error of an earlier send
+        self._take(data, sender)
+        return True
 
     def _take(self, data: bytes, sender: tuple[str, int]) -> None:
         if sender != self.peer:

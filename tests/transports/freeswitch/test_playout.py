@@ -123,10 +123,10 @@ def test_a_rest_without_an_end_is_played_after_a_while(playout: Playout) -> None
 
 def test_the_bot_speaks_from_the_first_chunk_to_the_stop(playout: Playout) -> None:
     stopped = TTSStoppedFrame(context_id="c")
-    playout.put_audio(tts(loud(420)))
+    playout.put_audio(tts(loud(2020)))
     playout.put(stopped)
     assert playout.tick(0).out == [Bot.STARTED, Bot.SPEAKING]
-    assert ticks(playout, 20) == [Bot.SPEAKING, Bot.SPEAKING]
+    assert ticks(playout, 100) == [Bot.SPEAKING, Bot.SPEAKING]  # one a second
     assert ticks(playout, 1) == [Bot.STOPPED, stopped]
     assert not playout.speaking
 
