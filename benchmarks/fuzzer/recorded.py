@@ -1,12 +1,9 @@
 """What a real FreeSWITCH and its modules sent: the seeds of most inputs."""
 
 import base64
-import gzip
-import json
 from functools import cache
-from typing import Any
 
-from tests.transports.freeswitch.captures import FOLDER, from_switch, from_us, load, messages, names
+from tests.transports.freeswitch.captures import from_switch, from_us, load, messages, names, rows, ws_frames
 
 SHORT_BYTES = 700
 """Most inputs are made of messages of at most so many bytes; events are cut to their first lines for it."""
@@ -45,19 +42,17 @@ def datagrams() -> tuple[bytes, ...]:
 @cache
 def upgrades() -> tuple[tuple[bytes, bytes], ...]:
     """(path, whole request) of each recorded WebSocket."""
-    first = [_rows(name)[0]["upgrade"] for name in names("*.ws*")]
+    first = [rows(name)[0]["upgrade"] for name in names("*.ws*")]
     return tuple((row["request_line"].split()[1].encode(), base64.b64decode(row["raw_b64"])) for row in first)
 
 
 @cache
 def payloads() -> tuple[bytes, ...]:
     """Of the frames that the modules sent: audio, metadata, pings and closes; a few of each recording."""
-    found: dict[tuple[str, str], list[bytes]] = {}
+    found: dict[tuple[str, int], list[bytes]] = {}
     for name in names("*.ws*"):
-        for row in _rows(name)[1:]:
-            if row["dir"] == "fs" and row["kind"] in {"text", "binary", "ping"}:
-                data = base64.b64decode(row["b64"]) if "b64" in row else row["text"].encode()
-                found.setdefault((name, row["kind"]), []).append(data)
+        for opcode, payload in ws_frames(name, "fs"):
+            found.setdefault((name, opcode), []).append(payload)
     return tuple(data for same in found.values() for data in same[:20])
 
 
@@ -70,8 +65,3 @@ def _short(message: bytes) -> bytes:
     else:
         return message
     return b"Content-Length: %d\nContent-Type: %b\n\n%b" % (len(body), head.split(b"Content-Type: ")[1], body)
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    with gzip.open(FOLDER / f"{name}.jsonl.gz", "rt") as lines:
-        return [json.loads(line) for line in lines]
