@@ -167,6 +167,10 @@ class Media:
         """What came from the service."""
         return measure.downlink(self._arrivals, self._playout, reference)
 
+    def late_ms(self, reference: ReferenceClock | None) -> measure.Floats:
+        """How late each datagram of the service came; see `measure.late_ms`."""
+        return measure.late_ms(self._arrivals, reference)
+
     def uplink(self) -> Uplink:
         """What went to the service."""
         return Uplink(datagrams=self._sent, filler=self._filler, late_max_ms=round(self._late_max_s * 1000, 2))
