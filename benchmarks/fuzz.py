@@ -18,7 +18,7 @@ import structlog
 from rich.console import Console
 
 from benchmarks.fuzzer.codec import BrokenError, Codec
-from benchmarks.fuzzer.run import CODECS, Tally, fuzz
+from benchmarks.fuzzer.run import CODECS, HangError, Tally, fuzz
 from benchmarks.parts.judge import Report
 
 FULL, QUICK = 1_000_000, 10_000
@@ -48,7 +48,7 @@ def main() -> int:
             tally = asyncio.run(fuzz(known[name], options.first, inputs))
             judge(report, known[name], tally, time.process_time() - began)
             errors[name] = dict(tally.refusals.most_common())
-    except BrokenError as error:
+    except (BrokenError, HangError) as error:
         broken = str(error)
         report.notes.append(broken)
     report.show(Console(stderr=True))

@@ -155,8 +155,8 @@ class _Datagrams:
 
     def feed(self, data: bytes) -> int:
         frame, size = self._codec.decode(data), self._codec.frame_bytes
-        require((frame is not None) is (len(data) == size), "a frame of another size, or none of the right one")
-        require(frame in {None, data, bytes(size)}, "a frame that nobody sent")
+        heard = bytes(size) if data == b"\xff" * size else data
+        require(frame == (heard if len(data) == size else None), "another frame than was sent")
         self._taken += frame is not None
         return frame is not None
 

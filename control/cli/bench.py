@@ -70,7 +70,7 @@ def calls_command(context: click.Context, /, **written: object) -> None:
     plan = _plan(options, settings)
     host, port = options.host or settings.esl_host, options.port or settings.esl_port
     found = asyncio.run(_bench(plan, host, port, Console(stderr=True, quiet=options.quiet, highlight=False)))
-    _show(found, Console(highlight=False))
+    _show(found, Console(highlight=False, soft_wrap=True))
     if options.report is not None:
         found.save(options.report)
     if not found.good:

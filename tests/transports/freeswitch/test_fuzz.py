@@ -75,7 +75,7 @@ class TestTheFuzzerItself:
 
         monkeypatch.setattr(EslDecoder, "feed", fed)
         monkeypatch.setattr(run, "HANGS_AFTER_CPU_S", 0.1)
-        with pytest.raises(HangError):
+        with pytest.raises(HangError, match="esl, input 1"):
             await fuzz(EslCodec(), 1, 1)
 
 
