@@ -3,7 +3,8 @@
 import base64
 from functools import cache
 
-from tests.transports.freeswitch.captures import from_switch, from_us, load, messages, names, rows, ws_frames
+from tests.transports.freeswitch.captures import from_switch, from_us, load, messages, names
+from tests.transports.freeswitch.captures_ws import rows, ws_frames
 
 SHORT_BYTES = 700
 """Most inputs are made of messages of at most so many bytes; events are cut to their first lines for it."""

@@ -8,17 +8,8 @@ import pytest
 
 from benchmarks.fuzzer.sockets import FakeWire
 from control.peer.esl import Command, CommandReader
-from tests.transports.freeswitch.captures import (
-    OPCODES,
-    WsFrame,
-    from_us,
-    load,
-    masked,
-    names,
-    rows,
-    unmasked,
-    ws_frames,
-)
+from tests.transports.freeswitch.captures import from_us, load, names
+from tests.transports.freeswitch.captures_ws import OPCODES, WsFrame, masked, rows, unmasked, ws_frames
 from transports.freeswitch.fork import Uplink
 from transports.freeswitch.media_socket import MediaSocket
 from transports.freeswitch.unicast import UnicastCodec

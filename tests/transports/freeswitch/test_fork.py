@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transports.freeswitch.captures import rows
+from tests.transports.freeswitch.captures_ws import rows
 from transports.freeswitch.fork import Uplink
 
 RECORDED = ["audio_fork_8k_bidirectional.ws", "audio_fork_8k_closed_by_server.ws", "door_audio_fork_give_back.ws"]
