@@ -23,7 +23,7 @@ from benchmarks.parts.judge import Report
 
 FULL, QUICK = 1_000_000, 10_000
 WORST_INPUT_MS = 1000.0
-"""Of one input, its making included; the floods of a media socket take the longest."""
+"""CPU of one input, its making included; the floods of a media socket take the longest."""
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def judge(report: Report, codec: Codec, tally: Tally, seconds: float) -> None:
     report.add(f"{name}_seconds", seconds, "s of CPU")
     report.add(f"{name}_refused", tally.refusals.total())
     report.add(f"{name}_worst_buffer_bytes", tally.worst_buffered_bytes)
-    report.add(f"{name}_worst_input_ms", tally.worst_input_s * 1000, "ms", most=WORST_INPUT_MS)
+    report.add(f"{name}_worst_input_ms", tally.worst_input_s * 1000, "ms of CPU", most=WORST_INPUT_MS)
 
 
 if __name__ == "__main__":
