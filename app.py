@@ -217,6 +217,7 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The console script `atende`."""
+    from control.cli.bench import bench_command
     from control.cli.call import call_command
     from control.cli.check import check_command
     from control.cli.demo import demo_command
@@ -232,6 +233,7 @@ def main() -> None:
         serve_command,
         demo_command,
         call_command,
+        bench_command,
         check_command,
         dialplan_command,
         doctor_command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -24,8 +25,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 
 
-class CallOptions(Struct, frozen=True, kw_only=True):
-    """The command line, as it was written."""
+class RingOptions(Struct, frozen=True, kw_only=True):
+    """The part of a command line that tells who rings whom, where, and what is said."""
 
     sounds: tuple[Path, ...]
     tenant: str | None
@@ -34,14 +35,19 @@ class CallOptions(Struct, frozen=True, kw_only=True):
     sig: str | None
     script: Path | None
     codec: str | None
-    record: Path | None
-    heard: Path | None
     report: Path | None
     host: str | None
     port: int | None
     caller: str
     wire: str | None
     quiet: bool
+
+
+class CallOptions(RingOptions, frozen=True, kw_only=True):
+    """The command line, as it was written."""
+
+    record: Path | None
+    heard: Path | None
 
 
 class AssistantSketch(Struct, frozen=True):
@@ -62,22 +68,34 @@ class TenantSketch(Struct, frozen=True):
         return next((number for assistant in self.assistants for number in assistant.numbers), None)
 
 
+_RING_OPTIONS = (
+    click.argument("sounds", nargs=-1, type=_FILE, metavar="[WAV]..."),
+    click.option("--tenant", help="Slug of a tenant document; gives the tenant's id and its first number."),
+    click.option("--tenant-id", help="The tenant's UUID, instead of --tenant."),
+    click.option("--number", help="The number that is rung."),
+    click.option("--sig", help="Signature over tenant and number; absent: made with the service's own keys."),
+    click.option("--script", type=_FILE, help="YAML or JSON file of steps, instead of WAV files."),
+    click.option("--codec", type=click.Choice(CODECS), help="Of the caller's channel (default PCMU)."),
+    click.option("--json", "report", type=_OUT, help="Write the measured report to this file."),
+    click.option("--host", help="Of the service's phone door (default: from the settings)."),
+    click.option("--port", type=click.IntRange(1, 65535), help="Of the service's phone door (default: as --host)."),
+    click.option("--caller", default="1001", show_default=True, help="The caller's number."),
+    click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set)."),
+    click.option("--quiet", is_flag=True, help="Print nothing while it runs."),
+)
+
+
+def ring_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `RingOptions`."""
+    for option in reversed(_RING_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command("call")
-@click.argument("sounds", nargs=-1, type=_FILE, metavar="[WAV]...")
-@click.option("--tenant", help="Slug of a tenant document; gives the tenant's id and its first number.")
-@click.option("--tenant-id", help="The tenant's UUID, instead of --tenant.")
-@click.option("--number", help="The number that is rung.")
-@click.option("--sig", help="Signature over tenant and number; absent: made with the service's own keys.")
-@click.option("--script", type=_FILE, help="YAML or JSON file of steps, instead of WAV files.")
-@click.option("--codec", type=click.Choice(CODECS), help="Of the caller's channel (default PCMU).")
+@ring_options
 @click.option("--record", type=_OUT, help="Stereo WAV: left caller, right assistant as heard.")
 @click.option("--heard", type=_OUT, help="Mono WAV of what the caller heard.")
-@click.option("--json", "report", type=_OUT, help="Write the measured report to this file.")
-@click.option("--host", help="Of the service's phone door (default: from the settings).")
-@click.option("--port", type=click.IntRange(1, 65535), help="Of the service's phone door (default: from the settings).")
-@click.option("--caller", default="1001", show_default=True, help="The caller's number.")
-@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
-@click.option("--quiet", is_flag=True, help="Print nothing while the call runs.")
 @click.pass_context
 def call_command(context: click.Context, /, **written: object) -> None:
     """Ring the service with recorded speech, or with a script, and measure what comes back.
@@ -85,16 +103,17 @@ def call_command(context: click.Context, /, **written: object) -> None:
     Without a script: hears the greeting, says each WAV, hears its answer, hangs up.
     """
     options = msgspec.convert(written, CallOptions)
-    settings = _settings(context)
-    script = _script(options)
-    result = _ring(options, settings, _dialed(options, settings), script)
+    settings = settings_of(context)
+    script = script_of(options)
+    result = _ring(options, settings, dialed_of(options, settings), script)
     if options.report is not None:
         result.save(options.report)
     if not result.answered:
         raise click.ClickException(f"the call was not answered: {result.cause}, door {result.door or 'none'}")
 
 
-def _settings(context: click.Context) -> Settings:
+def settings_of(context: click.Context) -> Settings:
+    """The service's settings, as they are here. Raises ClickException."""
     from control.settings import Settings, SettingsError, load
 
     given = context.find_object(Settings)
@@ -106,7 +125,8 @@ def _settings(context: click.Context) -> Settings:
         raise click.ClickException(str(error)) from error
 
 
-def _script(options: CallOptions) -> Script:
+def script_of(options: RingOptions) -> Script:
+    """What the caller does. Raises UsageError, ClickException."""
     from control.peer import Codec, ScriptError, load_script, question_and_answer
 
     codec = Codec(options.codec) if options.codec is not None else None
@@ -121,8 +141,8 @@ def _script(options: CallOptions) -> Script:
     return script if codec is None else msgspec.structs.replace(script, codec=codec)
 
 
-def _dialed(options: CallOptions, settings: Settings) -> Dialed:
-    """Who is rung, with the variables that the dialplan of an operator would set."""
+def dialed_of(options: RingOptions, settings: Settings) -> Dialed:
+    """Who is rung, with the variables that the dialplan of an operator would set. Raises UsageError, ClickException."""
     from control.peer import Dialed
     from tenants.keys import KeyFileError, signing_keys
     from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyFormatError, sign

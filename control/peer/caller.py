@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from control.peer.clock import FRAME_S
 from control.peer.ears import JOIN_S, Ears
@@ -174,6 +175,11 @@ class Caller:
             if not self._digits:
                 self._next(now)
         return frame
+
+
+def loaded(script: Script) -> Script:
+    """The script with its sounds read, so that many calls share them. Raises SoundError."""
+    return structs.replace(script, steps=tuple(_prepared(script.steps, script)))
 
 
 def _prepared(chosen: Iterable[Step], script: Script) -> list[Step]:

@@ -26,18 +26,27 @@ def lateness_s(times: Floats) -> Floats:
     return offsets - earliest
 
 
-def lateness(arrivals: Arrivals, reference: ReferenceClock | None) -> Lateness | None:
-    """The figures over all streams of a call; None: nothing came."""
+def late_ms(arrivals: Arrivals, reference: ReferenceClock | None) -> Floats:
+    """How late each datagram of a call came, without those that came while the reference clock was late itself."""
     times, streams = np.array(arrivals.times), np.array(arrivals.streams)
     if not len(times):
+        return np.zeros(0)
+    late: Floats = np.concatenate([lateness_s(times[streams == stream]) for stream in np.unique(streams)]) * 1000
+    excluded = [reference is not None and reference.excludes(float(time)) for time in times]
+    kept: Floats = late[~np.array(excluded)]
+    return kept
+
+
+def lateness(arrivals: Arrivals, reference: ReferenceClock | None) -> Lateness | None:
+    """The figures over all streams of a call; None: nothing came."""
+    if not len(arrivals.times):
         return None
-    late = np.concatenate([lateness_s(times[streams == stream]) for stream in np.unique(streams)]) * 1000
-    excluded = np.array([reference is not None and reference.excludes(float(time)) for time in times])
-    kept = late[~excluded] if not excluded.all() else np.zeros(1)
+    late = late_ms(arrivals, reference)
+    kept = late if len(late) else np.zeros(1)
     p50, p95, p99, p999 = np.percentile(kept, [50, 95, 99, 99.9])
     return Lateness(
-        frames=int((~excluded).sum()),
-        excluded_frames=int(excluded.sum()),
+        frames=len(late),
+        excluded_frames=len(arrivals.times) - len(late),
         p50_ms=_ms(p50),
         p95_ms=_ms(p95),
         p99_ms=_ms(p99),

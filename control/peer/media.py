@@ -228,6 +228,10 @@ class Media:
         ran_empty = [at for fork in self._forks for at in fork.ran_empty_at]
         return measure.downlink(self.arrivals, self._playout, reference, ran_empty)
 
+    def late_ms(self, reference: ReferenceClock | None) -> measure.Floats:
+        """How late each datagram of the service came; see `measure.late_ms`."""
+        return measure.late_ms(self.arrivals, reference)
+
     def uplink(self) -> Uplink:
         """What went to the service."""
         return Uplink(datagrams=self._sent, filler=self._filler, late_max_ms=round(self._late_max_s * 1000, 2))

@@ -137,7 +137,8 @@ class EslDecoder:
         end = self._buffer.find(b"\n\n", max(self._searched - 1, 0))
         if end < 0:
             self._searched = len(self._buffer)
-        if max(end, self._searched) > MAX_HEADER_BYTES:
+        # The last byte may be half of the end: the bound is the same wherever the stream is cut.
+        if max(end, self._searched - 1) > MAX_HEADER_BYTES:
             raise RemoteProtocolError(f"a header block of more than {MAX_HEADER_BYTES} bytes")
         if end < 0:
             return False
@@ -166,10 +167,10 @@ def parse_headers(block: bytes, *, encoded: bool) -> dict[str, str]:
     Raises RemoteProtocolError for a line without a colon, a line too long, or too many of them.
     """
     headers: dict[str, str] = {}
-    lines = block.split(b"\n")
-    if len(lines) > MAX_HEADERS:
+    # Counted before they are cut: a body of line feeds would take twenty times its size.
+    if block.count(b"\n") >= MAX_HEADERS:
         raise RemoteProtocolError(f"more than {MAX_HEADERS} headers")
-    for line in lines:
+    for line in block.split(b"\n"):
         if len(line) > MAX_LINE_BYTES:
             raise RemoteProtocolError(f"a header line of more than {MAX_LINE_BYTES} bytes")
         name, colon, value = line.decode(errors="replace").partition(":")
@@ -226,6 +227,8 @@ def _json_event(body: bytes) -> Event:
         raw = msgspec.json.decode(body, type=dict[str, str | list[str]])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RemoteProtocolError("an event that is not a JSON object of texts") from error
+    if len(raw) > MAX_HEADERS:
+        raise RemoteProtocolError(f"more than {MAX_HEADERS} headers")
     # A variable with several values is an array here and `ARRAY::a|:b` in the plain format.
     headers = {k: v if isinstance(v, str) else "ARRAY::" + "|:".join(v) for k, v in raw.items()}
     text = headers.pop("_body", "")

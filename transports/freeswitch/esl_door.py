@@ -131,6 +131,11 @@ class DoorMachine:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._cause or ""
 
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held of a message that is not whole, and what is still to be written."""
+        return self._decoder.buffered_bytes + len(self._out)
+
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
         data = bytes(self._out)
@@ -200,11 +205,15 @@ class DoorMachine:
         self._end(SetDoor(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
-        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
+        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed.
+
+        What comes behind the end is not looked at: nonsense there must not swallow the end.
+        """
         events: list[DoorEvent] = []
-        for message in self._decoder.feed(data):
-            if self._phase is not _Phase.OVER:
-                events += self._take(message)
+        for message in self._decoder.feed(data) if not self.over else ():
+            events += self._take(message)
+            if self.over:
+                break
         return events
 
     def receive_eof(self, reason: str = "the socket was closed") -> list[DoorEvent]:

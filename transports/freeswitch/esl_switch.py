@@ -106,6 +106,11 @@ class SwitchMachine:
         """Whether the connection has ended."""
         return self._phase is _Phase.OVER
 
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held of a message that is not whole, and what is still to be written."""
+        return self._decoder.buffered_bytes + len(self._out)
+
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
         data = bytes(self._out)
@@ -135,11 +140,15 @@ class SwitchMachine:
         self._jobs.discard(job_id)
 
     def receive(self, data: bytes) -> list[SwitchNews]:
-        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
+        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed.
+
+        What comes behind the end is not looked at: nonsense there must not swallow the end.
+        """
         news: list[SwitchNews] = []
-        for message in self._decoder.feed(data):
-            if not self.over:
-                news += self._take(message)
+        for message in self._decoder.feed(data) if not self.over else ():
+            news += self._take(message)
+            if self.over:
+                break
         return news
 
     def receive_eof(self, reason: str = "the socket was closed") -> list[SwitchNews]:

@@ -48,8 +48,8 @@ class MediaSocket(asyncio.Protocol):
         self._admit = admit
         self._protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, select_subprotocol=_subprotocol)
         self._transport: asyncio.Transport | None = None
-        self._parts: list[bytes] = []
-        self._parts_are_text = False
+        self._message = bytearray()
+        self._is_text = False
         self._deadline: asyncio.TimerHandle | None = None
         self._on_audio: Callable[[bytes], None] | None = None
         self.counters: Final = SocketCounters()
@@ -59,6 +59,11 @@ class MediaSocket(asyncio.Protocol):
         self.closed: Final = asyncio.Event()
         self.on_end: Callable[[], None] | None = None
         """Called once when it has ended, unless `close` was asked first."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held of a request, frame or message that is not whole; never above twice the longest message."""
+        return len(self._protocol.reader.buffer) + len(self._message)
 
     def listen(self, on_audio: Callable[[bytes], None]) -> None:
         """Deliver each binary message; the last callback given wins. It must not block or raise."""
@@ -91,7 +96,12 @@ class MediaSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        if events and isinstance(events[0], Request) and (events[1:] or self._protocol.data_to_send()):
+            # Frames before our answer are nothing that a client may send, and `websockets` has reacted to them already.
+            self._end()
+            return
+        for event in events:
             if isinstance(event, Request):
                 self._upgrade(event)
             elif isinstance(event, Frame):
@@ -122,15 +132,15 @@ class MediaSocket(asyncio.Protocol):
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode in {Opcode.TEXT, Opcode.BINARY}:
-            self._parts, self._parts_are_text = [bytes(frame.data)], frame.opcode is Opcode.TEXT
-        elif frame.opcode is Opcode.CONT:
-            self._parts.append(bytes(frame.data))
-        else:
+            self._is_text = frame.opcode is Opcode.TEXT
+        elif frame.opcode is not Opcode.CONT:
             return
+        self._message += frame.data
         if not frame.fin:
             return
-        message, self._parts = b"".join(self._parts), []
-        if self._parts_are_text:
+        message = bytes(self._message)
+        self._message.clear()
+        if self._is_text:
             self.counters.received_texts += 1
             return
         self.counters.received += 1
@@ -153,11 +163,13 @@ class MediaSocket(asyncio.Protocol):
     def _flush(self) -> None:
         transport = self._transport
         for data in self._protocol.data_to_send():
-            if transport is not None and not transport.is_closing():
-                if data:
-                    transport.write(data)
-                else:
-                    transport.close()
+            if transport is None or transport.is_closing():
+                return
+            if not data:
+                transport.close()
+            elif transport.get_write_buffer_size() <= MAX_UNSENT_BYTES:
+                transport.write(data)
+            # Else it is the answer to a ping of somebody who does not read: whole frames, so that none is missed.
 
     def _too_slow(self) -> None:
         log.warning("a media connection that asks for nothing", peer=self.peer_host)

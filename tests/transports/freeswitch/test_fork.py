@@ -1,24 +1,16 @@
 """The fork's audio as it was recorded, however it is cut."""
 
 import base64
-import gzip
-import json
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transports.freeswitch.captures import FOLDER
+from tests.transports.freeswitch.captures_ws import rows
 from transports.freeswitch.fork import Uplink
 
 RECORDED = ["audio_fork_8k_bidirectional.ws", "audio_fork_8k_closed_by_server.ws", "door_audio_fork_give_back.ws"]
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    with gzip.open(FOLDER / f"{name}.jsonl.gz", "rt") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def uplink(name: str) -> list[bytes]:

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from base.ids import CallId
-from tests.transports.freeswitch.test_fork import rows
+from tests.transports.freeswitch.captures_ws import rows
 from transports.freeswitch.errors import MediaUnavailableError
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
