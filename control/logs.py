@@ -25,8 +25,19 @@ HIDDEN: Final = "…"
 _SECRET_NAME: Final = re.compile(
     r"(?i)(^|[._-])(password|passwd|pwd|secret|token|authorization|cookie|credentials?|dsn)$|api[_-]?key|private[_-]?key"
 )
-_QUIET: Final = ("httpx", "httpcore", "httpcore2", "httpx2", "asyncio", "chromadb", "urllib3", "numba", "watchfiles")
-"""Libraries whose chatter below WARNING is not for an operator."""
+_QUIET: Final = (
+    "httpx",
+    "httpcore",
+    "httpcore2",
+    "httpx2",
+    "asyncio",
+    "chromadb",
+    "urllib3",
+    "numba",
+    "watchfiles",
+    "websockets",
+)
+"""Libraries whose chatter below WARNING is not for an operator; websockets would tell a media socket's URL, a key."""
 _QUOTED: Final = re.compile(r"\[.*\]", re.DOTALL)
 """How pipecat quotes what is said, also in warnings: `not speaking [the words]`."""
 _LOGURU_LEVELS: Final = {"TRACE": "debug", "SUCCESS": "info"}

@@ -123,6 +123,7 @@ class CallSession:
             await self._reach_nobody()
             await self._leave()
         finally:
+            await self._reach_nobody()
             left = await running.stop(self._limits.teardown_timeout_s)
             if left:
                 self._note(f"did not stop in time: {', '.join(left)}")

@@ -61,10 +61,16 @@ class Directory:
         self._entries: Mapping[TenantId, TenantEntry] = {}
 
     def admit(self, entry: TenantEntry) -> None:
-        """Raises NumberConflictError when another tenant has this one's slug."""
-        holder = next((other for other in self._entries.values() if other.slug == entry.slug), None)
-        if holder is not None and holder.tenant_id != entry.tenant_id:
-            raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {holder.tenant_id}")
+        """Raises NumberConflictError when another tenant has this one's slug, or its domain: whose telephones ring is
+        decided by that.
+        """
+        for other in self._entries.values():
+            if other.tenant_id == entry.tenant_id:
+                continue
+            if other.slug == entry.slug:
+                raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {other.tenant_id}")
+            if other.domain.lower() == entry.domain.lower():
+                raise NumberConflictError(f"the domain {entry.domain} belongs to tenant {other.slug}")
 
     def replace(self, entry: TenantEntry) -> None:
         """Put one tenant's entry in place of its former one. Raises NumberConflictError as `admit` does."""

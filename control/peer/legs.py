@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from control.peer.actions import Send, WentOn
@@ -16,7 +16,7 @@ from control.peer.actions import Send, WentOn
 if TYPE_CHECKING:
     from control.peer.machine import ChannelMachine
 
-RINGS_ON = "a second leg rings on though its caller has gone"
+LEFT_ALONE = "a second leg rings, or waits in silence, though its caller has gone"
 DIAL = re.compile(r"originate \{(?P<variables>.*)\}(?P<dialled>\S+) &park\(\)$")
 
 
@@ -25,12 +25,14 @@ class Callee:
     """How somebody behaves who is called.
 
     Args:
-        rings_s: how long it rings before anything comes of it.
+        rings_s: how long it takes before anything comes of it.
+        made_s: how long the switch looks for the extension before there is a channel that could be killed.
         cause: why it is not answered (USER_BUSY, NO_ANSWER, …); None = it is.
         talks_s: how long the bridged call lasts before this side hangs up; None: for ever.
     """
 
     rings_s: float = 0.2
+    made_s: float = 0.0
     cause: str | None = None
     talks_s: float | None = 1.0
 
@@ -49,6 +51,7 @@ class Legs:
         self._job: list[tuple[str, str]] = []
         self._callee = Callee()
         self._due: float | None = None
+        self._made_at = 0.0
         self._answered = False
         self.bridged = False
         self.dialled: list[str] = []
@@ -71,20 +74,21 @@ class Legs:
             return "-ERR USER_NOT_REGISTERED\n"
         limit_s = float(variables.get("originate_timeout", "60"))
         if callee.rings_s > limit_s:
-            callee = Callee(limit_s, "NO_ANSWER", callee.talks_s)
+            callee = replace(callee, rings_s=limit_s, cause="NO_ANSWER")
         self._uuid, self._callee, self._job = variables["origination_uuid"], callee, job
         self._due, self._answered = now + callee.rings_s, False
+        self._made_at = now + callee.made_s
         return None
 
     def kill(self, uuid: str, now: float) -> bool:
         """`uuid_kill` of the leg. Whether there was one."""
-        if not uuid or uuid != self._uuid:
+        if not uuid or uuid != self._uuid or now < self._made_at:
             return False
         if self.rings:
             self._done("-ERR ORIGINATOR_CANCEL\n", now)
         self._uuid, self._due, self._answered = "", None, False
-        if RINGS_ON in self._machine.hazards:
-            self._machine.hazards.remove(RINGS_ON)
+        if LEFT_ALONE in self._machine.hazards:
+            self._machine.hazards.remove(LEFT_ALONE)
         return True
 
     def bridge(self, other: str, now: float) -> bool:
@@ -115,8 +119,8 @@ class Legs:
 
     def caller_gone(self) -> None:
         """The channel has ended. A leg that rings, rings on."""
-        if self.rings:
-            self._machine.hazards.append(RINGS_ON)
+        if self._uuid and not self.bridged:
+            self._machine.hazards.append(LEFT_ALONE)
 
     def _done(self, result: str, now: float) -> None:
         machine = self._machine

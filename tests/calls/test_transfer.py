@@ -75,6 +75,15 @@ async def test_no_telephone_rings_on_for_a_caller_who_has_gone(wire: str) -> Non
         assert rung.result.hazards == ()
 
 
+async def test_nobody_is_left_in_silence_who_answers_when_the_caller_has_gone() -> None:
+    """The switch takes a while to find the extension: what is killed before is not there yet."""
+    late = Callee(rings_s=2.0, made_s=1.8)
+    async with house(company(), callees={EXTENSION: late}) as home:
+        rung = await ring(home, Script(steps=(hears(), Say(SPEECH), hears(quiet_ms=200), HangUp())))
+        assert rung.record.end_reason == "caller_hangup"
+        assert rung.result.hazards == ()
+
+
 async def test_who_says_something_meanwhile_is_answered_and_still_connected() -> None:
     async with house(company(), callees={EXTENSION: Callee(rings_s=5, talks_s=0.3)}) as home:
         steps = (hears(), Say(SPEECH), hears(), Wait(0.5), Say(speech("en_10")), STAYS)

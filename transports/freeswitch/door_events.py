@@ -36,6 +36,10 @@ class FileReady(Struct, frozen=True):
     file: str
 
 
+class FileUnusable(Struct, frozen=True):
+    """mod_audio_stream has named a file that we do not take for one of its own: nothing can be played."""
+
+
 class FilePlays(Struct, frozen=True):
     """A file's first sound goes to the caller."""
 
@@ -66,6 +70,6 @@ class Joined(Struct, frozen=True):
     """The caller and the second leg are connected; the call is not ours any more."""
 
 
-FileEvent = FileReady | FilePlays | FileOver
+FileEvent = FileReady | FileUnusable | FilePlays | FileOver
 LegEvent = LegAnswered | LegEnded | Joined
 DoorEvent = Ready | Refused | UnicastAccepted | SocketAccepted | FileEvent | LegEvent | PhoneEvent

@@ -9,7 +9,9 @@ we die (FreeSWITCH 1.11.2):
 - while they talk: they talk on, since `socket_resume` was taken off ahead of the bridge; afterwards the caller is hung
   up, or comes back through the door, as was asked.
 
-A leg rings on when its caller hangs up; so it is killed from here, over the lingering socket.
+A leg rings on when its caller hangs up; so it is killed from here, over the lingering socket. The switch makes the leg's
+channel some time after it was asked to: a leg that is given up before is killed once more when its job says that
+somebody has answered, and the socket is held until the job has said anything.
 """
 
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl import Event
 from transports.freeswitch.esl_commands import Command, Linger
 from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SetVariables
+from transports.freeswitch.esl_switch_encoding import encode_switch
 from transports.freeswitch.esl_values import Variable, back_through_the_door, shown
 from transports.freeswitch.words import Device, HangupCause, Hello, Route
 
@@ -56,6 +59,7 @@ class DoorLegs:
         self._say = say
         self._state = _State.NONE
         self._leg_id = CallId("")
+        self._given_up: set[CallId] = set()
         self._lingers = False
 
     @property
@@ -68,8 +72,16 @@ class DoorLegs:
         """Whether the socket outlives the call, and has to be let go."""
         return self._lingers
 
+    @property
+    def settled(self) -> bool:
+        """Whether the job of every leg that was given up has said what became of it."""
+        return not self._given_up
+
     def reach(self, wish: LegWish, hello: Hello) -> None:
-        """Call somebody, who is shown the caller. Raises LocalProtocolError when a leg is there already."""
+        """Call somebody, who is shown the caller.
+
+        Raises LocalProtocolError when a leg is there already, or for what cannot be dialled; nothing was said then.
+        """
         if self._state is not _State.NONE:
             raise LocalProtocolError("a second leg is there already")
         number, name = shown(hello.caller_number), shown(hello.caller_name)
@@ -81,27 +93,30 @@ class DoorLegs:
             *(((Variable.CALLER_NUMBER, number),) if number else ()),
             (Variable.CALL, hello.call_id),
         )
+        # The job's id is the leg's: there is one job for each.
+        originate = Originate(
+            job_id=wish.leg_id,
+            call_id=wish.leg_id,
+            destination=wish.destination,
+            variables=variables,
+            timeout_s=wish.ring_s,
+        )
+        encode_switch(originate)
         if not self._lingers:
             self._lingers = True
             self._say(Linger(LINGER_S))
-        # The job's id is the leg's: there is one job for each.
-        self._say(
-            Originate(
-                job_id=wish.leg_id,
-                call_id=wish.leg_id,
-                destination=wish.destination,
-                variables=variables,
-                timeout_s=wish.ring_s,
-            )
-        )
+        self._say(originate)
         self._state, self._leg_id = _State.RINGING, wish.leg_id
 
     def drop(self) -> None:
-        """Hang the leg up, ringing or answered; nothing happens without one, or while it is being joined."""
-        if self._state in {_State.RINGING, _State.ANSWERED}:
-            ringing = self._state is _State.RINGING
-            self._say(Kill(self._leg_id, HangupCause.ORIGINATOR_CANCEL if ringing else HangupCause.NORMAL_CLEARING))
-            self._state = _State.NONE
+        """Hang the leg up, ringing, answered or being joined; nothing happens without one."""
+        if self._state is _State.NONE:
+            return
+        ringing = self._state is _State.RINGING
+        self._say(Kill(self._leg_id, HangupCause.ORIGINATOR_CANCEL if ringing else HangupCause.NORMAL_CLEARING))
+        if ringing:
+            self._given_up.add(self._leg_id)
+        self._state = _State.NONE
 
     def check_answered(self) -> None:
         """Raises LocalProtocolError when there is nobody to join."""
@@ -122,28 +137,35 @@ class DoorLegs:
 
     def replied(self, command: Command, text: str, *, ok: bool, call_id: CallId) -> tuple[bool, list[DoorEvent]]:
         """Whether both are connected now, and what to tell."""
-        if isinstance(command, Originate) and not ok and self._is(command.call_id):
-            return False, self._ended(text)
+        if isinstance(command, Originate) and not ok:
+            self._given_up.discard(command.call_id)
+            return False, self._ended(text) if command.call_id == self._leg_id else []
         if isinstance(command, Bridge):
-            if ok:
+            if ok and self._state is _State.JOINING:
                 return True, []
-            # He has gone meanwhile. The call is ours again, and the dialplan's if we go.
+            # One of the two has gone meanwhile. The call is ours again, the dialplan's if we go; the leg is nobody's.
             self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "true"),)))
+            self.drop()
             return False, self._ended(text)
         return False, []
 
     def job(self, event: Event) -> list[DoorEvent]:
         """BACKGROUND_JOB, which bears no channel id."""
-        if self._state is not _State.RINGING or not self._is(event.headers.get("Job-UUID", "")):
+        leg_id = CallId(event.headers.get("Job-UUID", ""))
+        taken = event.body.startswith("+OK")
+        if leg_id in self._given_up:
+            self._given_up.discard(leg_id)
+            if taken:
+                # It was killed before it was there.
+                self._say(Kill(leg_id, HangupCause.NORMAL_CLEARING))
             return []
-        if event.body.startswith("+OK"):
+        if self._state is not _State.RINGING or leg_id != self._leg_id:
+            return []
+        if taken:
             self._state = _State.ANSWERED
-            return [LegAnswered(self._leg_id)]
+            return [LegAnswered(leg_id)]
         return self._ended(event.body)
 
     def _ended(self, text: str) -> list[DoorEvent]:
         self._state = _State.NONE
         return [LegEnded(self._leg_id, text.removeprefix("-ERR").strip()[:60] or "NONE")]
-
-    def _is(self, leg_id: str) -> bool:
-        return leg_id == self._leg_id

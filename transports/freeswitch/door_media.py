@@ -16,6 +16,7 @@ from transports.freeswitch.door_events import (
     FileOver,
     FilePlays,
     FileReady,
+    FileUnusable,
     Refused,
     SocketAccepted,
     UnicastAccepted,
@@ -176,6 +177,11 @@ class DoorMedia:
         self._require_live("break")
         self._say(BreakAll(self._call_id))
 
+    def quieten(self) -> None:
+        """Let no file play on into what comes; the stream stays."""
+        if self._stream.running:
+            self._say(BreakAll(self._call_id))
+
     def leave(self) -> None:
         """Stop what would outlive the door, and listen in on whoever comes next."""
         if self._fork.end():
@@ -204,7 +210,7 @@ class DoorMedia:
         """A module's own event; `live` while the call is not hung up."""
         kind = event.headers.get("Event-Subclass", "")
         if kind == EventClass.STREAM_PLAY.value:
-            return self._file_ready(event) if live else []
+            return self._file_ready(event) if live and self._stream.running else []
         ended = (kind in _ENDS_FORK and self._fork.end()) or (kind in _ENDS_STREAM and self._stream.end())
         return [MediaEnded((_ENDS_FORK | _ENDS_STREAM)[kind])] if ended and live else []
 
@@ -239,7 +245,7 @@ class DoorMedia:
         try:
             return [FileReady(checked_sound_file(msgspec.json.decode(event.body, type=_FileNews).file))]
         except (msgspec.DecodeError, LocalProtocolError):
-            return []  # a path that we did not expect: not played, and soon missed by who waits for it
+            return [FileUnusable()]
 
     def _require_no_stream(self) -> None:
         if self.streaming:

@@ -30,4 +30,4 @@ class LegFailedError(Exception):
 
 
 class MediaUnavailableError(Exception):
-    """No unicast stream came up, whatever port was tried."""
+    """The call's audio did not come up: no unicast on any port, or no media socket."""

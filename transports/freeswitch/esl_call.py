@@ -154,6 +154,7 @@ class DoorCall:
             self.hello.call_id,
             play=lambda file: say(lambda: machine.media.play(file)),
             hush=lambda: say(machine.media.break_all),
+            lost=wire.media_lost,
         )
         wire.on_file = media.on_file
         return media

@@ -118,8 +118,11 @@ class DoorMachine:
 
     @property
     def live(self) -> bool:
-        """Whether `answer` and `unicast` may be asked: told, not hung up, no final verb asked, socket up."""
-        return self._phase is _Phase.LIVE and self._cause is None
+        """Whether `answer` and `unicast` may be asked: told, not hung up, no final verb asked, socket up.
+
+        A join is final unless it fails: then the call is live again.
+        """
+        return self._phase is _Phase.LIVE and self._cause is None and not self._legs.joining
 
     @property
     def over(self) -> bool:
@@ -182,7 +185,7 @@ class DoorMachine:
         """
         self._require_live("join")
         self._legs.check_answered()
-        self.media.leave()
+        self.media.quieten()
         self._legs.join(self.hello.call_id, back_to)
 
     def transfer(self, destination: Route) -> None:
@@ -262,7 +265,9 @@ class DoorMachine:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
         if not joined:
             return events
-        # Now, while they talk: a socket that is let go later would take the call with it.
+        # Only now is the audio not needed any more; and now, while they talk, is the time to go: a socket that is let go
+        # later would take the call with it.
+        self.media.leave()
         self._say(Exit())
         self._phase = _Phase.ENDING
         return [Joined()]
@@ -288,7 +293,9 @@ class DoorMachine:
 
     def _event(self, event: Event) -> list[DoorEvent]:
         if event.name == "BACKGROUND_JOB":
-            return self._legs.job(event)
+            told = self._legs.job(event)
+            self._let_go_of_the_gone()
+            return told
         if self._hello is None or event.headers.get("Unique-ID") != self._hello.call_id or self._hung_up:
             return []  # another leg's, or too late to mean anything
         match event.name:
@@ -302,9 +309,9 @@ class DoorMachine:
             case "CHANNEL_HANGUP_COMPLETE":
                 # Only this one tells who hung up; it follows CHANNEL_HANGUP by 1 to 3 ms.
                 self._cause = event.headers.get("Hangup-Cause", self._cause or "NONE")
-                if self._legs.lingers and not self._let_go:
-                    self._say(Exit())
-                return [self._hang_up_seen(who_hung_up(event.headers))]
+                hung_up = self._hang_up_seen(who_hung_up(event.headers))
+                self._let_go_of_the_gone()
+                return [hung_up]
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM":
@@ -317,6 +324,11 @@ class DoorMachine:
             self.media.has_codec(event.headers)
             return [Answered(self.media.rate)] if self.media.rate is not None else []
         return [] if self._legs.joining else self.media.event(event)
+
+    def _let_go_of_the_gone(self) -> None:
+        """A lingering socket is let go once nothing is left to be done over it."""
+        if self._hung_up and self._legs.lingers and self._legs.settled and not self._let_go:
+            self._say(Exit())
 
     def _hang_up_seen(self, by_caller: bool | None) -> HungUp:
         self._hung_up = True

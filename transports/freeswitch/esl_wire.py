@@ -13,6 +13,7 @@ from transports.freeswitch.door_events import (
     FileOver,
     FilePlays,
     FileReady,
+    FileUnusable,
     Joined,
     LegAnswered,
     LegEnded,
@@ -74,6 +75,7 @@ class DoorWire(asyncio.Protocol):
             log.warning("event socket broke the protocol", error=str(error))
             self.close("FreeSWITCH broke the protocol")
             return
+        self._flush()  # first: whoever is told may say more
         self._publish(events)
         self._flush()
 
@@ -136,7 +138,7 @@ class DoorWire(asyncio.Protocol):
 
     def _note(self, event: DoorEvent) -> None:
         match event:
-            case FileReady() | FilePlays() | FileOver():
+            case FileReady() | FileUnusable() | FilePlays() | FileOver():
                 if self.on_file is not None:
                     self.on_file(event)
             case Dtmf() if len(self._events) >= self._max_events:

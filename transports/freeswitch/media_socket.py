@@ -73,9 +73,9 @@ class MediaSocket(asyncio.Protocol):
         """Send a binary message now. Never blocks, never raises; what finds no room is dropped and counted."""
         self._send(lambda: self._protocol.send_binary(data))
 
-    def send_text(self, text: str) -> None:
-        """Send a text message now, in order with the audio."""
-        self._send(lambda: self._protocol.send_text(text.encode()))
+    def send_text(self, text: str) -> bool:
+        """Send a text message now, in order with the audio. Whether it was sent: there may be no room, see `send_audio`."""
+        return self._send(lambda: self._protocol.send_text(text.encode()))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say that it is over, and close TCP. Idempotent."""
@@ -147,18 +147,19 @@ class MediaSocket(asyncio.Protocol):
         if self._on_audio is not None:
             self._on_audio(message)
 
-    def _send(self, say: Callable[[], None]) -> None:
+    def _send(self, say: Callable[[], None]) -> bool:
         transport = self._transport
         if not self.open or transport is None or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.counters.dropped += 1
-            return
+            return False
         try:
             say()
         except InvalidState:
             self.counters.dropped += 1
-            return
+            return False
         self.counters.sent += 1
         self._flush()
+        return True
 
     def _flush(self) -> None:
         transport = self._transport

@@ -12,8 +12,6 @@ from typing import Final
 
 from base.ids import CallId
 
-MAX_PIECE_MS: Final = 1000
-"""Audio in one message; with base64 a second of 16 kHz is 43 kB."""
 TYPICAL_DELAY_S: Final = 0.06
 """From a message to its first sound: 54 ms were measured."""
 _NUMBERED: Final = re.compile(r"/(?P<call>[0-9A-Za-z_.-]+)_(?P<number>[0-9]{1,9})\.tmp\.r(8|16)$", re.ASCII)
@@ -65,7 +63,12 @@ class Playlist:
 
     def paused(self) -> None:
         """All that was sent has been heard, as far as our clock tells: the next piece begins anew."""
-        self._began = None
+        if self._began is not None and self._began[0] < 0:
+            self._began = None
+
+    def waits_s(self, now: float) -> float:
+        """How long the first piece of an utterance has waited to be played; 0 when none does."""
+        return now - self._began[1] if self._began is not None and self._began[0] >= 0 else 0.0
 
     def lag_s(self, now: float) -> float:
         """How far what is heard is behind what was sent to be heard at once."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from base.ids import CallId
-from transports.freeswitch.door_events import FileEvent, FilePlays, FileReady
+from transports.freeswitch.door_events import FileEvent, FilePlays, FileReady, FileUnusable
 from transports.freeswitch.fork import Uplink
 from transports.freeswitch.media_socket import MediaSocket, SocketCounters
 from transports.freeswitch.stream import Playlist, message
@@ -14,11 +14,16 @@ LEAD_MS: Final = 1000
 """A file begins 25-60 ms after its audio was sent: half of this is always there for the next one."""
 
 
+NOT_PLAYED_S: Final = 2.0
+"""Nothing of an utterance is heard so long after it was sent: it is not going to be."""
+
+
 class StreamMedia:
     """Audio of one call: the caller's as frames of 20 ms at `sample_rate` Hz, ours ahead of time as files that
     the event socket has to play. Satisfies `MediaWire`.
 
-    `play(file)` and `hush()` (stop all that plays or waits) say it over the event socket; they never raise.
+    `play(file)` and `hush()` (stop all that plays or waits) say it over the event socket, `lost(reason)` tells that the
+    caller hears nothing of us; they never raise.
     """
 
     def __init__(
@@ -29,11 +34,12 @@ class StreamMedia:
         *,
         play: Callable[[str], None],
         hush: Callable[[], None],
+        lost: Callable[[str], None],
     ) -> None:
         self._socket = socket
         self._uplink = Uplink(sample_rate)
         self._playlist = Playlist(call_id)
-        self._play, self._hush = play, hush
+        self._play, self._hush, self._lost = play, hush, lost
         self._callback: Callable[[bytes], None] | None = None
         self._time = asyncio.get_running_loop().time
         self.sample_rate: Final = sample_rate
@@ -65,11 +71,14 @@ class StreamMedia:
 
     def send(self, pcm: bytes) -> None:
         """Have this much played behind what was sent before; nothing means that all of it was. See MediaWire."""
-        if not pcm:
+        now = self._time()
+        if self._playlist.waits_s(now) > NOT_PLAYED_S:
+            self._playlist.cancel()
+            self._lost("FreeSWITCH does not play what was said")
+        elif not pcm:
             self._playlist.paused()
-        elif self._socket.open:
-            self._playlist.sent(self._time())
-            self._socket.send_text(message(pcm, self.sample_rate))
+        elif self._socket.send_text(message(pcm, self.sample_rate)):
+            self._playlist.sent(now)
 
     def flush(self) -> None:
         """Silence within 25 ms, and what is still being written is not played; see MediaWire."""
@@ -82,6 +91,8 @@ class StreamMedia:
             case FileReady(file):
                 if self._playlist.ready(file):
                     self._play(file)
+            case FileUnusable():
+                self._lost("FreeSWITCH writes what was said where we do not look for it")
             case FilePlays(file):
                 self._playlist.plays(file, self._time())
             case _:

@@ -82,7 +82,9 @@ class Dtmf(Struct, frozen=True):
 
 
 class MediaEnded(Struct, frozen=True):
-    """Something ended the unicast stream in this park (playback, bridge); re-enter the door to have it again."""
+    """The call's audio ended although the call did not: a playback or a bridge ended unicast, or a media socket was lost.
+    Re-enter the door to have it again.
+    """
 
     reason: str
 

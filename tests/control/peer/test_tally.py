@@ -20,6 +20,7 @@ def call(**parts: Any) -> CallResult:
         "answered_ms": 50.0, "media_ms": 20.0, "greeting_ms": 80.0, "ended_ms": 900.0, "turns": (), "hazards": (),
         "script_finished": True, "events": (), "uplink": Uplink(datagrams=9, filler=2, late_max_ms=3.0),
         "downlink": Downlink(
+        ran_empty=0,
             datagrams=9, octets=9, sizes={}, overflowed=0, gaps=1, longest_gap_ms=70, backlog_max_ms=0, lateness=None
         ),
     }  # fmt: skip

@@ -21,7 +21,8 @@ from tests.transports.freeswitch.test_esl_door import (
     live,
     unicasting,
 )
-from transports.freeswitch.door_events import Joined, LegAnswered, LegEnded
+from tests.transports.freeswitch.test_stream import FILE, ready, streaming
+from transports.freeswitch.door_events import FileReady, Joined, LegAnswered, LegEnded
 from transports.freeswitch.door_legs import LegWish
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl_door import DoorMachine
@@ -30,6 +31,7 @@ from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCa
 LEG = CallId("c83dee7a-15df-4f93-bfb2-3de98c3848b8")
 WISH = LegWish(leg_id=LEG, destination=Device("200", "clinica.example.net"), ring_s=20)
 BRIDGED = f"Content-Type: api/response\nContent-Length: 41\n\n+OK {LEG}\n".encode()
+NO_CHANNEL = b"Content-Type: api/response\nContent-Length: 22\n\n-ERR No such channel!\n"
 GONE = b"Content-Type: api/response\nContent-Length: 18\n\n-ERR Invalid uuid\n"
 KILL = f"api uuid_kill {LEG} ORIGINATOR_CANCEL\n\n".encode()
 HANGUP = event("CHANNEL_HANGUP", "Hangup-Cause: ORIGINATOR_CANCEL")
@@ -114,11 +116,32 @@ def test_a_caller_may_come_back_through_the_door() -> None:
     ) in machine.data_to_send().decode()
 
 
-def test_a_fork_is_stopped_ahead_of_the_bridge() -> None:
+def test_a_fork_is_stopped_once_they_are_connected_and_not_before() -> None:
     machine = taken(forking())
     machine.join()
-    said = machine.data_to_send()
-    assert said.index(b"uuid_audio_fork") < said.index(b"uuid_bridge")
+    assert b"uuid_audio_fork" not in machine.data_to_send(), "should the bridge fail, the call is ours as before"
+    assert machine.receive(API_OK + BRIDGED) == [Joined()]
+    assert machine.data_to_send() == f"api uuid_audio_fork {UUID} stop\n\nexit\n\n".encode()
+
+
+def test_what_plays_is_broken_ahead_of_the_bridge() -> None:
+    machine = taken(streaming())
+    machine.join()
+    assert machine.data_to_send().startswith(f"api uuid_break {UUID} all\n\n".encode())
+    assert machine.receive(API_OK + API_OK + GONE + ready(FILE % 0)) == [
+        LegEnded(LEG, "Invalid uuid"),
+        FileReady(FILE % 0),
+    ]
+    machine.media.play(FILE % 0)
+
+
+def test_while_they_are_being_connected_nothing_else_is_asked() -> None:
+    machine = taken()
+    machine.join()
+    assert not machine.live
+    for wish in (lambda: machine.send_digits("1"), machine.media.break_all, machine.join):
+        with pytest.raises(LocalProtocolError):
+            wish()
 
 
 def test_when_the_other_side_has_gone_meanwhile_the_call_is_ours_again() -> None:
@@ -126,7 +149,8 @@ def test_when_the_other_side_has_gone_meanwhile_the_call_is_ours_again() -> None
     machine.join()
     machine.data_to_send()
     assert machine.receive(API_OK + GONE) == [LegEnded(LEG, "Invalid uuid")]
-    assert machine.data_to_send().decode() == f"api uuid_setvar_multi {UUID} socket_resume=true\n\n"
+    said = machine.data_to_send().decode()
+    assert said == f"api uuid_setvar_multi {UUID} socket_resume=true\n\napi uuid_kill {LEG} NORMAL_CLEARING\n\n"
     assert machine.live
     assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge")]
 
@@ -136,7 +160,29 @@ def test_a_leg_does_not_ring_on_when_the_caller_has_gone() -> None:
     assert machine.receive(HANGUP) == []
     assert machine.data_to_send() == KILL
     assert machine.receive(COMPLETE) == [HungUp("NORMAL_CLEARING", True)]
+    assert machine.data_to_send() == b"", "whoever answers before the switch knows of it has to be hung up"
+    assert machine.receive(API_OK + job("caller_gone_while_ringing")) == []
     assert machine.data_to_send() == b"exit\n\n", "the socket would linger"
+
+
+def test_a_leg_that_was_given_up_before_it_was_there_is_hung_up_when_it_is_answered() -> None:
+    machine = ringing()
+    machine.receive(HANGUP)
+    machine.receive(COMPLETE)
+    machine.data_to_send()
+    assert machine.receive(NO_CHANNEL) == []
+    assert machine.receive(job("ok_agent_hangs_up")) == []
+    assert machine.data_to_send() == f"api uuid_kill {LEG} NORMAL_CLEARING\n\nexit\n\n".encode()
+
+
+def test_a_person_is_not_left_alone_when_the_caller_goes_during_the_join() -> None:
+    machine = taken()
+    machine.join()
+    machine.data_to_send()
+    machine.receive(HANGUP)
+    assert machine.data_to_send() == f"api uuid_kill {LEG} NORMAL_CLEARING\n\n".encode()
+    machine.receive(COMPLETE)
+    assert machine.data_to_send() == b"exit\n\n"
 
 
 @pytest.mark.parametrize(
@@ -177,8 +223,8 @@ def test_a_number_adds_nothing(number: str) -> None:
     ):
         with pytest.raises(LocalProtocolError):
             wish()
+    assert machine.data_to_send() == b"", "what was refused left nothing behind"
     machine.reach(WISH)
-    assert machine.data_to_send().count(b"\n\n") == 2, "what was refused left nothing behind"
 
 
 def test_a_refused_originate_is_a_leg_that_ended() -> None:
