@@ -6,6 +6,8 @@ What a processor behind it (and the assistant aggregator) may rely on:
 * A sentence's text comes out as a `HeardTextFrame` (a `TTSTextFrame`) when its last audio has been played.
 * On an `InterruptionFrame` the next beat is silent. The words heard so far come out as a `HeardTextFrame`
   *ahead of* the `InterruptionFrame`, then `BotStoppedSpeakingFrame`; what is not interruptible stays.
+* Speech can be held: the next beat is silent, nothing comes out and nothing is told. It goes on with the first word
+  not heard to its end, or an interruption ends it, whose heard words are those from before the hold.
 * Bot started / speaking / stopped frames are broadcast both ways, as pipecat's MediaSender does; started is
   posted within the beat that puts the first sample on the wire (`on_first_audio` is called with its time).
 * Audio frames themselves end here: a recorder hears the wire through the `AudioTap`, silence included.
@@ -128,6 +130,20 @@ class FreeSwitchOutput(BaseOutputTransport):
         if answering:
             await self._outbox.send(*siblings(InterruptionFrame))
 
+    def hold_speech(self) -> str | None:
+        """Fall silent with the next beat, but keep what was to be said; see `FreeSwitchTransport.hold_speech`."""
+        if self._over:
+            return None
+        held = self._playout.held
+        said = self._playout.hold(unheard_ms=self._wire.lag_ms)
+        if said is not None and not held:
+            self._wire.flush()
+        return said
+
+    def resume_speech(self) -> None:
+        """Speak on. Does nothing when nothing is held."""
+        self._playout.resume()
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Queue what has to wait for audio; see the module for the order."""
         if isinstance(frame, InterruptionFrame):
@@ -145,7 +161,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         return True
 
     async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
-        if self._playout.speaking:
+        if self._playout.speaking and not self._playout.held:
             self._wire.flush()
         heard = self._playout.cut(unheard_ms=self._wire.lag_ms)
         stopped = self._playout.stop_speaking()
