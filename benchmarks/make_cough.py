@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.make_speech import TELEPHONE_RATE, write_mulaw
 
-SEED = 2
+SEED = 3
 COUGH_S = 0.25
-DECAY_S = 0.2
-PITCH_HZ = 140.0
+DECAY_S = 0.3
+PITCH_HZ = 150.0
 RESONANCES = ((500.0, 80.0), (1500.0, 120.0), (2600.0, 200.0))
 """Frequency and bandwidth, in Hz."""
 
@@ -28,7 +28,7 @@ def cough() -> NDArray[np.float64]:
     random = np.random.default_rng(SEED)
     at = np.arange(int(COUGH_S * TELEPHONE_RATE)) / TELEPHONE_RATE
     phase = np.cumsum(PITCH_HZ * (1 + 0.02 * random.normal(size=len(at)))) / TELEPHONE_RATE
-    source = 0.2 * random.normal(size=len(at)) + 3.0 * (phase % 1 < 0.15)
+    source = 0.1 * random.normal(size=len(at)) + 3.0 * (phase % 1 < 0.15)
     throat = np.zeros(len(at))
     for frequency, bandwidth in RESONANCES:
         radius = np.exp(-np.pi * bandwidth / TELEPHONE_RATE)

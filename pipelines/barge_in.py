@@ -116,7 +116,7 @@ class BargeIn(BaseUserTurnStartStrategy):
         self._kept_back: TranscriptionFrame | None = None
         self._waiting: asyncio.Task[None] | None = None
         self.passed_over: TranscriptionFrame | None = None
-        """The last words that are of no turn, or not yet."""
+        """Words that are of no turn, or that will be when they come once more."""
         self.after_the_voice = False
         """The turn began with the words of a voice that was over."""
 
@@ -144,6 +144,8 @@ class BargeIn(BaseUserTurnStartStrategy):
             await self._voice_began(_now() - frame.start_secs)
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             await self._voice_ended(_now() - frame.stop_secs)
+        elif isinstance(frame, TranscriptionFrame) and frame is self.passed_over:
+            self.passed_over = None
         elif isinstance(frame, TranscriptionFrame) and not self._in_turn:
             await self._recognised(frame, _now())
         elif isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
@@ -173,20 +175,19 @@ class BargeIn(BaseUserTurnStartStrategy):
 
     async def _recognised(self, frame: TranscriptionFrame, at: float) -> None:
         begins = self._overlap.said(frame.text, at)
-        if not begins or self._assistant_speaks:
-            self.passed_over = frame
+        self.passed_over = frame if self._assistant_speaks or not begins else None
+        if self.passed_over is not None:
             await self.trigger_reset_aggregation()  # type: ignore[no-untyped-call]
         if begins:
             self.after_the_voice = self._overlap.is_over(at)
+            self._kept_back = self.passed_over
             await self.trigger_user_turn_started()
-            if self._assistant_speaks:
-                self._kept_back = frame
+            if self._kept_back is not None:
                 self._wait(at + KEPT_BACK_S, self._give_out)
 
     async def _give_out(self) -> None:
         frame, self._kept_back = self._kept_back, None
         if frame is not None:
-            self.passed_over = None
             await self.push_frame(frame)
 
     async def _speak_on(self) -> None:

@@ -31,6 +31,7 @@ class Intent(Enum):
 
 
 MAX_ACKNOWLEDGING = 6
+"""So many words are more than a listener says at a time."""
 
 _CONNECTIVES = {
     "pt": vocabulary("e eu a o que me é aí isso mesmo muito só para você vocês então vou querer"),

@@ -15,7 +15,7 @@ def recorded(name: str) -> Sound:
 
 
 COUGH = recorded("cough")
-"""0.25 s, of which the detector takes 0.13 to 0.3 s for speech."""
+"""0.25 s, of which the detector takes 0.13 to 0.29 s for speech."""
 UHUM = recorded("pt_uhum")
 MHM = recorded("en_mhm")
 NO = recorded("en_no")
