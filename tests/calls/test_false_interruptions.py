@@ -14,7 +14,7 @@ from tests.calls.noises import COUGH, MHM, NO, UHUM
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-evening = Evening(record=True)
+evening = Evening(at_once=3, record=True)
 calls = evening.fixture()
 
 LONG = "alpha bravo sugar delta hotel india tango romeo oscar lemon uncle green"
