@@ -34,6 +34,7 @@ DATA_DIR = Path(os.environ.get("ATENDE_DATA_DIR", ".atende")).resolve()
 EVERY_SET = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 BOUND_SETS = (FIRST, FIFTH)
 """The one that was written before the retriever and the one that is blind. The others are measured, without bounds."""
+COUGHING_CALLS = 12
 ENDS_CALLS = ("_06", "_10")
 """Recordings in which the caller asks for a person or says goodbye: nothing is left to interrupt behind them."""
 
@@ -188,12 +189,20 @@ def _latency(report: Report, got: answer.Answers, quick: bool) -> None:
 
 
 async def stops(report: Report, service: Served) -> None:
-    """How soon the assistant is silent when the caller speaks over it."""
+    """How soon the assistant is silent when the caller speaks over it, and speaks on when it was a cough."""
     own = [u for u in utterances("first") if u.language in ("pt-BR", "en") and not u.path.stem.endswith(ENDS_CALLS)]
     measured = []
     for slug, language in (("clinica-sorriso", "pt-BR"), ("harbor-books", "en")):
         measured += await stop.interrupt(service, slug, [u for u in own if u.language == language])
     _stops(report, measured, least=16)
+    coughs = await stop.cough(service, "clinica-sorriso", COUGHING_CALLS)
+    held = [cough.barge_in_ms for cough in coughs if cough.barge_in_ms is not None]
+    gone_on = [cough.response_ms for cough in coughs if cough.response_ms is not None]
+    report.add("coughs_gone_on_after", len(gone_on), least=2 * COUGHING_CALLS)
+    report.add("cough_hold_p50_ms", percentile(held, 0.5), "ms", most=220)
+    report.add("cough_hold_p95_ms", percentile(held, 0.95), "ms", most=250)
+    report.add("cough_end_to_speech_p50_ms", percentile(gone_on, 0.5), "ms")
+    report.add("cough_end_to_speech_p95_ms", percentile(gone_on, 0.95), "ms", most=400)
 
 
 def _stops(report: Report, measured: list[float], *, least: int) -> None:

@@ -28,6 +28,7 @@ from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUser
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from pipelines.barge_in import BargeIn, HoldsSpeech, TurnEnd
 from pipelines.listening import Listening
 from pipelines.loaded import CallStages
 from pipelines.slot import HotSlot
@@ -44,12 +45,20 @@ class Spine:
     """One call's pipeline and the few things that are done to it."""
 
     def __init__(
-        self, stages: CallStages, transport: BaseTransport, listening: Listening, turn: TurnSpec, sample_rate: int
+        self,
+        stages: CallStages,
+        transport: BaseTransport,
+        listening: Listening,
+        turn: TurnSpec,
+        sample_rate: int,
+        *,
+        says_nothing: Callable[[str], bool],
     ) -> None:
+        """`says_nothing` tells whether words are only those of a listener ("uhum")."""
         self.context = LLMContext()
         self.ear = HotSlot(stages.ear)
         self.mind = HotSlot(stages.mind)
-        aggregators = LLMContextAggregatorPair(self.context, user_params=_turn_taking(turn))
+        aggregators = LLMContextAggregatorPair(self.context, user_params=_turn_taking(turn, transport, says_nothing))
         self._caller = aggregators.user()
         self._listening = listening
         processors: list[FrameProcessor] = [
@@ -102,23 +111,34 @@ class Spine:
         await self.mind.queue_frame(sound, FrameDirection.DOWNSTREAM)
 
 
-def _turn_taking(turn: TurnSpec) -> LLMUserAggregatorParams:
+def _turn_taking(
+    turn: TurnSpec, transport: BaseTransport, says_nothing: Callable[[str], bool]
+) -> LLMUserAggregatorParams:
     mute: list[BaseUserMuteStrategy] = []
     if turn.mute_until_greeting_done:
         mute.append(MuteUntilFirstBotCompleteUserMuteStrategy())  # type: ignore[no-untyped-call]
     return LLMUserAggregatorParams(
-        user_turn_strategies=UserTurnStrategies(
-            start=[
-                VADUserTurnStartStrategy(enable_interruptions=turn.interruptible),
-                # For a transcript of something that the VAD took for silence.
-                TranscriptionUserTurnStartStrategy(use_interim=False, enable_interruptions=turn.interruptible),
-            ],
-            stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=turn.wait_s)],
-        ),
+        user_turn_strategies=_turn_strategies(turn, transport, says_nothing),
         user_mute_strategies=mute,
         user_turn_stop_timeout=UNHEARD_TURN_S,
         # What to do about a turn without words is the conduct's to decide, not a model's.
         empty_user_turn=None,
+    )
+
+
+def _turn_strategies(
+    turn: TurnSpec, transport: BaseTransport, says_nothing: Callable[[str], bool]
+) -> UserTurnStrategies:
+    if turn.interruptible and turn.false_interruption_s and isinstance(transport, HoldsSpeech):
+        start = BargeIn(transport, turn.false_interruption_s, says_nothing)
+        return UserTurnStrategies(start=[start], stop=[TurnEnd(start, turn.wait_s)])
+    return UserTurnStrategies(
+        start=[
+            VADUserTurnStartStrategy(enable_interruptions=turn.interruptible),
+            # For a transcript of something that the VAD took for silence.
+            TranscriptionUserTurnStartStrategy(use_interim=False, enable_interruptions=turn.interruptible),
+        ],
+        stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=turn.wait_s)],
     )
 
 

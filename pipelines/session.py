@@ -23,6 +23,7 @@ from pipelines.ringback import ringing
 from pipelines.running import Running
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext
+from processors.llm.intents import phrasebook
 
 log = structlog.get_logger()
 
@@ -138,7 +139,14 @@ class CallSession:
         )
         stages = self._loaded.create_stages(context)
         listening = Listening(self._account, self._conduct, self._clock, self._act)
-        return Spine(stages, self._transport, listening, self._loaded.assistant.turn, self._sample_rate)
+        return Spine(
+            stages,
+            self._transport,
+            listening,
+            self._loaded.assistant.turn,
+            self._sample_rate,
+            says_nothing=phrasebook(self._loaded.persona.language).acknowledges,
+        )
 
     async def _started(self, started: asyncio.Event, running: Running) -> bool:
         """Whether the pipeline runs and nobody has ended the call; if not, the call is decided."""

@@ -66,6 +66,11 @@ class TurnSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     wait_s: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.4
     """Silence after the VAD's stop before the turn is the assistant's."""
     interruptible: bool = True
+    false_interruption_s: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.7
+    """The caller's voice over the assistant's holds the sentence at once. If it was no longer than this and had no
+    words ("uhum" is none), the sentence goes on from the first word not heard whole, and it is no turn. 0: every voice
+    interrupts for good.
+    """
     mute_until_greeting_done: bool = False
 
 

@@ -98,6 +98,7 @@ ENGLISH: Final = Language(
         """),
         backchannel=phrases("""
             uh huh, mm hmm, mm, mhm, hmm, hm, ok, okay, right, yeah, yes, sure, i see, got it, ah, oh, alright
+            mmm, mmhmm, uhum, um hum, uh hum, hum, aha, ah huh, uh, um, yep, yup, all right
         """),
         around=phrases("""
             please, well, so, um, uh, hmm, oh, ah, hi, hello, hey, ok, okay, all right, alright, right, now

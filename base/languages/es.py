@@ -77,6 +77,7 @@ SPANISH: Final = Language(
         """),
         backchannel=phrases("""
             ajá, mm, mhm, hum, hm, ah, ya, sí, vale, ok, claro, entiendo, bien, ya veo, bueno, eh
+            mmm, hmm, mm hmm, mjm, uh huh, uhum, um hum, ahá, está bien
         """),
         around=phrases("""
             por favor, pues, bueno, entonces, mire, oiga, ah, eh, este, hola, aló, buenos días, buenas tardes

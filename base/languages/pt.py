@@ -84,6 +84,8 @@ PORTUGUESE: Final = Language(
         """),
         backchannel=phrases("""
             uhum, aham, hum, hm, ah, ah tá, tá, certo, sei, entendi, ok, é, isso, sim, legal, tá certo, hã
+            hmm, mm, mhm, mm hmm, uh huh, hum hum, um hum, uh hum, uhun, unhum, ahã, ã hã, ahan, ahn, arrã
+            eh, tá bom, beleza, pois é
         """),
         around=phrases("""
             por favor, por gentileza, então, olha, bem, ah, é, eh, hum, oi, olá, alô, bom dia, boa tarde

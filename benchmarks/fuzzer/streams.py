@@ -12,7 +12,8 @@ from transports.audio import frame_bytes
 from transports.freeswitch.errors import RemoteProtocolError
 from transports.freeswitch.esl import MAX_BODY_BYTES, MAX_HEADER_BYTES, EslDecoder, Message
 from transports.freeswitch.fork import Uplink
-from transports.freeswitch.unicast import UnicastCodec
+from transports.freeswitch.unicast import Law, UnicastCodec
+from transports.wire import RATES
 
 
 def esl_stream(chance: Random) -> bytes:
@@ -135,7 +136,11 @@ class DatagramCodec:
 
 class _Datagrams:
     def __init__(self, chance: Random) -> None:
-        self._codec = UnicastCodec(chance.choice((8000, 16000, 48000)))
+        rate = chance.choice((8000, 8000, 16000, 44100, 48000))
+        law: Law | None = chance.choice((None, "PCMU", "PCMA")) if rate == 8000 else None
+        self._codec = UnicastCodec(rate, law)
+        self._filler = b"\xff" * (rate // 50 * 2)
+        self._as_it_is = rate in RATES and law is None
         self._datagrams = [self._datagram(chance) for _ in range(int(chance.random() * 4) + 1)]
         self._taken = 0
 
@@ -145,18 +150,21 @@ class _Datagrams:
             return chance.choice(recorded.datagrams())
         if luck < 0.5:
             return mutated(chance, chance.choice(recorded.datagrams()), recorded.datagrams())
-        size = self._codec.frame_bytes
+        size = self._codec.datagram_bytes
         if luck < 0.8:
-            return chance.randbytes(size) if luck < 0.7 else b"\xff" * size
+            return chance.randbytes(size) if luck < 0.7 else self._filler
         return chance.randbytes(chance.choice((0, 1, size - 1, size + 1, size // 2, size * 2, 4096)))
 
     def next(self) -> bytes | None:
         return self._datagrams.pop() if self._datagrams else None
 
     def feed(self, data: bytes) -> int:
-        frame, size = self._codec.decode(data), self._codec.frame_bytes
-        heard = bytes(size) if data == b"\xff" * size else data
-        require(frame == (heard if len(data) == size else None), "another frame than was sent")
+        frame, filler = self._codec.decode(data), data == self._filler
+        taken = filler or len(data) == self._codec.datagram_bytes
+        require((frame is not None) is taken, "a frame of another size, or none of the call's own")
+        require(frame is None or len(frame) == self._codec.frame_bytes, "a frame that is not 20 ms")
+        if taken and self._as_it_is:
+            require(frame == (bytes(len(data)) if filler else data), "another frame than was sent")
         self._taken += frame is not None
         return frame is not None
 

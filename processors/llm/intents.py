@@ -5,6 +5,7 @@ around them, and connectives: "não, obrigado, era só isso mesmo" is a good-bye
 o preço" is not. A word that recognition has spelt almost right counts as the known word.
 """
 
+import re
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
@@ -28,6 +29,9 @@ class Intent(Enum):
     GREETING = "greeting"
     BACKCHANNEL = "backchannel"
 
+
+MAX_ACKNOWLEDGING = 6
+"""So many words are more than a listener says at a time."""
 
 _CONNECTIVES = {
     "pt": vocabulary("e eu a o que me é aí isso mesmo muito só para você vocês então vou querer"),
@@ -57,6 +61,8 @@ class Phrasebook:
         self._around = {tuple(phrase.split()) for phrase in known.around} | {(word,) for word in connectives}
         self._longest = max(map(len, self._groups))
         self._words = {word for phrase in (*self._groups, *self._around) for word in phrase}
+        backchannel = "|".join(sorted(known.backchannel, key=len, reverse=True))
+        self._acknowledging = re.compile(rf"(?:(?:{backchannel})(?: |$))+")
         self._operator = [phrase for phrase, groups in self._groups.items() if Intent.OPERATOR in groups]
 
     def whole(self, text: str, *, asked: bool = False) -> Intent | None:
@@ -80,6 +86,12 @@ class Phrasebook:
             return Intent.NO
         agreed = any(_found(phrase, spoken) >= 0 for phrase, groups in self._groups.items() if Intent.YES in groups)
         return Intent.YES if agreed else None
+
+    def acknowledges(self, text: str) -> bool:
+        """Whether nothing is said but what listeners say while the other speaks: "uhum", "ah, entendi". Not "hã?"."""
+        spoken = fold(text)
+        brief = len(spoken.split()) <= MAX_ACKNOWLEDGING and not text.rstrip().endswith("?")
+        return brief and self._acknowledging.fullmatch(spoken) is not None
 
     def takes_leave(self, text: str) -> bool:
         """Whether the utterance is only a formality, with a word of parting: "não, tchau", not "não, obrigado"."""

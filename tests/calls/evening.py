@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from base.ids import TenantId
-from control.peer import Script
+from control.peer import Dialed, Script
 from tests.calls.callers import document, tenant
 from tests.calls.house import Rung, house
 
@@ -26,7 +26,9 @@ class Evening:
     calls = evening.fixture()
     """
 
-    def __init__(self, **house: Any) -> None:
+    def __init__(self, *, at_once: int = 100, **house: Any) -> None:
+        """`at_once`: no more calls than this at a time, where what is measured is a matter of milliseconds."""
+        self._at_once = at_once
         self._house = house
         self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
 
@@ -78,9 +80,15 @@ class Evening:
         async def calls() -> AsyncIterator[Mapping[str, asyncio.Task[Rung]]]:
             async with house(*(raw for _, raw, _ in self._scenes.values()), **self._house) as home:
                 tasks: dict[str, asyncio.Task[Rung]] = {}
+                room = asyncio.Semaphore(self._at_once)
+
+                async def played(script: Script, dialed: Dialed) -> Rung:
+                    async with room:
+                        return await home.call(script, dialed)
+
                 for name, (script, _, (number, tenant_id)) in self._scenes.items():
                     dialed = home.dialed(number, tenant_id=tenant_id)
-                    tasks[name] = asyncio.create_task(home.call(script, dialed), name=name)
+                    tasks[name] = asyncio.create_task(played(script, dialed), name=name)
                     await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
                 yield tasks
                 await asyncio.gather(*tasks.values(), return_exceptions=True)

@@ -10,6 +10,7 @@ from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Wai
 from control.phone import WIRE_VARIABLE, PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears, speech
 from tests.calls.house import House, Rung, house
+from tests.calls.noises import COUGH
 from transports.freeswitch.call_unicast import UnicastOptions
 
 WIRES = ["unicast", "audio_fork", "audio_stream"]
@@ -45,7 +46,7 @@ async def test_greeting_turn_and_the_callers_hang_up(wire: str, codec: Codec) ->
 @pytest.mark.parametrize(("codec", "octets"), [(Codec.PCMU, 160), (Codec.PCMA, 160), (Codec.OPUS, 1920)])
 async def test_g711_as_it_comes_is_a_conversation_like_any_other(codec: Codec, octets: int) -> None:
     """Keys and the stream's beginning come as filler of the linear size; another codec is decoded by the switch."""
-    answers = document(llm={"answers": ["At nine"]})
+    answers = document(llm={"answers": ["At nine"]}, turn={"wait_s": 0.6})
     async with house(answers, unicast=UnicastOptions(native=True)) as home:
         steps = (hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())
         rung = await call(home, "unicast", Script(steps=steps, codec=codec))
@@ -80,6 +81,22 @@ async def test_who_interrupts_is_heard_and_only_heard_words_are_kept(wire: str) 
         assert LONG.startswith(broken.text)
         assert 0 < len(broken.text.split()) * 0.25 < rung.voices_s[1] + 0.3
         assert rung.heard()[-1] == "All right"
+
+
+@wires
+async def test_after_a_cough_the_sentence_goes_on(wire: str) -> None:
+    mind = {"answers": [LONG]}
+    ear = {"transcripts": ["when do you open", ""]}
+    async with house(document(llm=mind, stt=ear, tts={"word_s": 0.25})) as home:
+        steps = (hears(), Say(SPEECH), Interrupt(after_ms=900, say=COUGH), hears(), HangUp())
+        rung = await call(home, wire, Script(steps=steps))
+        cough = rung.result.turns[1]
+        assert cough.barge_in_ms is not None
+        assert cough.barge_in_ms < 500
+        assert cough.response_ms is not None
+        assert cough.response_ms < 1000
+        assert rung.heard()[-1] == LONG
+        assert [turn.role for turn in rung.record.turns].count("caller") == 1
 
 
 @wires

@@ -137,11 +137,13 @@ class Ringing:
 
 
 @asynccontextmanager
-async def ringing(spec: AssistantSpec, line: Line | None = None) -> AsyncIterator[Ringing]:
+async def ringing(
+    spec: AssistantSpec, line: Line | None = None, *, transport: MemoryTransport | None = None
+) -> AsyncIterator[Ringing]:
     """A call that has been answered; at the end of the block everything is closed."""
     supervisor = PipelineSupervisor(workshop())
     supervisor.activate(await supervisor.load(revision(spec)))
-    transport = MemoryTransport()
+    transport = transport or MemoryTransport()
     try:
         async with supervisor.lease(TENANT, FRONT) as loaded:
             call = Call(

@@ -67,6 +67,10 @@ class Player(FrameProcessor):
         self.played_s = 0.0
         self._queue: deque[Frame] = deque()
         self._more = asyncio.Event()
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
+        self.holds: list[str] = []
+        """The sentence of each hold."""
         self._task: asyncio.Task[None] | None = None
         self._speaking = False
         self._sentence = ""
@@ -93,11 +97,25 @@ class Player(FrameProcessor):
             self._queue.append(frame)
             self._more.set()
 
+    def hold(self) -> str | None:
+        """Stop behind the audio under way, which is 100 ms."""
+        if not self._speaking:
+            return None
+        self._goes_on.clear()
+        self.holds.append(self._sentence)
+        return self._sentence
+
+    def resume(self) -> None:
+        self._goes_on.set()
+
     async def _play(self) -> None:
         while True:
             while not self._queue:
                 self._more.clear()
                 await self._more.wait()
+            await self._goes_on.wait()
+            if not self._queue:
+                continue
             await self._come_out(self._queue.popleft())
 
     async def _come_out(self, frame: Frame) -> None:
@@ -118,6 +136,7 @@ class Player(FrameProcessor):
             await self._stopped()
 
     async def _cut(self) -> None:
+        self._goes_on.set()
         heard = self._sentence.split()[: int(self._sentence_s / WORD_S + 1e-6)]
         self._sentence = ""
         self._queue = deque(frame for frame in self._queue if not frame.interruptible)
@@ -146,3 +165,13 @@ class MemoryTransport(BaseTransport):
 
     def output(self) -> Player:
         return self.player
+
+
+class HoldingTransport(MemoryTransport):
+    """Whose output can fall silent and speak on."""
+
+    def hold_speech(self) -> str | None:
+        return self.player.hold()
+
+    def resume_speech(self) -> None:
+        self.player.resume()

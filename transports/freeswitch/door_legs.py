@@ -9,9 +9,9 @@ we die (FreeSWITCH 1.11.2):
 - while they talk: they talk on, since `socket_resume` was taken off ahead of the bridge; afterwards the caller is hung
   up, or comes back through the door, as was asked.
 
-A leg rings on when its caller hangs up; so it is killed from here, over the lingering socket. The switch makes the leg's
-channel some time after it was asked to: a leg that is given up before is killed once more when its job says that
-somebody has answered, and the socket is held until the job has said anything.
+A leg rings on when its caller hangs up; so it is killed from here, over the lingering socket. The switch makes a leg's
+channel some time after it was asked to: one that is given up before is killed once more when its job says that somebody
+has answered, and the socket is held until the job has said anything.
 """
 
 from collections.abc import Callable

@@ -265,7 +265,7 @@ class DoorMachine:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
         if not joined:
             return events
-        # Only now is the audio not needed any more; and now, while they talk, is the time to go: a socket that is let go
+        # Only now is our audio not needed any more. And while they talk is the time to go: a socket that is let go
         # later would take the call with it.
         self.media.leave()
         self._say(Exit())

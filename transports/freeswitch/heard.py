@@ -1,4 +1,4 @@
-"""Which words of a sentence were heard when its audio was cut.
+"""Which words of a sentence were heard when its audio was cut, and where the next one begins.
 
 A voice without word timestamps tells only the sentence and its audio. Words are mapped onto the voiced
 part of the audio by weight: letters count one, digits more (they are spoken as words), pauses at
@@ -57,3 +57,19 @@ def heard_prefix(text: str, share: float) -> str:
         end = word.end()
         position += _pause(word.group())
     return text[:end]
+
+
+def unheard_from(text: str, share: float) -> float:
+    """Where the first word begins that does not lie wholly within `share` (0 to 1) of its audio; a share too.
+
+    `share` itself when no word is left.
+    """
+    whole = spoken_weight(text)
+    position = 0.0
+    for word in _WORD.finditer(text) if share < 1.0 else ():
+        begin = position
+        position += _weight(word.group())
+        if position > share * whole:
+            return min(share, begin / whole)
+        position += _pause(word.group())
+    return share

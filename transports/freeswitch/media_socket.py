@@ -74,7 +74,7 @@ class MediaSocket(asyncio.Protocol):
         self._send(lambda: self._protocol.send_binary(data))
 
     def send_text(self, text: str) -> bool:
-        """Send a text message now, in order with the audio. Whether it was sent: there may be no room, see `send_audio`."""
+        """Send a text message now, in order with the audio. Whether there was room, see `send_audio`."""
         return self._send(lambda: self._protocol.send_text(text.encode()))
 
     def close(self, code: int = 1000, reason: str = "") -> None:

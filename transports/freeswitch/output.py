@@ -6,6 +6,8 @@ What a processor behind it (and the assistant aggregator) may rely on:
 * A sentence's text comes out as a `HeardTextFrame` (a `TTSTextFrame`) when its last audio has been played.
 * On an `InterruptionFrame` the next beat is silent. The words heard so far come out as a `HeardTextFrame`
   *ahead of* the `InterruptionFrame`, then `BotStoppedSpeakingFrame`; what is not interruptible stays.
+* Speech can be held: the next beat is silent, nothing comes out and nothing is told. It goes on with the first word
+  not heard to its end, or an interruption ends it, whose heard words are those from before the hold.
 * Bot started / speaking / stopped frames are broadcast both ways, as pipecat's MediaSender does; started is
   posted within the beat that puts the first sample on the wire (`on_first_audio` is called with its time).
 * Audio frames themselves end here: a recorder hears the wire through the `AudioTap`, silence included.
@@ -130,6 +132,20 @@ class FreeSwitchOutput(BaseOutputTransport):
         if answering:
             await self._outbox.send(*siblings(InterruptionFrame))
 
+    def hold_speech(self) -> str | None:
+        """Fall silent with the next beat, but keep what was to be said; see `FreeSwitchTransport.hold_speech`."""
+        if self._over:
+            return None
+        held = self._playout.held
+        said = self._playout.hold(unheard_ms=self._wire.lag_ms)
+        if said is not None and not held:
+            self._hush()
+        return said
+
+    def resume_speech(self) -> None:
+        """Speak on. Does nothing when nothing is held."""
+        self._playout.resume()
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Queue what has to wait for audio; see the module for the order."""
         if isinstance(frame, InterruptionFrame):
@@ -147,9 +163,11 @@ class FreeSwitchOutput(BaseOutputTransport):
         return True
 
     async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
-        if self._playout.speaking:
+        unheard_ms = self._wire.lag_ms  # before the flush, which forgets it
+        ahead_ms = 0 if self._lead is None else self._lead.given_ms
+        if self._playout.may_cut(unheard_ms, ahead_ms) and not self._playout.held:
             self._hush()
-        heard = self._playout.cut(unheard_ms=self._wire.lag_ms)
+        heard = self._playout.cut(unheard_ms=unheard_ms)
         stopped = self._playout.stop_speaking()
         self._room.set()
         after = siblings(BotStoppedSpeakingFrame) if stopped else ()
@@ -212,9 +230,10 @@ class FreeSwitchOutput(BaseOutputTransport):
     async def _finish(self) -> None:
         """Leave the clock; tell the words heard, then the frames that waited, then that the bot has stopped."""
         self.close()
+        unheard_ms = self._wire.lag_ms if self._playout.queued_ms else 0
         if self._lead is not None and self._lead.given_ms:
             self._hush()
-        rest = [(frame, DOWN) for frame in (*self._playout.cut(), *self._playout.take_frames())]
+        rest = [(frame, DOWN) for frame in (*self._playout.cut(unheard_ms), *self._playout.take_frames())]
         stopped = siblings(BotStoppedSpeakingFrame) if self._playout.stop_speaking() else ()
         await self._outbox.send(*rest, *stopped)
 

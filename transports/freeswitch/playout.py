@@ -7,6 +7,9 @@ A sentence's life: the voice announces it (`AggregatedTextFrame` with `will_be_s
 then its `TTSTextFrame` with the announcement's id as `segment_id` (pipecat's TTSService, 1.14). When its
 audio is out that text comes out as a `HeardTextFrame`; when it is cut, `cut` gives the words heard so far.
 Voices with word timestamps put a `pts` on their text: those frames come out by the pipeline's clock.
+
+`hold` stops all of this between two ticks and keeps it; `resume` goes on with the first word that was not heard to
+its end, of which a part is played again; `cut` drops it for good.
 """
 
 import heapq
@@ -15,14 +18,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
 
-import numpy as np
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     EndFrame,
     Frame,
     HeartbeatFrame,
     OutputAudioRawFrame,
-    SpeechOutputAudioRawFrame,
     TextFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
@@ -31,10 +32,9 @@ from pipecat.frames.frames import (
 )
 
 from transports.audio import FRAME_MS, frame_bytes
-from transports.freeswitch.segments import Contexts, Segment, SegmentBook
+from transports.freeswitch.chunks import Chunk, History, Kind, chunks_of
+from transports.freeswitch.segments import Contexts, SegmentBook
 
-AUDIBLE = 256
-"""Peak of 16-bit samples from which on a chunk counts as sound (-42 dBFS)."""
 SPEECH_GAP_TICKS = 350 // FRAME_MS
 """Silence after which a speech stream counts as stopped (pipecat's BOT_VAD_STOP_SECS)."""
 IDLE_TICKS = 3000 // FRAME_MS
@@ -43,6 +43,7 @@ UNDERRUN_TICKS = 200 // FRAME_MS
 """Nothing to play for so long, and what is left of less than a chunk is played as it is."""
 SPEAKING_TICKS = 1000 // FRAME_MS
 """See `SPEAKING_FRAMES` of the input."""
+TICK_NS = FRAME_MS * 1_000_000
 
 
 class Bot(Enum):
@@ -51,25 +52,6 @@ class Bot(Enum):
     STARTED = "started"
     SPEAKING = "speaking"
     STOPPED = "stopped"
-
-
-class Kind(Enum):
-    """Where audio came from: only speech makes the bot "speaking"."""
-
-    TTS = "tts"
-    SPEECH = "speech"
-    PLAIN = "plain"
-
-
-@dataclass(slots=True)
-class Chunk:
-    """20 ms of audio."""
-
-    pcm: bytes
-    kind: Kind
-    interruptible: bool
-    audible: bool
-    segment: Segment | None
 
 
 @dataclass(slots=True)
@@ -99,6 +81,12 @@ class Playout:
         self._quiet_ticks = 0
         self._tts_heard = False
         self.speaking = False
+        self._ticks = 0
+        self._history = History()
+        self._held: int | None = None
+        """While it is held: of what was played, the chunks that were still on their way."""
+        self._late_ns = 0
+        """By how much holding has put off what is being said."""
 
     @property
     def queued_ms(self) -> int:
@@ -108,7 +96,12 @@ class Playout:
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing was played by the last tick."""
-        return not self._queue and not self._rest and self._idle_ticks > 0
+        return not self._queue and not self._rest and self._idle_ticks > 0 and not self.held
+
+    @property
+    def held(self) -> bool:
+        """Nothing comes out until `resume` or `cut`."""
+        return self._held is not None
 
     def put_audio(self, frame: OutputAudioRawFrame) -> None:
         """Queue mono audio at the wire's rate. Audio of an interrupted context is dropped."""
@@ -143,6 +136,15 @@ class Playout:
             self._queue.append(frame)
         return beat
 
+    def may_cut(self, unheard_ms: int, ahead_ms: int) -> bool:
+        """Whether the wire has anything that an interruption drops.
+
+        Of the last `unheard_ms` that were played, what plays now, and the `ahead_ms` that it was given early.
+        """
+        ahead = islice((item for item in self._queue if isinstance(item, Chunk)), ahead_ms // FRAME_MS)
+        late = max(self._on_the_way(unheard_ms), 0 if self._idle_ticks else 1)
+        return self._history.interruptible(late) or any(chunk.interruptible for chunk in ahead)
+
     def upcoming(self, skip: int, most: int) -> list[bytes]:
         """The chunks that the next ticks will play, without the first `skip`, at most `most`; they stay queued."""
         chunks = (item.pcm for item in self._queue if isinstance(item, Chunk))
@@ -151,7 +153,11 @@ class Playout:
     def tick(self, now_ns: int) -> Beat:
         """20 ms have passed. `now_ns` is the pipeline's clock, for frames with a `pts`."""
         beat = Beat()
-        while self._timed and self._timed[0][0] <= now_ns:
+        if self.held:
+            self._late_ns += TICK_NS
+            return beat
+        self._ticks += 1
+        while self._timed and self._timed[0][0] <= now_ns - self._late_ns:
             beat.out.append(heapq.heappop(self._timed)[2])
         while self._queue and not isinstance(self._queue[0], Chunk):
             self._come_out(self._queue.popleft(), beat)
@@ -164,13 +170,40 @@ class Playout:
             self._nothing_to_play(beat)
         return beat
 
+    def hold(self, unheard_ms: int = 0) -> str | None:
+        """Stop between two ticks and keep everything; the sentence being said, "" where its text is not known.
+
+        None, and nothing is held, when nothing is being said or it may not be interrupted. Of the audio played last,
+        `unheard_ms` were still on their way and will not be heard.
+        """
+        last = self._history.last
+        if not self.speaking or last is None or not last.interruptible:
+            return None
+        if self._held is None:
+            self._held = self._on_the_way(unheard_ms)
+        return self._book.said
+
+    def resume(self) -> None:
+        """After a hold: go on with the first word that was not heard to its end. Does nothing when nothing is held."""
+        if self._held is None:
+            return
+        again = self._history.take_back(self._book, self._held)
+        self._held = None
+        self._queue.extendleft(reversed(again))
+        self._chunks += len(again)
+        self._late_ns += len(again) * TICK_NS
+
     def cut(self, unheard_ms: int = 0) -> list[Frame]:
         """Interrupt: drop what may be dropped; the words heard of the sentence being spoken, if any.
 
         Audio and frames that are not interruptible stay in their order. Later audio of the contexts
-        that were dropped will be refused. Of the audio played last, `unheard_ms` were still on their way.
+        that were dropped will be refused. Of the audio played last, `unheard_ms` were still on their way;
+        what is held was told that when it was held.
         """
-        heard = self._book.cut(self._contexts, unheard_ms // FRAME_MS)
+        late = self._on_the_way(unheard_ms) if self._held is None else self._held
+        heard = self._book.cut(self._contexts, self._history.of(self._book.heard_now, late))
+        self._history.clear()
+        self._held, self._late_ns = None, 0
         for item in self._queue:
             if item.interruptible:
                 self._contexts.cancel(_context_of(item))
@@ -197,22 +230,21 @@ class Playout:
         frames = [item for item in self._queue if not isinstance(item, Chunk)]
         frames += [timed[2] for timed in sorted(self._timed)]
         frames = [frame for frame in frames if not isinstance(frame, AggregatedTextFrame | EndFrame)]
+        self._held = None
         self._queue.clear()
         self._timed.clear()
         self._rest.clear()
         self._chunks = 0
         return frames
 
+    def _on_the_way(self, unheard_ms: int) -> int:
+        return self._history.since(self._ticks - unheard_ms // FRAME_MS)
+
     def _queue_chunks(self, pcm: bytes, frame: OutputAudioRawFrame) -> None:
-        size = self._chunk_bytes
-        peaks = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).reshape(-1, size // 2).max(axis=1)
-        kind = _kind(frame)
-        segment = self._book.current if kind is Kind.TTS else None
-        for at, peak in zip(range(0, len(pcm), size), peaks.tolist(), strict=True):
-            audible = peak >= AUDIBLE
-            if segment is not None:
-                segment.add(audible)
-            self._queue.append(Chunk(pcm[at : at + size], kind, frame.interruptible, audible, segment))
+        for chunk in chunks_of(pcm, self._chunk_bytes, frame, self._book.current):
+            if chunk.segment is not None:
+                chunk.segment.add(chunk.audible)
+            self._queue.append(chunk)
             self._chunks += 1
 
     def _pad_rest(self) -> None:
@@ -233,6 +265,7 @@ class Playout:
     def _play(self, chunk: Chunk, beat: Beat) -> None:
         beat.pcm = chunk.pcm
         self._idle_ticks = 0
+        self._history.add(self._ticks, chunk)
         if chunk.segment is not None:
             self._book.played(chunk.segment)
         if chunk.kind is Kind.TTS:
@@ -263,15 +296,11 @@ class Playout:
 
     def _stop(self, beat: Beat) -> None:
         self._tts_heard = False
+        self._history.clear()
+        self._late_ns = 0
         if self.speaking:
             self.speaking = False
             beat.out.append(Bot.STOPPED)
-
-
-def _kind(frame: OutputAudioRawFrame) -> Kind:
-    if isinstance(frame, TTSAudioRawFrame):
-        return Kind.TTS
-    return Kind.SPEECH if isinstance(frame, SpeechOutputAudioRawFrame) else Kind.PLAIN
 
 
 def _context_of(item: Chunk | Frame) -> str | None:

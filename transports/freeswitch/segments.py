@@ -12,7 +12,7 @@ from pipecat.frames.frames import (
 )
 
 from transports.audio import FRAME_MS
-from transports.freeswitch.heard import DEFAULT_PACE, HeardTextFrame, heard_prefix, spoken_weight
+from transports.freeswitch.heard import DEFAULT_PACE, HeardTextFrame, heard_prefix, spoken_weight, unheard_from
 
 MAX_REMEMBERED = 64
 """Cancelled contexts that are kept in mind; more cannot have audio under way."""
@@ -27,6 +27,9 @@ class Segment:
     announcement: AggregatedTextFrame
     known: int = 0
     played: int = 0
+    """The next chunk to be played; set back when some are to be played again."""
+    heard: int = 0
+    """Chunks that were heard before some of them are played again."""
     first_audible: int = 0
     after_audible: int = 0
     text: TTSTextFrame | None = None
@@ -53,11 +56,23 @@ class Segment:
         """How much of the sentence was heard (0 to 1). `pace` is the voice's weight per second; of the chunks that were
         played the last `unheard` were not heard.
         """
-        played = max(0, self.played - unheard - self.first_audible)
+        heard = max(0, max(self.heard, self.played - unheard) - self.first_audible)
         if self.text is not None:
-            return min(1.0, played / self.audible) if self.audible else 1.0
-        estimate = spoken_weight(self.announcement.text) / pace * 1000 / FRAME_MS
-        return min(ALMOST, played / max(estimate, self.audible, 1))
+            return min(1.0, heard / self.audible) if self.audible else 1.0
+        return min(ALMOST, heard / self._length(pace))
+
+    def again_from(self, pace: float, unheard: int = 0) -> int:
+        """The chunk with which the first word begins that was not heard to its end. What was heard stays heard."""
+        self.heard = max(self.heard, self.played - unheard)
+        share = max(0, self.heard - self.first_audible) / self._length(pace)
+        begin = int(unheard_from((self.text or self.announcement).text, share) * self._length(pace))
+        return min(self.first_audible + begin, self.played - unheard)
+
+    def _length(self, pace: float) -> float:
+        """Chunks of sound; an estimate, while more may come."""
+        if self.text is not None:
+            return max(self.audible, 1)
+        return max(spoken_weight(self.announcement.text) / pace * 1000 / FRAME_MS, self.audible, 1)
 
 
 class Contexts:
@@ -109,8 +124,11 @@ class SegmentBook:
         self.current: Segment | None = None
         """The sentence whose audio is coming in."""
         self._closed: dict[int, Segment] = {}
-        self._heard_now: Segment | None = None
+        self.heard_now: Segment | None = None
+        """The sentence whose audio is being played and whose text has not been told."""
         self._pace = DEFAULT_PACE
+        self.said = ""
+        """The sentence that is being heard, or was heard last."""
 
     def note(self, frame: AggregatedTextFrame) -> None:
         """An announcement opens a sentence, its TTSTextFrame closes it."""
@@ -128,26 +146,31 @@ class SegmentBook:
     def played(self, segment: Segment) -> None:
         """A chunk of this sentence went out."""
         segment.played += 1
-        self._heard_now = segment
+        self.heard_now = segment
+        self.said = segment.announcement.text
+
+    def again_from(self, segment: Segment, unheard: int) -> int:
+        """The chunk of a sentence with which it goes on after a hold; see `Segment.again_from`."""
+        return max(0, segment.again_from(self._pace, unheard))
 
     def heard(self, frame: TTSTextFrame) -> TTSTextFrame:
         """A sentence's text comes out of the queue: all of its audio was played."""
         segment = self._closed.pop(frame.id, None)
         if segment is None:
             return frame
-        if segment is self._heard_now:
-            self._heard_now = None
+        if segment is self.heard_now:
+            self.heard_now = None
         return _heard(frame, frame.text, append=frame.append_to_context)
 
     def cut(self, contexts: Contexts, unheard: int = 0) -> HeardTextFrame | None:
         """The words heard of the sentence that is interrupted, less the last `unheard` chunks; None when none were."""
-        segment = self._heard_now
+        segment = self.heard_now
         self._closed = {key: kept for key, kept in self._closed.items() if not _may_cut(kept)}
         if self.current is not None and self.current.announcement.interruptible:
             self.current = None
         if segment is None or not _may_cut(segment):
             return None
-        self._heard_now = None
+        self.heard_now = None
         source = segment.text or segment.announcement
         words = heard_prefix(source.text, segment.share(self._pace, unheard))
         append = segment.text.append_to_context if segment.text is not None else contexts.kept(segment.context_id)

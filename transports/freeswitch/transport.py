@@ -86,6 +86,18 @@ class FreeSwitchTransport(BaseTransport):
         """Whether the ear gets silence too, from now on (a swapped ear)."""
         self._input.set_continuous(continuous)
 
+    def hold_speech(self) -> str | None:
+        """Silence from the next beat on, as by an interruption, but what was to be said is kept.
+
+        The sentence being said, "" where its text is not known; None, and nothing is held, when nothing is being said
+        or it may not be interrupted. An InterruptionFrame ends it for good.
+        """
+        return self._output.hold_speech()
+
+    def resume_speech(self) -> None:
+        """Speak on from the first word that was not heard to its end. Does nothing when nothing is held."""
+        self._output.resume_speech()
+
     def dtmf(self, digit: str, duration_ms: int) -> None:
         """The caller pressed a key: an InputDTMFFrame goes into the pipeline. A-D have none and are ignored."""
         try:

@@ -82,7 +82,8 @@ class Dtmf(Struct, frozen=True):
 
 
 class MediaEnded(Struct, frozen=True):
-    """The call's audio ended although the call did not: a playback or a bridge ended unicast, or a media socket was lost.
+    """The audio ended although the call did not: something ended unicast, or a media socket was lost.
+
     Re-enter the door to have it again.
     """
 

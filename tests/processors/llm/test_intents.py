@@ -118,3 +118,48 @@ def test_a_long_speech_is_no_formality() -> None:
 def test_one_slip(one: str, other: str, near: bool) -> None:
     assert one_slip_apart(one, other) is near
     assert one_slip_apart(other, one) is near
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pt-BR", "Uhum."),
+        ("pt-BR", "Aham, aham."),
+        ("pt-BR", "Hum-hum"),
+        ("pt-BR", "Ah, tá, entendi."),
+        ("pt-BR", "Ahã."),
+        ("en", "Mm-hmm."),
+        ("en", "Uh-huh, okay."),
+        ("en", "Mhm"),
+        ("es", "Ajá."),
+        ("es", "Sí, sí, claro."),
+    ],
+)
+def test_a_listener_acknowledges(language: str, text: str) -> None:
+    assert phrasebook(language).acknowledges(text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pt-BR", ""),
+        ("pt-BR", "..."),
+        ("pt-BR", "Não."),
+        ("pt-BR", "Para!"),
+        ("pt-BR", "Espera."),
+        ("pt-BR", "Uhum, mas e no sábado"),
+        ("pt-BR", "Hã?"),
+        ("pt-BR", "Tchau"),
+        ("pt-BR", "Obrigado"),
+        ("pt-BR", "uhum " * 7),
+        ("en", "No."),
+        ("en", "Stop"),
+        ("en", "Wait"),
+        ("en", "Okay but"),
+        ("es", "No"),
+        ("es", "Espere"),
+        ("es", "¿Eh?"),
+    ],
+)
+def test_words_are_more_than_that(language: str, text: str) -> None:
+    assert not phrasebook(language).acknowledges(text)

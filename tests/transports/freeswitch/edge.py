@@ -208,8 +208,8 @@ class SlowTts(LetterTts):
 class Call:
     """One running pipeline and what is needed to play its caller."""
 
-    def __init__(self, **transport: Any) -> None:
-        self.wire = MemoryWire()
+    def __init__(self, wire: MemoryWire | None = None, **transport: Any) -> None:
+        self.wire = wire or MemoryWire()
         self.vad = HandVad()
         self.time = HandTime()
         self.tap = Recorder()

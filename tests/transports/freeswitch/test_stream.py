@@ -26,7 +26,15 @@ from tests.transports.freeswitch.test_esl_door import (
     unicasting,
 )
 from tests.transports.freeswitch.test_fork import rows, uplink
-from transports.freeswitch.door_events import DoorEvent, FileOver, FilePlays, FileReady, Refused, SocketAccepted
+from transports.freeswitch.door_events import (
+    DoorEvent,
+    FileOver,
+    FilePlays,
+    FileReady,
+    FileUnusable,
+    Refused,
+    SocketAccepted,
+)
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.fork import Uplink
@@ -202,14 +210,15 @@ class TestMachine:
     )
     def test_no_file_adds_an_argument(self, file: str) -> None:
         machine = streaming()
-        assert machine.receive(ready(file)) == []
+        assert machine.receive(ready(file)) == [FileUnusable()]
         with pytest.raises(LocalProtocolError):
             machine.media.play(file)
         assert machine.data_to_send() == b""
 
     @pytest.mark.parametrize("body", ["", "no json", "[]", '{"file":5}', '{"audioDataType":"raw"}'])
-    def test_news_that_name_no_file_are_passed_over(self, body: str) -> None:
-        assert streaming().receive(told("play", body)) == []
+    def test_news_that_name_no_file_that_we_know_are_told(self, body: str) -> None:
+        assert streaming().receive(told("play", body)) == [FileUnusable()]
+        assert answered().receive(told("play", body)) == [], "nobody waits for a file"
 
     def test_what_a_former_stream_left_behind_is_cleared_once(self) -> None:
         machine = answered()
