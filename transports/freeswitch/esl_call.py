@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -18,7 +18,7 @@ from transports.freeswitch.errors import (
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.peers import LOOPBACK, is_within
+from transports.freeswitch.peers import DEFAULT_SWITCH, LOOPBACK, Network, is_within
 from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.unicast import UnicastCodec, native_law
 from transports.freeswitch.unicast_guard import MIN_SILENCE_S, NoDatagrams
@@ -38,10 +38,10 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     """How unicast streams are made."""
 
     our_host: str | None = None
-    """IPv4 address to bind and to announce; None = the one that the event socket came in on."""
+    """IPv4 address to bind, and to announce on every wire; None = the one that the event socket came in on."""
     switch_host: str | None = None
     """IPv4 address that FreeSWITCH binds; None = the one that its event socket comes from."""
-    networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
+    networks: tuple[Network, ...] = LOOPBACK
     """Where both ends have to lie: the audio is not encrypted, and the switch takes it from anybody."""
     attempts: int = 3
     first_datagram_timeout_s: float = MIN_SILENCE_S
@@ -58,7 +58,17 @@ class DoorCall:
     socket, our media socket, TCP.
     """
 
-    def __init__(self, wire: DoorWire, ports: UnicastPorts, options: UnicastOptions, *, close_timeout_s: float) -> None:
+    def __init__(
+        self,
+        wire: DoorWire,
+        ports: UnicastPorts,
+        options: UnicastOptions,
+        *,
+        close_timeout_s: float,
+        switch: str = DEFAULT_SWITCH,
+    ) -> None:
+        self.switch: Final = switch
+        """The switch that it comes from, by the address of its connection and by nothing that it says."""
         self._wire = wire
         self._machine = wire.machine
         self._ports = ports
@@ -174,7 +184,7 @@ class DoorCall:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        socket = await open_socket(self._wire, server, self._machine.media.fork, options)
+        socket = await open_socket(self._wire, server, self._machine.media.fork, self._our_host, options)
         self._sockets = ForkMedia(socket, carried_rate(rate))
         return self._sockets
 
@@ -182,7 +192,7 @@ class DoorCall:
         """Start mod_audio_stream and return it alive, as `start_fork` does; after the answer is enough."""
         self._require_live("stream")
         wire, machine = self._wire, self._machine
-        socket = await open_socket(wire, server, machine.media.stream, options)
+        socket = await open_socket(wire, server, machine.media.stream, self._our_host, options)
 
         def say(wish: Callable[[], None]) -> None:
             if machine.live:
@@ -263,9 +273,14 @@ class DoorCall:
         # Not when cancelled: a reset could overtake the command, so the server waits for the end then.
         self._wire.close("the call was ended by us")
 
+    @property
+    def _our_host(self) -> str:
+        """Where the switch reaches us with audio."""
+        return self._options.our_host or self._wire.our_host
+
     def _unicast_hosts(self) -> tuple[str, str]:
         """Ours and the switch's."""
-        return self._options.our_host or self._wire.our_host, self._options.switch_host or self._wire.peer_host
+        return self._our_host, self._options.switch_host or self._wire.peer_host
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         rate = self.sample_rate
