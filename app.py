@@ -40,7 +40,7 @@ from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.peers import LOOPBACK
+from transports.freeswitch.peers import LOOPBACK, PeerSwitch
 from transports.freeswitch.unicast_ports import UnicastPorts
 
 log = structlog.get_logger()
@@ -76,11 +76,19 @@ async def open_service(
         supervisor = PipelineSupervisor(workshop, stages)
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
-        tenants = await publish_folder(found.tenants_dir, PostgresRevisions(database), shelved, directory, stages)
+        tenants = await publish_folder(
+            found.tenants_dir,
+            PostgresRevisions(database),
+            shelved,
+            directory,
+            stages,
+            switches=found.switch_names,
+        )
         options = PhoneOptions(
             max_calls=found.max_calls,
             recordings_dir=found.data_dir / "recordings" if found.recordings else None,
             wire=found.wires[0],
+            switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
         )
         phone = PhoneDoor(
             keys=keys,
@@ -137,8 +145,7 @@ async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaSer
     server = MediaServer(
         found.esl_host,
         found.media_socket_port,
-        allowed_peers=found.esl_allowed_cidrs or LOOPBACK,
-        announced_host=found.media_host,
+        allowed_peers=[peer for switch in found.all_switches for peer in switch.peers],
         max_sockets=found.max_calls + 50,
     )
     await server.start()
@@ -151,7 +158,10 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
         found.esl_host,
         found.esl_port,
         phone.on_call,
-        allowed_peers=found.esl_allowed_cidrs or LOOPBACK,
+        switches=[
+            PeerSwitch(name=switch.name, networks=switch.peers, our_host=switch.media_host)
+            for switch in found.all_switches
+        ],
         max_connections=found.max_calls + 50,
         ports=UnicastPorts(found.media_ports.first, found.media_ports.last),
         unicast=UnicastOptions(

@@ -1,4 +1,4 @@
-"""Looks at the machine, the switch and our own parts, and judges nothing itself: see `control.findings`.
+"""Looks at the machine, each switch and our own parts, and judges nothing itself: see `control.findings`.
 
 Every look has a limit and a failure of its own: one part that hangs or raises is one line, not the end.
 """
@@ -10,20 +10,25 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
+from msgspec import structs
 
 from base.secret import Secret
 from control import findings
 from control.findings import Finding
 from control.settings import Settings
+from control.switches import Switch
 from processors.models.store import ModelState, ModelStore
 from transports.freeswitch.errors import LocalProtocolError, PhoneTimeoutError
 from transports.freeswitch.esl_client import SwitchAddress, SwitchClient, SwitchUnreachableError
 from transports.freeswitch.esl_switch_commands import Auth, CodecList, CountChannels, HasModule, Module, Version
+from transports.freeswitch.peers import DEFAULT_SWITCH
 
+EVENT_SOCKET: Final = "event socket"
 LOOK_TIMEOUT_S: Final = 20.0
 LATENCY_TRIES: Final = 20
 BEATS: Final = 100
@@ -32,45 +37,63 @@ BEAT_S: Final = 0.02
 Look = Callable[[Settings], Awaitable[list[Finding]]]
 
 
-async def examine(found: Settings) -> AsyncIterator[Finding]:
-    """Each finding as soon as it is there."""
-    for name, look in LOOKS.items():
-        try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
-                seen = await look(found)
-        except TimeoutError:
-            seen = [Finding(name=name, level="fail", text=f"no answer in {LOOK_TIMEOUT_S:.0f} s")]
-        except Exception as error:
-            # The boundary of one look: the others go on.
-            seen = [Finding(name=name, level="fail", text=f"could not be looked at: {error!r}")]
-        for finding in seen:
-            yield finding
+async def examine(found: Settings, only: Switch | None = None) -> AsyncIterator[Finding]:
+    """Each finding as soon as it is there: of every switch and then of all else, or of one switch `only`."""
+    for switch in _switches(found) if only is None else [only]:
+        label = switch.name if found.switches else ""
+        for finding in await _looked(EVENT_SOCKET, partial(_switch, switch), found):
+            yield structs.replace(finding, switch=label)
+    if only is None:
+        for name, look in LOOKS.items():
+            for finding in await _looked(name, look, found):
+                yield finding
 
 
-async def _switch(found: Settings) -> list[Finding]:
-    password = found.switch_password
-    where = f"{found.switch_host}:{found.switch_port}"
+async def _looked(name: str, look: Look, found: Settings) -> list[Finding]:
+    """What a look finds, or that it found nothing."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            return await look(found)
+    except TimeoutError:
+        return [Finding(name=name, level="fail", text=f"no answer in {LOOK_TIMEOUT_S:.0f} s")]
+    except Exception as error:
+        # The boundary of one look: the others go on.
+        return [Finding(name=name, level="fail", text=f"could not be looked at: {error!r}")]
+
+
+def _switches(found: Settings) -> list[Switch]:
+    """All that there are; the one without a name when it is the only one, or has a password."""
+    return [one for one in found.all_switches if one in found.switches or one.password or not found.switches]
+
+
+async def _switch(switch: Switch, found: Settings) -> list[Finding]:
+    password = switch.password
+    where = f"{switch.host}:{switch.port}"
     if password is None:
-        fix = "set ATENDE_SWITCH_PASSWORD (and ATENDE_SWITCH_HOST, _PORT) to have the switch looked at"
-        return [Finding(name="event socket", level="skip", text="no password is set", fix=fix)]
-    address = SwitchAddress(host=found.switch_host, port=found.switch_port, login=Auth(password))
+        fix = f"set {switch.variable('password')} (and {switch.variable('host')}, _PORT) to have the switch looked at"
+        return [Finding(name=EVENT_SOCKET, level="skip", text="no password is set", fix=fix)]
+    address = SwitchAddress(host=switch.host, port=switch.port, login=Auth(password))
     try:
         client = await SwitchClient.connect(address)
     except (SwitchUnreachableError, LocalProtocolError) as error:
         fix = "check mod_event_socket's listen-ip, port, password and apply-inbound-acl"
-        return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix=fix)]
+        return [Finding(name=EVENT_SOCKET, level="fail", text=f"{where}: {error}", fix=fix)]
     try:
         return [
-            Finding(name="event socket", level="ok", text=where),
-            *await _switch_parts(client, password, found.wires),
+            Finding(name=EVENT_SOCKET, level="ok", text=where),
+            *await _switch_parts(client, switch, password, found.wires),
         ]
     except (SwitchUnreachableError, PhoneTimeoutError) as error:
-        return [Finding(name="event socket", level="fail", text=f"{where}: {error}", fix="is the switch overloaded?")]
+        return [Finding(name=EVENT_SOCKET, level="fail", text=f"{where}: {error}", fix="is the switch overloaded?")]
     finally:
         await client.close()
 
 
-async def _switch_parts(client: SwitchClient, password: Secret, wires: Sequence[str]) -> list[Finding]:
+async def _switch_parts(client: SwitchClient, switch: Switch, password: Secret, wires: Sequence[str]) -> list[Finding]:
+    wanted = (wires, "ATENDE_WIRES")
+    if switch.name != DEFAULT_SWITCH:
+        # Of several, each has to have what its own calls come by.
+        wanted = ((switch.wire or wires[0],), switch.variable("wire"))
     loaded = {module.value for module in Module if (await client.ask(HasModule(module))).text == "true"}
     version = (await client.ask(Version())).text
     codecs = (await client.ask(CodecList())).text
@@ -81,8 +104,8 @@ async def _switch_parts(client: SwitchClient, password: Secret, wires: Sequence[
         each_ms.append((time.perf_counter() - began) * 1000)
     return [
         *findings.of_version(version, loaded),
-        findings.of_password(password.reveal()),
-        findings.of_modules(loaded, wires),
+        findings.of_password(password.reveal(), switch.variable("password")),
+        findings.of_modules(loaded, *wanted),
         findings.of_codecs(codecs),
         findings.of_latency(each_ms),
     ]
@@ -120,8 +143,14 @@ def _is_free(host: str, port: int) -> bool:
 async def _media_network(found: Settings) -> list[Finding]:
     if "unicast" not in found.wires:
         return []
-    host = found.media_host or found.esl_host
-    return [findings.of_media_network(found.media_network, host, here=_is_here(host))]
+    host, networks = found.media_host or found.esl_host, found.media_network
+    seen = [findings.of_media_network(networks, host, here=_is_here(host))]
+    for switch in found.switches:
+        if (own := switch.media_host) is not None:
+            variable = switch.variable("media_host")
+            finding = findings.of_media_network(networks, own, here=_is_here(own), variable=variable)
+            seen.append(structs.replace(finding, switch=switch.name))
+    return seen
 
 
 def _is_here(host: str) -> bool:
@@ -204,7 +233,7 @@ async def _documents(found: Settings) -> list[Finding]:
     if not files:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
-    faults = await asyncio.to_thread(check_files, files, lambda _: None)
+    faults = await asyncio.to_thread(check_files, files, found.switch_names, lambda _: None)
     if faults:
         text = f"{len(faults)} mistakes, the first: {faults[0]}"
         return [Finding(name="tenants", level="fail", text=text, fix="run `atende check`")]
@@ -212,7 +241,6 @@ async def _documents(found: Settings) -> list[Finding]:
 
 
 LOOKS: Final[dict[str, Look]] = {
-    "event socket": _switch,
     "ports": _ports,
     "media network": _media_network,
     "clock": _clock,

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from control.dialplan.switch_files import PLACEHOLDER_PASSWORD
+from transports.freeswitch.peers import Network
 
 Level = Literal["ok", "warn", "fail", "skip"]
 Version = tuple[int, int, int]
@@ -50,6 +50,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     level: Level
     text: str
     fix: str = ""
+    switch: str = ""
+    """The one that it is about, where there are several."""
 
 
 def of_version(text: str, modules: Collection[str]) -> list[Finding]:
@@ -78,11 +80,11 @@ def of_version(text: str, modules: Collection[str]) -> list[Finding]:
     ]
 
 
-def of_password(password: str) -> Finding:
-    """Whether the event socket's password is one that everybody knows."""
+def of_password(password: str, variable: str = "ATENDE_SWITCH_PASSWORD") -> Finding:
+    """Whether the event socket's password, as `variable` has it, is one that everybody knows."""
     name = "event socket password"
     if password in {DEFAULT_PASSWORD, PLACEHOLDER_PASSWORD}:
-        fix = "change `password` in event_socket.conf.xml, reload mod_event_socket, set ATENDE_SWITCH_PASSWORD"
+        fix = f"change `password` in event_socket.conf.xml, reload mod_event_socket, set {variable}"
         text = "the well-known default" if password == DEFAULT_PASSWORD else "the one that stands for yours"
         return Finding(name=name, level="fail", text=text, fix=fix)
     if len(password) < 16:
@@ -90,12 +92,15 @@ def of_password(password: str) -> Finding:
     return Finding(name=name, level="ok", text="not the default")
 
 
-def of_modules(loaded: Collection[str], wanted: Collection[str] = ()) -> Finding:
-    """Which wires the switch offers. Unicast needs nothing but mod_event_socket, which has just answered."""
+def of_modules(loaded: Collection[str], wanted: Collection[str] = (), variable: str = "ATENDE_WIRES") -> Finding:
+    """Which wires the switch offers, and whether those are among them that `variable` wants.
+
+    Unicast needs nothing but mod_event_socket, which has just answered.
+    """
     offered = ["unicast", *(wire for wire in ("audio_fork", "audio_stream") if f"mod_{wire}" in loaded)]
     missing = [wire for wire in wanted if wire not in offered]
     if missing:
-        fix = f"load {', '.join(f'mod_{wire}' for wire in missing)}, or take it out of ATENDE_WIRES"
+        fix = f"load {', '.join(f'mod_{wire}' for wire in missing)}, or change {variable}"
         return Finding(name="wires", level="fail", text=f"no {', '.join(missing)} on this switch", fix=fix)
     return Finding(name="wires", level="ok", text=", ".join(offered))
 
@@ -125,11 +130,13 @@ def of_latency(each_ms: Sequence[float]) -> Finding:
     return Finding(name="event socket latency", level="ok", text=text)
 
 
-def of_media_network(networks: Sequence[IPv4Network | IPv6Network], host: str, *, here: bool) -> Finding:
+def of_media_network(
+    networks: Sequence[Network], host: str, *, here: bool, variable: str = "ATENDE_MEDIA_HOST (or ATENDE_ESL_HOST)"
+) -> Finding:
     """Where unicast's audio goes; `here` tells whether this machine has the address `host`, at which it comes in."""
     name = "media network"
     if not here:
-        fix = "bring the network up, or give ATENDE_MEDIA_HOST (or ATENDE_ESL_HOST) an address of this machine"
+        fix = f"bring the network up, or give {variable} an address of this machine"
         return Finding(name=name, level="fail", text=f"this machine has no address {host}", fix=fix)
     if not networks:
         return Finding(name=name, level="ok", text="loopback alone")

@@ -7,7 +7,7 @@ or the caller does; whatever happens, its row says why.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, 
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, Hello, HungUp, MediaEnded, Wire
+from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, HungUp, MediaEnded, Wire
 
 log = structlog.get_logger()
 
@@ -55,6 +55,9 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     recordings_dir: Path | None = None
     """None: nothing is recorded."""
     wire: Wire = "unicast"
+    """How the audio comes where neither the dialplan nor the call's switch says."""
+    switch_wires: Mapping[str, Wire] = {}
+    """How it comes from switches that have a wire of their own, by their names."""
     answer_timeout_s: float = 5.0
     keep_timeout_s: float = 10.0
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
@@ -132,25 +135,29 @@ class PhoneDoor:
             raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
         if self._shut or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
-        wire = self._wire_of(hello)
+        wire = self._wire_of(line)
         if wire not in WIRES or (wire != "unicast" and self._media_server is None):
             raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
         if wire == "unicast" and not line.can_unicast:
             raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED)
         try:
-            return self._directory.find(tenant_id, number)
+            destination = self._directory.find(tenant_id, number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED) from error
+        if destination.tenant.switch not in {None, line.switch}:
+            raise RefusedError(f"the tenant's calls come from the switch {destination.tenant.switch}", DoorName.FAILED)
+        return destination
 
-    def _wire_of(self, hello: Hello) -> str:
-        return hello.variables.get(WIRE_VARIABLE) or self._options.wire
+    def _wire_of(self, line: DoorCall) -> str:
+        ours = self._options.switch_wires.get(line.switch, self._options.wire)
+        return line.hello.variables.get(WIRE_VARIABLE) or ours
 
     async def _lease(self, line: DoorCall, destination: Destination) -> None:
         self._let_in += 1
         try:
             tenant_id = destination.tenant.tenant_id
             async with self._supervisor.lease(tenant_id, destination.assistant) as loaded:
-                call = self._call(line.hello, destination, loaded)
+                call = self._call(line, destination, loaded)
                 await self._converse(line, call, loaded, destination.tenant.domain)
         except CapacityError as error:
             raise RefusedError(str(error), DoorName.BUSY) from error
@@ -159,7 +166,8 @@ class PhoneDoor:
         finally:
             self._let_in -= 1
 
-    def _call(self, hello: Hello, destination: Destination, loaded: LoadedPipeline) -> Call:
+    def _call(self, line: DoorCall, destination: Destination, loaded: LoadedPipeline) -> Call:
+        hello = line.hello
         return Call(
             id=hello.call_id,
             tenant_id=destination.tenant.tenant_id,
@@ -169,6 +177,7 @@ class PhoneDoor:
             caller=hello.caller_number,
             revision=loaded.revision.number,
             language=loaded.persona.language,
+            switch=line.switch,
             opened_at=self._clock.now(),
         )
 
@@ -213,7 +222,7 @@ class PhoneDoor:
         await self._call_log.closed(record)
 
     async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> CallRecord:
-        wire, answer_timeout_s = self._wire_of(line.hello), self._options.answer_timeout_s
+        wire, answer_timeout_s = self._wire_of(line), self._options.answer_timeout_s
         media = await open_media(line, wire, self._media_server, answer_timeout_s)
         async with self._recording(call, loaded, media.sample_rate) as recording:
             transport = FreeSwitchTransport(

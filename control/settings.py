@@ -6,26 +6,36 @@ the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
 """
 
 import difflib
-import ipaddress
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from dotenv import dotenv_values
 from msgspec import Struct
 
 from base.http import Endpoint
 from base.secret import Secret
-from transports.freeswitch.peers import LOOPBACK, is_within
+from control import switches
+from control.setting_values import (
+    database_url,
+    endpoint,
+    host,
+    many,
+    network,
+    on_off,
+    one_of,
+    port,
+    read_values,
+    whole,
+    wires,
+)
+from control.switches import Switch
+from transports.freeswitch.peers import LOOPBACK, Network, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
-from transports.freeswitch.words import WIRES, Wire
+from transports.freeswitch.words import Wire
 
 PREFIX: Final = "ATENDE_"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-T = TypeVar("T")
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - each call's own address is looked at then
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
 class SettingsError(Exception):
@@ -59,11 +69,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     esl_port: int = 8084
     """Where FreeSWITCH's `socket` action finds us."""
     esl_allowed_cidrs: tuple[Network, ...] = ()
-    """Who may connect to the phone door; must be given when `esl_host` is not loopback."""
+    """Who may connect to the phone door beside the `switches`; without them it must be given when `esl_host` is not
+    loopback."""
     switch_host: str = "127.0.0.1"
     switch_port: int = 8021
     """FreeSWITCH's event socket, for `atende doctor`."""
     switch_password: Secret | None = None
+    switches: tuple[Switch, ...] = ()
+    """Several PBXs, each by its name; see `control.switches`."""
     media_host: str | None = None
     """Our address for audio, as FreeSWITCH reaches it; absent: the one that each call's event socket came in on."""
     media_network: tuple[Network, ...] = ()
@@ -97,6 +110,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         return bool({"audio_fork", "audio_stream"} & set(self.wires))
 
     @property
+    def all_switches(self) -> tuple[Switch, ...]:
+        """Those that have names, which are looked at first, and `default`."""
+        default = Switch(
+            host=self.switch_host,
+            port=self.switch_port,
+            password=self.switch_password,
+            peers=self.esl_allowed_cidrs or LOOPBACK,
+        )
+        return (*self.switches, default)
+
+    @property
+    def switch_names(self) -> tuple[str, ...]:
+        """What a tenant's document may name."""
+        return tuple(switch.name for switch in self.all_switches)
+
+    @property
     def models(self) -> Path:
         """Where model files are."""
         return self.models_dir or self.data_dir / "models"
@@ -106,27 +135,23 @@ def load(environ: Mapping[str, str], dotenv: Path | None = None) -> tuple[Settin
     """Settings and warnings. `dotenv` is read when it is there. Raises SettingsError with every fault."""
     from_file = dotenv_values(dotenv, interpolate=False) if dotenv is not None and dotenv.is_file() else {}
     written = {name: value or "" for name, value in (from_file | dict(environ)).items() if name.startswith(PREFIX)}
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, parse in _PARSERS.items():
-        text = written.get(PREFIX + name.upper(), "").strip()
-        if not text:
-            continue
-        try:
-            values[name] = parse(text)
-        except ValueError as error:
-            problems.append(f"{PREFIX}{name.upper()}: {error}")
+    values, problems = read_values(_PARSERS, written, lambda field: PREFIX + field.upper())
+    named = values.pop("switches", ())
+    values["switches"], faults = switches.read(named, written)
+    problems += faults
     settings = Settings(**values)
     if not problems:
         problems = _contradictions(settings)
     if problems:
         raise SettingsError(problems)
-    return settings, _warnings(written)
+    return settings, _warnings(written, named)
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    problems = []
-    if not _is_loopback(settings.esl_host) and not settings.esl_allowed_cidrs:
+    problems = switches.contradictions(
+        settings.switches, wires=settings.wires, media_network=settings.media_network, door_host=settings.esl_host
+    )
+    if not _is_loopback(settings.esl_host) and not settings.esl_allowed_cidrs and not settings.switches:
         problems.append(
             f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
@@ -162,62 +187,25 @@ def _media_problems(settings: Settings) -> list[str]:
     return []
 
 
-def _warnings(written: Mapping[str, str]) -> list[str]:
-    known = [PREFIX + name.upper() for name in _PARSERS]
+def _warnings(written: Mapping[str, str], named: Sequence[str]) -> list[str]:
+    known = [PREFIX + name.upper() for name in _PARSERS] + switches.variables(named)
     warnings = []
     for name in sorted(set(written) - set(known)):
         near = difflib.get_close_matches(name, known, n=1)
-        warnings.append(f"{name} is unknown and ignored" + (f"; did you mean {near[0]}?" if near else ""))
+        hint = switches.unknown(name, named) or (f"did you mean {near[0]}?" if near else "")
+        warnings.append(f"{name} is unknown and ignored" + (f"; {hint}" if hint else ""))
     return warnings
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(host: str) -> bool:
     return is_within(host, LOOPBACK)
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
-            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"{text!r} is none of {', '.join(choices)}")
-        return text.lower()
-
-    return parse
-
-
-def _many(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
-    return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
-
-
-_port: Final = _whole(0, 65535)
-"""0: any free port."""
-
-
-def _switch(text: str) -> bool:
-    return _one_of("on", "off", "true", "false", "1", "0", "yes", "no")(text) in {"on", "true", "1", "yes"}
-
-
 def _ports(text: str) -> PortRange:
     first, dash, last = text.partition("-")
     if not dash:
         raise ValueError(f"{text!r} is not a range such as 40000-49999")
-    ports = PortRange(_whole(1024, 65535)(first.strip()), _whole(1024, 65535)(last.strip()))
+    ports = PortRange(whole(1024, 65535)(first.strip()), whole(1024, 65535)(last.strip()))
     if ports.last < ports.first + 1:
         raise ValueError(f"{text!r} ends before it begins; write the lower port first")
     if ports.first < SWITCH_RTP_RANGE.stop and ports.last >= SWITCH_RTP_RANGE.start:
@@ -225,65 +213,32 @@ def _ports(text: str) -> PortRange:
     return ports
 
 
-def _wires(text: str) -> tuple[str, ...]:
-    wires = _many(_one_of(*WIRES))(text)
-    if not wires:
-        raise ValueError(f"name at least one of {', '.join(WIRES)}")
-    return tuple(dict.fromkeys(wires))
-
-
-def _network(text: str) -> Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/24 ({error})") from error
-
-
-def _endpoint(text: str) -> Endpoint:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host:
-        raise ValueError(f"{text!r} is not host:port")
-    return Endpoint(host.strip("[]").lower(), _port(port))
-
-
-def _host(text: str) -> str:
-    bare = text.strip("[]")
-    if not _HOST_NAME.fullmatch(bare) and not _is_address(bare):
-        raise ValueError(f"{text!r} is not a host name or an address; the port has a variable of its own")
-    return bare
-
-
-def _url(text: str) -> Secret:
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must start with postgresql:// (the value is not shown: it may hold a password)")
-    return Secret(text)
-
-
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "data_dir": Path,
-    "database_url": _url,
-    "http_host": _host,
-    "http_port": _port,
-    "esl_host": _host,
-    "esl_port": _port,
-    "esl_allowed_cidrs": _many(_network),
-    "switch_host": _host,
-    "switch_port": _port,
+    "database_url": database_url,
+    "http_host": host,
+    "http_port": port,
+    "esl_host": host,
+    "esl_port": port,
+    "esl_allowed_cidrs": many(network),
+    "switch_host": host,
+    "switch_port": port,
     "switch_password": Secret,
-    "media_host": _host,
-    "media_network": _many(_network),
-    "wires": _wires,
-    "unicast_native": _switch,
-    "media_socket_port": _port,
+    "switches": switches.names,
+    "media_host": host,
+    "media_network": many(network),
+    "wires": wires,
+    "unicast_native": on_off,
+    "media_socket_port": port,
     "media_ports": _ports,
     "tenants_dir": Path,
     "knowledge_dir": Path,
     "models_dir": Path,
     "signing_keys": Secret,
-    "log_format": _one_of("console", "json"),
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "max_calls": _whole(1, 100_000),
-    "recordings": _switch,
-    "vectors": _one_of("chroma"),
-    "outbound_allow": _many(_endpoint),
+    "log_format": one_of("console", "json"),
+    "log_level": one_of("debug", "info", "warning", "error"),
+    "max_calls": whole(1, 100_000),
+    "recordings": on_off,
+    "vectors": one_of("chroma"),
+    "outbound_allow": many(endpoint),
 }

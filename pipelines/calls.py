@@ -20,6 +20,8 @@ class Call(Struct, frozen=True, kw_only=True):
     revision: int
     language: str
     opened_at: datetime
+    switch: str = "default"
+    """The PBX that it came from."""
 
 
 class Waterfall(Struct, frozen=True, kw_only=True):

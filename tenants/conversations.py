@@ -118,6 +118,7 @@ class PostgresConversations:
                 call.caller,
                 call.revision,
                 call.language,
+                call.switch,
                 call.opened_at,
                 record.ended_at,
                 record.end_reason,
@@ -171,7 +172,10 @@ def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn]) -> CallRecord:
         id=CallId(row["call_id"]),
         tenant_id=tenant_id,
         assistant=AssistantName(row["assistant"]),
-        **{name: row[name] for name in ("tenant_slug", "number", "caller", "revision", "language", "opened_at")},
+        **{
+            name: row[name]
+            for name in ("tenant_slug", "number", "caller", "revision", "language", "switch", "opened_at")
+        },
     )
     facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording")}
     return CallRecord(call=call, turns=tuple(turns), errors=tuple(row["errors"]), **facts)

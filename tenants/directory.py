@@ -34,6 +34,8 @@ class TenantEntry(Struct, frozen=True, kw_only=True):
     revision: int
     enabled: bool
     numbers: Mapping[str, AssistantName]
+    switch: str | None = None
+    """The one from which its calls come; None: any."""
 
 
 class Destination(Struct, frozen=True, kw_only=True):

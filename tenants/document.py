@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, Struct, structs
@@ -15,7 +15,7 @@ from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory
 from tenants.convert import Report, convert
-from tenants.errors import DocumentError
+from tenants.errors import DocumentError, did_you_mean
 from tenants.spec import KnowledgeSpec, TenantSpec
 from tenants.yaml_nodes import START, Mark, YamlError, compose
 
@@ -34,9 +34,15 @@ class TenantDocument(Struct, frozen=True, kw_only=True):
         return self.spec.tenant_id
 
 
-def parse_document(raw: bytes, file: str, stages: Mapping[str, AnyFactory] | None = None) -> TenantDocument:
+def parse_document(
+    raw: bytes,
+    file: str,
+    stages: Mapping[str, AnyFactory] | None = None,
+    switches: Collection[str] | None = None,
+) -> TenantDocument:
     """Bytes to a document whose types, names and pipelines are right. `stages` is the catalog when None.
 
+    `switches` are those of the server, one of which it may name; None where they are not known.
     Raises DocumentError with all mistakes of the first kind that there are: not YAML; not a tenant's
     fields; not what its stages need.
     """
@@ -49,6 +55,7 @@ def parse_document(raw: bytes, file: str, stages: Mapping[str, AnyFactory] | Non
     spec = convert(node, TenantSpec, report)
     if spec is not None:
         _check_names(spec, report)
+        _check_switch(spec, report, switches)
         _check_pipelines(spec, report, stages)
     if spec is None or report.problems:
         raise DocumentError(report.problems)
@@ -97,6 +104,13 @@ def _check_names(spec: TenantSpec, report: Report) -> None:
     for index, assistant in enumerate(spec.assistants):
         if assistant.language is not None:
             _check_language(f"$.assistants[{index}].language", assistant.language, report)
+
+
+def _check_switch(spec: TenantSpec, report: Report, switches: Collection[str] | None) -> None:
+    if spec.switch is not None and switches is not None and spec.switch not in switches:
+        hint = did_you_mean(spec.switch, tuple(switches))
+        told = f"the server's settings have no switch {spec.switch!r}"
+        report.add(place(report, "$.switch"), "$.switch", told, hint)
 
 
 def _check_language(path: str, written: str, report: Report) -> None:

@@ -5,7 +5,7 @@ document marks its own tenant as failed, and all others answer.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -66,14 +66,16 @@ async def publish_folder(
     supervisor: Supervisor[L],
     directory: Directory,
     stages: Mapping[str, AnyFactory] | None = None,
+    switches: Collection[str] | None = None,
 ) -> list[TenantStatus]:
     """Publish every `*.yaml` of a folder, in the order of their names; one status each.
 
+    A document that names another switch than these is refused; None: it may name any.
     Raises what the database raises: without it nothing is published.
     """
     statuses: list[TenantStatus] = []
     for file in await asyncio.to_thread(_files, folder):
-        status = await _publish_file(file, revisions, supervisor, directory, stages)
+        status = await _publish_file(file, revisions, supervisor, directory, stages, switches)
         if status.problems:
             log.error("tenant not published", file=status.file, tenant=status.tenant_id, problems=status.problems)
         statuses.append(status)
@@ -86,8 +88,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def _parse_file(file: Path, stages: Mapping[str, AnyFactory] | None) -> TenantDocument:
-    return parse_document(file.read_bytes(), str(file), stages)
+def _parse_file(
+    file: Path, stages: Mapping[str, AnyFactory] | None, switches: Collection[str] | None
+) -> TenantDocument:
+    return parse_document(file.read_bytes(), str(file), stages, switches)
 
 
 async def _publish_file(
@@ -96,11 +100,12 @@ async def _publish_file(
     supervisor: Supervisor[L],
     directory: Directory,
     stages: Mapping[str, AnyFactory] | None,
+    switches: Collection[str] | None,
 ) -> TenantStatus:
     failed = TenantStatus(file=str(file), slug=file.stem)
     try:
         # On a thread: parsing imports the stages that the document names.
-        document = await asyncio.to_thread(_parse_file, file, stages)
+        document = await asyncio.to_thread(_parse_file, file, stages, switches)
     except DocumentError as error:
         return structs.replace(failed, problems=tuple(map(str, error.problems)))
     except OSError as error:
@@ -161,4 +166,5 @@ def _entry(document: TenantDocument, number: int) -> TenantEntry:
         revision=number,
         enabled=spec.enabled,
         numbers=numbers_of(spec.assistants),
+        switch=spec.switch,
     )

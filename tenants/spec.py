@@ -39,6 +39,8 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `domain_uuid` of FusionPBX: the key of everything that is stored."""
     domain: Domain
     """The SIP realm, which is the dialplan context too."""
+    switch: Slug | None = None
+    """The PBX from which its calls come, by its name in the server's settings; absent: any."""
     name: Title
     """As the assistants say it."""
     language: str = "pt-BR"

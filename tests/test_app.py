@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -13,9 +14,11 @@ from litestar.testing import AsyncTestClient
 
 from app import create_app, open_service
 from base.ids import CallId, TenantId
-from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Switch, WaitFor, load_sound
+from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, WaitFor, load_sound
+from control.peer import Switch as Peer
 from control.service import Service
 from control.settings import Settings
+from control.switches import Switch
 from pipelines.calls import Closed, LiveEvent
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 
@@ -62,13 +65,13 @@ def settings() -> Iterator[Settings]:
     shutil.rmtree(folder)
 
 
-async def rung(service: Service) -> CallResult:
+async def rung(service: Service, local_host: str = "127.0.0.1") -> CallResult:
     """A caller asks something and hangs up."""
     signature = sign(service.keys, TENANT, "100")
     signed = {TENANT_VARIABLE: TENANT, NUMBER_VARIABLE: "100", SIGNATURE_VARIABLE: signature}
     heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=8.0)
     script = Script(steps=(heard, Say(load_sound(SPEECH)), heard, HangUp()), limit_s=30.0)
-    async with Switch(*service.address) as switch:
+    async with Peer(*service.address, local_host=local_host) as switch:
         result = await switch.call(Dialed(number="100", variables=signed), script)
     assert result.hazards == ()
     return result
@@ -93,6 +96,23 @@ async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(
     assert asyncio.all_tasks() == before
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
+
+
+async def test_the_calls_of_several_pbxs_are_told_apart(settings: Settings) -> None:
+    matriz = Switch(name="matriz", host="127.0.0.1", peers=(ip_network("127.0.0.1/32"),))
+    filial = Switch(name="filial", host="127.0.0.2", peers=(ip_network("127.0.0.2/32"),))
+    (settings.tenants_dir / "front-desk.yaml").write_text(DOCUMENT + "switch: filial\n")
+    other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER)
+    (settings.tenants_dir / "other.yaml").write_text(other + "switch: filail\n")
+    async with open_service(msgspec.structs.replace(settings, switches=(matriz, filial))) as service:
+        [wrong] = [status for status in service.tenants if status.problem]
+        assert "other.yaml:17:1: $.switch:" in wrong.problem
+        assert "did you mean 'filial'?" in wrong.problem
+        assert (await rung(service)).door == "failed"
+        result = await rung(service, "127.0.0.2")
+        record = await service.stored(TENANT, CallId(result.call_id), timeout_s=10)
+    assert record.call.switch == "filial"
+    assert record.end_reason == "caller_hangup"
 
 
 async def test_the_operator_may_have_g711_as_it_comes(settings: Settings) -> None:

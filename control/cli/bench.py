@@ -69,7 +69,9 @@ def calls_command(context: click.Context, /, **written: object) -> None:
     settings = settings_of(context)
     plan = _plan(options, settings)
     host, port = options.host or settings.esl_host, options.port or settings.esl_port
-    found = asyncio.run(_bench(plan, host, port, Console(stderr=True, quiet=options.quiet, highlight=False)))
+    found = asyncio.run(
+        _bench(plan, host, port, options.source, Console(stderr=True, quiet=options.quiet, highlight=False))
+    )
     _show(found, Console(highlight=False, soft_wrap=True))
     if options.report is not None:
         found.save(options.report)
@@ -96,14 +98,14 @@ def _plan(options: BenchOptions, settings: Settings) -> LoadPlan:
     )
 
 
-async def _bench(plan: LoadPlan, host: str, port: int, console: Console) -> LoadReport:
+async def _bench(plan: LoadPlan, host: str, port: int, source: str | None, console: Console) -> LoadReport:
     """Ring until the time is over or the first Ctrl-C; a second one is as hard as ever."""
     from control.peer import ReferenceClock, Switch
     from control.peer.load import Load
 
     loop = asyncio.get_running_loop()
     with ReferenceClock() as reference:
-        async with Switch(host, port, reference=reference) as switch:
+        async with Switch(host, port, local_host=source, reference=reference) as switch:
             load = Load(switch, plan, reference)
 
             def interrupted() -> None:

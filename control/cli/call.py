@@ -38,6 +38,7 @@ class RingOptions(Struct, frozen=True, kw_only=True):
     report: Path | None
     host: str | None
     port: int | None
+    source: str | None
     caller: str
     wire: str | None
     quiet: bool
@@ -79,6 +80,7 @@ _RING_OPTIONS = (
     click.option("--json", "report", type=_OUT, help="Write the measured report to this file."),
     click.option("--host", help="Of the service's phone door (default: from the settings)."),
     click.option("--port", type=click.IntRange(1, 65535), help="Of the service's phone door (default: as --host)."),
+    click.option("--from", "source", help="Address of this machine to ring from: by it a switch is told from others."),
     click.option("--caller", default="1001", show_default=True, help="The caller's number."),
     click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set)."),
     click.option("--quiet", is_flag=True, help="Print nothing while it runs."),
@@ -192,7 +194,7 @@ def _ring(options: CallOptions, settings: Settings, dialed: Dialed, script: Scri
     printer = CallPrinter(Console(quiet=options.quiet))
 
     async def ring() -> CallResult:
-        async with Switch(host, port) as switch:
+        async with Switch(host, port, local_host=options.source) as switch:
             return await switch.call(dialed, script, record=options.record, heard=options.heard, on_event=printer.event)
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.pass_context
 def check_command(context: click.Context, files: tuple[Path, ...]) -> None:
-    """Check tenant documents (default: all of the tenants folder). Loads nothing, changes nothing."""
-    folder = program(context).settings.tenants_dir
+    """Check tenant documents (default: all of the tenants folder). Loads nothing, changes nothing.
+
+    With the settings of the service: which switches a document may name stands there.
+    """
+    settings = program(context).settings
+    folder = settings.tenants_dir
     chosen = files or tuple(sorted(folder.glob("*.yaml")))
     if not chosen:
         raise click.ClickException(f"no documents in {folder}")
-    faults = check_files(chosen)
+    faults = check_files(chosen, settings.switch_names)
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
         raise SystemExit(1)
 
 
-def check_files(files: tuple[Path, ...], tell: Callable[[str], None] = click.echo) -> list[str]:
+def check_files(
+    files: tuple[Path, ...], switches: Collection[str], tell: Callable[[str], None] = click.echo
+) -> list[str]:
     """Every problem as one line `file:line:column: path: message`; `tell` gets a line for a good file."""
     # Parsing needs the catalog, which brings pipecat: other commands start without it.
     from tenants.document import parse_document
@@ -40,7 +46,7 @@ def check_files(files: tuple[Path, ...], tell: Callable[[str], None] = click.ech
     seen: list[TenantDocument] = []
     for file in files:
         try:
-            document = parse_document(file.read_bytes(), str(file))
+            document = parse_document(file.read_bytes(), str(file), switches=switches)
         except OSError as error:
             faults.append(f"{file}: {error.strerror}")
         except DocumentError as error:

@@ -13,6 +13,8 @@ from control.dialplan.fusionpbx import dialplan_sql
 from control.dialplan.plan import Pbx, Plan, PlanError
 from control.dialplan.switch_files import acl_xml, event_socket_xml, modules_xml
 from control.dialplan.xml import dialplan_xml
+from control.switches import Switch, SwitchUnknownError, find
+from transports.freeswitch.peers import DEFAULT_SWITCH
 from transports.freeswitch.words import WIRES
 
 if TYPE_CHECKING:
@@ -20,23 +22,26 @@ if TYPE_CHECKING:
     from tenants.signing import KeyRing
     from tenants.spec import TenantSpec
 
-_WRITERS: Final[dict[str, Callable[[Plan, Settings], str]]] = {
-    "xml": lambda plan, settings: dialplan_xml(plan, _keys(settings)),
-    "sql": lambda plan, settings: dialplan_sql(plan, _keys(settings)),
-    "acl": lambda plan, _: acl_xml(plan),
-    "event-socket": lambda plan, _: event_socket_xml(plan),
-    "modules": lambda plan, settings: modules_xml(settings.wires if plan.wire is None else (plan.wire,)),
+_WRITERS: Final[dict[str, Callable[[Plan, Switch, Settings], str]]] = {
+    "xml": lambda plan, _, settings: dialplan_xml(plan, _keys(settings)),
+    "sql": lambda plan, _, settings: dialplan_sql(plan, _keys(settings)),
+    "acl": lambda plan, switch, _: acl_xml(plan, switch),
+    "event-socket": lambda plan, switch, _: event_socket_xml(plan, switch),
+    "modules": lambda plan, _, settings: modules_xml(settings.wires if plan.wire is None else (plan.wire,)),
 }
 
 
 @click.command("dialplan")
 @click.option("--tenant", required=True, help="Slug of a tenant document.")
+@click.option("--switch", "named", help="The PBX that it is for, of ATENDE_SWITCHES (default: the tenant's own).")
 @click.option("--number", "only", help="One number only (default: all numbers of the tenant's assistants).")
 @click.option("--operator", help="Number where a caller finds a person.")
 @click.option("--voicemail", help="Voicemail box for callers who get nobody.")
 @click.option("--fallback", help="Number for calls that cannot be taken (default: the operator, or the box).")
-@click.option("--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the service is set).")
-@click.option("--service", help="host:port of the phone door as FreeSWITCH reaches it (default: from the settings).")
+@click.option(
+    "--wire", type=click.Choice(WIRES), help="How the audio goes (default: as the switch or the service is set)."
+)
+@click.option("--service", help="host:port of the phone door as the switch reaches it (default: from the settings).")
 @click.option("--context", "dialplan_context", help="Dialplan context (default: the tenant's domain).")
 @click.option(
     "--pbx", type=click.Choice(get_args(Pbx)), default="fusionpbx", show_default=True, help="Whose dialplan it is."
@@ -51,7 +56,15 @@ _WRITERS: Final[dict[str, Callable[[Plan, Settings], str]]] = {
 )
 @click.pass_context
 def dialplan_command(
-    context: click.Context, /, tenant: str, dialplan_context: str | None, service: str | None, what: str, **options: str
+    context: click.Context,
+    /,
+    tenant: str,
+    named: str | None,
+    dialplan_context: str | None,
+    service: str | None,
+    wire: str | None,
+    what: str,
+    **options: str,
 ) -> None:
     """Print a tenant's dialplan: signed variables, the socket, and where a call goes on when we do not take it.
 
@@ -59,17 +72,22 @@ def dialplan_command(
     """
     settings = program(context).settings
     spec = _tenant(tenant, settings)
+    switch = _switch(spec, named, settings)
     written = {
         "tenant_id": spec.tenant_id,
         "context": dialplan_context or spec.domain,
         "numbers": [number for assistant in spec.assistants for number in assistant.numbers],
-        "service": service or _service(settings),
+        "service": service or switch.door or _service(switch, settings),
+        "wire": wire or switch.wire,
     }
     plan = msgspec.convert(written | options, Plan)
     try:
-        click.echo(_WRITERS[what](plan, settings))
+        click.echo(_WRITERS[what](plan, switch, settings))
     except PlanError as error:
         raise click.ClickException(str(error)) from error
+    if settings.switches and named is None and spec.switch is None:
+        names = ", ".join(settings.switch_names)
+        click.echo(f"note: the tenant names no switch: printed for {switch.name}; --switch takes {names}", err=True)
     for hint in _hints(plan, settings) if what in {"xml", "sql"} else ():
         click.echo(f"note: {hint}", err=True)
 
@@ -101,7 +119,7 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     broken = []
     for file in sorted(settings.tenants_dir.glob("*.yaml")):
         try:
-            spec = parse_document(file.read_bytes(), str(file)).spec
+            spec = parse_document(file.read_bytes(), str(file), switches=settings.switch_names).spec
         except DocumentError as error:
             broken.append(str(error))
             continue
@@ -110,11 +128,25 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     raise click.ClickException("\n".join([f"no tenant {slug!r} in {settings.tenants_dir}", *broken]))
 
 
-def _service(settings: Settings) -> str:
+def _switch(spec: TenantSpec, named: str | None, settings: Settings) -> Switch:
+    """The PBX that is asked for, or the tenant's own, or `default`."""
+    if None not in {named, spec.switch} and named != spec.switch:
+        raise click.ClickException(
+            f"the document of {spec.slug} names the switch {spec.switch}, whose calls alone are taken: "
+            "leave --switch out, or change the document"
+        )
+    try:
+        return find(named or spec.switch or DEFAULT_SWITCH, settings.all_switches)
+    except SwitchUnknownError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _service(switch: Switch, settings: Settings) -> str:
     """Where the switch finds our door, as far as the settings say."""
     if settings.esl_host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
+        fix = "" if switch.name == DEFAULT_SWITCH else f", or give {switch.variable('door')}"
         raise click.ClickException(
-            "the phone door listens everywhere: say --service HOST:PORT as FreeSWITCH reaches it"
+            f"the phone door listens everywhere: say --service HOST:PORT as FreeSWITCH reaches it{fix}"
         )
     # A switch may take `localhost` for ::1, where nobody listens: the audio needs IPv4.
     host = "127.0.0.1" if settings.esl_host == "localhost" else settings.esl_host

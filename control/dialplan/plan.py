@@ -165,7 +165,7 @@ def _problems(plan: Plan) -> list[str]:
                  if not _NUMBER.fullmatch(n)]  # fmt: skip
     if plan.only is not None and plan.only not in plan.numbers:
         problems.append(f"no assistant of the tenant answers {plan.only!r}; there are {', '.join(plan.numbers)}")
-    problems += [f"{part!r} is not host:port" for part in plan.service.split("|") if not _is_address(part)]
+    problems += [f"{part!r} is not host:port" for part in plan.service.split("|") if not is_reachable(part)]
     problems += _target_problems(plan, "operator", plan.operator) + _target_problems(plan, "fallback", plan.fallback)
     if plan.voicemail and not _BOX[plan.pbx].fullmatch(plan.voicemail):
         problems.append(f"{plan.voicemail!r} is not a voicemail box of {plan.pbx}")
@@ -182,6 +182,7 @@ def _target_problems(plan: Plan, role: str, number: str | None) -> list[str]:
     return []
 
 
-def _is_address(part: str) -> bool:
+def is_reachable(part: str) -> bool:
+    """Whether it is a `host:port` that a dialplan can name."""
     host, _, port = part.rpartition(":")
     return bool(_HOST.fullmatch(host)) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536

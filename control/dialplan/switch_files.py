@@ -6,6 +6,7 @@ from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from control.dialplan.plan import Plan, PlanError, check, hosts, is_off_host
+from control.switches import Switch
 from transports.freeswitch.peers import LOOPBACK
 from transports.freeswitch.words import Wire
 
@@ -14,14 +15,16 @@ PLACEHOLDER_PASSWORD: Final = "CHANGE-ME"  # noqa: S105 - to be replaced; the do
 _MODULES: Final[dict[Wire, str]] = {"audio_fork": "mod_audio_fork", "audio_stream": "mod_audio_stream"}
 
 
-def acl_xml(plan: Plan) -> str:
+def acl_xml(plan: Plan, switch: Switch) -> str:
     """The list of those who may command the switch: itself and us. Raises PlanError for a host that is no address."""
     check(plan)
     found = {host: _cidr(host) for host in hosts(plan)}
     if named := [host for host, cidr in found.items() if cidr is None]:
         raise PlanError([f"an access list is made of addresses, and {host!r} is a name" for host in named])
     others = [cidr for cidr in found.values() if cidr is not None and not cidr.is_loopback]
-    cidrs = dict.fromkeys([*LOOPBACK, *others])
+    # A wider one has other machines in it.
+    its_own = [peer for peer in switch.peers if peer.num_addresses == 1 and not peer.is_loopback]
+    cidrs = dict.fromkeys([*LOOPBACK, *its_own, *others])
     nodes = "\n".join(f'      <node type="allow" cidr="{cidr}"/>' for cidr in cidrs)
     return f"""\
 <!-- Add this list to yours, then `reloadacl`. FusionPBX has its lists in the database: Advanced, Access Controls. -->
@@ -34,18 +37,18 @@ def acl_xml(plan: Plan) -> str:
 </configuration>"""
 
 
-def event_socket_xml(plan: Plan) -> str:
+def event_socket_xml(plan: Plan, switch: Switch) -> str:
     """Where the switch takes commands, from whom, and with which password. Raises PlanError."""
     check(plan)
     listen, acl = ("0.0.0.0", ACL) if is_off_host(plan) else ("127.0.0.1", "loopback.auto")  # noqa: S104 - the switch's
     return f"""\
-<!-- Choose a password of 16 characters or more. The same one goes to ATENDE_SWITCH_PASSWORD, and in FusionPBX to
+<!-- Choose a password of 16 characters or more. The same one goes to {switch.variable("password")}, and in FusionPBX to
      switch.event_socket.password of config.conf. Then restart FreeSWITCH when no call is up. -->
 <configuration name="event_socket.conf" description="Socket Client">
   <settings>
     <param name="nat-map" value="false"/>
     <param name="listen-ip" value="{listen}"/>
-    <param name="listen-port" value="8021"/>
+    <param name="listen-port" value="{switch.port}"/>
     <param name="password" value="{PLACEHOLDER_PASSWORD}"/>
     <param name="apply-inbound-acl" value="{acl}"/>
   </settings>

@@ -59,6 +59,7 @@ class PeerCall:
         *,
         host: str,
         port: int,
+        local_host: str | None,
         clock: MediaClock,
         writer: esl.EventWriter,
         session_id: int,
@@ -70,6 +71,7 @@ class PeerCall:
     ) -> None:
         self.dialed, self.script = dialed, script
         self._address = (host, port)
+        self._local_host = local_host
         self._clock, self._reference = clock, reference
         self._began = time.monotonic()
         wall_began = time.time()
@@ -148,7 +150,8 @@ class PeerCall:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: Wire(self), *self._address)
+                local = None if self._local_host is None else (self._local_host, 0)
+                await loop.create_connection(lambda: Wire(self), *self._address, local_addr=local)
         except (OSError, TimeoutError) as error:
             log.info("nobody answers the door", host=self._address[0], port=self._address[1], error=str(error))
             return WentOn(self.machine.channel.variables.get("door") or "failed")

@@ -22,6 +22,7 @@ class Switch:
     """Rings the service at `host:port`. An async context manager: leaving it closes what is left.
 
     Args:
+        local_host: the address that it connects from; the machine's choice when None.
         reference: a running clock whose late intervals are left out of lateness figures.
         files: what `playback` finds: path → seconds.
         callees: who can be called beside a call, by dial string.
@@ -32,11 +33,13 @@ class Switch:
         host: str = "127.0.0.1",
         port: int = 8084,
         *,
+        local_host: str | None = None,
         reference: ReferenceClock | None = None,
         files: Mapping[str, float] | None = None,
         callees: Callees | None = None,
     ) -> None:
         self._address = (host, port)
+        self._local_host = local_host
         self._reference = reference
         self._files = dict(files or {})
         self._callees = callees or {}
@@ -72,6 +75,7 @@ class Switch:
             script,
             host=self._address[0],
             port=self._address[1],
+            local_host=self._local_host,
             clock=self._clock,
             writer=self._writer,
             session_id=self._sessions,

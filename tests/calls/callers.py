@@ -32,7 +32,7 @@ def document(
     """A tenant with one assistant of mock stages and the real detector, quick of speech.
 
     `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn`, `limits` and `transfer` the assistant; `extra` are
-    stages between the ear and the mind.
+    stages between the ear and the mind; `switch` is where the calls come from.
     """
     configs: dict[str, Any] = {"vad": {}, "stt": {}, "llm": {}, "tts": {"word_s": 0.1}}
     configs = {kind: config | parts.get(kind, {}) for kind, config in configs.items()}
@@ -51,6 +51,7 @@ def document(
         **({"transfer": parts["transfer"]} if "transfer" in parts else {}),
     }
     whole = {"slug": slug, "id": tenant_id, "domain": f"{slug}.example.net", "name": slug.title(), "language": "en"}
+    whole |= {"switch": parts["switch"]} if "switch" in parts else {}
     return msgspec.json.encode(whole | {"enabled": enabled, "assistants": [assistant]})
 
 

@@ -10,7 +10,7 @@ a lease, and neither a task nor a socket outlives it.
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +56,7 @@ from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.peers import PeerSwitch
 
 STORED_S = 5.0
 STUTTER_S = 0.4
@@ -226,6 +227,7 @@ async def house(
     record: bool = False,
     drain_timeout_s: float = 5.0,
     callees: Callees | None = None,
+    switches: Sequence[PeerSwitch] = (PeerSwitch(),),
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
     tasks, sockets = asyncio.all_tasks(), open_sockets()
@@ -263,7 +265,7 @@ async def house(
             options=options or PhoneOptions(),
             media_server=home.media_server,
         )
-        home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast)
+        home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast, switches=switches)
         await home.door.start()
         stack.push_async_callback(home.door.close, drain_timeout_s)
         stack.callback(home.phone.shut)

@@ -17,6 +17,7 @@ from control.cli.doctor import doctor_command
 from control.doctor import examine
 from control.findings import Finding, exit_code
 from control.settings import Settings
+from control.switches import Switch
 from tests.transports.freeswitch.captures import from_switch, messages
 from tests.transports.freeswitch.test_esl_client import Seat, reply, response, switch
 
@@ -146,6 +147,39 @@ async def test_a_switch_that_is_not_there_is_one_line_and_the_rest_is_looked_at(
     assert found["database"].level == "ok"
 
 
+async def test_every_switch_is_looked_at_and_one_that_is_away_hides_no_other(settings: Settings) -> None:
+    behave = answers(version=VERSION, modules="mod_sofia", show=CODECS)
+    async with switch(behave) as address:
+        here = Switch(name="filial", host="127.0.0.1", port=address.port, password=Secret("secret"), wire="audio_fork")
+        away = Switch(name="matriz", host="127.0.0.1", port=1, password=Secret("secret"))
+        silent = Switch(name="nova", host="10.77.0.9")
+        plain = msgspec.structs.replace(here, name="plain", wire=None)
+        wires = ("unicast", "audio_fork")
+        several = msgspec.structs.replace(settings, switches=(away, here, plain, silent), wires=wires)
+        found = [finding async for finding in examine(several)]
+        alone = [finding async for finding in examine(several, here)]
+    blocks: dict[str, dict[str, Finding]] = {}
+    for finding in found:
+        blocks.setdefault(finding.switch, {})[finding.name] = finding
+    assert list(blocks) == ["matriz", "filial", "plain", "nova", ""], "one block each, and what is nobody's"
+    assert blocks["matriz"]["event socket"].level == "fail"
+    assert blocks["filial"]["switch version"].level == "ok"
+    assert blocks["filial"]["wires"].fix == "load mod_audio_fork, or change ATENDE_SWITCH_FILIAL_WIRE"
+    assert blocks["plain"]["wires"].level == "ok", "its calls come by the first of the wires"
+    assert blocks["nova"]["event socket"].level == "skip"
+    assert "ATENDE_SWITCH_NOVA_PASSWORD" in blocks["nova"]["event socket"].fix
+    assert "secret" not in str(found)
+    assert {finding.switch for finding in alone} == {"filial"}
+    assert {finding.name for finding in alone} == set(blocks["filial"])
+
+
+async def test_the_switch_without_a_name_is_looked_at_beside_others_when_it_has_a_password(settings: Settings) -> None:
+    named = msgspec.structs.replace(settings, switches=(Switch(name="matriz", host="10.77.0.1"),), switch_port=1)
+    both = msgspec.structs.replace(named, switch_password=Secret("secret"))
+    for given, switches in ((named, {"matriz", ""}), (both, {"matriz", "default", ""})):
+        assert {finding.switch async for finding in examine(given)} == switches
+
+
 async def test_a_page_of_another_program_is_not_us(settings: Settings) -> None:
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -179,6 +213,10 @@ async def test_an_address_that_the_machine_does_not_have(settings: Settings) -> 
     away = msgspec.structs.replace(settings, media_host="203.0.113.77", media_network=(ip_network("203.0.113.0/24"),))
     assert (await seen(away))["media network"].text == "this machine has no address 203.0.113.77"
     assert (await seen(settings))["media network"].text == "loopback alone"
+    filial = Switch(name="filial", host="127.0.0.1", media_host="203.0.113.78")
+    several = [finding async for finding in examine(msgspec.structs.replace(settings, switches=(filial,)))]
+    [own] = [one for one in several if (one.name, one.switch) == ("media network", "filial")]
+    assert (own.level, "ATENDE_SWITCH_FILIAL_MEDIA_HOST" in own.fix) == ("fail", True)
     forks = msgspec.structs.replace(away, wires=("audio_fork",), media_socket_port=0)
     assert "media network" not in await seen(forks)
 
@@ -205,6 +243,18 @@ def run(settings: Settings, *arguments: str) -> Result:
     unused: Any = None
     program = Program(settings=settings, open_service=unused, create_app=unused)
     return CliRunner().invoke(doctor_command, arguments, obj=program)
+
+
+def test_the_command_looks_at_one_switch(settings: Settings) -> None:
+    switches = tuple(Switch(name=name, host="127.0.0.1") for name in ("matriz", "filial"))
+    several = msgspec.structs.replace(settings, switches=switches)
+    one = run(several, "--switch", "filial")
+    assert (one.exit_code, one.output.splitlines()[0]) == (0, "skip filial, event socket: no password is set")
+    assert "matriz" not in one.output
+    assert "clock" not in one.output
+    unknown = run(several, "--switch", "filail")
+    assert unknown.exit_code == 1
+    assert "did you mean 'filial'?" in unknown.output
 
 
 def test_the_command_tells_lines_or_json_and_its_exit_code(settings: Settings) -> None:

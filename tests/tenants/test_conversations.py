@@ -50,6 +50,7 @@ def record(tenant_id: TenantId, call_id: str = "c1", *, minutes: float = 0, **ch
         caller="+5511988887777",
         revision=3,
         language="pt-BR",
+        switch="matriz",
         opened_at=NOON + timedelta(minutes=minutes),
     )
     facts: dict[str, Any] = {

@@ -55,6 +55,17 @@ def test_the_examples_are_good(stages: Stages, configs: Path) -> None:
     assert len({document.tenant_id for document in documents}) == len(files) >= 2
 
 
+def test_a_switch_has_to_be_one_of_the_servers_where_these_are_known(stages: Stages) -> None:
+    raw = (HEAD + "switch: matris\n" + BODY).encode()
+    assert parse_document(raw, "acme.yaml", stages).spec.switch == "matris"
+    assert parse_document(raw, "acme.yaml", stages, ("matris", "default")).spec.switch == "matris"
+    for known, hint in ((("matriz", "default"), "did you mean 'matriz'?"), (("default",), "there are default")):
+        with pytest.raises(DocumentError) as caught:
+            parse_document(raw, "acme.yaml", stages, known)
+        told = f"acme.yaml:5:1: $.switch: the server's settings have no switch 'matris' ({hint})"
+        assert list(map(str, caught.value.problems)) == [told]
+
+
 def test_numbers_are_what_was_written_whether_quoted_or_not(stages: Stages) -> None:
     text = HEAD + 'assistants:\n  - {name: ana, numbers: [1000, 0123, "0124", +5511999, *9, "#1"]}\n'
     assert "alias" in problems(text, stages)[0]

@@ -1,6 +1,6 @@
 """Publishing: in order, one bad tenant alone fails, nothing that answers is stopped to find out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,8 +55,8 @@ class House:
             f"assistants:\n  - name: ana\n    numbers: [{number}]\n"
         )
 
-    async def publish(self) -> list[TenantStatus]:
-        return await publish_folder(self.folder, self.revisions, self.pipelines, self.directory, self.stages)
+    async def publish(self, switches: Collection[str] | None = None) -> list[TenantStatus]:
+        return await publish_folder(self.folder, self.revisions, self.pipelines, self.directory, self.stages, switches)
 
     async def restarted(self) -> list[TenantStatus]:
         self.pipelines, self.directory = Pipelines(*self.pipelines.broken), Directory()
@@ -101,6 +101,15 @@ async def test_a_bad_tenant_fails_alone_and_leaves_no_revision(house: House) -> 
     assert "atende models pull" in gamma.problem
     assert gamma.revision is None
     assert await house.revisions.current(TenantId("33333333-3333-4333-8333-333333333333")) is None
+    assert [entry.slug for entry in house.directory.tenants()] == ["beta"]
+
+
+async def test_a_tenant_of_a_switch_that_is_not_there_fails_alone(house: House) -> None:
+    house.write("acme", ACME, more="switch: matriz\n")
+    house.write("beta", BETA, more="switch: filial\n")
+    acme, beta = await house.publish(("filial", "default"))
+    assert "acme.yaml:5:1: $.switch: the server's settings have no switch 'matriz'" in acme.problem
+    assert (beta.problem, house.directory.tenant(BETA).switch) == ("", "filial")
     assert [entry.slug for entry in house.directory.tenants()] == ["beta"]
 
 

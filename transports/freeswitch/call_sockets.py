@@ -23,15 +23,20 @@ class SocketOptions(Struct, frozen=True, kw_only=True):
 
 
 async def open_socket(
-    wire: DoorWire, server: MediaServer, start: Callable[[str], None], options: SocketOptions | None = None
+    wire: DoorWire,
+    server: MediaServer,
+    start: Callable[[str], None],
+    our_host: str,
+    options: SocketOptions | None = None,
 ) -> MediaSocket:
     """Ask the machine to `start` a stream to a URL made for this call, and return its socket once it is open.
 
+    `our_host` is where the switch reaches us.
     When it ends by itself the wire tells that the call's media is lost.
     Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError, and LocalProtocolError like `start`.
     """
     options = options or SocketOptions()
-    expected = server.expect(wire.machine.hello.call_id, wire.our_host or None)
+    expected = server.expect(wire.machine.hello.call_id, our_host)
     try:
         wire.ask(lambda: start(expected.url))
         await _accepted(wire, options.reply_timeout_s)

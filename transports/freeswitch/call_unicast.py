@@ -25,7 +25,7 @@ class UnicastOptions(Struct, frozen=True, kw_only=True):
     """How unicast streams are made."""
 
     our_host: str | None = None
-    """IPv4 address to bind and to announce; None = the one that the event socket came in on."""
+    """IPv4 address to bind, and to announce on every wire; None = the one that the event socket came in on."""
     switch_host: str | None = None
     """IPv4 address that FreeSWITCH binds; None = the one that its event socket comes from."""
     networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
@@ -47,6 +47,11 @@ class CallUnicast:
         self._options = options
         self._media: tuple[UnicastMedia, PortPair] | None = None
         self._may_have_had_two = False
+
+    @property
+    def our_host(self) -> str:
+        """Where the switch reaches us with audio."""
+        return self._options.our_host or self._wire.our_host
 
     @property
     def allowed(self) -> bool:
@@ -77,7 +82,7 @@ class CallUnicast:
 
     def _hosts(self) -> tuple[str, str]:
         """Ours and the switch's."""
-        return self._options.our_host or self._wire.our_host, self._options.switch_host or self._wire.peer_host
+        return self.our_host, self._options.switch_host or self._wire.peer_host
 
     def _bind(self) -> tuple[UnicastMedia, PortPair]:
         rate = self._machine.sample_rate

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import structlog
 
@@ -16,6 +17,7 @@ from transports.freeswitch.errors import (
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.peers import DEFAULT_SWITCH
 from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
@@ -33,7 +35,17 @@ class DoorCall:
     socket, our media socket, TCP.
     """
 
-    def __init__(self, wire: DoorWire, ports: UnicastPorts, options: UnicastOptions, *, close_timeout_s: float) -> None:
+    def __init__(
+        self,
+        wire: DoorWire,
+        ports: UnicastPorts,
+        options: UnicastOptions,
+        *,
+        close_timeout_s: float,
+        switch: str = DEFAULT_SWITCH,
+    ) -> None:
+        self.switch: Final = switch
+        """The switch that it comes from, by the address of its connection and by nothing that it says."""
         self._wire = wire
         self._machine = wire.machine
         self._close_timeout_s = close_timeout_s
@@ -134,7 +146,7 @@ class DoorCall:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        socket = await open_socket(self._wire, server, self._machine.media.fork, options)
+        socket = await open_socket(self._wire, server, self._machine.media.fork, self._unicast.our_host, options)
         self._sockets = ForkMedia(socket, carried_rate(rate))
         return self._sockets
 
@@ -142,7 +154,7 @@ class DoorCall:
         """Start mod_audio_stream and return it alive, as `start_fork` does; after the answer is enough."""
         self._require_live("stream")
         wire, machine = self._wire, self._machine
-        socket = await open_socket(wire, server, machine.media.stream, options)
+        socket = await open_socket(wire, server, machine.media.stream, self._unicast.our_host, options)
 
         def say(wish: Callable[[], None]) -> None:
             if machine.live:

@@ -3,17 +3,17 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import Self
 
 import structlog
+from msgspec import structs
 
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_wire import DoorWire
-from transports.freeswitch.peers import LOOPBACK, is_allowed
+from transports.freeswitch.peers import PeerSwitch, switch_of
 from transports.freeswitch.porter import Porter
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import DoorName
@@ -27,8 +27,9 @@ class DoorServer:
     A connection to which the event loop cannot say `connect` within `connect_timeout_s` is closed by another thread.
     `on_call` owns the call: it ends it by one of the final verbs. When it raises, or returns without having done so,
     the call is given back to `door_failed`, so that no caller is left in silence. Connections beyond
-    `max_connections`, from peers not in `allowed_peers`, that do not tell their call in `first_reply_timeout_s`, or
-    that break the protocol are closed; with `socket_resume=true` the dialplan then goes on at its fall-back.
+    `max_connections`, from peers that are none of the `switches`, that do not tell their call in
+    `first_reply_timeout_s`, or that break the protocol are closed; with `socket_resume=true` the dialplan then goes on
+    at its fall-back. Of several switches in whose networks a peer lies it is the first.
 
     Closing order: stop listening, let live calls end by themselves for `drain_timeout_s`, cancel their `on_call`
     (which gives the rest back), close the sockets.
@@ -40,7 +41,7 @@ class DoorServer:
         port: int,
         on_call: Callable[[DoorCall], Awaitable[None]],
         *,
-        allowed_peers: Sequence[IPv4Network | IPv6Network] = LOOPBACK,
+        switches: Sequence[PeerSwitch] = (PeerSwitch(),),
         connect_timeout_s: float = 0.8,
         first_reply_timeout_s: float = 5.0,
         close_timeout_s: float = 2.0,
@@ -52,7 +53,7 @@ class DoorServer:
         self._host = host
         self._port = port
         self._on_call = on_call
-        self._allowed = tuple(allowed_peers)
+        self._switches = tuple(switches)
         self._connect_timeout_s = connect_timeout_s
         self._first_reply_timeout_s = first_reply_timeout_s
         self._close_timeout_s = close_timeout_s
@@ -109,19 +110,25 @@ class DoorServer:
         return DoorWire(self._admit, max_events=self._max_events)
 
     def _admit(self, wire: DoorWire) -> bool:
-        if not is_allowed(wire.peer_host, self._allowed):
+        switch = switch_of(wire.peer_host, self._switches)
+        if switch is None:
             log.warning("event socket from a peer that is not allowed", peer=wire.peer_host)
             return False
         if self._closing or len(self._tasks) >= self._max_connections:
             log.warning("event socket turned away", closing=self._closing, live_calls=len(self._tasks))
             return False
-        task = asyncio.get_running_loop().create_task(self._serve(wire), name="phone door call")
+        task = asyncio.get_running_loop().create_task(self._serve(wire, switch), name="phone door call")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _serve(self, wire: DoorWire) -> None:
-        call = DoorCall(wire, self._ports, self._unicast, close_timeout_s=self._close_timeout_s)
+    async def _serve(self, wire: DoorWire, switch: PeerSwitch) -> None:
+        with structlog.contextvars.bound_contextvars(switch=switch.name):
+            await self._attend(wire, switch)
+
+    async def _attend(self, wire: DoorWire, switch: PeerSwitch) -> None:
+        unicast = structs.replace(self._unicast, our_host=switch.our_host or self._unicast.our_host)
+        call = DoorCall(wire, self._ports, unicast, switch=switch.name, close_timeout_s=self._close_timeout_s)
         try:
             if await self._told(wire):
                 await self._on_call(call)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,7 +11,7 @@ from base.ids import CallId
 from transports.freeswitch.errors import MediaUnavailableError
 from transports.freeswitch.media_socket import FULL, REFUSED, MediaSocket
 from transports.freeswitch.media_tickets import Tickets, TooManyTicketsError
-from transports.freeswitch.peers import LOOPBACK, bound_address, is_allowed
+from transports.freeswitch.peers import LOOPBACK, Network, bound_address, is_allowed
 
 log = structlog.get_logger()
 
@@ -58,15 +57,12 @@ class MediaServer:
         host: str,
         port: int,
         *,
-        allowed_peers: Sequence[IPv4Network | IPv6Network] = LOOPBACK,
-        announced_host: str | None = None,
+        allowed_peers: Sequence[Network] = LOOPBACK,
         max_sockets: int = 500,
     ) -> None:
-        """`announced_host` is the address that every switch is told; None: each call's own, see `expect`."""
         self._host = host
         self._port = port
         self._allowed = tuple(allowed_peers)
-        self._announced_host = announced_host
         self._max_sockets = max_sockets
         self._server: asyncio.Server | None = None
         self._tickets: Tickets | None = None
@@ -115,14 +111,14 @@ class MediaServer:
     def expect(self, call_id: CallId, our_host: str | None = None) -> Expected:
         """Await one socket of this call; a former expectation of the same call ends. Raises MediaUnavailableError.
 
-        `our_host` is where the call's switch reaches us: we may listen everywhere.
+        `our_host` is where the call's switch reaches us, which the URL tells it; None: where we listen.
         """
         assert self._tickets is not None, "await start()"
         try:
             path = self._tickets.mint(call_id)
         except TooManyTicketsError as error:
             raise MediaUnavailableError(str(error)) from error
-        tickets, host = self._tickets, self._announced_host or our_host or self.address[0]
+        tickets, host = self._tickets, our_host or self.address[0]
         host = f"[{host}]" if ":" in host else host
         former = self._expected.pop(call_id, None)
         if former is not None:

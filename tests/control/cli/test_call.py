@@ -27,10 +27,12 @@ class Door(socketserver.BaseRequestHandler):
 
     refuse: ClassVar[bool] = False
     heard: ClassVar[list[str]] = []
+    peers: ClassVar[list[str]] = []
     finished: ClassVar[threading.Event] = threading.Event()
 
     def handle(self) -> None:
         self.request.settimeout(5)
+        Door.peers.append(self.client_address[0])
         self.request.sendall(b"connect\n\nmyevents\n\n")
         order = "set\nexecute-app-arg: door=busy" if Door.refuse else "answer"
         self.request.sendall(f"sendmsg\ncall-command: execute\nexecute-app-name: {order}\n\n".encode())
@@ -45,7 +47,7 @@ class Door(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def door() -> Iterator[int]:
-    Door.heard, Door.refuse, Door.finished = [], False, threading.Event()
+    Door.heard, Door.peers, Door.refuse, Door.finished = [], [], False, threading.Event()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Door) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -120,6 +122,13 @@ def test_the_codec_of_the_command_line_wins_and_a_recording_is_written(
     assert f"Channel-Read-Codec-Name: {codec.wire_name}" in heard()
     assert f"Channel-Read-Codec-Rate: {rate}" in heard()
     assert record.exists()
+
+
+def test_it_may_ring_from_another_address_of_this_machine(settings: Settings, script: Path) -> None:
+    options = ("--tenant-id", TENANT, "--number", "7", "--script", str(script))
+    assert run(settings, *options, "--from", "127.0.0.2")[0] == 0
+    assert run(settings, *options)[0] == 0
+    assert Door.peers == ["127.0.0.2", "127.0.0.1"]
 
 
 def test_a_refused_call_fails_with_its_cause(settings: Settings, script: Path) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from control.cli.check import check_command
 from control.cli.context import Program
 from control.settings import Settings
+from control.switches import Switch
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,6 +33,17 @@ def test_check_says_good_of_the_examples(settings: Settings) -> None:
     result = run(settings)
     assert result.exit_code == 0, result.output
     assert result.stdout.count(": good") == len(list(settings.tenants_dir.glob("*.yaml")))
+
+
+def test_check_knows_the_switches_of_the_settings(settings: Settings, tmp_path: Path) -> None:
+    good = (settings.tenants_dir / "harbor-books.yaml").read_text()
+    file = tmp_path / "a.yaml"
+    file.write_text(good.replace("language: en", "language: en\nswitch: matriz"))
+    alone = run(settings, str(file))
+    assert alone.exit_code == 1
+    assert re.fullmatch(r".*a\.yaml:7:1: \$\.switch: .*no switch 'matriz' \(there are default\)\n", alone.stderr)
+    matriz = Switch(name="matriz", host="10.77.0.1")
+    assert run(replace(settings, switches=(matriz,)), str(file)).exit_code == 0
 
 
 def test_check_prints_problems_as_a_compiler_does_and_fails(settings: Settings, tmp_path: Path) -> None:

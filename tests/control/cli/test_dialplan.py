@@ -1,17 +1,21 @@
 """`atende dialplan`, as an operator runs it."""
 
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from base.ids import TenantId
 from control.cli.context import Program
 from control.cli.dialplan import dialplan_command
 from control.settings import Settings
+from control.switches import Switch
 from tenants.keys import signing_keys
 from tenants.signing import verify
 
@@ -63,6 +67,71 @@ def test_the_dialplan_is_signed_by_the_services_own_key_and_falls_back(settings:
     assert found["door_operator"] == found["door_failed"] == [("transfer", "1001 XML sorriso.example.net")]
 
 
+@pytest.fixture
+def two(settings: Settings) -> Settings:
+    """A service with two PBXs, one of which reaches its door elsewhere and by another wire."""
+    matriz = Switch(name="matriz", host="10.77.0.1", peers=(ip_network("10.77.0.1/32"),))
+    door = "10.78.0.2:8084|10.78.0.3:8084"
+    filial = Switch(name="filial", host="10.78.0.1", peers=(ip_network("10.78.0.1/32"),), door=door, wire="audio_fork")
+    return replace(settings, switches=(matriz, filial), esl_host="10.77.0.2", wires=("unicast", "audio_fork"))
+
+
+def of_switch(settings: Settings, folder: Path, switch: str) -> Settings:
+    """The same, and the example tenant names its switch."""
+    document = (settings.tenants_dir / "clinica-sorriso.yaml").read_text()
+    (folder / "clinica-sorriso.yaml").write_text(document + f"\nswitch: {switch}\n")
+    return replace(settings, tenants_dir=folder)
+
+
+def test_a_switch_s_door_and_wire_are_filled_in(two: Settings) -> None:
+    filial = extensions(run(two, *SORRISO, "--switch", "filial").stdout)["atende_1000"]
+    assert ("socket", "10.78.0.2:8084|10.78.0.3:8084 async full") in filial
+    assert ("set", "atende_wire=audio_fork") in filial
+    matriz = extensions(run(two, *SORRISO, "--switch", "matriz").stdout)["atende_1000"]
+    assert ("socket", "10.77.0.2:8084 async full") in matriz
+    assert "atende_wire" not in str(matriz), "as the service is set"
+
+
+def test_what_is_said_goes_before_what_is_set(two: Settings) -> None:
+    said = ("--switch", "filial", "--wire", "unicast", "--service", "127.0.0.1:1")
+    found = extensions(run(two, *SORRISO, *said).stdout)["atende_1000"]
+    assert ("socket", "127.0.0.1:1 async full") in found
+    assert ("set", "atende_wire=unicast") in found
+
+
+def test_the_tenant_s_own_switch_is_taken_and_no_other(two: Settings, tmp_path: Path) -> None:
+    owned = of_switch(two, tmp_path, "filial")
+    own = run(owned, *SORRISO)
+    assert "10.78.0.2:8084" in own.stdout
+    assert own.stdout == run(owned, *SORRISO, "--switch", "filial").stdout
+    assert "names no switch" not in own.stderr
+    other = run(owned, *SORRISO, "--switch", "matriz")
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert "clinica-sorriso names the switch filial, whose calls alone are taken" in other.stderr
+
+
+def test_switches_that_are_not_there_are_told_with_the_nearest(two: Settings, tmp_path: Path) -> None:
+    assert "no switch 'filail' (did you mean 'filial'?)" in run(two, *SORRISO, "--switch", "filail").stderr
+    owned = of_switch(two, tmp_path, "filail")
+    assert re.search(r"clinica-sorriso\.yaml:\d+:1: \$\.switch: .*'filial'", run(owned, *SORRISO).stderr)
+
+
+def test_with_several_pbxs_it_is_noted_when_none_is_named(two: Settings) -> None:
+    result = run(two, *SORRISO, "--operator", "1001")
+    assert result.stderr == (
+        "note: the tenant names no switch: printed for default; --switch takes matriz, filial, default\n"
+    )
+    assert "10.77.0.2:8084" in result.stdout
+
+
+def test_the_files_of_a_switch_are_its_own(two: Settings) -> None:
+    acl = run(two, *SORRISO, "--switch", "filial", "--print", "acl").stdout
+    cidrs = [node.attrib["cidr"] for node in ET.fromstring(acl).iter("node")]
+    assert cidrs[2:] == ["10.78.0.1/32", "10.78.0.2/32", "10.78.0.3/32"]
+    assert "ATENDE_SWITCH_FILIAL_PASSWORD" in run(two, *SORRISO, "--switch", "filial", "--print", "event-socket").stdout
+    assert "mod_audio_fork" in run(two, *SORRISO, "--switch", "filial", "--print", "modules").stdout
+
+
 def test_what_is_printed_beside_the_dialplan_needs_no_key(settings: Settings) -> None:
     for what, root in (("acl", "acl.conf"), ("event-socket", "event_socket.conf"), ("modules", "modules.conf")):
         result = run(settings, *SORRISO, "--print", what)
@@ -107,6 +176,8 @@ def test_a_door_open_to_all_has_no_address_of_its_own(settings: Settings) -> Non
     wide = Settings(data_dir=settings.data_dir, tenants_dir=settings.tenants_dir, esl_host="0.0.0.0")
     assert "--service" in run(wide, *SORRISO).stderr
     assert "pbx:1" in run(wide, *SORRISO, "--service", "pbx:1").stdout
+    named = replace(wide, switches=(Switch(name="matriz", host="10.77.0.1"),))
+    assert "or give ATENDE_SWITCH_MATRIZ_DOOR" in run(named, *SORRISO, "--switch", "matriz").stderr
 
 
 def test_the_door_is_named_by_its_address(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What a dialplan is made of, and what it is not made of."""
 
 import re
+from ipaddress import ip_network
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +12,7 @@ from control.dialplan.fusionpbx import dialplan_sql
 from control.dialplan.plan import WIRE_VARIABLE, PlanError, extensions, is_off_host
 from control.dialplan.switch_files import PLACEHOLDER_PASSWORD, acl_xml, event_socket_xml, modules_xml
 from control.dialplan.xml import dialplan_xml
+from control.switches import Switch
 from tenants.signing import verify
 from tests.control.dialplan.plans import KEYS, plan
 from transports.freeswitch.words import DoorName
@@ -84,6 +86,9 @@ def test_every_fault_is_told_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+PBX = Switch(host="127.0.0.1")
+
+
 def values(xml: str) -> dict[str, str]:
     return {param.attrib["name"]: param.attrib["value"] for param in ET.fromstring(xml).iter("param")}
 
@@ -91,14 +96,14 @@ def values(xml: str) -> dict[str, str]:
 def test_the_event_socket_is_open_to_loopback_or_to_the_list() -> None:
     near, far = plan(service="127.0.0.1:8084|localhost:8084"), plan(service="10.77.0.2:8084")
     assert (is_off_host(near), is_off_host(far)) == (False, True)
-    assert values(event_socket_xml(near))["listen-ip"] == "127.0.0.1"
-    assert values(event_socket_xml(near))["apply-inbound-acl"] == "loopback.auto"
-    assert values(event_socket_xml(far))["apply-inbound-acl"] == "atende"
-    assert values(event_socket_xml(far))["password"] == PLACEHOLDER_PASSWORD
+    assert values(event_socket_xml(near, PBX))["listen-ip"] == "127.0.0.1"
+    assert values(event_socket_xml(near, PBX))["apply-inbound-acl"] == "loopback.auto"
+    assert values(event_socket_xml(far, PBX))["apply-inbound-acl"] == "atende"
+    assert values(event_socket_xml(far, PBX))["password"] == PLACEHOLDER_PASSWORD
 
 
 def test_the_list_names_us_and_the_switch_itself_and_denies_the_rest() -> None:
-    [found] = ET.fromstring(acl_xml(plan(service="10.77.0.2:8084|127.0.0.1:8084|10.77.0.3:8084"))).iter("list")
+    [found] = ET.fromstring(acl_xml(plan(service="10.77.0.2:8084|127.0.0.1:8084|10.77.0.3:8084"), PBX)).iter("list")
     assert found.attrib == {"name": "atende", "default": "deny"}
     assert [(node.attrib["type"], node.attrib["cidr"]) for node in found.iter("node")] == [
         ("allow", "127.0.0.0/8"),
@@ -107,7 +112,18 @@ def test_the_list_names_us_and_the_switch_itself_and_denies_the_rest() -> None:
         ("allow", "10.77.0.3/32"),
     ]
     with pytest.raises(PlanError, match=r"'atende\.lan' is a name"):
-        acl_xml(plan(service="atende.lan:8084"))
+        acl_xml(plan(service="atende.lan:8084"), PBX)
+
+
+def test_a_named_switch_has_its_own_addresses_port_and_variable_in_its_files() -> None:
+    far = plan(service="10.77.0.2:8084")
+    peers = (ip_network("10.77.0.1/32"), ip_network("10.78.0.0/24"), ip_network("127.0.0.9/32"))
+    filial = Switch(name="filial-sul", host="10.77.0.1", port=8029, peers=peers)
+    cidrs = [node.attrib["cidr"] for node in ET.fromstring(acl_xml(far, filial)).iter("node")]
+    assert cidrs == ["127.0.0.0/8", "::1/128", "10.77.0.1/32", "10.77.0.2/32"], "a network has other machines in it"
+    printed = event_socket_xml(far, filial)
+    assert values(printed)["listen-port"] == "8029"
+    assert "ATENDE_SWITCH_FILIAL_SUL_PASSWORD" in printed
 
 
 def test_modules_are_those_of_the_wires() -> None:

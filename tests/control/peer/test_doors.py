@@ -40,10 +40,10 @@ async def test_a_caller_who_gave_up_before_the_connection_stood_leaves_no_servic
     async with Switch(port=service.port) as switch:
         call = switch.dial(DIALED, PATIENT)
 
-        async def late(*args: Any) -> Any:
+        async def late(*args: Any, **options: Any) -> Any:
             while not call.machine.over:  # noqa: ASYNC110  (the machine is pure: it has no event to wait for)
                 await asyncio.sleep(0.005)
-            return await connect(*args)
+            return await connect(*args, **options)
 
         monkeypatch.setattr(loop, "create_connection", late)
         call.hang_up()

@@ -19,6 +19,8 @@ from transports.freeswitch.errors import (
 )
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
+from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.peers import PeerSwitch
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import (
     Answered,
@@ -467,8 +469,8 @@ class TestTheDoorItself:
 
     async def test_a_peer_that_is_not_allowed_is_closed(self) -> None:
         service = Script(lambda call: call.closed())
-        networks = (ip_network("10.0.0.0/8"),)
-        async with door(service, allowed_peers=networks) as server, ring(server) as switch:
+        switches = (PeerSwitch(networks=(ip_network("10.0.0.0/8"),)),)
+        async with door(service, switches=switches) as server, ring(server) as switch:
             assert await switch.gone() == b""
             assert server.live_calls == 0
 
@@ -755,6 +757,33 @@ class TestAnswerAndMedia:
                 await switch.say(NOTICE)
                 await service.finished()
             assert service.errors == []
+
+    @pytest.mark.parametrize(("wire", "told"), [("unicast", b"remote-ip: 127.0.0.2\n"), ("stream", b"ws://127.0.0.2:")])
+    async def test_a_switch_s_calls_have_their_audio_where_it_reaches_us(self, wire: str, told: bytes) -> None:
+        async def act(call: DoorCall) -> None:
+            assert call.switch == "here"
+            await call.answer()
+            with pytest.raises(CallEndedError):
+                await (call.start_unicast() if wire == "unicast" else call.start_stream(media))
+
+        service = Script(act)
+        switches = [
+            PeerSwitch(name="elsewhere", networks=(ip_network("10.0.0.0/8"),), our_host="127.0.0.8"),
+            PeerSwitch(name="here", networks=(ip_network("127.0.0.1/32"),), our_host="127.0.0.2"),
+            PeerSwitch(name="here too"),
+        ]
+        options = UnicastOptions(our_host="127.0.0.7")
+        async with (
+            MediaServer("127.0.0.1", 0) as media,
+            door(service, unicast=options, switches=switches) as server,
+            ring(server) as switch,
+        ):
+            await self.answered(switch)
+            asked = await switch.hear() if wire == "unicast" else await switch.hear() + await switch.hear()
+            assert told in asked
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
 
     async def test_the_announced_addresses_can_be_given(self) -> None:
         async def act(call: DoorCall) -> None:

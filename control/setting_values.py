@@ -1,0 +1,118 @@
+"""What may stand in a setting: a parser for each kind of value.
+
+Each raises ValueError with what would do. A value that may hold a secret is not shown.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from base.http import Endpoint
+from base.secret import Secret
+from transports.freeswitch.peers import Network
+from transports.freeswitch.words import WIRES
+
+T = TypeVar("T")
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
+
+
+def read_values(
+    parsers: Mapping[str, Callable[[str], Any]], written: Mapping[str, str], variable: Callable[[str], str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The fields that are written, and a line for each that cannot be read. `variable` is a field's name outside."""
+    values: dict[str, Any] = {}
+    problems = []
+    for field, parse in parsers.items():
+        text = written.get(variable(field), "").strip()
+        if not text:
+            continue
+        try:
+            values[field] = parse(text)
+        except ValueError as error:
+            problems.append(f"{variable(field)}: {error}")
+    return values, problems
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A whole number, both ends included."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """One of these, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def many(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Several, with commas between."""
+    return lambda text: tuple(item(part.strip()) for part in text.split(",") if part.strip())
+
+
+port: Final = whole(0, 65535)
+"""0: any free port."""
+
+
+def on_off(text: str) -> bool:
+    """A truth, as people write it."""
+    return one_of("on", "off", "true", "false", "1", "0", "yes", "no")(text) in {"on", "true", "1", "yes"}
+
+
+def wires(text: str) -> tuple[str, ...]:
+    """Some of the wires, each once."""
+    named = many(one_of(*WIRES))(text)
+    if not named:
+        raise ValueError(f"name at least one of {', '.join(WIRES)}")
+    return tuple(dict.fromkeys(named))
+
+
+def network(text: str) -> Network:
+    """An address with the length of its network."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/24 ({error})") from error
+
+
+def endpoint(text: str) -> Endpoint:
+    """`host:port`."""
+    name, colon, number = text.rpartition(":")
+    if not colon or not name:
+        raise ValueError(f"{text!r} is not host:port")
+    return Endpoint(name.strip("[]").lower(), port(number))
+
+
+def host(text: str) -> str:
+    """A name or an address."""
+    bare = text.strip("[]")
+    if not _HOST_NAME.fullmatch(bare) and not is_address(bare):
+        raise ValueError(f"{text!r} is not a host name or an address; the port has a variable of its own")
+    return bare
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def database_url(text: str) -> Secret:
+    """Of a PostgreSQL."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql:// (the value is not shown: it may hold a password)")
+    return Secret(text)
