@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from base.ids import TenantId
-from control.peer import Dialed, Script
+from control.peer import Callee, Dialed, Script
+from control.phone import WIRE_VARIABLE
 from tests.calls.callers import document, tenant
 from tests.calls.house import Rung, house
 
-Dial = tuple[str, TenantId]
+Dial = tuple[str, TenantId, Mapping[str, str]]
+"""Number, tenant, channel variables beside the signed ones."""
 
 
 class Evening:
@@ -31,9 +34,13 @@ class Evening:
         self._at_once = at_once
         self._house = house
         self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
+        self._callees: dict[str, Callee] = {}
 
     def caller(self, script: Script, **parts: Any) -> Callable[[Callable[[Rung], None]], Callable[..., Any]]:
-        """A test that is given the call of a caller with this script; `parts` are the document's."""
+        """A test that is given the call of a caller with this script; `parts` are the document's.
+
+        Of the parts, `wire` and `codec` are the call's instead, and `callee` is who is at the company's extension 200.
+        """
 
         def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
             name = check.__name__
@@ -67,10 +74,16 @@ class Evening:
     def _add(self, name: str, script: Script, parts: Mapping[str, Any]) -> None:
         place = len(self._scenes) + 1
         number, tenant_id = str(1000 + place), tenant(place)
+        own = {key: part for key, part in parts.items() if key not in {"wire", "codec", "callee"}}
+        if "codec" in parts:
+            script = structs.replace(script, codec=parts["codec"])
+        if "callee" in parts:
+            self._callees[f"user/200@t{place}.example.net"] = parts["callee"]
+        variables = {WIRE_VARIABLE: parts["wire"]} if "wire" in parts else {}
         self._scenes[name] = (
             script,
-            document(f"t{place}", tenant_id=tenant_id, number=number, **parts),
-            (number, tenant_id),
+            document(f"t{place}", tenant_id=tenant_id, number=number, **own),
+            (number, tenant_id, variables),
         )
 
     def fixture(self) -> Any:
@@ -78,7 +91,8 @@ class Evening:
 
         @pytest_asyncio.fixture(scope="module", loop_scope="module")
         async def calls() -> AsyncIterator[Mapping[str, asyncio.Task[Rung]]]:
-            async with house(*(raw for _, raw, _ in self._scenes.values()), **self._house) as home:
+            raws = [raw for _, raw, _ in self._scenes.values()]
+            async with house(*raws, callees=self._callees, **self._house) as home:
                 tasks: dict[str, asyncio.Task[Rung]] = {}
                 room = asyncio.Semaphore(self._at_once)
 
@@ -86,8 +100,8 @@ class Evening:
                     async with room:
                         return await home.call(script, dialed)
 
-                for name, (script, _, (number, tenant_id)) in self._scenes.items():
-                    dialed = home.dialed(number, tenant_id=tenant_id)
+                for name, (script, _, (number, tenant_id, variables)) in self._scenes.items():
+                    dialed = home.dialed(number, tenant_id=tenant_id, variables=variables)
                     tasks[name] = asyncio.create_task(played(script, dialed), name=name)
                     await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
                 yield tasks

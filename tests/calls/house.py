@@ -76,6 +76,10 @@ class Rung:
     """How long each voice was that the caller heard, in seconds."""
     folder: Path
     """The service's data, while the house stands."""
+    voices: tuple[tuple[float, float], ...] = ()
+    """When each unbroken sound began and ended for the caller (monotonic seconds)."""
+    dialled: tuple[str, ...] = ()
+    """Whom the service called beside, with the variables."""
 
     @property
     def record(self) -> CallRecord:
@@ -168,7 +172,9 @@ class House:
             async with asyncio.timeout(CALL_OVER_S):
                 await served.wait()
         events = tuple(event for event in self.events if _call_of(event) == call_id)
-        return Rung(result, await self._stored(call_id), events, _voices_s(call), self.folder)
+        voices = tuple((voice.start, voice.end) for voice in call.media.ears.voices)
+        dialled = tuple(call.machine.legs.dialled)
+        return Rung(result, await self._stored(call_id), events, _voices_s(call), self.folder, voices, dialled)
 
     async def call(self, script: Script, dialed: Dialed | None = None) -> Rung:
         """Dial, play, and wait until the service is done with it."""

@@ -1,0 +1,89 @@
+"""How a wire begins and ends beside the ordinary: sockets that are lost, a switch that starts anew, many at once."""
+
+import asyncio
+
+import pytest
+
+from control.peer import Codec, Dtmf, HangUp, Hears, Say, Script, Wait, WaitFor, WireEvent
+from control.phone import WIRE_VARIABLE, PhoneOptions
+from tests.calls.callers import SPEECH, STAYS, document, hears
+from tests.calls.house import House, Rung, house
+from transports.freeswitch.call_unicast import UnicastOptions
+from transports.freeswitch.words import WIRES
+
+wires = pytest.mark.parametrize("wire", WIRES)
+sockets = pytest.mark.parametrize("wire", ["audio_fork", "audio_stream"])
+
+
+async def call(home: House, wire: str, script: Script) -> Rung:
+    return await home.call(script, home.dialed(variables={WIRE_VARIABLE: wire}))
+
+
+@pytest.mark.parametrize(("codec", "octets"), [(Codec.PCMU, 160), (Codec.PCMA, 160), (Codec.OPUS, 1920)])
+async def test_g711_as_it_comes_is_a_conversation_like_any_other(codec: Codec, octets: int) -> None:
+    """Keys and the stream's beginning come as filler of the linear size; another codec is decoded by the switch."""
+    answers = document(llm={"answers": ["At nine"]}, turn={"wait_s": 0.6})
+    async with house(answers, unicast=UnicastOptions(native=True)) as home:
+        steps = (hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())
+        rung = await call(home, "unicast", Script(steps=steps, codec=codec))
+        assert rung.heard() == ["Welcome to us", "At nine"]
+        assert set(rung.result.downlink.sizes) == {octets}
+        assert rung.result.uplink.filler > 10
+        assert (rung.record.errors, rung.result.hazards) == ((), ())
+
+
+@sockets
+async def test_a_media_socket_that_is_lost_ends_the_call_in_order(wire: str) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+
+        def look(event: WireEvent) -> None:
+            if event.what == "assistant_speaks":
+                for socket in tuple(home.media_server._sockets):
+                    assert socket._transport is not None
+                    socket._transport.abort()
+
+        ringing = home.dial(
+            Script(steps=(hears(), STAYS), limit_s=8),
+            home.dialed(variables={WIRE_VARIABLE: wire}),
+            on_event=look,
+        )
+        rung = await home.ring(ringing)
+        assert (rung.result.ended_by, rung.result.door) == ("dialplan", "failed")
+        assert rung.record.end_reason == "lost"
+
+
+@wires
+async def test_a_switch_that_starts_anew_loses_its_calls_and_is_served_again(wire: str) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+
+        def look(event: WireEvent) -> None:
+            if event.what == "assistant_speaks":
+                ringing.switch_ends()
+
+        ringing = home.dial(Script(steps=(STAYS,)), home.dialed(variables={WIRE_VARIABLE: wire}), on_event=look)
+        rung = await home.ring(ringing)
+        assert rung.record.end_reason == "lost"
+        assert home.media_server.open_sockets == 0
+        again = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp())))
+        assert again.heard() == ["Welcome to us", "At nine"]
+
+
+@sockets
+async def test_ten_calls_at_once_and_nobody_hears_another(wire: str) -> None:
+    async with house(document(llm={"answers": ["At nine"]})) as home:
+        script = Script(steps=(WaitFor(what=Hears.SPEECH_START), hears(), Say(SPEECH), hears(), HangUp()))
+        seen = await asyncio.gather(*(call(home, wire, script) for _ in range(10)))
+        assert all(rung.heard() == ["Welcome to us", "At nine"] for rung in seen)
+
+
+async def test_a_wire_that_is_not_served_leaves_the_call_to_the_dialplan() -> None:
+    async with house(document()) as home:
+        rung = await call(home, "carrier_pigeon", Script(steps=(STAYS,), limit_s=5))
+        assert (rung.result.ended_by, rung.result.door, rung.result.answered) == ("dialplan", "failed", False)
+
+
+async def test_the_service_may_prefer_the_fork() -> None:
+    async with house(document(), options=PhoneOptions(wire="audio_fork")) as home:
+        rung = await home.call(Script(steps=(hears(), HangUp())))
+        assert rung.heard() == ["Welcome to us"]
+        assert home.media_server.taken == 1
