@@ -124,7 +124,7 @@ async def test_the_operator_may_have_g711_as_it_comes(settings: Settings) -> Non
 
 
 async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:
-    other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER)
+    other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER).replace("desk.example", "other.example")
     (settings.tenants_dir / "other.yaml").write_text(other)
     (settings.knowledge_dir / "other" / "a.md").mkdir(parents=True)
     (settings.tenants_dir / "wrong.yaml").write_text("slug: [\n")

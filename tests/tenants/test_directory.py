@@ -1,6 +1,7 @@
 """The directory answers for the tenant that asked, and changes one tenant at a time."""
 
 import pytest
+from msgspec import structs
 
 from base.ids import AssistantName, TenantId
 from pipelines.spec import AssistantSpec
@@ -68,6 +69,14 @@ def test_a_slug_belongs_to_one_tenant() -> None:
     assert directory.by_slug("sorriso").tenant_id == SORRISO
     with pytest.raises(TenantUnknownError, match="there are: sorriso"):
         directory.by_slug("harbor")
+
+
+def test_a_domain_belongs_to_one_tenant_whose_telephones_it_has() -> None:
+    directory = Directory()
+    directory.replace(entry(SORRISO, "sorriso", "1000"))
+    with pytest.raises(NumberConflictError, match="the domain SORRISO.example.net belongs to tenant sorriso"):
+        directory.admit(structs.replace(entry(HARBOR, "harbor", "2000"), domain="SORRISO.example.net"))
+    directory.replace(entry(SORRISO, "sorriso", "1001", revision=2))
 
 
 def test_two_assistants_cannot_claim_one_number() -> None:
