@@ -74,7 +74,7 @@ def test_a_slug_belongs_to_one_tenant() -> None:
 def test_a_domain_belongs_to_one_tenant_whose_telephones_it_has() -> None:
     directory = Directory()
     directory.replace(entry(SORRISO, "sorriso", "1000"))
-    with pytest.raises(NumberConflictError, match="the domain SORRISO.example.net belongs to tenant sorriso"):
+    with pytest.raises(NumberConflictError, match=r"the domain SORRISO\.example\.net belongs to tenant sorriso"):
         directory.admit(structs.replace(entry(HARBOR, "harbor", "2000"), domain="SORRISO.example.net"))
     directory.replace(entry(SORRISO, "sorriso", "1001", revision=2))
 
