@@ -218,7 +218,9 @@ class FreeSwitchOutput(BaseOutputTransport):
             self._wire.send(beat.pcm or self._silence)
         else:
             beat = Beat() if self._lead.holds(self._playout.queued_ms) else self._playout.tick(now_ns)
-            self._wire.send(self._lead.take(beat.pcm, self._playout.upcoming))
+            piece = self._lead.take(beat.pcm, self._playout.upcoming)
+            if piece or beat.pcm is None:
+                self._wire.send(piece)  # nothing at all tells that the caller is to hear nothing
         return beat
 
     def _hush(self) -> None:

@@ -81,6 +81,22 @@ async def test_a_ringing_tone_is_taken_back_and_what_follows_is_whole() -> None:
         await call.worker.cancel()
 
 
+async def test_nothing_is_handed_over_only_when_the_caller_is_to_hear_nothing() -> None:
+    """By that the wire knows that an utterance is over: the next one's delay is measured anew."""
+    wire = AheadWire()
+    call = Call(wire)
+    async with calling(call, call.transport.input(), call.transport.output()):
+        await call.beats(5)
+        assert set(wire.sent) == {b""}
+        await say(call, WORDS, 3000)
+        since = len(wire.sent)
+        await call.beats(140)
+        assert b"" not in wire.sent[since:]
+        await call.beats(20)
+        assert wire.sent[-1] == b""
+        await call.worker.cancel()
+
+
 @pytest.mark.parametrize("lag_ms", [0, 60, 500])
 async def test_words_that_were_still_on_their_way_are_not_heard(lag_ms: int) -> None:
     call, ear = Call(AheadWire(lag_ms)), Ear()
