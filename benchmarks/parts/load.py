@@ -6,6 +6,7 @@ sockets are here (see `legs`). All callers of a run are ticked by one clock, spr
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +65,7 @@ class Exchange:
         self.clock.close()
 
 
-class Caller:
+class Caller(ABC):
     """One caller. `ring` returns when its audio flows, `hang_up` when the server has let go."""
 
     def __init__(self, exchange: Exchange, voice: Sequence[bytes], offset: int) -> None:
@@ -74,9 +75,9 @@ class Caller:
         self._leg: Leg | None = None
         self._stop_ticking = exchange.clock.add(self._tick)
 
+    @abstractmethod
     async def ring(self) -> None:
         """Raises TimeoutError or OSError when the server does not answer."""
-        raise NotImplementedError
 
     async def hang_up(self) -> None:
         self._stop_ticking()

@@ -16,13 +16,13 @@ _MARGIN_S = 5.0
 async def reach(wire: DoorWire, destination: Device | Route, ring_s: int) -> None:
     """See DoorCall.reach."""
     machine = wire.machine
-    _require_live(wire, "reach")
+    wire.require_live("reach")
     wire.leg_news = None
     wish = LegWish(leg_id=CallId(str(uuid.uuid4())), destination=destination, ring_s=ring_s)
     wire.ask(lambda: machine.reach(wish))
     try:
         await wire.until(lambda: wire.leg_news is not None or not machine.live, ring_s + _MARGIN_S, "reach somebody")
-        _require_live(wire, "reach")
+        wire.require_live("reach")
     except BaseException:
         drop(wire)
         raise
@@ -38,7 +38,7 @@ def drop(wire: DoorWire) -> None:
 async def join(wire: DoorWire, back_to: str | None, timeout_s: float) -> None:
     """See DoorCall.join; the socket has not ended yet."""
     machine = wire.machine
-    _require_live(wire, "join")
+    wire.require_live("join")
     _require_leg(wire)
     wire.leg_news = None
     wire.ask(lambda: machine.join(back_to))
@@ -51,8 +51,3 @@ async def join(wire: DoorWire, back_to: str | None, timeout_s: float) -> None:
 def _require_leg(wire: DoorWire) -> None:
     if isinstance(wire.leg_news, LegEnded):
         raise LegFailedError(wire.leg_news.cause)
-
-
-def _require_live(wire: DoorWire, wish: str) -> None:
-    if not wire.machine.live:
-        raise CallEndedError(f"{wish}: the caller has gone or the call was ended")

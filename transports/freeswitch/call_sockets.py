@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from transports.freeswitch.errors import CallEndedError, MediaUnavailableError
+from transports.freeswitch.errors import MediaUnavailableError
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.media_server import Expected, MediaServer
 from transports.freeswitch.media_socket import MediaSocket
@@ -61,7 +61,7 @@ async def _accepted(wire: DoorWire, timeout_s: float) -> None:
     )
     if wire.refused_socket is not None:
         raise MediaUnavailableError(f"FreeSWITCH refused to stream: {wire.refused_socket}")
-    _require_live(wire)
+    wire.require_live("stream")
 
 
 async def _came(wire: DoorWire, expected: Expected, timeout_s: float) -> MediaSocket:
@@ -71,7 +71,7 @@ async def _came(wire: DoorWire, expected: Expected, timeout_s: float) -> MediaSo
     waits = asyncio.create_task(expected.socket(timeout_s)), asyncio.create_task(ended)
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        _require_live(wire)
+        wire.require_live("stream")
         if not machine.media.streaming:
             raise MediaUnavailableError("FreeSWITCH could not connect to the media socket, or lost it")
         socket = await waits[0]
@@ -82,8 +82,3 @@ async def _came(wire: DoorWire, expected: Expected, timeout_s: float) -> MediaSo
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-
-
-def _require_live(wire: DoorWire) -> None:
-    if not wire.machine.live:
-        raise CallEndedError("stream: the caller has gone or the call was ended")

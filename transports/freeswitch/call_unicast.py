@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 import structlog
 from msgspec import Struct
 
-from transports.freeswitch.errors import CallEndedError, LocalProtocolError, MediaUnavailableError
+from transports.freeswitch.errors import LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.peers import LOOPBACK, is_within
 from transports.freeswitch.unicast import UnicastCodec, native_law
@@ -60,7 +60,7 @@ class CallUnicast:
 
     async def start(self) -> UnicastMedia:
         """See DoorCall.start_unicast."""
-        self._require_live("unicast")
+        self._wire.require_live("unicast")
         if self._media is not None:
             raise LocalProtocolError("a unicast stream was started on this connection before: re-enter the door")
         evidence: NoDatagrams | None = None
@@ -126,7 +126,7 @@ class CallUnicast:
         loop = asyncio.get_running_loop()
         accepted_at = loop.time()
         heard = await media.first_datagram(options.first_datagram_timeout_s + _TIMER_SLACK_S)
-        self._require_live("unicast")
+        self._wire.require_live("unicast")
         if heard:
             self._machine.media.datagram_heard()
             return None
@@ -145,7 +145,3 @@ class CallUnicast:
             self._ports.retire(pair)
         else:
             self._ports.give_back(pair)
-
-    def _require_live(self, wish: str) -> None:
-        if not self._machine.live:
-            raise CallEndedError(f"{wish}: the caller has gone or the call was ended")

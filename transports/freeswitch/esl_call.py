@@ -94,13 +94,13 @@ class DoorCall:
 
         Raises CallEndedError when the caller is gone or a final verb was asked, PhoneTimeoutError.
         """
-        self._require_live("answer")
+        self._wire.require_live("answer")
         self._wire.ask(self._machine.answer)
         wire = self._wire
         await wire.until(
             lambda: self.sample_rate is not None or wire.refused_answer or not self.live, timeout_s, "answer"
         )
-        self._require_live("answer")
+        self._wire.require_live("answer")
         if wire.refused_answer:
             raise CallEndedError("answer: FreeSWITCH no longer has this call")
         assert self.sample_rate is not None
@@ -133,7 +133,7 @@ class DoorCall:
 
         Raises CallEndedError, LocalProtocolError when the call is answered already.
         """
-        self._require_live("fork")
+        self._wire.require_live("fork")
         self._wire.ask(self._machine.media.prepare_fork)
 
     async def start_fork(self, server: MediaServer, options: SocketOptions | None = None) -> ForkMedia:
@@ -142,7 +142,7 @@ class DoorCall:
         Whoever asked closes it; it is closed anyway when the event socket ends.
         Raises CallEndedError, LocalProtocolError, MediaUnavailableError, PhoneTimeoutError.
         """
-        self._require_live("fork")
+        self._wire.require_live("fork")
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
@@ -152,7 +152,7 @@ class DoorCall:
 
     async def start_stream(self, server: MediaServer, options: SocketOptions | None = None) -> StreamMedia:
         """Start mod_audio_stream and return it alive, as `start_fork` does; after the answer is enough."""
-        self._require_live("stream")
+        self._wire.require_live("stream")
         wire, machine = self._wire, self._machine
         socket = await open_socket(wire, server, machine.media.stream, self._unicast.our_host, options)
 
@@ -200,7 +200,7 @@ class DoorCall:
 
     async def send_digits(self, digits: str) -> None:
         """Send keys (0-9, *, #) to the caller's side. Raises CallEndedError, LocalProtocolError."""
-        self._require_live("digits")
+        self._wire.require_live("digits")
         self._wire.ask(lambda: self._machine.send_digits(digits))
 
     async def refuse(self, door: DoorName) -> None:
@@ -240,10 +240,6 @@ class DoorCall:
         if self._sockets is not None:
             self._sockets.close()
         self._unicast.close()
-
-    def _require_live(self, wish: str) -> None:
-        if not self.live:
-            raise CallEndedError(f"{wish}: the caller has gone or the call was ended")
 
 
 def _door_name(door: DoorName | str) -> DoorName:

@@ -12,7 +12,6 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`'.
 """
 
-from collections import deque
 from enum import Enum, auto
 from typing import Final
 
@@ -24,7 +23,6 @@ from transports.freeswitch.esl import (
     ApiResponse,
     CommandReply,
     DisconnectNotice,
-    EslDecoder,
     Event,
     LogData,
     Message,
@@ -43,6 +41,7 @@ from transports.freeswitch.esl_commands import (
     SetDoor,
     Transfer,
 )
+from transports.freeswitch.esl_dialogue import Dialogue
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
 from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
@@ -86,9 +85,7 @@ class DoorMachine:
     """
 
     def __init__(self) -> None:
-        self._decoder = EslDecoder()
-        self._out = bytearray()
-        self._pending: deque[Command] = deque()
+        self._dialogue = Dialogue[Command](encode, lambda command: isinstance(command, API_COMMANDS))
         self._phase = _Phase.NEW
         self.media: Final = DoorMedia(self._say, self._require_live)
         self._legs = DoorLegs(self._say)
@@ -137,13 +134,11 @@ class DoorMachine:
     @property
     def buffered_bytes(self) -> int:
         """What is held of a message that is not whole, and what is still to be written."""
-        return self._decoder.buffered_bytes + len(self._out)
+        return self._dialogue.buffered_bytes
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
-        data = bytes(self._out)
-        self._out.clear()
-        return data
+        return self._dialogue.data_to_send()
 
     def greet(self) -> None:
         """Say `connect`. FreeSWITCH waits 25 s for it and holds the caller meanwhile."""
@@ -208,15 +203,10 @@ class DoorMachine:
         self._end(SetDoor(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
-        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed.
-
-        What comes behind the end is not looked at: nonsense there must not swallow the end.
-        """
+        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
         events: list[DoorEvent] = []
-        for message in self._decoder.feed(data) if not self.over else ():
+        for message in self._dialogue.messages(data, lambda: self.over):
             events += self._take(message)
-            if self.over:
-                break
         return events
 
     def receive_eof(self, reason: str = "the socket was closed") -> list[DoorEvent]:
@@ -224,7 +214,7 @@ class DoorMachine:
         if self._phase is _Phase.OVER:
             return []
         self._phase = _Phase.OVER
-        self._out.clear()
+        self._dialogue.end()
         hung_up = [self._hang_up_seen(None)] if self._cause is not None and not self._hung_up else []
         return [*hung_up, Disconnected(reason)]
 
@@ -242,11 +232,7 @@ class DoorMachine:
                 raise RemoteProtocolError(f"{type(message).__name__} on an outbound connection")
 
     def _reply(self, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
-        if not self._pending:
-            raise RemoteProtocolError("a reply to nothing that was asked")
-        command = self._pending.popleft()
-        if isinstance(reply, ApiResponse) is not isinstance(command, API_COMMANDS):
-            raise RemoteProtocolError(f"{type(reply).__name__} as the reply to {type(command).__name__}")
+        _, command = self._dialogue.answered(reply)
         match command:
             case Connect() | MyEvents() | EventPlain():
                 if not reply.ok:
@@ -336,8 +322,7 @@ class DoorMachine:
 
     def _say(self, command: Command) -> None:
         self._let_go |= isinstance(command, Exit)
-        self._out += encode(command)
-        self._pending.append(command)
+        self._dialogue.say(command)
 
     def _require_live(self, wish: str) -> None:
         if not self.live:

@@ -2,11 +2,9 @@
 
 It logs in when FreeSWITCH asks (`auth/request`), pairs each reply with the oldest command that waits for one,
 and each BACKGROUND_JOB with its `bgapi`. FreeSWITCH answers strictly in order (mod_event_socket.c, one thread a
-connection), and says nothing about a command but its answer: pairing is by place alone, so that a waiter who gives up
-must leave the place taken.
+connection): a waiter who gives up must leave the place taken.
 """
 
-from collections import deque
 from enum import Enum, auto
 from typing import Final
 
@@ -18,12 +16,12 @@ from transports.freeswitch.esl import (
     AuthRequest,
     CommandReply,
     DisconnectNotice,
-    EslDecoder,
     Event,
     LogData,
     Message,
     Rejection,
 )
+from transports.freeswitch.esl_dialogue import Dialogue
 from transports.freeswitch.esl_switch_commands import (
     Auth,
     Leave,
@@ -88,12 +86,9 @@ class SwitchMachine:
 
     def __init__(self, login: Auth | UserAuth) -> None:
         self._login = login
-        self._decoder = EslDecoder()
-        self._out = bytearray()
-        self._waiting: deque[tuple[int, SwitchCommand]] = deque()
+        self._dialogue = Dialogue[SwitchCommand](encode_switch, answered_by_api)
         self._jobs: set[str] = set()
         self._phase = _Phase.NEW
-        self._tickets = 0
         self._refused = False
 
     @property
@@ -109,13 +104,11 @@ class SwitchMachine:
     @property
     def buffered_bytes(self) -> int:
         """What is held of a message that is not whole, and what is still to be written."""
-        return self._decoder.buffered_bytes + len(self._out)
+        return self._dialogue.buffered_bytes
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; each is given once."""
-        data = bytes(self._out)
-        self._out.clear()
-        return data
+        return self._dialogue.data_to_send()
 
     def ask(self, command: SwitchCommand) -> int:
         """Say a command; the number by which its Answer comes.
@@ -126,9 +119,9 @@ class SwitchMachine:
             raise LocalProtocolError(f"{type(command).__name__}: not connected to the switch")
         if isinstance(command, Auth | UserAuth):
             raise LocalProtocolError("the connection is logged in already")
-        if len(self._waiting) >= MAX_WAITING or (isinstance(command, Originate) and len(self._jobs) >= MAX_JOBS):
+        if self._dialogue.waiting >= MAX_WAITING or (isinstance(command, Originate) and len(self._jobs) >= MAX_JOBS):
             raise LocalProtocolError("too many commands wait for the switch")
-        ticket = self._say(command)
+        ticket = self._dialogue.say(command)
         if isinstance(command, Originate):
             self._jobs.add(command.job_id)
         elif isinstance(command, Leave):
@@ -140,15 +133,10 @@ class SwitchMachine:
         self._jobs.discard(job_id)
 
     def receive(self, data: bytes) -> list[SwitchNews]:
-        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed.
-
-        What comes behind the end is not looked at: nonsense there must not swallow the end.
-        """
+        """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
         news: list[SwitchNews] = []
-        for message in self._decoder.feed(data) if not self.over else ():
+        for message in self._dialogue.messages(data, lambda: self.over):
             news += self._take(message)
-            if self.over:
-                break
         return news
 
     def receive_eof(self, reason: str = "the socket was closed") -> list[SwitchNews]:
@@ -156,8 +144,7 @@ class SwitchMachine:
         if self.over:
             return []
         self._phase = _Phase.OVER
-        self._out.clear()
-        self._waiting.clear()
+        self._dialogue.end()
         return [Over(reason, self._refused)]
 
     def _take(self, message: Message) -> list[SwitchNews]:
@@ -180,15 +167,11 @@ class SwitchMachine:
         if self._phase is not _Phase.NEW:
             raise RemoteProtocolError("a second request to log in")
         self._phase = _Phase.LOGGING_IN
-        self._say(self._login)
+        self._dialogue.say(self._login)
         return []
 
     def _reply(self, reply: CommandReply | ApiResponse) -> list[SwitchNews]:
-        if not self._waiting:
-            raise RemoteProtocolError("a reply to nothing that was asked")
-        ticket, command = self._waiting.popleft()
-        if isinstance(reply, ApiResponse) is not answered_by_api(command):
-            raise RemoteProtocolError(f"{type(reply).__name__} as the reply to {type(command).__name__}")
+        ticket, command = self._dialogue.answered(reply)
         if self._phase is _Phase.LOGGING_IN:
             if not reply.ok:
                 # A disconnect notice follows.
@@ -209,10 +192,3 @@ class SwitchMachine:
                 return [JobDone(job_id, text.startswith("+OK"), text[:200])]
             return []
         return [Happened(event)]
-
-    def _say(self, command: SwitchCommand) -> int:
-        encoded = encode_switch(command)
-        self._tickets += 1
-        self._out += encoded
-        self._waiting.append((self._tickets, command))
-        return self._tickets

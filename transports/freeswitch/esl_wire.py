@@ -23,7 +23,7 @@ from transports.freeswitch.door_events import (
     SocketAccepted,
     UnicastAccepted,
 )
-from transports.freeswitch.errors import PhoneTimeoutError, RemoteProtocolError
+from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError, RemoteProtocolError
 from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, StreamStart, Unicast
 from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.words import Answered, Disconnected, Dtmf, HungUp, MediaEnded, PhoneEvent
@@ -104,6 +104,11 @@ class DoorWire(asyncio.Protocol):
         """The call's media has ended, as another socket than this one knows."""
         if self.machine.live:
             self._publish([MediaEnded(reason)])
+
+    def require_live(self, wish: str) -> None:
+        """Raises CallEndedError when the caller is gone or a final verb was asked."""
+        if not self.machine.live:
+            raise CallEndedError(f"{wish}: the caller has gone or the call was ended")
 
     async def until(self, condition: Callable[[], bool], timeout_s: float, wish: str) -> None:
         """Wait for `condition`, looked at after each thing that happens. Raises PhoneTimeoutError."""
