@@ -84,12 +84,6 @@ async def open_service(
             stages,
             switches=found.switch_names,
         )
-        options = PhoneOptions(
-            max_calls=found.max_calls,
-            recordings_dir=found.data_dir / "recordings" if found.recordings else None,
-            wire=found.wires[0],
-            switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
-        )
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -97,7 +91,7 @@ async def open_service(
             call_log=call_log,
             feed=feed or _unheard,
             clock=clock,
-            options=options,
+            options=_phone_options(found),
             media_server=await _open_media_server(found, stack),
         )
         memory.settle()
@@ -113,6 +107,15 @@ async def open_service(
             call_log=call_log,
             tenants=tuple(tenants),
         )
+
+
+def _phone_options(found: Settings) -> PhoneOptions:
+    return PhoneOptions(
+        max_calls=found.max_calls,
+        recordings_dir=found.data_dir / "recordings" if found.recordings else None,
+        wire=found.wires[0],
+        switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
+    )
 
 
 async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary:

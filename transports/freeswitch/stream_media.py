@@ -6,8 +6,8 @@ from typing import Final
 
 from base.ids import CallId
 from transports.freeswitch.door_events import FileEvent, FilePlays, FileReady, FileUnusable
-from transports.freeswitch.fork import Uplink
-from transports.freeswitch.media_socket import MediaSocket, SocketCounters
+from transports.freeswitch.media_socket import MediaSocket
+from transports.freeswitch.socket_media import SocketMedia
 from transports.freeswitch.stream import Playlist, message
 
 LEAD_MS: Final = 1000
@@ -18,7 +18,7 @@ NOT_PLAYED_S: Final = 2.0
 """Nothing of an utterance is heard so long after it was sent: it is not going to be."""
 
 
-class StreamMedia:
+class StreamMedia(SocketMedia):
     """Audio of one call: the caller's as frames of 20 ms at `sample_rate` Hz, ours ahead of time as files that
     the event socket has to play. Satisfies `MediaWire`.
 
@@ -36,19 +36,10 @@ class StreamMedia:
         hush: Callable[[], None],
         lost: Callable[[str], None],
     ) -> None:
-        self._socket = socket
-        self._uplink = Uplink(sample_rate)
+        super().__init__(socket, sample_rate)
         self._playlist = Playlist(call_id)
         self._play, self._hush, self._lost = play, hush, lost
-        self._callback: Callable[[bytes], None] | None = None
         self._time = asyncio.get_running_loop().time
-        self.sample_rate: Final = sample_rate
-        socket.listen(self._take)
-
-    @property
-    def counters(self) -> SocketCounters:
-        """What passed and what did not."""
-        return self._socket.counters
 
     @property
     def lead_ms(self) -> int:
@@ -59,15 +50,6 @@ class StreamMedia:
     def lag_ms(self) -> int:
         """How long after our clock the caller hears it, as measured at the last utterance's beginning."""
         return round(self._playlist.lag_s(self._time()) * 1000)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the socket has ended, from whichever side."""
-        return self._socket.closed.is_set()
-
-    def listen(self, callback: Callable[[bytes], None]) -> None:
-        """Deliver each frame of the caller's; see MediaWire."""
-        self._callback = callback
 
     def send(self, pcm: bytes) -> None:
         """Have this much played behind what was sent before; nothing means that all of it was. See MediaWire."""
@@ -97,13 +79,3 @@ class StreamMedia:
                 self._playlist.plays(file, self._time())
             case _:
                 pass  # when a file ends is known: our clock plays as fast as the switch's
-
-    def close(self) -> None:
-        """End the socket; see MediaWire."""
-        self._callback = None
-        self._socket.close()
-
-    def _take(self, frames: bytes) -> None:
-        for frame in self._uplink.take(frames):
-            if self._callback is not None:
-                self._callback(frame)
