@@ -46,6 +46,8 @@ lock: $(VENV)/.ready ## resolve the newest allowed versions into constraints.txt
 bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.first_call --check
 	@$(BIN)/python -m benchmarks.density --check
+	@$(BIN)/python -m benchmarks.wires --check
+	@$(BIN)/python -m benchmarks.fuzz --check
 
 clean: ## forget the environment and the demo's data
 	rm -rf $(VENV) .atende

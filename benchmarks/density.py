@@ -189,7 +189,8 @@ async def stock(bench: Bench, name: str) -> None:
 
 def judge(plan: Plan, report: Report, name: str, steps: Sequence[Step]) -> None:
     """A ladder's figures; its first rung is where CPU is judged."""
-    report.add(f"{name}_calls", capacity(steps), least=plan.least_calls.get(name))
+    # A peer that does not work must not make us look good: it has to hold the first rung of its own ladder.
+    report.add(f"{name}_calls", capacity(steps), least=plan.least_calls.get(name, plan.ladders[name][0]))
     for step in steps:
         report.add(f"{name}_{step.calls}_p99_ms", step.p99_ms, "ms")
         cpu_bound = plan.most_cpu_s.get(name) if step is steps[0] else None
@@ -262,7 +263,7 @@ async def measure(report: Report, parts: Sequence[str], plan: Plan, out: Console
     values = {figure.name: figure.value for figure in report.figures}
     for name in ("stock", "stock_lean"):
         if f"{name}_calls" in values and "unicast_calls" in values:
-            times = values["unicast_calls"] / max(1.0, values[f"{name}_calls"])
+            times = values["unicast_calls"] / (values[f"{name}_calls"] or float("nan"))
             report.add(f"unicast_times_{name}", times, least=TIMES_STOCK if name == "stock" else None)
 
 

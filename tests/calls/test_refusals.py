@@ -4,6 +4,7 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
+import structlog
 
 from base.ids import TenantId
 from control.peer import HangUp, Script, Wait
@@ -40,6 +41,7 @@ FORGED = {
     "nothing at all": {TENANT_VARIABLE: "", NUMBER_VARIABLE: "", SIGNATURE_VARIABLE: ""},
     "another number": {NUMBER_VARIABLE: "200"},
     "another tenant": {TENANT_VARIABLE: OTHER},
+    "another tenant's own number": {TENANT_VARIABLE: OTHER, NUMBER_VARIABLE: "200"},
     "not a signature": {SIGNATURE_VARIABLE: "k1.zz"},
     "a key that we do not have": {SIGNATURE_VARIABLE: sign((new_key(),), TENANT, NUMBER)},
     "an injected line": {TENANT_VARIABLE: f"{TENANT}\n\nsendmsg\ncall-command: hangup"},
@@ -50,8 +52,11 @@ FORGED = {
 async def test_what_is_not_signed_by_us_is_not_let_in() -> None:
     async with house(document(), document("others", tenant_id=OTHER, number="200")) as home:
         calls = [home.call(SHORT, home.dialed(variables=variables)) for variables in FORGED.values()]
-        for call in await asyncio.gather(*calls):
-            refused(call, "failed")
+        with structlog.testing.capture_logs() as lines:
+            for call in await asyncio.gather(*calls):
+                refused(call, "failed")
+        reasons = [line["reason"] for line in lines if line["event"] == "call refused"]
+        assert reasons == ["tenant and number are not signed by a key of ours"] * len(FORGED), "and nothing broke"
         await greeted(home)
 
 

@@ -111,7 +111,7 @@ def test_a_call_is_given_back_to_the_dialplan(rung: Rung, case: str) -> None:
     Script(steps=(hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())),
     on_every_wire(llm={"answers": ["At nine"]}),
 )
-def test_keys_are_told(rung: Rung, case: str) -> None:
+def test_keys_disturb_nothing(rung: Rung, case: str) -> None:
     assert rung.heard()[-1] == "At nine"
     assert rung.record.errors == ()
 

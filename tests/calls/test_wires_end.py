@@ -9,6 +9,7 @@ from control.phone import WIRE_VARIABLE, PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears
 from tests.calls.house import House, Rung, house
 from transports.freeswitch.call_unicast import UnicastOptions
+from transports.freeswitch.transport import FreeSwitchTransport
 from transports.freeswitch.words import WIRES
 
 wires = pytest.mark.parametrize("wire", WIRES)
@@ -50,6 +51,21 @@ async def test_a_media_socket_that_is_lost_ends_the_call_in_order(wire: str) -> 
         rung = await home.ring(ringing)
         assert (rung.result.ended_by, rung.result.door) == ("dialplan", "failed")
         assert rung.record.end_reason == "lost"
+
+
+async def test_keys_reach_the_pipeline_on_every_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed: list[str] = []
+    into = FreeSwitchTransport.dtmf
+
+    def dtmf(transport: FreeSwitchTransport, digit: str, duration_ms: int) -> None:
+        pressed.append(digit)
+        into(transport, digit, duration_ms)
+
+    monkeypatch.setattr(FreeSwitchTransport, "dtmf", dtmf)
+    async with house(document()) as home:
+        script = Script(steps=(hears(), Dtmf("5#"), Wait(0.5), HangUp()))
+        await asyncio.gather(*(call(home, wire, script) for wire in WIRES))
+    assert sorted(pressed) == sorted("5#" * len(WIRES))
 
 
 @wires
