@@ -24,7 +24,6 @@ from transports.freeswitch.door_events import (
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl import Event, Headers
 from transports.freeswitch.esl_commands import (
-    BreakAll,
     Command,
     EventClass,
     ForkStart,
@@ -38,7 +37,7 @@ from transports.freeswitch.esl_commands import (
 )
 from transports.freeswitch.esl_encoding import checked_sound_file
 from transports.freeswitch.esl_facts import read_codec_of, read_rate_of, sequence_of
-from transports.freeswitch.esl_switch_commands import Kill
+from transports.freeswitch.esl_switch_commands import BreakAll, Kill
 from transports.freeswitch.stream_guard import ForkGuard, StreamGuard
 from transports.freeswitch.unicast_guard import NoDatagrams, UnicastGuard
 from transports.freeswitch.words import Hello, MediaEnded

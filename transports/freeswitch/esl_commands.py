@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from base.ids import CallId
-from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_switch_commands import BreakAll, Bridge, Kill, Originate, SendDigits, SetVariables
 from transports.freeswitch.words import DoorName, HangupCause, Route
 
 
@@ -139,12 +139,6 @@ class Play(Struct, frozen=True):
     file: str
 
 
-class BreakAll(Struct, frozen=True):
-    """Stop the file that plays, and forget those that wait."""
-
-    call_id: CallId
-
-
 class Exit(Struct, frozen=True):
     """Let go of the channel; the dialplan goes on (with socket_resume)."""
 
@@ -162,8 +156,10 @@ Command = (
     | Originate | Bridge | Kill | SetVariables | SendDigits | Transfer | Exit
 )  # fmt: skip
 
+SHARED_API_COMMANDS: Final = (BreakAll, Bridge, Kill, SetVariables, SendDigits)
+"""Said on an inbound connection in the same words, and answered alike."""
 API_COMMANDS: Final = (
-    SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, BreakAll,
-    Transfer, Bridge, Kill, SetVariables, SendDigits,
+    SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, Transfer,
+    *SHARED_API_COMMANDS,
 )  # fmt: skip
 """Answered by an `api/response`; all others by a `command/reply`."""

@@ -4,13 +4,12 @@ Every field is checked here: no caller, document or model can add a line, an arg
 """
 
 import re
-from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
 
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl_commands import (
-    BreakAll,
+    SHARED_API_COMMANDS,
     Command,
     Connect,
     EventClass,
@@ -32,9 +31,9 @@ from transports.freeswitch.esl_commands import (
     Transfer,
     Unicast,
 )
-from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_switch_commands import Originate
 from transports.freeswitch.esl_switch_encoding import encode_switch
-from transports.freeswitch.esl_values import checked_call_id, dialled, host
+from transports.freeswitch.esl_values import checked_call_id, dialled, host, word
 from transports.freeswitch.words import DoorName, HangupCause, Route
 
 _SOCKET_URL: Final = re.compile(r"wss?://[0-9A-Za-z.\[\]:-]{1,120}/[0-9A-Za-z/_-]{1,120}", re.ASCII)
@@ -55,7 +54,7 @@ def checked_sound_file(text: str) -> str:
     return text
 
 
-_SWITCH_COMMANDS: Final = (Originate, Bridge, Kill, SetVariables, SendDigits)
+_SWITCH_COMMANDS: Final = (Originate, *SHARED_API_COMMANDS)
 """Said on an inbound connection in the same words."""
 _BARE: Final[dict[type[Command], str]] = {Connect: "connect", MyEvents: "myevents", Exit: "exit"}
 
@@ -65,15 +64,15 @@ def _lines(command: Command) -> tuple[str, ...]:
         case Linger(linger_s):
             return (f"linger {_number(linger_s, 1, 60)}",)
         case EventPlain(classes):
-            words = [_word(c, EventClass) for c in classes]
+            words = [word(c, EventClass) for c in classes]
             own, custom = [w for w in words if "::" not in w], [w for w in words if "::" in w]
             return (" ".join(("event plain", *own, *(("CUSTOM", *custom) if custom else ()))),)
         case ExecuteAnswer():
             return _execute("answer")
         case ExecuteSetDoor(door):
-            return _execute("set", f"door={_word(door, DoorName)}")
+            return _execute("set", f"door={word(door, DoorName)}")
         case Hangup(cause):
-            return ("sendmsg", "call-command: hangup", f"hangup-cause: {_word(cause, HangupCause)}")
+            return ("sendmsg", "call-command: hangup", f"hangup-cause: {word(cause, HangupCause)}")
         case Unicast():
             return _unicast(command)
         case Play(file):
@@ -106,13 +105,11 @@ def _unicast(command: Unicast) -> tuple[str, ...]:
 def _api(command: Command) -> str:
     match command:
         case SetDoor(call_id, door):
-            return f"uuid_setvar {checked_call_id(call_id)} door {_word(door, DoorName)}"
+            return f"uuid_setvar {checked_call_id(call_id)} door {word(door, DoorName)}"
         case SendSilenceWhenIdle(call_id):
             return f"uuid_setvar {checked_call_id(call_id)} send_silence_when_idle -1"
         case KeysDoNotStop(call_id):
             return f"uuid_setvar {checked_call_id(call_id)} playback_terminators none"
-        case BreakAll(call_id):
-            return f"uuid_break {checked_call_id(call_id)} all"
         case ForkStart():
             return _fork(command)
         case ForkStop(call_id):
@@ -147,12 +144,6 @@ def _socket_url(url: str) -> str:
     if not _SOCKET_URL.fullmatch(url):
         raise LocalProtocolError("not the URL of a media socket")  # which is a key: not shown
     return url
-
-
-def _word(value: Enum, kind: type[Enum]) -> str:
-    if not isinstance(value, kind):
-        raise LocalProtocolError(f"not a {kind.__name__}: {value!r}"[:80])
-    return str(value.value)
 
 
 def _number(value: int, low: int, high: int) -> int:

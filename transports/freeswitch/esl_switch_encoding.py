@@ -21,6 +21,7 @@ from transports.freeswitch.esl_switch_commands import (
     HasModule,
     Kill,
     Leave,
+    Module,
     NoEvents,
     Originate,
     SendDigits,
@@ -31,8 +32,8 @@ from transports.freeswitch.esl_switch_commands import (
     UserAuth,
     Version,
 )
-from transports.freeswitch.esl_values import Variable, assigned, checked_call_id, dialled, host, listed, token
-from transports.freeswitch.words import Device, Route
+from transports.freeswitch.esl_values import Variable, assigned, checked_call_id, dialled, host, listed, token, word
+from transports.freeswitch.words import Device, HangupCause, Route
 
 MAX_EVENT_CLASSES: Final = 64
 
@@ -85,15 +86,15 @@ _BARE_API: Final[dict[type, str]] = {
 def _api(command: SwitchCommand) -> str:
     match command:
         case HasModule(module):
-            return f"module_exists {module.value}"
+            return f"module_exists {word(module, Module)}"
         case CallExists(call_id):
             return f"uuid_exists {checked_call_id(call_id)}"
         case GetVariable(call_id, name):
-            return f"uuid_getvar {checked_call_id(call_id)} {name.value}"
+            return f"uuid_getvar {checked_call_id(call_id)} {word(name, Variable)}"
         case SetVariables(call_id, variables):
             return f"uuid_setvar_multi {checked_call_id(call_id)} {listed(variables)}"
         case Kill(call_id, cause):
-            return f"uuid_kill {checked_call_id(call_id)} {cause.value}"
+            return f"uuid_kill {checked_call_id(call_id)} {word(cause, HangupCause)}"
         case BreakAll(call_id):
             return f"uuid_break {checked_call_id(call_id)} all"
         case SendDigits(call_id, digits):

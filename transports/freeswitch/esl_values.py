@@ -54,6 +54,13 @@ def checked_call_id(text: str) -> CallId:
     return CallId(text)
 
 
+def word(value: Enum, kind: type[Enum]) -> str:
+    """The value of a member of a closed set. Raises LocalProtocolError for anything else."""
+    if not isinstance(value, kind):
+        raise LocalProtocolError(f"not a {kind.__name__}: {value!r}"[:80])
+    return str(value.value)
+
+
 def token(value: str) -> str:
     """One argument without spaces or anything special. Raises LocalProtocolError."""
     if not _TOKEN.fullmatch(value):
