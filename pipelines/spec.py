@@ -89,7 +89,10 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who is called when a caller wants a person. The caller stays with the assistant until somebody has answered."""
 
-    to: Annotated[str, Meta(pattern=r"^[0-9*#]{1,20}\Z")]
+    to: Annotated[
+        str,
+        Meta(pattern=r"^[0-9*#]{1,20}\Z", description="an extension: digits, * and #, 20 at most"),
+    ]
     """An extension of the company's own domain, whose telephones ring: no voicemail answers in its place."""
     ring_s: Annotated[int, Meta(ge=5, le=120)] = 25
 

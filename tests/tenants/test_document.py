@@ -211,3 +211,12 @@ def test_any_shuffle_of_lines_gives_a_spec_or_problems(lines: list[str]) -> None
     except YamlError:
         return
     assert (convert(node, TenantSpec, report) is None) == bool(report.problems)
+
+
+def test_who_is_called_has_to_be_an_extension(stages: Stages, configs: Path) -> None:
+    text = (configs / "tenants" / "clinica-sorriso.yaml").read_text(encoding="utf-8")
+    for number in ('"10 01"', '"+55"', '"1001\\n"', '"user/1001"'):
+        [told] = problems(
+            text.replace('numbers: ["1000"]', f'numbers: ["1000"]\n    transfer: {{to: {number}}}'), stages
+        )
+        assert "$.assistants[0].transfer.to: expected an extension: digits, * and #, 20 at most" in told
