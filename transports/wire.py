@@ -36,6 +36,11 @@ class MediaWire(Protocol):
         """
         ...
 
+    @property
+    def burst_ms(self) -> int:
+        """How much audio at once has the wire play without delay what it keeps back else; 0: it keeps nothing."""
+        ...
+
     def listen(self, callback: Callable[[bytes], None]) -> None:
         """Hand every frame from the caller to `callback`, on the event loop. The last callback given wins."""
         ...

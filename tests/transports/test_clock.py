@@ -94,6 +94,34 @@ def test_a_late_clock_catches_up_to_its_deadlines(time: VirtualTime, clock: Medi
     assert clock.lateness().max_ms == pytest.approx(25.0)
 
 
+def test_what_is_due_is_done_in_passing_and_not_twice(time: VirtualTime, clock: MediaClock) -> None:
+    """Timers wait for all that is ready before them; what is ready may call the clock in passing."""
+    called_at: list[tuple[float, float]] = []
+    clock.subscribe(lambda deadline: called_at.append((deadline, time.now())))
+    time.run(0.1)
+    time.stall(0.015)
+    clock.catch_up()
+    assert len(called_at) == 6, "nothing is due yet"
+    time.stall(0.007)
+    clock.catch_up()
+    clock.catch_up()
+    assert called_at[-1] == pytest.approx((100.12, 100.122))
+    assert time.pending == 1
+    time.run(0.1)
+    assert [deadline for deadline, _ in called_at] == pytest.approx([100.0 + 0.02 * n for n in range(len(called_at))])
+
+
+def test_a_clock_that_stands_still_has_nothing_to_catch_up_with(time: VirtualTime, clock: MediaClock) -> None:
+    ticks: list[float] = []
+    clock.catch_up()
+    subscription = clock.subscribe(ticks.append)
+    time.run(0.1)
+    subscription.cancel()
+    time.stall(1.0)
+    clock.catch_up()
+    assert len(ticks) == 6
+
+
 def test_a_stall_becomes_a_small_burst_not_a_long_one(time: VirtualTime, clock: MediaClock) -> None:
     moments: list[float] = []
     deadlines: list[float] = []

@@ -17,6 +17,11 @@ class ForkMedia(SocketMedia):
         return LAG_MS
 
     @property
+    def burst_ms(self) -> int:
+        """The module begins when it has what it keeps."""
+        return LAG_MS
+
+    @property
     def lead_ms(self) -> int:
         """Takes audio as it is heard."""
         return 0

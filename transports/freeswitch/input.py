@@ -144,6 +144,7 @@ class FreeSwitchInput(BaseInputTransport):
         await self._outbox.send()
 
     def _on_pcm(self, pcm: bytes) -> None:
+        self._clock.catch_up()
         if not self._listening or self._stream is None:
             return
         self._tap.from_caller(pcm, self._clock.now())
@@ -206,4 +207,5 @@ class FreeSwitchInput(BaseInputTransport):
             self._stream = None
 
     async def _push(self, frame: Frame, direction: FrameDirection) -> None:
+        self._clock.catch_up()
         await self.push_frame(frame, direction)

@@ -40,7 +40,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from transports.audio import frame_bytes
+from transports.audio import FRAME_MS, frame_bytes
 from transports.clock import MediaClock, Subscription
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
@@ -55,6 +55,8 @@ MAX_QUEUED_MS = 60_000
 """Audio that may wait; a voice that is further ahead has to wait itself."""
 END_MARGIN_S = 2.0
 """The end comes at most so much later than all queued audio takes."""
+BURST_RESERVE_MS = 400
+"""Audio is given at once only where so much more is there: a voice that is just quick enough would break off."""
 
 BOT_FRAMES: dict[Bot, type[Frame]] = {
     Bot.STARTED: BotStartedSpeakingFrame,
@@ -84,6 +86,10 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._silence = bytes(frame_bytes(wire.sample_rate))
         self._playout = Playout(wire.sample_rate)
         self._lead = Lead(wire.lead_ms) if wire.lead_ms else None
+        self._quiet_ms = wire.burst_ms
+        """Of what the wire was given last, so much is silence, as far as it matters."""
+        self._ahead_s = 0.0
+        """How much later than it is given audio is heard, for having been given at once."""
         self._outbox = Outbox(self._push)
         self._pusher: asyncio.Task[None] | None = None
         self._beat: Subscription | None = None
@@ -148,6 +154,7 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Queue what has to wait for audio; see the module for the order."""
+        self._clock.catch_up()
         if isinstance(frame, InterruptionFrame):
             await FrameProcessor.process_frame(self, frame, direction)
             await self._interrupt(frame, direction)
@@ -199,16 +206,30 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
-        beat = self._play()
-        self._tap.to_caller(beat.pcm or self._silence, at)
-        for frame, direction in _routed(beat.out):
-            self._outbox.post(frame, direction)
+        for more in range(self._frames_now()):
+            beat = self._play()
+            self._tap.to_caller(beat.pcm or self._silence, at + self._ahead_s + more * FRAME_MS / 1000)
+            for frame, direction in _routed(beat.out):
+                self._outbox.post(frame, direction)
+            self._quiet_ms = 0 if beat.pcm else min(self._quiet_ms + FRAME_MS, self._wire.burst_ms)
+        self._ahead_s += more * FRAME_MS / 1000
         if self._playout.speaking and not was_speaking and self._on_first_audio is not None:
             self._on_first_audio(at)
         if self._playout.queued_ms < MAX_QUEUED_MS:
             self._room.set()
         if beat.ended:
             self._ended.set()
+
+    def _frames_now(self) -> int:
+        """One, but where a wire that has nothing but silence begins sooner by being given more."""
+        burst_ms = self._wire.burst_ms
+        if self._quiet_ms < burst_ms:
+            return 1
+        self._ahead_s = 0.0
+        if not burst_ms or self._playout.held or self._playout.queued_ms < burst_ms + BURST_RESERVE_MS:
+            return 1
+        self._wire.flush()
+        return burst_ms // FRAME_MS
 
     def _play(self) -> Beat:
         """20 ms by our clock; the wire gets them now, or has had them."""
@@ -226,6 +247,7 @@ class FreeSwitchOutput(BaseOutputTransport):
     def _hush(self) -> None:
         """Nothing that the wire has is heard any more."""
         self._wire.flush()
+        self._quiet_ms = self._wire.burst_ms
         if self._lead is not None:
             self._lead.cut()
 

@@ -42,6 +42,11 @@ class StreamMedia(SocketMedia):
         self._time = asyncio.get_running_loop().time
 
     @property
+    def burst_ms(self) -> int:
+        """See `lead_ms`."""
+        return 0
+
+    @property
     def lead_ms(self) -> int:
         """How far ahead audio is wanted."""
         return LEAD_MS

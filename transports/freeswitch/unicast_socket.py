@@ -95,6 +95,11 @@ class UnicastMedia:
         return self._heard.is_set()
 
     @property
+    def burst_ms(self) -> int:
+        """It plays what it gets."""
+        return 0
+
+    @property
     def lead_ms(self) -> int:
         """Takes audio as it is heard."""
         return 0

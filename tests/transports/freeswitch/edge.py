@@ -42,6 +42,7 @@ class MemoryWire:
     sample_rate = RATE
     lag_ms = 0
     lead_ms = 0
+    burst_ms = 0
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
