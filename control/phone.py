@@ -156,7 +156,9 @@ class PhoneDoor:
         self._let_in += 1
         try:
             tenant_id = destination.tenant.tenant_id
-            async with self._supervisor.lease(tenant_id, destination.assistant) as loaded:
+            caller = line.hello.caller_number
+            async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
+                loaded = lease.pipeline
                 call = self._call(line, destination, loaded)
                 await self._converse(line, call, loaded, destination.tenant.domain)
         except CapacityError as error:

@@ -10,7 +10,8 @@ from control.phone import PhoneDoor
 from control.settings import Settings
 from pipelines.calls import CallRecord
 from pipelines.spool import Spool
-from pipelines.supervisor import PipelineStatus, PipelineSupervisor
+from pipelines.status import PipelineStatus
+from pipelines.supervisor import PipelineSupervisor
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.publishing import TenantStatus

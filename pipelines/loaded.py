@@ -10,10 +10,26 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName
 from pipelines.check import CheckedStage
+from pipelines.outcomes import Outcomes
 from pipelines.pool import Held
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec
 from processors.factory import EAR, CallContext, Persona, Role
+
+MAX_ERROR_CHARS = 500
+
+
+@dataclass
+class StageHealth:
+    """What live calls tell of a stage."""
+
+    errors: int = 0
+    last_error: str = ""
+
+    def failed(self, error: str) -> None:
+        """One of its processors reported an error."""
+        self.errors += 1
+        self.last_error = error[:MAX_ERROR_CHARS]
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,7 @@ class LoadedStage:
 
     checked: CheckedStage
     held: Held
+    health: StageHealth = field(default_factory=StageHealth, compare=False)
 
     @property
     def role(self) -> Role:
@@ -83,6 +100,7 @@ class LoadedRevision:
     revision: PipelineRevision
     pipelines: Mapping[AssistantName, LoadedPipeline]
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     leases: int = 0
     retired: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,7 +118,21 @@ class LoadedRevision:
         if self.leases == 0:
             self.idle.set()
 
+    def successor_of(self, assistant: AssistantSpec) -> LoadedPipeline | None:
+        """Who goes on with the calls of another revision's assistant: the same id, where it has one, else the name."""
+        if assistant.id is not None:
+            found = next((one for one in self.pipelines.values() if _same(one, assistant)), None)
+            if found is not None:
+                return found
+        named = self.pipelines.get(assistant.key)
+        return named if named is not None and (named.assistant.id is None or assistant.id is None) else None
+
     def release(self) -> "asyncio.Future[list[None]]":
         """Let go of everything prepared, at once; done when all of it is closed."""
         held = [stage.held for pipeline in self.pipelines.values() for stage in pipeline.stages]
         return asyncio.gather(*(each.release() for each in held))
+
+
+def _same(pipeline: LoadedPipeline, assistant: AssistantSpec) -> bool:
+    ids = pipeline.assistant.id, assistant.id
+    return None not in ids and str(ids[0]).lower() == str(ids[1]).lower()

@@ -45,6 +45,11 @@ class Held:
     _pool: "ResourcePool"
     _released: bool = field(default=False)
 
+    @property
+    def users(self) -> int:
+        """How many hold the same thing."""
+        return self._resource.users
+
     def release(self) -> "asyncio.Future[None]":
         """Let go, now, whether or not the result is awaited: it is done when the thing is closed.
 

@@ -1,24 +1,29 @@
 """Which revision of each tenant answers now, and which are still in use.
 
 Build, swap, retire: `load` makes a revision ready without touching what answers, `activate` exchanges
-it by one assignment, and the former is closed when the last call that leases it has ended.
+it by one assignment, and the former is closed when the last call that leases it has ended. Live calls stay on the
+revision that they lease (`drain`) or are asked to change over at the end of a turn (`turn`).
 """
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import structlog
-from msgspec import Struct
 
 from base.ids import AssistantName, TenantId
-from pipelines.loaded import LoadedPipeline, LoadedRevision
+from pipelines.leases import Lease
+from pipelines.loaded import LoadedRevision
 from pipelines.loading import Loader, rehearse_rest
+from pipelines.outcomes import CanaryPolicy, Outcome, judge
 from pipelines.pool import ResourcePool
 from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
+from pipelines.routes import Canary, TenantRoutes
+from pipelines.status import PipelineStatus, RolledBack, status_of
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 
@@ -37,33 +42,12 @@ class CapacityError(Exception):
     """No further call is taken now: the assistant is at its limit, or the process is closing."""
 
 
-class Route(Struct, frozen=True):
-    """Which pipeline an assistant's next call gets."""
-
-    stable: LoadedPipeline
+class NoCanaryError(LookupError):
+    """No revision of this tenant is on trial."""
 
 
-class TenantRoutes(Struct, frozen=True):
-    """What answers for a tenant. Never changed, only replaced."""
-
-    loaded: LoadedRevision
-    assistants: Mapping[AssistantName, Route]
-
-
-class PipelineStatus(Struct, frozen=True, kw_only=True):
-    """One tenant's revision. `failed` is one that could not be loaded; an older one may still answer."""
-
-    tenant_id: TenantId
-    slug: str
-    revision: int
-    digest: str
-    state: Literal["active", "retiring", "failed"]
-    live_calls: int = 0
-    rehearsed: int = 0
-    to_rehearse: int = 0
-    rehearsal_over: bool = False
-    """Whether everything that may be said word for word is rendered, or has failed to be."""
-    error: str = ""
+Swap = Literal["drain", "turn"]
+"""What becomes of live calls: they end on the revision they began with, or change over at the end of a turn."""
 
 
 class PipelineSupervisor:
@@ -86,6 +70,7 @@ class PipelineSupervisor:
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
         self._routes: dict[TenantId, TenantRoutes] = {}
+        self._leases: dict[TenantId, set[Lease]] = {}
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._live: Counter[tuple[TenantId, AssistantName]] = Counter()
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
@@ -93,6 +78,8 @@ class PipelineSupervisor:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._draining = False
+        self.rolled_back: dict[TenantId, RolledBack] = {}
+        """Of each tenant the last trial that was ended, and why."""
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
         """Make a revision ready: prepared, greeting and fixed texts rendered. Slow; touches nothing live.
@@ -114,55 +101,93 @@ class PipelineSupervisor:
         self._failed.pop(revision.tenant_id, None)
         return loaded
 
-    def activate(self, loaded: LoadedRevision) -> None:
-        """From now on this revision answers. Cannot fail; the former is closed when its last call ends."""
+    def activate(self, loaded: LoadedRevision, *, swap: Swap = "drain") -> None:
+        """From now on this revision answers, alone. Cannot fail; the former are closed when their last call ends."""
+        self._route(TenantRoutes(loaded), swap)
+        log.info("revision answers", tenant=loaded.revision.tenant_id, revision=loaded.revision.number, swap=swap)
+
+    def try_out(self, loaded: LoadedRevision, policy: CanaryPolicy) -> None:
+        """Have some callers answered by this revision, the others as before; see `CanaryPolicy` for how that ends.
+
+        Said again of the revision that is on trial, the new policy counts, and callers stay where they are as far as
+        the share lets them. Raises TenantUnknownError when nothing answers beside which it could be tried.
+        """
         tenant_id = loaded.revision.tenant_id
-        former = self._routes.get(tenant_id)
-        if former is not None and former.loaded is loaded:
+        routes = self._routes_of(tenant_id)
+        former = routes.canary
+        salt = former.salt if former is not None and former.loaded is loaded else secrets.token_hex(8)
+        self._route(TenantRoutes(routes.stable, Canary(loaded, policy, salt)), "drain")
+        log.info("revision on trial", tenant=tenant_id, revision=loaded.revision.number, share=policy.share)
+
+    def promote(self, tenant_id: TenantId, *, swap: Swap = "drain") -> int:
+        """The revision on trial answers everybody; its number. Raises TenantUnknownError, NoCanaryError."""
+        canary = self._canary_of(tenant_id)
+        self.activate(canary.loaded, swap=swap)
+        return canary.loaded.revision.number
+
+    def roll_back(self, tenant_id: TenantId, *, swap: Swap = "turn", reason: str = "an operator's wish") -> int:
+        """End the trial: what stood before answers everybody; the number of that. Raises as `promote` does."""
+        canary, stable = self._canary_of(tenant_id), self._routes[tenant_id].stable
+        self._route(TenantRoutes(stable), swap)
+        log.warning("revision rolled back", tenant=tenant_id, revision=canary.loaded.revision.number, reason=reason)
+        self.rolled_back[tenant_id] = RolledBack(
+            revision=canary.loaded.revision.number, reason=reason, outcomes=canary.loaded.outcomes.counts()
+        )
+        return stable.revision.number
+
+    def count(self, lease: Lease, outcome: Outcome) -> None:
+        """A call that holds this lease is over; with it the trial of its revision may be, too."""
+        if (loaded := lease.loaded) is None:
             return
-        assert not loaded.retired, "a retired revision is never activated again; load it anew"
-        routes = {name: Route(pipeline) for name, pipeline in loaded.pipelines.items()}
-        self._routes[tenant_id] = TenantRoutes(loaded, routes)
-        self._rehearsing[loaded] = asyncio.create_task(rehearse_rest(loaded), name=f"rehearse {tenant_id}")
-        log.info("revision answers", tenant=tenant_id, revision=loaded.revision.number)
-        if former is not None:
-            self._retire(former.loaded)
+        loaded.outcomes.add(outcome)
+        routes = self._routes.get(loaded.revision.tenant_id)
+        if routes is None or routes.canary is None or routes.canary.loaded is not loaded:
+            return
+        verdict = judge(routes.canary.policy, loaded.outcomes.counts())
+        if verdict.what == "roll back":
+            self.roll_back(loaded.revision.tenant_id, reason=verdict.reason)
+        elif verdict.what == "promote":
+            self.promote(loaded.revision.tenant_id)
 
     async def discard(self, loaded: LoadedRevision) -> None:
         """Close a revision that was loaded for a dry run, or that lost a race. Not one that answers."""
         current = self._routes.get(loaded.revision.tenant_id)
-        assert current is None or current.loaded is not loaded, "what answers is removed, not discarded"
+        assert current is None or loaded not in current.revisions, "what answers is removed, not discarded"
         if not loaded.retired or loaded in self._retiring:
             await asyncio.shield(self._retire(loaded))
 
     def remove(self, tenant_id: TenantId) -> None:
         """The tenant is gone: no new calls; live ones end on what they have."""
         self._failed.pop(tenant_id, None)
+        self.rolled_back.pop(tenant_id, None)
         if (routes := self._routes.pop(tenant_id, None)) is not None:
-            self._retire(routes.loaded)
+            for loaded in routes.revisions:
+                self._retire(loaded)
 
     @asynccontextmanager
-    async def lease(self, tenant_id: TenantId, assistant: AssistantName) -> AsyncIterator[LoadedPipeline]:
-        """The pipeline that answers now, kept open until the block ends.
+    async def lease(self, tenant_id: TenantId, assistant: AssistantName, *, caller: str = "") -> AsyncIterator[Lease]:
+        """The pipeline that answers this caller now, kept open until the block ends.
 
         Raises TenantUnknownError, AssistantUnknownError, CapacityError.
         """
-        routes = self._routes.get(tenant_id)
-        if routes is None:
-            raise TenantUnknownError(f"no revision of tenant {tenant_id} answers here")
-        route = routes.assistants.get(assistant)
+        route = self._routes_of(tenant_id).route(assistant, caller)
         if route is None:
             raise AssistantUnknownError(f"tenant {tenant_id} has no assistant {assistant!r}")
-        limit = route.stable.assistant.limits.max_concurrent_calls
+        limit = route.pipeline.assistant.limits.max_concurrent_calls
         if self._draining or self._live[tenant_id, assistant] >= limit:
             raise CapacityError("closing" if self._draining else f"assistant {assistant!r} has {limit} calls")
         self._live[tenant_id, assistant] += 1
         self._quiet.clear()
-        routes.loaded.take()
+        lease = Lease(route.loaded, route.pipeline)
+        leases = self._leases.setdefault(tenant_id, set())
+        leases.add(lease)
         try:
-            yield route.stable
+            yield lease
         finally:
-            routes.loaded.give()
+            lease.close()
+            leases.discard(lease)
+            if not leases and self._leases.get(tenant_id) is leases:
+                del self._leases[tenant_id]
             self._live[tenant_id, assistant] -= 1
             self._live += Counter()  # Drops the zeros.
             if not self._live:
@@ -170,9 +195,16 @@ class PipelineSupervisor:
 
     def status(self) -> list[PipelineStatus]:
         """What answers, what is going, what could not be loaded; by slug."""
-        active = [_status(routes.loaded, "active") for routes in self._routes.values()]
-        retiring = [_status(loaded, "retiring") for loaded in self._retiring]
-        return sorted([*active, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision))
+        active = [status_of(routes.stable, "active") for routes in self._routes.values()]
+        on_trial = [
+            status_of(routes.canary.loaded, "on trial", routes.canary.policy.share)
+            for routes in self._routes.values()
+            if routes.canary is not None
+        ]
+        retiring = [status_of(loaded, "retiring") for loaded in self._retiring]
+        return sorted(
+            [*active, *on_trial, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision)
+        )
 
     @property
     def live_calls(self) -> int:
@@ -205,6 +237,41 @@ class PipelineSupervisor:
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
         await self._pool.close()
 
+    def _routes_of(self, tenant_id: TenantId) -> TenantRoutes:
+        if (routes := self._routes.get(tenant_id)) is None:
+            raise TenantUnknownError(f"no revision of tenant {tenant_id} answers here")
+        return routes
+
+    def _canary_of(self, tenant_id: TenantId) -> Canary:
+        if (canary := self._routes_of(tenant_id).canary) is None:
+            raise NoCanaryError(f"no revision of tenant {tenant_id} is on trial")
+        return canary
+
+    def _route(self, routes: TenantRoutes, swap: Swap) -> None:
+        """One assignment; what does not answer any more retires, and what begins to answer is rehearsed."""
+        tenant_id = routes.stable.revision.tenant_id
+        former = self._routes.get(tenant_id)
+        was = former.revisions if former is not None else ()
+        for loaded in routes.revisions:
+            assert not loaded.retired, "a retired revision is never activated again; load it anew"
+        self._routes[tenant_id] = routes
+        for loaded in routes.revisions:
+            if loaded not in was:
+                self._rehearsing[loaded] = asyncio.create_task(rehearse_rest(loaded), name=f"rehearse {tenant_id}")
+        if swap == "turn":
+            self._offer(tenant_id, routes)
+        for loaded in was:
+            if loaded not in routes.revisions:
+                self._retire(loaded)
+
+    def _offer(self, tenant_id: TenantId, routes: TenantRoutes) -> None:
+        """Ask the live calls of revisions that answer no more to change over. Who is gone from the new one drains."""
+        for lease in tuple(self._leases.get(tenant_id, ())):
+            if lease.loaded in routes.revisions and lease.offered is None:
+                continue
+            if (pipeline := routes.stable.successor_of(lease.pipeline.assistant)) is not None:
+                lease.offer(routes.stable, pipeline)
+
     def _retire(self, loaded: LoadedRevision) -> asyncio.Task[None]:
         """Idempotent; the task ends when the revision is closed."""
         if loaded not in self._retiring:
@@ -222,18 +289,3 @@ class PipelineSupervisor:
         await loaded.idle.wait()
         await loaded.release()
         log.info("revision closed", tenant=loaded.revision.tenant_id, revision=loaded.revision.number)
-
-
-def _status(loaded: LoadedRevision, state: Literal["active", "retiring"]) -> PipelineStatus:
-    return PipelineStatus(
-        tenant_id=loaded.revision.tenant_id,
-        slug=loaded.revision.slug,
-        revision=loaded.revision.number,
-        digest=loaded.revision.digest,
-        state=state,
-        live_calls=loaded.leases,
-        rehearsed=loaded.rehearsal.done,
-        to_rehearse=loaded.rehearsal.total,
-        rehearsal_over=loaded.rehearsal.over,
-        error=loaded.rehearsal.error,
-    )

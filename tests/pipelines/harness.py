@@ -145,7 +145,7 @@ async def ringing(
     supervisor.activate(await supervisor.load(revision(spec)))
     transport = transport or MemoryTransport()
     try:
-        async with supervisor.lease(TENANT, FRONT) as loaded:
+        async with supervisor.lease(TENANT, FRONT) as lease:
             call = Call(
                 id=CallId("c1"),
                 tenant_id=TENANT,
@@ -160,7 +160,7 @@ async def ringing(
             events: list[LiveEvent] = []
             session = CallSession(
                 call,
-                loaded,
+                lease.pipeline,
                 transport,
                 line := line or Line(),
                 events.append,

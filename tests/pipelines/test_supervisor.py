@@ -13,11 +13,20 @@ from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
-from pipelines.loaded import LoadedPipeline, LoadedRevision
+from pipelines.leases import Lease
+from pipelines.loaded import LoadedRevision
+from pipelines.outcomes import CanaryPolicy, Outcome
 from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec
-from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
+from pipelines.supervisor import (
+    AssistantUnknownError,
+    CapacityError,
+    NoCanaryError,
+    PipelineSupervisor,
+    Swap,
+    TenantUnknownError,
+)
 from processors.catalog import AnyFactory
 from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
 from tests.pipelines.harness import FRONT, TENANT, workshop
@@ -133,7 +142,7 @@ async def test_a_call_keeps_the_revision_it_began_with() -> None:
     async with house.supervisor.lease(TENANT, FRONT) as first:
         await house.put(2, model="two")
         async with house.supervisor.lease(TENANT, FRONT) as second:
-            assert (first.revision.number, second.revision.number) == (1, 2)
+            assert (first.pipeline.revision.number, second.pipeline.revision.number) == (1, 2)
         await asyncio.sleep(10)
         assert house.llm.made[0].open, "a live call still uses it"
     await asyncio.sleep(1)
@@ -150,7 +159,7 @@ async def test_a_revision_that_cannot_be_loaded_leaves_the_old_one_answering() -
     with pytest.raises(PrepareError, match=r"assistant 'front', stage 'llm' \(llm.x\): no model 'gone'"):
         await house.supervisor.load(document(2, model="gone", fails=True))
     async with house.supervisor.lease(TENANT, FRONT) as leased:
-        assert leased.revision.number == 1
+        assert leased.pipeline.revision.number == 1
     states = {status.revision: status for status in house.supervisor.status()}
     assert (states[1].state, states[2].state) == ("active", "failed")
     assert "no model" in states[2].error
@@ -228,7 +237,7 @@ async def test_a_dry_run_leaves_nothing() -> None:
     await house.supervisor.discard(await house.supervisor.load(document(2, model="other")))
     assert house.open == before
     async with house.supervisor.lease(TENANT, FRONT) as leased:
-        assert leased.revision.number == 1
+        assert leased.pipeline.revision.number == 1
     await house.supervisor.close()
 
 
@@ -277,7 +286,7 @@ class Play:
     def __init__(self) -> None:
         self.house = House(faq=["One.", "Two."])
         self.working: list[asyncio.Task[None]] = []
-        self.calls: list[tuple[AsyncExitStack, LoadedPipeline]] = []
+        self.calls: list[tuple[AsyncExitStack, Lease]] = []
         self.number = 0
 
     async def act(self, action: str, tenant_id: TenantId, model: str) -> None:
@@ -287,7 +296,7 @@ class Play:
 
     def check(self) -> None:
         for _, leased in self.calls:
-            assert all(stage.held.value.open for stage in leased.stages), "a live call uses what is closed"
+            assert all(stage.held.value.open for stage in leased.pipeline.stages), "a live call uses what is closed"
 
     async def put(self, tenant_id: TenantId, model: str) -> None:
         self.working.append(
@@ -302,6 +311,39 @@ class Play:
     async def dry_run(self, tenant_id: TenantId, model: str) -> None:
         self.working.append(asyncio.create_task(self._dry_run(document(self.number, tenant_id, model=model))))
 
+    async def put_at_a_turn(self, tenant_id: TenantId, model: str) -> None:
+        self.working.append(
+            asyncio.create_task(self._put(document(self.number, tenant_id, model=model, prepare_s=0.05), swap="turn"))
+        )
+
+    async def try_out(self, tenant_id: TenantId, model: str) -> None:
+        revision = document(self.number, tenant_id, model=model, prepare_s=0.05)
+        self.working.append(asyncio.create_task(self._try_out(revision)))
+
+    async def promote(self, tenant_id: TenantId, model: str) -> None:
+        with contextlib.suppress(TenantUnknownError, NoCanaryError):
+            self.house.supervisor.promote(tenant_id, swap="turn" if model == "a" else "drain")
+
+    async def roll_back(self, tenant_id: TenantId, model: str) -> None:
+        with contextlib.suppress(TenantUnknownError, NoCanaryError):
+            self.house.supervisor.roll_back(tenant_id)
+
+    async def take(self, tenant_id: TenantId, model: str) -> None:
+        if self.calls:
+            self.calls[0][1].take()
+
+    async def accept(self, tenant_id: TenantId, model: str) -> None:
+        if self.calls:
+            self.calls[0][1].accept()
+
+    async def decline(self, tenant_id: TenantId, model: str) -> None:
+        if self.calls:
+            self.calls[0][1].decline()
+
+    async def fails(self, tenant_id: TenantId, model: str) -> None:
+        if self.calls:
+            self.house.supervisor.count(self.calls[0][1], FAILURE)
+
     async def give_up_loading(self, tenant_id: TenantId, model: str) -> None:
         if self.working:
             self.working[-1].cancel()
@@ -309,7 +351,8 @@ class Play:
     async def call(self, tenant_id: TenantId, model: str) -> None:
         stack = AsyncExitStack()
         with contextlib.suppress(TenantUnknownError):
-            self.calls.append((stack, await stack.enter_async_context(self.house.supervisor.lease(tenant_id, FRONT))))
+            lease = self.house.supervisor.lease(tenant_id, FRONT, caller=str(self.number))
+            self.calls.append((stack, await stack.enter_async_context(lease)))
 
     async def hang_up(self, tenant_id: TenantId, model: str) -> None:
         if self.calls:
@@ -331,17 +374,28 @@ class Play:
         await self.house.supervisor.close()
         assert self.house.open == 0, "something prepared was never closed"
 
-    async def _put(self, revision: PipelineRevision) -> None:
+    async def _put(self, revision: PipelineRevision, swap: Swap = "drain") -> None:
         with contextlib.suppress(PrepareError):
-            self.house.supervisor.activate(await self.house.supervisor.load(revision))
+            self.house.supervisor.activate(await self.house.supervisor.load(revision), swap=swap)
+
+    async def _try_out(self, revision: PipelineRevision) -> None:
+        loaded = await self.house.supervisor.load(revision)
+        try:
+            self.house.supervisor.try_out(loaded, CanaryPolicy(share=50.0, min_calls=1))
+        except TenantUnknownError:
+            await self.house.supervisor.discard(loaded)
 
     async def _dry_run(self, revision: PipelineRevision) -> None:
         await self.house.supervisor.discard(await self.house.supervisor.load(revision))
 
 
-WHAT = ["put", "put_failing", "dry_run", "give_up_loading", "call", "call", "hang_up", "remove", "wait", "wait"]
+FAILURE = Outcome(failed=True, early_hangup=False, turns=1, fallback_turns=1, latencies_ms=())
+WHAT = [
+    *("put", "put_failing", "put_at_a_turn", "dry_run", "give_up_loading", "remove", "wait", "wait"),
+    *("call", "call", "hang_up", "try_out", "promote", "roll_back", "take", "accept", "decline", "fails"),
+]
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(WHAT), st.sampled_from([TENANT, OTHER]), st.sampled_from("abc")), max_size=30
+    st.tuples(st.sampled_from(WHAT), st.sampled_from([TENANT, OTHER]), st.sampled_from("abc")), max_size=40
 )
 
 

@@ -1,0 +1,231 @@
+"""A revision on some callers: who gets it, what ends the trial, and what becomes of the calls."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from base.ids import CallId
+from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.outcomes import CanaryPolicy, Outcome, OutcomeCounts, Outcomes, judge, outcome_of
+from pipelines.routes import place
+from pipelines.supervisor import NoCanaryError, TenantUnknownError
+from tests.pipelines.harness import FRONT, TENANT
+from tests.pipelines.test_supervisor import House, document
+from tests.pipelines.virtual import virtual
+
+WELL = Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=0, latencies_ms=(900.0, 1100.0))
+BADLY = Outcome(failed=True, early_hangup=False, turns=1, fallback_turns=1, latencies_ms=())
+
+
+async def answers(house: House, caller: str) -> int:
+    async with house.supervisor.lease(TENANT, FRONT, caller=caller) as lease:
+        return lease.pipeline.revision.number
+
+
+@virtual
+async def test_a_share_of_the_callers_gets_it_and_each_of_them_keeps_it() -> None:
+    house = House()
+    await house.put(1)
+    loaded = await house.supervisor.load(document(2, model="two"))
+    house.supervisor.try_out(loaded, CanaryPolicy(share=20.0))
+    callers = [f"+55119{n:08}" for n in range(1000)]
+    first = {caller: await answers(house, caller) for caller in callers}
+    assert 150 < Counter(first.values())[2] < 250
+    assert {caller: await answers(house, caller) for caller in callers} == first
+    house.supervisor.try_out(loaded, CanaryPolicy(share=60.0))
+    more = {caller: await answers(house, caller) for caller in callers}
+    assert 550 < Counter(more.values())[2] < 650
+    assert all(more[caller] == 2 for caller in callers if first[caller] == 2), "who has it keeps it"
+    states = {status.revision: (status.state, status.share) for status in house.supervisor.status()}
+    assert states == {1: ("active", None), 2: ("on trial", 60.0)}
+    await house.supervisor.close()
+    assert house.open == 0
+
+
+@virtual
+async def test_an_operator_ends_the_trial_either_way() -> None:
+    house = House()
+    with pytest.raises(TenantUnknownError):
+        house.supervisor.promote(TENANT)
+    await house.put(1)
+    with pytest.raises(NoCanaryError):
+        house.supervisor.roll_back(TENANT)
+    house.supervisor.try_out(await house.supervisor.load(document(2, model="two")), CanaryPolicy(share=100.0))
+    assert await answers(house, "x") == 2
+    assert house.supervisor.roll_back(TENANT) == 1
+    assert await answers(house, "x") == 1
+    await asyncio.sleep(5)
+    assert [model.open for model in house.llm.made] == [True, False], "it is closed"
+    house.supervisor.try_out(await house.supervisor.load(document(3, model="three")), CanaryPolicy(share=1.0))
+    assert house.supervisor.promote(TENANT) == 3
+    assert {await answers(house, str(n)) for n in range(50)} == {3}
+    await asyncio.sleep(5)
+    assert [model.open for model in house.llm.made] == [False, False, True]
+    await house.supervisor.close()
+
+
+@virtual
+async def test_calls_that_go_badly_end_the_trial_and_its_live_calls_go_back() -> None:
+    house = House()
+    await house.put(1)
+    loaded = await house.supervisor.load(document(2, model="two"))
+    house.supervisor.try_out(loaded, CanaryPolicy(share=100.0, min_calls=3))
+    heeded: list[bool] = []
+    async with house.supervisor.lease(TENANT, FRONT) as live:
+        live.heed = lambda: heeded.append(True)
+        for outcome in (WELL, BADLY, BADLY):
+            assert await answers(house, "x") == 2
+            async with house.supervisor.lease(TENANT, FRONT) as lease:
+                house.supervisor.count(lease, outcome)
+        assert await answers(house, "x") == 1
+        told = house.supervisor.rolled_back[TENANT]
+        assert (told.revision, told.outcomes.calls, told.outcomes.failed) == (2, 3, 2)
+        assert told.reason == "2 of 3 calls failed; at most 5% may be"
+        assert heeded == [True]
+        back = live.take()
+        assert back is not None
+        assert back.revision.number == 1
+        assert live.accept()
+        await asyncio.sleep(5)
+        assert [model.open for model in house.llm.made] == [True, False]
+    await house.supervisor.close()
+
+
+@virtual
+async def test_calls_that_go_well_end_it_too_when_the_operator_said_so() -> None:
+    house = House()
+    await house.put(1)
+    policy = CanaryPolicy(share=100.0, min_calls=2, promote_after_calls=4)
+    house.supervisor.try_out(await house.supervisor.load(document(2, model="two")), policy)
+    for _ in range(4):
+        async with house.supervisor.lease(TENANT, FRONT) as lease:
+            house.supervisor.count(lease, WELL)
+    (status,) = [status for status in house.supervisor.status() if status.state != "retiring"]
+    assert (status.revision, status.state, status.outcomes.calls) == (2, "active", 4)
+    await house.supervisor.close()
+
+
+@virtual
+async def test_a_newer_revision_for_all_ends_the_trial() -> None:
+    house = House()
+    await house.put(1)
+    house.supervisor.try_out(await house.supervisor.load(document(2, model="two")), CanaryPolicy(share=100.0))
+    await house.put(3, model="three")
+    assert await answers(house, "x") == 3
+    await asyncio.sleep(5)
+    assert [model.open for model in house.llm.made] == [False, False, True]
+    await house.supervisor.close()
+
+
+@virtual
+async def test_a_call_is_asked_to_change_over_only_at_a_turn() -> None:
+    house = House()
+    await house.put(1)
+    async with house.supervisor.lease(TENANT, FRONT) as lease:
+        await house.put(2, model="two")
+        assert lease.offered is None
+        house.supervisor.activate(await house.supervisor.load(document(3, model="three")), swap="turn")
+        house.supervisor.activate(await house.supervisor.load(document(4, model="four")), swap="turn")
+        offered = lease.take()
+        assert offered is not None
+        assert offered.revision.number == 4
+        assert lease.take() is None, "one at a time"
+        lease.decline()
+        assert lease.pipeline.revision.number == 1
+        assert not lease.accept(), "what was declined cannot be accepted"
+        await asyncio.sleep(5)
+        assert [model.open for model in house.llm.made] == [True, False, False, True]
+    await house.supervisor.close()
+    assert house.open == 0
+
+
+@virtual
+async def test_a_lease_that_is_over_holds_nothing() -> None:
+    house = House()
+    loaded = await house.put(1)
+    async with house.supervisor.lease(TENANT, FRONT) as lease:
+        newer = await house.supervisor.load(document(2, model="two"))
+        house.supervisor.activate(newer, swap="turn")
+        assert (loaded.leases, newer.leases) == (1, 1)
+        lease.take()
+    assert (loaded.leases, newer.leases) == (0, 0)
+    lease.offer(newer, next(iter(newer.pipelines.values())))
+    lease.close()
+    assert (lease.accept(), newer.leases) == (False, 0)
+    house.supervisor.count(lease, WELL)
+    assert newer.outcomes.counts().calls == 0
+    await house.supervisor.close()
+
+
+def test_places_are_even_and_change_with_the_trial() -> None:
+    callers = [f"+55119{n:08}" for n in range(5000)]
+    shares = Counter(place("one", caller) // 1000 for caller in callers)
+    assert all(400 < count < 600 for count in shares.values())
+    both = sum(place("one", caller) < 1000 and place("two", caller) < 1000 for caller in callers)
+    assert both < 100, "the same callers are not tried upon again and again"
+
+
+AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def record(reason: str, seconds: float, *turns: Turn, errors: tuple[str, ...] = ()) -> CallRecord:
+    call = Call(
+        id=CallId("c"),
+        tenant_id=TENANT,
+        tenant_slug="us",
+        assistant=FRONT,
+        number="100",
+        caller="+5511",
+        revision=2,
+        language="en",
+        opened_at=AT,
+    )
+    ended = AT + timedelta(seconds=seconds)
+    return CallRecord(call=call, ended_at=ended, end_reason=reason, hangup_cause="", turns=turns, errors=errors)
+
+
+def test_what_a_record_says_of_its_revision() -> None:
+    answer = Turn(role="assistant", text="At nine.", at_ms=1.0, waterfall=Waterfall(first_audio=950.0))
+    sorry = Turn(role="assistant", text="Sorry, that did not work. ", at_ms=2.0, waterfall=Waterfall())
+    asked = Turn(role="caller", text="When?", at_ms=0.5)
+    told = outcome_of(record("caller_hangup", 40, asked, answer, sorry), "Sorry, that did not work.")
+    assert told == Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=1, latencies_ms=(950.0,))
+    assert outcome_of(record("caller_hangup", 5), "").early_hangup
+    assert not outcome_of(record("goodbye", 5), "").early_hangup
+    assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "").failed
+    assert outcome_of(record("failure", 5), "").failed
+
+
+@pytest.mark.parametrize(
+    ("counts", "what"),
+    [
+        (OutcomeCounts(calls=19, failed=19), "wait"),
+        (OutcomeCounts(calls=20, failed=1), "wait"),
+        (OutcomeCounts(calls=20, failed=2), "roll back"),
+        (OutcomeCounts(calls=20, turns=100, fallback_turns=20), "wait"),
+        (OutcomeCounts(calls=20, turns=100, fallback_turns=21), "roll back"),
+        (OutcomeCounts(calls=20, early_hangups=11), "roll back"),
+        (OutcomeCounts(calls=20, p95_ms=2500.0), "wait"),
+        (OutcomeCounts(calls=20, p95_ms=2501.0), "roll back"),
+        (OutcomeCounts(calls=50), "promote"),
+    ],
+)
+def test_each_threshold_ends_a_trial_by_itself(counts: OutcomeCounts, what: str) -> None:
+    policy = CanaryPolicy(max_p95_ms=2500.0, promote_after_calls=50)
+    assert judge(policy, counts).what == what
+    absent = CanaryPolicy(max_failed=None, max_fallback_turns=None, max_early_hangups=None)
+    assert judge(absent, counts).what == "wait"
+
+
+@given(st.lists(st.floats(1.0, 5000.0), min_size=1, max_size=40))
+def test_the_percentile_is_one_of_the_latencies(latencies: list[float]) -> None:
+    outcomes = Outcomes()
+    for latency in latencies:
+        outcomes.add(Outcome(failed=False, early_hangup=False, turns=1, fallback_turns=0, latencies_ms=(latency,)))
+    p95 = outcomes.counts().p95_ms
+    assert p95 in latencies
+    assert sum(latency <= (p95 or 0) for latency in latencies) >= 0.95 * len(latencies)
