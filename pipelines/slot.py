@@ -76,6 +76,13 @@ class _Segment:
             self._held.append((frame, direction))
 
 
+class Candidate:
+    """Processors that work, and that nobody hears yet."""
+
+    def __init__(self, segment: _Segment) -> None:
+        self.segment = segment
+
+
 class HotSlot(Through, BasePipeline):
     """Runs a list of processors as one; `swap` exchanges all of them without losing a frame."""
 
@@ -124,20 +131,37 @@ class HotSlot(Through, BasePipeline):
         Set up and start the candidate, exchange by one assignment, then end the old ones. Each step
         has `timeout_s`. Raises SwapError when the candidate is not usable or not started in time.
         """
-        candidate = _Segment(self, processors, active=False)
+        await self.exchange(await self.candidate(processors, timeout_s=timeout_s), timeout_s=timeout_s)
+
+    async def candidate(self, processors: Sequence[FrameProcessor], *, timeout_s: float = 5.0) -> Candidate:
+        """Set up and start processors that may take the place of those that work; nothing comes out of them yet.
+
+        `exchange` or `dismiss` follows. Raises SwapError when they are not usable or not started in time.
+        """
+        segment = _Segment(self, processors, active=False)
         try:
-            await self._start(candidate, timeout_s)
+            await self._start(segment, timeout_s)
         except BaseException:
-            await self._cleanup_processors([candidate.pipeline])
+            await self._cleanup_processors([segment.pipeline])
             raise
-        candidate.started()
-        former, self._segment = self._segment, candidate
+        return Candidate(segment)
+
+    async def exchange(self, candidate: Candidate, *, timeout_s: float = 5.0) -> None:
+        """Have the candidate work from now on; what the former ones hold comes out first, within `timeout_s`."""
+        segment = candidate.segment
+        segment.started()
+        former, self._segment = self._segment, segment
         try:
             if not await former.pass_through(EndFrame(), timeout_s):
                 await former.pass_through(CancelFrame(), timeout_s)
         finally:
-            await candidate.activate()
+            await segment.activate()
             await self._cleanup_processors([former.pipeline])
+
+    async def dismiss(self, candidate: Candidate, *, timeout_s: float = 5.0) -> None:
+        """Let a candidate go that is not wanted."""
+        await candidate.segment.pass_through(CancelFrame(), timeout_s)
+        await self._cleanup_processors([candidate.segment.pipeline])
 
     async def _start(self, candidate: _Segment, timeout_s: float) -> None:
         try:
