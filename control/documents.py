@@ -27,6 +27,13 @@ class WithDocuments:
         self._folder = folder
         self.activate = supervisor.activate
         self.discard = supervisor.discard
+        self.remove = supervisor.remove
+        self.idle = supervisor.idle
+
+    @property
+    def weight_mb(self) -> float:
+        """See `PipelineSupervisor`."""
+        return self._supervisor.weight_mb
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
         """Raises SpecError or PrepareError, the latter also for documents that cannot be read."""

@@ -84,7 +84,12 @@ class Loader:
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
         key = ResourceKey(factory.use, digest(config), context.tenant_id if factory.scope == "tenant" else None)
-        holding = self._pool.hold(key, lambda: factory.prepare(config, context, self._workshop), factory.close)
+        holding = self._pool.hold(
+            key,
+            lambda: factory.prepare(config, context, self._workshop),
+            factory.close,
+            weight_mb=factory.weight_mb(config),
+        )
         return LoadedStage(checked, await self._bounded(assistant, checked, holding))
 
     async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:

@@ -33,6 +33,7 @@ class _Resource:
     key: ResourceKey
     making: asyncio.Task[Any]
     close: Close
+    weight_mb: float = 0.0
     users: int = 0
 
 
@@ -75,12 +76,20 @@ class ResourcePool:
     def __len__(self) -> int:
         return len(self._resources)
 
-    async def hold(self, key: ResourceKey, prepare: Prepare, close: Close) -> Held:
-        """The resource of that key, prepared now if nobody has it. Raises what `prepare` raises."""
+    @property
+    def weight_mb(self) -> float:
+        """Of everything that is prepared or being prepared."""
+        return sum(resource.weight_mb for resource in self._resources.values())
+
+    async def hold(self, key: ResourceKey, prepare: Prepare, close: Close, *, weight_mb: float = 0.0) -> Held:
+        """The resource of that key, prepared now if nobody has it. Raises what `prepare` raises.
+
+        `weight_mb` is the memory that it takes, as far as that is known.
+        """
         resource = self._resources.get(key)
         if resource is None:
             making = asyncio.create_task(_make(prepare), name=f"prepare {key.use}")
-            resource = self._resources[key] = _Resource(key, making, close)
+            resource = self._resources[key] = _Resource(key, making, close, weight_mb)
         resource.users += 1
         try:
             # Shielded: one load that is given up must not spoil the others that wait for the same thing.

@@ -71,6 +71,7 @@ class PipelineSupervisor:
         self._close_timeout_s = close_timeout_s
         self._routes: dict[TenantId, TenantRoutes] = {}
         self._leases: dict[TenantId, set[Lease]] = {}
+        self._rung_at: dict[TenantId, float] = {}
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._live: Counter[tuple[TenantId, AssistantName]] = Counter()
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
@@ -179,6 +180,7 @@ class PipelineSupervisor:
         self._live[tenant_id, assistant] += 1
         self._quiet.clear()
         lease = Lease(route.loaded, route.pipeline)
+        self._rung_at[tenant_id] = asyncio.get_running_loop().time()
         leases = self._leases.setdefault(tenant_id, set())
         leases.add(lease)
         try:
@@ -205,6 +207,20 @@ class PipelineSupervisor:
         return sorted(
             [*active, *on_trial, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision)
         )
+
+    def idle(self) -> list[TenantId]:
+        """Tenants that are loaded, in no call and not on trial; who was rung longest ago first."""
+        quiet = [
+            tenant_id
+            for tenant_id, routes in self._routes.items()
+            if routes.canary is None and not routes.stable.leases and tenant_id not in self._leases
+        ]
+        return sorted(quiet, key=lambda tenant_id: self._rung_at.get(tenant_id, 0.0))
+
+    @property
+    def weight_mb(self) -> float:
+        """What is prepared takes so much memory, by its stages' own declaration."""
+        return self._pool.weight_mb
 
     @property
     def live_calls(self) -> int:

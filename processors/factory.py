@@ -124,6 +124,10 @@ class ProcessorFactory(Generic[C, P]):
         """Raises PrepareError."""
         raise NotImplementedError
 
+    def weight_mb(self, config: C) -> float:
+        """Memory that the prepared object takes, in MB; 0 for next to nothing."""
+        return 0.0
+
     async def says(self, config: C, prepared: P, context: StageContext) -> Sequence[str]:
         """Sentences that this stage may speak word for word."""
         return ()

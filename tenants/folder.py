@@ -1,0 +1,304 @@
+"""The tenants of a folder of documents, kept in step with its files.
+
+A file that is saved is checked, loaded, stored and answers from then on; one that cannot be used is told, and what
+answered before goes on answering. A file that is gone takes its tenant with it: no new calls, live ones end.
+
+Of many tenants the first `eager` are loaded at the start; the others are known and take calls, and are loaded one after
+the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung for longest are
+unloaded again; their next call loads them anew.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+from msgspec import Struct, structs
+
+from base.ids import TenantId
+from pipelines.problems import SpecError
+from pipelines.supervisor import Swap
+from processors.catalog import AnyFactory
+from processors.factory import PrepareError
+from tenants.directory import Directory, NumberConflictError
+from tenants.document import TenantDocument, parse_document
+from tenants.errors import DocumentError
+from tenants.publishing import RaceLostError, Supervisor, entry_of, publish
+from tenants.revisions import RevisionStore, SlugTakenError
+from tenants.yaml_nodes import MAX_BYTES
+
+L = TypeVar("L")
+
+AT_ONCE: Final = 8
+"""Documents that are parsed and loaded at the same time."""
+WARM_TIMEOUT_S: Final = 4.0
+"""A caller hears ringing so long while the tenant is being loaded; then the dialplan goes on."""
+
+log = structlog.get_logger()
+
+
+class Keeper(Supervisor[L], Protocol[L]):
+    """What a folder asks of the pipelines."""
+
+    def idle(self) -> list[TenantId]:
+        """Tenants that are loaded and in no call, who was rung longest ago first."""
+        ...
+
+    @property
+    def weight_mb(self) -> float:
+        """What the prepared models take, by their stages' own declaration."""
+        ...
+
+
+class TenantStatus(Struct, frozen=True, kw_only=True):
+    """How one document fared. Without problems it answers with `revision` (or is disabled).
+
+    With problems, `revision` is the one that answers instead, from before; None when none does.
+    """
+
+    file: str
+    slug: str
+    """The file's name without its ending, when the document could not be read."""
+    tenant_id: TenantId | None = None
+    revision: int | None = None
+    enabled: bool = True
+    waiting: bool = False
+    """It was checked, and is loaded with its first call, or when its turn comes."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """All problems in one text; empty when there are none."""
+        return "\n".join(self.problems)
+
+
+class TenantFolder(Generic[L]):
+    """One folder's tenants. `open` before anything else; `close` ends the loading behind it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        revisions: RevisionStore,
+        supervisor: Keeper[L],
+        directory: Directory,
+        stages: Mapping[str, AnyFactory] | None = None,
+        switches: Collection[str] | None = None,
+        *,
+        swap: Swap = "turn",
+        eager: int = 100,
+        budget_mb: float | None = None,
+    ) -> None:
+        """A document that names another switch than these is refused; None: it may name any.
+
+        `swap` is for the live calls of a tenant whose file is saved. `budget_mb`: of `Keeper.weight_mb`; None: no limit.
+        """
+        self._folder = folder
+        self._revisions = revisions
+        self._supervisor = supervisor
+        self._directory = directory
+        self._stages = stages
+        self._switches = switches
+        self._swap: Swap = swap
+        self._eager = eager
+        self._budget_mb = budget_mb
+        self._statuses: dict[Path, TenantStatus] = {}
+        self._owners: dict[TenantId, Path] = {}
+        self._documents: dict[TenantId, TenantDocument] = {}
+        self._cold: dict[TenantId, TenantDocument] = {}
+        self._warming: dict[TenantId, asyncio.Task[None]] = {}
+        self._busy = asyncio.Lock()
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._behind: asyncio.Task[None] | None = None
+
+    @property
+    def statuses(self) -> tuple[TenantStatus, ...]:
+        """One for each file, by name."""
+        return tuple(self._statuses[file] for file in sorted(self._statuses))
+
+    async def open(self) -> None:
+        """Publish every `*.yaml`. Raises what the database raises: without it nothing is published."""
+        files = await asyncio.to_thread(_files, self._folder)
+        if not files:
+            log.warning("no tenant documents", folder=str(self._folder))
+        async with self._busy:
+            documents = await asyncio.gather(*(self._parsed(file) for file in files))
+            claimed = [document for document in documents if document is not None and self._claim(document)]
+            await asyncio.gather(*(self._published(document) for document in claimed[: self._eager]))
+            for document in claimed[self._eager :]:
+                await self._known(document)
+        if self._cold:
+            log.info("tenants are loaded behind", tenants=len(self._cold))
+            self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")
+
+    async def close(self) -> None:
+        """Load nothing more. Idempotent."""
+        tasks = [*self._warming.values(), *([self._behind] if self._behind is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def refresh(self, files: Iterable[Path]) -> None:
+        """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
+        async with self._busy:
+            there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
+            for file in sorted(there):
+                document = await self._parsed(file)
+                if document is not None and self._claim(document):
+                    await self._published(document)
+            for file in sorted({*files} - there):
+                self._removed(file)
+
+    async def warm(self, tenant_id: TenantId) -> None:
+        """Return when the tenant is loaded, or is none of those that wait for it.
+
+        Raises PrepareError when it cannot be loaded, TimeoutError when that takes longer than a caller waits.
+        """
+        if tenant_id not in self._cold:
+            return
+        async with asyncio.timeout(WARM_TIMEOUT_S):
+            await asyncio.shield(self._warm(tenant_id))
+
+    def _warm(self, tenant_id: TenantId) -> asyncio.Task[None]:
+        """However many ask, it is loaded once."""
+        if tenant_id not in self._warming:
+            task = asyncio.create_task(self._load(self._cold[tenant_id]), name=f"load {tenant_id}")
+            self._warming[tenant_id] = task
+            task.add_done_callback(lambda done: self._warmed(tenant_id, done))
+        return self._warming[tenant_id]
+
+    def _warmed(self, tenant_id: TenantId, task: asyncio.Task[None]) -> None:
+        self._warming.pop(tenant_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("tenant not loaded", tenant=tenant_id, error=str(error))
+
+    async def _load_the_cold(self) -> None:
+        """One after the other, so that who is rung meanwhile does not wait behind all of them."""
+        for tenant_id in list(self._cold):
+            if tenant_id in self._cold and self._within_budget():
+                await asyncio.wait({self._warm(tenant_id)})
+
+    async def _load(self, document: TenantDocument) -> None:
+        """Raises PrepareError."""
+        file = Path(document.file)
+        try:
+            number = await self._publish(document)
+        except Exception as error:
+            self._note(file, problems=(f"{file}: {error}",), waiting=False)
+            self._cold.pop(document.tenant_id, None)
+            raise PrepareError(str(error)) from error
+        self._cold.pop(document.tenant_id, None)
+        self._note(file, revision=number, waiting=False, problems=())
+        self._make_room(document.tenant_id)
+
+    def _within_budget(self) -> bool:
+        return self._budget_mb is None or self._supervisor.weight_mb <= self._budget_mb
+
+    def _make_room(self, but: TenantId) -> None:
+        """Unload who was rung longest ago, until the models fit."""
+        for tenant_id in self._supervisor.idle():
+            if self._within_budget():
+                return
+            file = self._owners.get(tenant_id)
+            if tenant_id == but or file is None or (document := self._documents.get(tenant_id)) is None:
+                continue
+            self._supervisor.remove(tenant_id)
+            self._cold[tenant_id] = document
+            self._note(file, waiting=True)
+            log.info("tenant unloaded to make room", tenant=tenant_id)
+
+    async def _parsed(self, file: Path) -> TenantDocument | None:
+        """The document, or None with its problems in the file's status."""
+        try:
+            async with self._room:
+                # On a thread: parsing imports the stages that the document names.
+                return await asyncio.to_thread(self._parse, file)
+        except DocumentError as error:
+            self._failed(file, tuple(map(str, error.problems)))
+        except OSError as error:
+            self._failed(file, (f"{file}: {error.strerror}",))
+        return None
+
+    def _parse(self, file: Path) -> TenantDocument:
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)  # one too many is told as such
+        return parse_document(raw, str(file), self._stages, self._switches)
+
+    def _claim(self, document: TenantDocument) -> bool:
+        """Whether the file may speak for its tenant: no other one does, or the other is gone."""
+        file, spec = Path(document.file), document.spec
+        owner = self._owners.get(spec.tenant_id)
+        if owner is not None and owner != file and owner.is_file():
+            told = f"{file}: another file has the tenant id {spec.tenant_id}: {owner}"
+            self._failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+            return False
+        if owner is not None and owner != file:
+            self._statuses.pop(owner, None)  # the file was given another name
+        former = self._statuses.get(file)
+        if former is not None and former.tenant_id not in {None, spec.tenant_id}:
+            self._removed(file)  # the file is another tenant's now
+        self._owners[spec.tenant_id] = file
+        return True
+
+    async def _published(self, document: TenantDocument) -> None:
+        file, spec = Path(document.file), document.spec
+        try:
+            async with self._room:
+                number = await self._publish(document)
+        except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
+            self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            return
+        self._cold.pop(spec.tenant_id, None)
+        self._statuses[file] = TenantStatus(
+            file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, revision=number, enabled=spec.enabled
+        )
+        self._make_room(spec.tenant_id)
+
+    async def _publish(self, document: TenantDocument) -> int:
+        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
+        self._documents[document.tenant_id] = document
+        return number
+
+    async def _known(self, document: TenantDocument) -> None:
+        """It takes calls, and is loaded by its first."""
+        file, spec = Path(document.file), document.spec
+        newest = await self._revisions.current(spec.tenant_id)
+        try:
+            self._directory.replace(entry_of(document, newest.number if newest is not None else 0))
+        except NumberConflictError as error:
+            self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            return
+        self._statuses[file] = TenantStatus(
+            file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, enabled=spec.enabled, waiting=spec.enabled
+        )
+        if spec.enabled:
+            self._cold[spec.tenant_id] = document
+
+    def _removed(self, file: Path) -> None:
+        status = self._statuses.pop(file, None)
+        tenant_id = status.tenant_id if status is not None else None
+        if tenant_id is None or self._owners.get(tenant_id) != file:
+            return
+        del self._owners[tenant_id]
+        self._cold.pop(tenant_id, None)
+        self._documents.pop(tenant_id, None)
+        self._directory.remove(tenant_id)
+        self._supervisor.remove(tenant_id)
+        log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)
+
+    def _failed(
+        self, file: Path, problems: tuple[str, ...], *, slug: str | None = None, tenant_id: TenantId | None = None
+    ) -> None:
+        """What the file said before goes on answering, if it said anything."""
+        former = self._statuses.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
+        self._statuses[file] = structs.replace(former, problems=problems)
+        answers = former.revision if former.tenant_id is not None else None
+        log.error("tenant not published", file=str(file), tenant=former.tenant_id, answers=answers, problems=problems)
+
+    def _note(self, file: Path, **changes: object) -> None:
+        if file in self._statuses:
+            self._statuses[file] = structs.replace(self._statuses[file], **changes)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
