@@ -50,6 +50,8 @@ class Turn(Struct, frozen=True, kw_only=True):
     at_ms: float
     """Milliseconds after the call was answered."""
     interrupted: bool = False
+    written: bool = False
+    """By the caller, at least a part of it; nothing of it has a waterfall then, unless a voice was in it, too."""
     intent: str | None = None
     passage_id: str | None = None
     waterfall: Waterfall | None = None
