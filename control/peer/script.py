@@ -195,7 +195,7 @@ def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
     """One step of a file.
 
     Raises:
-        ScriptError: no or more than one verb, or a digit that no telephone has.
+        ScriptError: no or more than one verb, a digit that no telephone has, or nothing to write.
     """
     if isinstance(doc, str):
         return HangUp()
@@ -214,6 +214,8 @@ def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
             raise ScriptError(f"{path}: step {number}: dtmf takes the digits 0-9, A-D, * and #, in quotes")
         return Dtmf(doc.dtmf)
     if doc.write is not None:
+        if not doc.write.strip():
+            raise ScriptError(f"{path}: step {number}: write takes some words")
         return Write(doc.write)
     return HangUp() if doc.wait_for is None else _wait_for(doc.wait_for)
 
