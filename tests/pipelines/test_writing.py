@@ -98,6 +98,22 @@ async def test_who_writes_what_only_listens_means_it() -> None:
 
 
 @virtual
+async def test_what_is_written_after_a_cough_waits_for_more_as_any_other() -> None:
+    spec = assistant(
+        stt={"transcripts": ["tell me all", ""]}, llm={"answers": [LONG, "Fine"]}, limits=LimitsSpec(silence_s=60)
+    )
+    async with ringing(spec, transport=HoldingTransport()) as call:
+        await call.until(2.0)
+        await call.caller.speaks(0.5)
+        await call.until(4.7)
+        await call.caller.speaks(0.3)
+        await writes(call, "and", 6.5)
+        await writes(call, "on Sunday", 6.6)
+        record = await over(call, 20.0)
+    assert told(record)[3:] == [("caller", "and on Sunday", True), ("assistant", "Fine", False)]
+
+
+@virtual
 async def test_an_assistant_that_may_not_be_interrupted_says_its_answer_first() -> None:
     record = await in_the_answer(MemoryTransport(), "stop", TurnSpec(interruptible=False))
     assert ("assistant", LONG, False) in told(record)

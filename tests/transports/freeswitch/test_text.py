@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 
 from base.ids import CallId
+from benchmarks.fuzzer import grammar
+from benchmarks.fuzzer.sockets import PATH, FakeWire
 from control.peer.esl import CommandReader
 from tests.transports.freeswitch.captures_ws import rows
 from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, FORK_OK, NOTICE, OK, UUID, live
@@ -19,8 +21,10 @@ from transports.freeswitch.errors import CallEndedError, LocalProtocolError, Med
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_commands import SendText
 from transports.freeswitch.esl_encoding import encode
+from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.fork import metadata
 from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.media_socket import MediaSocket
 from transports.freeswitch.text import MAX_TEXT_CHARS, message_of, text_of
 from transports.freeswitch.words import Disconnected, HangupCause, Text
 
@@ -162,6 +166,23 @@ async def answer(switch: Switch, *replies: bytes) -> None:
 
 
 class TestTheCall:
+    async def test_a_call_that_is_not_ours_has_no_texts(self) -> None:
+        wire = DoorWire(lambda _: True, max_events=4)
+        wire.text_came("olá")
+        wire.text_came("")
+        assert (len(wire._events), wire.refused_texts) == (0, 0)
+
+    async def test_a_socket_that_we_have_closed_delivers_none(self) -> None:
+        socket, heard = MediaSocket(lambda _socket, _path: 0), list[str]()
+        socket.connection_made(FakeWire(unread=False))
+        socket.listen_text(heard.append)
+        text = b"\x81\x83" + bytes(4) + b"oi!"
+        socket.data_received(grammar.upgrade(PATH))
+        socket.data_received(text)
+        socket.close()
+        socket.data_received(text)
+        assert heard == ["oi!"]
+
     async def test_texts_beyond_the_bound_are_dropped_and_those_refused_are_counted(self) -> None:
         async def act(call: DoorCall) -> None:
             await call.closed()
