@@ -51,7 +51,9 @@ class Turn(Struct, frozen=True, kw_only=True):
     """Milliseconds after the call was answered."""
     interrupted: bool = False
     written: bool = False
-    """By the caller, at least a part of it; nothing of it has a waterfall then, unless a voice was in it, too."""
+    """The caller wrote it, or a part of it. Where there was no voice at all, its answer has no waterfall: there is no last
+    sample to count from.
+    """
     intent: str | None = None
     passage_id: str | None = None
     waterfall: Waterfall | None = None

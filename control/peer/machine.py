@@ -213,7 +213,7 @@ class ChannelMachine:
         return (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
 
     def written(self, text: str, now: float) -> list[Action]:
-        """Another client of the event socket, or a script, writes into the call."""
+        """Another client of the event socket, or a script, writes into the call (read in source, not observed)."""
         if self.hears(TEXT):
             self.event("CUSTOM", now, [("Event-Subclass", TEXT)], text)
         return self._take()
