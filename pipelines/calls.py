@@ -51,9 +51,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     """Milliseconds after the call was answered."""
     interrupted: bool = False
     written: bool = False
-    """The caller wrote it, or a part of it. Where there was no voice at all, its answer has no waterfall: there is no last
-    sample to count from.
-    """
+    """The caller wrote it, or a part of it. Without any voice its answer has no waterfall: there is no last sample."""
     intent: str | None = None
     passage_id: str | None = None
     waterfall: Waterfall | None = None
