@@ -32,7 +32,7 @@ from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, 
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, HungUp, MediaEnded, Wire
+from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, HungUp, MediaEnded, Text, Wire
 
 log = structlog.get_logger()
 
@@ -233,6 +233,7 @@ class PhoneDoor:
                 vad=loaded.ingress_vad,
                 tap=recording,
                 continuous=loaded.hears_continuously,
+                send_text=line.send_text,
             )
             session = CallSession(
                 call,
@@ -291,6 +292,8 @@ async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTra
         match event:
             case Dtmf(digit=digit, duration_ms=duration_ms):
                 transport.dtmf(digit, duration_ms)
+            case Text(text=text):
+                transport.written(text)
             case HungUp(cause=cause):
                 session.end("caller_hangup", cause)
                 await transport.caller_gone()

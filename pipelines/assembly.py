@@ -2,8 +2,8 @@
 
     input ► ear ► caller's aggregator ► mind ► output ► assistant's aggregator
 
-with a tap behind the ear, the mind and the output. The ear and the mind are the revision's and can
-be exchanged; all else lives as long as the call.
+with a tap behind the ear, the mind and the output; what is written joins what is said behind the ear. The ear and the
+mind are the revision's and can be exchanged; all else lives as long as the call.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,7 @@ from pipelines.listening import Listening
 from pipelines.loaded import CallStages
 from pipelines.slot import HotSlot
 from pipelines.spec import TurnSpec
+from pipelines.writing import Writing
 from processors.frames import CallRequestFrame
 
 UNHEARD_TURN_S = 4.0
@@ -64,6 +65,7 @@ class Spine:
         processors: list[FrameProcessor] = [
             transport.input(),
             self.ear,
+            Writing(),
             listening.ear("ear tap"),
             self._caller,
             self.mind,

@@ -4,7 +4,7 @@ Whatever is heard holds the assistant's speech at once. It was nothing when it w
 such as listeners say ("uhum"): then the assistant speaks on and nobody learns of it. Otherwise the turn is the
 caller's and the interruption goes out, late, but no later than anybody can hear: the silence is there already.
 Recognition takes longer than a caller should wait in silence, so the assistant speaks on before it has said
-anything; words that come then still interrupt.
+anything; words that come then still interrupt. Who writes means it: that interrupts whatever it says.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+
+from processors.frames import WrittenFrame
 
 KEPT_BACK_S = 1.0
 """Words are kept back no longer, though the assistant speaks on: something was not to be interrupted."""
@@ -174,12 +176,13 @@ class BargeIn(BaseUserTurnStartStrategy):
             self._wait(at + QUIET_S, self._speak_on)
 
     async def _recognised(self, frame: TranscriptionFrame, at: float) -> None:
-        begins = self._overlap.said(frame.text, at)
+        written = isinstance(frame, WrittenFrame)
+        begins = written or self._overlap.said(frame.text, at)
         self.passed_over = frame if self._assistant_speaks or not begins else None
         if self.passed_over is not None:
             await self.trigger_reset_aggregation()  # type: ignore[no-untyped-call]
         if begins:
-            self.after_the_voice = self._overlap.is_over(at)
+            self.after_the_voice = not written and self._overlap.is_over(at)
             self._kept_back = self.passed_over
             await self.trigger_user_turn_started()
             if self._kept_back is not None:

@@ -50,6 +50,8 @@ class Turn(Struct, frozen=True, kw_only=True):
     at_ms: float
     """Milliseconds after the call was answered."""
     interrupted: bool = False
+    written: bool = False
+    """The caller wrote it, or a part of it. Without any voice its answer has no waterfall: there is no last sample."""
     intent: str | None = None
     passage_id: str | None = None
     waterfall: Waterfall | None = None

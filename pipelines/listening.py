@@ -26,7 +26,7 @@ from base.clock import Clock
 from pipelines.conduct import Action, Conduct
 from pipelines.through import Through
 from pipelines.turns import TurnAccount
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, WrittenFrame
 
 DOWN = FrameDirection.DOWNSTREAM
 UP = FrameDirection.UPSTREAM
@@ -88,6 +88,7 @@ class Listening:
                 (VADUserStartedSpeakingFrame, DOWN): self._vad_started,
                 (VADUserStoppedSpeakingFrame, DOWN): self._vad_stopped,
                 (TranscriptionFrame, DOWN): self._transcribed,
+                (WrittenFrame, DOWN): self._written,
                 (UserStartedSpeakingFrame, UP): self._caller_started,
                 (LLMContextUserTurnFrame, UP): self._understood,
             },
@@ -140,6 +141,9 @@ class Listening:
 
     def _transcribed(self, frame: TranscriptionFrame) -> None:
         self._account.transcribed(self._now())
+
+    def _written(self, frame: WrittenFrame) -> None:
+        self._account.wrote(self._now())
 
     def _caller_started(self, frame: UserStartedSpeakingFrame) -> None:
         self._account.turn_began()

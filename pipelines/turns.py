@@ -51,6 +51,7 @@ class TurnAccount:
         self._answering = _Marks()
         self._caller_since: float | None = None
         self._turn_open = False
+        self._written = False
         self._words: list[str] = []
         self._words_since: float | None = None
         self._is_answer = False
@@ -63,7 +64,7 @@ class TurnAccount:
     def caller_started(self, at: float) -> None:
         """The caller's voice was detected. Of a turn that is open already, the beginning stays."""
         if not self._turn_open or self._caller_since is None:
-            self._caller_since = at
+            self._caller_since, self._written = at, False
         self._feed(CallerSpeaking(call_id=self._call_id, speaking=True))
 
     def turn_began(self) -> None:
@@ -80,17 +81,25 @@ class TurnAccount:
         """A final transcript came; of several in one turn the last one counts."""
         self._hearing.transcript = at
 
+    def wrote(self, at: float) -> None:
+        """The caller has written something: it begins a turn, or belongs to the one that is open."""
+        if not self._turn_open or self._caller_since is None:
+            self._caller_since = at
+        self._written = True
+
     def understood(self, text: str, at: float) -> None:
         """The caller's turn is over and this is what was understood."""
         self._hearing.turn_end = at
         self._answering, self._hearing = self._hearing, _Marks()
-        since, self._caller_since, self._turn_open = self._caller_since, None, False
-        self._turns.append(Turn(role="caller", text=text, at_ms=self._ms(at if since is None else since)))
+        at_ms = self._ms(at if self._caller_since is None else self._caller_since)
+        self._turns.append(Turn(role="caller", text=text, at_ms=at_ms, written=self._written))
+        self._caller_since, self._turn_open, self._written = None, False, False
         self._feed(Understood(call_id=self._call_id, text=text))
 
     def unheard(self) -> None:
         """The caller's turn is over and nothing was understood."""
-        self._hearing, self._caller_since, self._turn_open = _Marks(), None, False
+        self._hearing = _Marks()
+        self._caller_since, self._turn_open, self._written = None, False, False
 
     def retrieved(self, frame: RetrievedFrame, at: float) -> None:
         self._answering.first("retrieved", at)

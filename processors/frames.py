@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipecat.frames.frames import ControlFrame, DataFrame
+from pipecat.frames.frames import ControlFrame, DataFrame, TranscriptionFrame
 
 from knowledge.passages import Passage
 
@@ -31,6 +31,11 @@ class AnsweredFrame(ControlFrame):
         "answer", "confirm", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
     ] = "free"
     passage_id: str | None = None
+
+
+@dataclass
+class WrittenFrame(TranscriptionFrame):
+    """What the caller has written instead of saying it: a turn's words as any other, but nobody's voice."""
 
 
 @dataclass

@@ -157,12 +157,12 @@ async def _read(connection: Any, tenant_id: TenantId, rows: Sequence[Any]) -> li
 
 def _message(tenant_id: TenantId, call_id: CallId, position: int, turn: Turn) -> tuple[Any, ...]:
     waterfall = None if turn.waterfall is None else msgspec.json.encode(turn.waterfall).decode()
-    return (tenant_id, call_id, position, turn.role, turn.text, turn.at_ms, turn.interrupted, turn.intent,
-            turn.passage_id, waterfall)  # fmt: skip
+    return (tenant_id, call_id, position, turn.role, turn.text, turn.at_ms, turn.interrupted, turn.written,
+            turn.intent, turn.passage_id, waterfall)  # fmt: skip
 
 
 def _turn(row: Any) -> Turn:
-    facts = {name: row[name] for name in ("role", "text", "at_ms", "interrupted", "intent", "passage_id")}
+    facts = {name: row[name] for name in ("role", "text", "at_ms", "interrupted", "written", "intent", "passage_id")}
     waterfall = row["waterfall"]
     return Turn(**facts, waterfall=None if waterfall is None else msgspec.json.decode(waterfall, type=Waterfall))
 

@@ -15,8 +15,13 @@ from control.cli.serve import serve_command
 from control.dialplan.fusionpbx import ORDER
 from control.dialplan.plan import ANY_DOOR
 from control.findings import WEAKNESSES
+from control.peer import Write, load_script
+from control.peer.esl import CommandReader
 from control.settings import _PARSERS as PARSERS
 from tenants.document import parse_document
+from transports.freeswitch.esl_commands import EventClass
+from transports.freeswitch.esl_encoding import TEXT_OUT
+from transports.freeswitch.text import message_of
 from transports.freeswitch.words import DoorName
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +77,18 @@ def test_the_example_document_is_right(text: str) -> None:
     [document] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     spec = parse_document(document.encode(), "docs").spec
     assert (spec.slug, spec.assistants[0].numbers) == ("empresa", ("7000",))
+
+
+@languages
+def test_what_writes_into_a_call_is_right(text: str, tmp_path: Path) -> None:
+    [example] = re.findall(r"```\n(sendevent .*?)\n```", text, re.DOTALL)
+    [command] = CommandReader().feed(example.encode())
+    assert (command.line, command.headers["event-subclass"]) == ("sendevent CUSTOM", EventClass.TEXT.value)
+    assert example.endswith(f"\n\n{command.body}"), "Content-Length is that of the words"
+    (tmp_path / "call.yaml").write_text(*re.findall(r"`(steps: .*?)`", text), encoding="utf-8")
+    assert Write(command.body) in load_script(tmp_path / "call.yaml").steps
+    for told in (message_of("…"), f"CUSTOM {TEXT_OUT}", f"uuid_audio_stream CALL send_text '{command.body}'"):
+        assert f"`{told}`" in text
 
 
 @languages

@@ -22,7 +22,7 @@ _VALUES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "Hangup-Cause": (("NORMAL_CLEARING", "USER_BUSY"), ("", "X" * 500)),
     "Answer-State": (("answered", "ringing"), ("", "?")),
     "Event-Subclass": (
-        ("mod_audio_fork::connect", "mod_audio_fork::disconnect", "mod_audio_fork::connect_failed"),
+        ("mod_audio_fork::connect", "mod_audio_fork::disconnect", "mod_audio_fork::connect_failed", "atende::text"),
         ("x", "::"),
     ),
     "variable_sip_hangup_disposition": (("recv_bye", "send_bye"), ("?", "")),

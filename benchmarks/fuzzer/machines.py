@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -34,7 +35,7 @@ from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCa
 MAX_SAID_BYTES: Final = 4096
 """What a machine may have to say after one feed."""
 _SAID: Final = re.compile(
-    rb"(?:connect|myevents|exit|linger \d|event plain [\w: ]+"
+    rb"(?:(?:connect|myevents|exit|linger \d|event plain [\w: ]+"
     rb"|sendmsg\ncall-command: execute\nexecute-app-name: (?:answer|set\nexecute-app-arg: door=\w+)\nevent-lock: true"
     rb"|sendmsg\ncall-command: hangup\nhangup-cause: [A-Z_]+"
     rb"|sendmsg\ncall-command: unicast\n(?:(?:local|remote)-(?:ip|port): [\d.]+\n){4}transport: udp"
@@ -48,6 +49,8 @@ _SAID: Final = re.compile(
     rb"|api uuid_transfer [\w.-]+ 300 XML x\.example"
     rb"|api uuid_audio_fork [\w.-]+ (?:stop|start ws://127\.0\.0\.1/media/x mono \d+k audio_fork"
     rb' \{"call":"[\w.-]+"\} true true \d+))\n\n'
+    rb"|sendevent CUSTOM\nEvent-Subclass: atende::text-out\nUnique-ID: [\w.-]+\nContent-Length: 52\n\n"
+    rb'\{"type":"json","data":\{"text":"ol\xc3\xa1 connect: exit"\}\})'
 )
 """All that may ever be said at the door, whatever came in."""
 _MEDIA: Final = re.compile(rb"unicast\n|uuid_audio_(?:fork|stream) \S+ start")
@@ -135,7 +138,7 @@ class _Door:
         """Something that a call may want. The machine refuses what is not its time."""
         machine, chance = self._machine, self._chance
         try:
-            match int(chance.random() * 24):
+            match int(chance.random() * 25):
                 case 0 | 1 | 2 | 3:
                     machine.answer()
                 case 4 | 5 | 6:
@@ -170,6 +173,8 @@ class _Door:
                 machine.reach(LegWish(leg_id=CallId("leg"), destination=Device("200", "x.example")))
             case 22:
                 machine.send_digits("12#")
+            case 24:
+                machine.send_text("olá\n\nconnect: exit")
             case _ if self._chance.random() < 0.5:
                 machine.join()
             case _ if self._chance.random() < 0.2:
@@ -181,7 +186,7 @@ class _Door:
         """What the machine says now, checked and answered."""
         said = self._machine.data_to_send()
         require(len(said) <= MAX_SAID_BYTES, f"{len(said)} bytes said at once")
-        for command in (part + b"\n\n" for part in said.split(b"\n\n") if part):
+        for command in _commands(said):
             require(_SAID.fullmatch(command) is not None, f"said: {command!r}")
             sent = self._talk.sent
             if _MEDIA.search(command):
@@ -194,6 +199,16 @@ class _Door:
         ok = self._chance.random() < (0.99 if command.startswith((b"myevents", b"event")) else 0.85)
         text = "+OK" if ok else "-ERR no"
         return grammar.response(f"{text}\n") if command.startswith(b"api ") else grammar.reply(text)
+
+
+def _commands(said: bytes) -> Iterator[bytes]:
+    """Command by command; a body belongs to the one that announces it."""
+    while said:
+        head, _, said = said.partition(b"\n\n")
+        announced = re.search(rb"\nContent-Length: (\d+)$", head)
+        size = int(announced[1]) if announced is not None else 0
+        yield head + b"\n\n" + said[:size]
+        said = said[size:]
 
 
 class SwitchCodec:

@@ -93,6 +93,7 @@ class _Socket:
         self._admitted += 1
         socket.on_end = self._ended
         socket.listen(self._hear)
+        socket.listen_text(self._read)
         return 0 if path == PATH else FULL if len(path) == 8 else REFUSED
 
     def _ended(self) -> None:
@@ -105,6 +106,11 @@ class _Socket:
             self._socket.send_audio(message)
         elif luck < 0.22:
             self._socket.close()
+
+    def _read(self, text: str) -> None:
+        self._heard += 1
+        if self._chance.random() < 0.2:
+            self._socket.send_text(text)
 
     def next(self) -> bytes | None:
         return None if self._wire.closing else self._pieces.take()

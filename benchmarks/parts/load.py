@@ -180,7 +180,7 @@ class PhoneCaller(Caller):
 
     async def _open_fork(self, url: str) -> None:
         leg = await SocketLeg.connect(url, self.heard, SUBPROTOCOL)
-        leg.say("{}")
+        leg.say(f'{{"call":"{self._machine.channel.uuid}"}}')
         self._leg = leg
         self._do_all(self._machine.fork_told("connect", time.monotonic()))
         self._flows.set()

@@ -19,6 +19,8 @@ LINES: dict[str, str] = {
     "caller_speaks": "[yellow]caller speaks[/]",
     "caller_silent": "[yellow]caller has spoken[/]",
     "dtmf": "[yellow]caller presses[/]",
+    "caller_writes": "[yellow]caller writes[/]",
+    "text": "[cyan]assistant writes[/]",
     "door": "[red]the dialplan goes on to door[/]",
     "ended": "[bold]ended[/]",
 }

@@ -25,6 +25,7 @@ from control.peer.script import (
     ScriptError,
     Wait,
     WaitFor,
+    Write,
     load_script,
     question_and_answer,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Wait",
     "WaitFor",
     "WireEvent",
+    "Write",
     "load_script",
     "load_sound",
     "question_and_answer",

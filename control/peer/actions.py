@@ -76,6 +76,14 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class EventSent:
+    """The service had an event of its own told, `CUSTOM` of this subclass."""
+
+    subclass: str
+    body: str
+
+
+@dataclass(frozen=True)
 class CloseSocket:
     """FreeSWITCH closes the connection."""
 
@@ -103,4 +111,4 @@ class HungUp:
 
 
 MediaAction = OpenUnicast | OpenFork | OpenStream | PlayFile | StopFile | CloseUnicast
-Action = MediaAction | Send | Answered | CloseSocket | WentOn | Transferred | HungUp
+Action = MediaAction | Send | EventSent | Answered | CloseSocket | WentOn | Transferred | HungUp

@@ -36,12 +36,12 @@ class MediaBugs:
         self._close_if(was)
         return was is not None
 
-    def fork_told(self, what: str, now: float) -> None:
-        """The module tells of its socket."""
-        if what != "connect":
+    def fork_told(self, what: str, now: float, body: str = "") -> None:
+        """The module tells of its socket, or of a message."""
+        if what in {"connect_failed", "disconnect"}:
             self._fork = "left behind"
             self._machine.out.append(CloseUnicast(what))
-        self._machine.event("CUSTOM", now, [("Event-Subclass", f"mod_audio_fork::{what}")])
+        self._machine.event("CUSTOM", now, [("Event-Subclass", f"mod_audio_fork::{what}")], body)
 
     def start_stream(self, url: str, rate: int, now: float) -> bool:
         """As `start_fork`; a call without media gets early media."""

@@ -14,6 +14,7 @@ from control.peer.actions import (
     Answered,
     CloseSocket,
     CloseUnicast,
+    EventSent,
     HungUp,
     MediaAction,
     OpenFork,
@@ -45,6 +46,8 @@ CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 8.0
 """How long the end of a call waits for the service (or the linger time) to close the connection."""
 MAX_DOORS = 20
+TEXT_OUT = "atende::text-out"
+"""As what event a text leaves the call, where no media module makes one of it."""
 FALL_BACK_CAUSES: Mapping[str, str] = {"failed": "NORMAL_TEMPORARY_FAILURE", "busy": "USER_BUSY"}
 """What the dialplan's fall-back extensions hang up with."""
 
@@ -89,6 +92,7 @@ class PeerCall:
         self._crash: SwitchCrashed | None = None
         self._end: HungUp | WentOn | Transferred | None = None
         self._doors: list[str] = []
+        self._texts: list[str] = []
         self._hanging_up = False
         self._script_ended = False
 
@@ -215,10 +219,21 @@ class PeerCall:
         if frame.digit:
             self._guarded(lambda at: self.machine.digit(frame.digit, at))
             self._observer.note("dtmf", now, frame.digit)
+        for text in frame.texts:
+            self._write(text, now)
         if frame.hang_up and not self._hanging_up:
             self._script_ended = True
             self.hang_up()
         self._observer.look(due)
+
+    def _write(self, text: str, now: float) -> None:
+        self._observer.note("caller_writes", now, text)
+        if not self.media.write(text):
+            self._guarded(lambda at: self.machine.written(text, at))
+
+    def _text_came(self, message: str) -> None:
+        self._texts.append(message)
+        self._observer.note("text", time.monotonic(), message)
 
     def _guarded(self, step: Callable[[float], list[Action]]) -> None:
         now = time.monotonic()
@@ -240,6 +255,9 @@ class PeerCall:
             case Answered():
                 self._observer.answered(now)
                 self.media.caller.begin(now)
+            case EventSent(subclass, body):
+                if subclass == TEXT_OUT:
+                    self._text_came(body)
             case CloseSocket():
                 if self._wire is not None:
                     self._wire.close()
@@ -276,12 +294,16 @@ class PeerCall:
         else:
             self._observer.note("media", now, f"{order.local[0]}:{order.local[1]}")
 
-    def _fork_told(self, what: State) -> None:
+    def _fork_told(self, what: State, body: str) -> None:
+        if what == "json":
+            self._text_came(body)
         if what == "connect" and self.media.first_datagram_at is None:
             self._observer.note("media", time.monotonic(), "socket")
-        self._guarded(lambda now: self.machine.fork_told(what, now))
+        self._guarded(lambda now: self.machine.fork_told(what, now, body))
 
     def _stream_told(self, what: News, body: str) -> None:
+        if what == "json":
+            self._text_came(body)
         if what == "connect" and self.media.first_datagram_at is None:
             self._observer.note("media", time.monotonic(), "socket")
         self._guarded(lambda now: self.machine.stream_told(what, body, now))
@@ -325,6 +347,7 @@ class PeerCall:
             turns=self.media.turns(),
             downlink=self.media.downlink(self._reference),
             uplink=self.media.uplink(),
+            texts=tuple(self._texts),
             hazards=tuple(self.machine.hazards),
             script_finished=self.media.caller.finished,
             events=tuple(seen.events),

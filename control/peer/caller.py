@@ -10,7 +10,7 @@ from msgspec import structs
 
 from control.peer.clock import FRAME_S
 from control.peer.ears import JOIN_S, Ears
-from control.peer.script import Decide, Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor
+from control.peer.script import Decide, Dtmf, HangUp, Hears, Interrupt, Say, Script, Step, Wait, WaitFor, Write
 from control.peer.sound import G711, Samples, Sound, load_sound, through_g711
 
 DTMF_FRAMES = 11
@@ -38,6 +38,8 @@ class Frame:
     """A key is down: RFC 2833 packets take the voice's place."""
     digit: str = ""
     """A key is told of in this frame."""
+    texts: tuple[str, ...] = ()
+    """Written in this frame."""
     hang_up: bool = False
 
 
@@ -61,6 +63,7 @@ class Caller:
         self._digits: deque[str] = deque()
         self._digit_at = 0.0
         self._digit_frames = 0
+        self._texts: list[str] = []
 
     def begin(self, now: float) -> None:
         """The call was answered."""
@@ -76,6 +79,11 @@ class Caller:
     def tick(self, now: float) -> Frame:
         """The next 20 ms; what the caller has heard up to `now` is known to its ears."""
         self._advance(now)
+        frame = self._frame(now)
+        frame.texts, self._texts = tuple(self._texts), []
+        return frame
+
+    def _frame(self, now: float) -> Frame:
         if self._sound is not None:
             return self._speak(now)
         if self._digits:
@@ -99,7 +107,7 @@ class Caller:
             self._next(now)
 
     def _next(self, now: float) -> None:
-        """Takes the next step; Say and Dtmf begin at once."""
+        """Takes the next step; Say, Dtmf and Write begin at once."""
         self._since = now
         self._step = self._steps.popleft() if self._steps else None
         while isinstance(self._step, Decide):
@@ -110,6 +118,9 @@ class Caller:
         elif isinstance(self._step, Dtmf):
             self._digits.extend(self._step.digits)
             self._digit_at = now
+        elif isinstance(self._step, Write):
+            self._texts.append(self._step.text)
+            self._listening_since = now
 
     def _is_over(self, step: Step, now: float) -> bool:
         if isinstance(step, Wait):
@@ -120,7 +131,7 @@ class Caller:
             started = self.ears.first_start(self._fresh_since(), now)
             due = started is not None and now - started >= step.after_ms / 1000 - FRAME_S / 2
             return due or now - self._since >= step.limit_s
-        return isinstance(step, HangUp)
+        return isinstance(step, HangUp | Write)
 
     def _fresh_since(self) -> float:
         """A voice that had ended before this step began does not count as a beginning."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from control.peer import esl
-from control.peer.actions import CloseSocket, Send
+from control.peer.actions import CloseSocket, EventSent, Send
 from control.peer.api import api
 
 if TYPE_CHECKING:
@@ -96,6 +96,17 @@ def _sendmsg(machine: ChannelMachine, command: esl.Command, now: float) -> None:
     machine.queue.append(command)
 
 
+def _sendevent(machine: ChannelMachine, command: esl.Command, now: float) -> None:
+    """An event with this channel's id is given to the channel, whose park tells it (read in source, not observed)."""
+    machine.reply(f"+OK {uuid4()}")
+    subclass = command.headers.get("event-subclass", "")
+    if command.arguments != "CUSTOM" or command.headers.get("unique-id") != machine.channel.uuid or machine.over:
+        return
+    machine.out.append(EventSent(subclass, command.body))
+    if machine.hears(subclass):
+        machine.event("CUSTOM", now, [("Event-Subclass", subclass)], command.body)
+
+
 def _resume(machine: ChannelMachine, command: esl.Command, now: float) -> None:
     machine.channel.variables.put("socket_resume", "true")
     machine.reply("+OK")
@@ -119,6 +130,7 @@ VERBS: Mapping[str, Verb] = {
     "api": _api,
     "bgapi": _bgapi,
     "sendmsg": _sendmsg,
+    "sendevent": _sendevent,
     "resume": _resume,
     "exit": _exit,
 }

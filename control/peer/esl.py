@@ -1,6 +1,6 @@
 """The event socket as FreeSWITCH speaks it: commands in, replies and events out. No I/O."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from control.peer.facts import Channel, Headers, encode, stamps
 
@@ -40,6 +40,8 @@ class Command(Struct, frozen=True):
 
     line: str
     headers: dict[str, str]
+    body: str = ""
+    """As many octets as `Content-Length` said."""
 
     @property
     def verb(self) -> str:
@@ -51,7 +53,7 @@ class Command(Struct, frozen=True):
 
 
 class CommandReader:
-    """Cuts a byte stream into commands; each ends with an empty line. Work is linear in the bytes fed."""
+    """Cuts a byte stream into commands; each ends with an empty line, or with the body that it announced."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -69,14 +71,21 @@ class CommandReader:
             CommandTooLongError: no end within the limit.
         """
         self._buffer += data.replace(b"\r", b"")
-        commands = []
+        commands: list[Command] = []
         while (end := self._buffer.find(b"\n\n", max(self._searched - 1, 0))) >= 0:
-            block = bytes(self._buffer[:end])
-            del self._buffer[: end + 2]
-            self._searched = 0
             self._check(end)
-            if (command := _parse(block)) is not None:
-                commands.append(command)
+            command = _parse(bytes(self._buffer[:end]))
+            begin = end + 2
+            size = 0 if command is None else _length(command)
+            self._check(end + size)
+            if len(self._buffer) < begin + size:
+                self._searched = end
+                return commands
+            body = bytes(self._buffer[begin : begin + size]).decode("utf-8", "replace")
+            del self._buffer[: begin + size]
+            self._searched = 0
+            if command is not None:
+                commands.append(structs.replace(command, body=body))
         self._searched = len(self._buffer)
         self._check(self._searched - 1)  # the last byte may be half of the end
         return commands
@@ -94,6 +103,11 @@ def _parse(block: bytes) -> Command | None:
         return None
     pairs = (line.partition(":") for line in lines[1:])
     return Command(lines[0].strip(), {name.strip().lower(): value.strip() for name, _, value in pairs})
+
+
+def _length(command: Command) -> int:
+    text = command.headers.get("content-length", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
 
 
 def _block(headers: Headers) -> bytes:

@@ -26,7 +26,7 @@ SUBPROTOCOL = "audio.drachtio.org"
 STEP_MS = 80
 FIRST_STEPS = 2
 
-State = Literal["connect", "connect_failed", "disconnect"]
+State = Literal["connect", "connect_failed", "disconnect", "json"]
 
 
 class Downlink:
@@ -79,7 +79,7 @@ class ForkStream:
         rate: of the channel's codec, in Hz; the module resamples where another was ordered.
         heard: gets (moment, samples) of each 20 ms heard.
         arrived: gets (moment, octets, samples) of each message that came.
-        told: what the module tells by events.
+        told: what the module tells by events, with the body.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ForkStream:
         rate: int,
         heard: Callable[[float, Samples], None],
         arrived: Callable[[float, int, Samples], None],
-        told: Callable[[State], None],
+        told: Callable[[State, str], None],
     ) -> None:
         self.order = order
         size = round(rate * FRAME_S)
@@ -112,6 +112,12 @@ class ForkStream:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._play()
         self._transmit(self._missing)
+
+    def write(self, text: str) -> None:
+        """`send_text`."""
+        if self._socket is not None and not self._closing:
+            self._socket.protocol.send_text(text.encode())
+            self._socket.send_data()
 
     def abort(self) -> None:
         """The process is gone."""
@@ -171,9 +177,14 @@ class ForkStream:
             samples = np.frombuffer(message[: len(message) // 2 * 2], dtype="<i2").astype(np.int16)
             self._arrived(time.monotonic(), len(message), samples)
             self._downlink.put(samples)
-        elif '"killAudio"' in message:
-            self._downlink.kill()
+            return
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # such a thing is a line in the switch's log
+            kind = json.loads(message)["type"]
+            if kind == "killAudio":
+                self._downlink.kill()
+            elif kind == "json":
+                self._tell("json", message)
 
-    def _tell(self, state: State) -> None:
+    def _tell(self, state: State, body: str = "") -> None:
         if not self._closing:
-            self._told(state)
+            self._told(state, body)

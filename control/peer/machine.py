@@ -19,6 +19,8 @@ CONNECT_LIMIT_S = 25.0
 """So long FreeSWITCH waits for `connect` (built in)."""
 HALF_A_TICK_S = 0.010
 """An application ends with the tick that is nearest: files follow each other without a gap."""
+TEXT = "atende::text"
+"""What the service listens for to have texts, where no media module has them."""
 ONE_LOOP = {"current_loop": "1", "total_loops": "1"}
 """Variables that are there while an order is carried out."""
 
@@ -210,11 +212,17 @@ class ChannelMachine:
     def _sends_silence(self) -> bool:
         return (self.channel.variables.get("send_silence_when_idle") or "0") not in {"0", "false"}
 
+    def written(self, text: str, now: float) -> list[Action]:
+        """Another client of the event socket, or a script, writes into the call (read in source, not observed)."""
+        if self.hears(TEXT):
+            self.event("CUSTOM", now, [("Event-Subclass", TEXT)], text)
+        return self._take()
+
     # The modules tell
 
-    def fork_told(self, what: str, now: float) -> list[Action]:
-        """mod_audio_fork tells of its socket."""
-        self.bugs.fork_told(what, now)
+    def fork_told(self, what: str, now: float, body: str = "") -> list[Action]:
+        """mod_audio_fork tells of its socket, or of a message."""
+        self.bugs.fork_told(what, now, body)
         return self._take()
 
     def stream_told(self, what: str, body: str, now: float) -> list[Action]:

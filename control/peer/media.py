@@ -88,7 +88,7 @@ class Media:
 
         self._stream = Stream(order, self.script.codec, self._law, heard)
 
-    def open_fork(self, order: OpenFork, now: float, told: Callable[[State], None]) -> None:
+    def open_fork(self, order: OpenFork, now: float, told: Callable[[State, str], None]) -> None:
         """Begins a fork; what it tells of its socket goes to `told`."""
         number = self._begin(now)
 
@@ -136,6 +136,13 @@ class Media:
         self._filler_until = self._starts_at + self.script.filler_ms / 1000
         self._burst_at = now + (self.script.bursts.every_s if self.script.bursts is not None else 0.0)
         return self._streams
+
+    def write(self, text: str) -> bool:
+        """`send_text` of the module. Whether there is one."""
+        if not isinstance(self._stream, ForkStream | AudioStream):
+            return False
+        self._stream.write(text)
+        return True
 
     def close_stream(self) -> None:
         """Ends the running stream."""

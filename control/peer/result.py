@@ -17,6 +17,8 @@ What = Literal[
     "caller_speaks",
     "caller_silent",
     "dtmf",
+    "caller_writes",
+    "text",
     "door",
     "ended",
 ]
@@ -126,6 +128,8 @@ class CallResult(Struct, frozen=True, kw_only=True):
     turns: tuple[SpokenTurn, ...]
     downlink: Downlink
     uplink: Uplink
+    texts: tuple[str, ...]
+    """What the service sent out of the call, each as it came: JSON, for a service that is right."""
     hazards: tuple[str, ...]
     """What the service did that a real FreeSWITCH may punish (nothing, for a service that is right)."""
     script_finished: bool

@@ -90,6 +90,12 @@ class Dtmf(Struct, frozen=True, tag="dtmf"):
     digits: str
 
 
+class Write(Struct, frozen=True, tag="write"):
+    """Writes into the call: by the media module's `send_text`, or as another client's event where there is none."""
+
+    text: str
+
+
 class Decide(Struct, frozen=True):
     """Goes on with the steps that are chosen when the script comes to this one. Only from a program, never a file."""
 
@@ -100,7 +106,7 @@ class HangUp(Struct, frozen=True, tag="hang_up"):
     """The caller hangs up here. The end of a script is a hang-up too."""
 
 
-Step = Say | Wait | WaitFor | Interrupt | Dtmf | Decide | HangUp
+Step = Say | Wait | WaitFor | Interrupt | Dtmf | Write | Decide | HangUp
 
 
 class Bursts(Struct, frozen=True, kw_only=True):
@@ -142,6 +148,7 @@ class _StepDoc(Struct, forbid_unknown_fields=True, omit_defaults=True):
     wait_for: Hears | _WaitForDoc | None = None
     interrupt: _InterruptDoc | None = None
     dtmf: str | None = None
+    write: str | None = None
     hang_up: bool | None = None
 
 
@@ -188,7 +195,7 @@ def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
     """One step of a file.
 
     Raises:
-        ScriptError: no or more than one verb, or a digit that no telephone has.
+        ScriptError: no or more than one verb, a digit that no telephone has, or nothing to write.
     """
     if isinstance(doc, str):
         return HangUp()
@@ -206,11 +213,17 @@ def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
         if not doc.dtmf or set(doc.dtmf) - DIGITS:
             raise ScriptError(f"{path}: step {number}: dtmf takes the digits 0-9, A-D, * and #, in quotes")
         return Dtmf(doc.dtmf)
-    if doc.wait_for is not None:
-        if isinstance(doc.wait_for, Hears):
-            return WaitFor(what=doc.wait_for)
-        return WaitFor(what=doc.wait_for.what, quiet_ms=doc.wait_for.quiet_ms, limit_s=doc.wait_for.limit_s)
-    return HangUp()
+    if doc.write is not None:
+        if not doc.write.strip():
+            raise ScriptError(f"{path}: step {number}: write takes some words")
+        return Write(doc.write)
+    return HangUp() if doc.wait_for is None else _wait_for(doc.wait_for)
+
+
+def _wait_for(doc: Hears | _WaitForDoc) -> WaitFor:
+    if isinstance(doc, Hears):
+        return WaitFor(what=doc)
+    return WaitFor(what=doc.what, quiet_ms=doc.quiet_ms, limit_s=doc.limit_s)
 
 
 def question_and_answer(sounds: tuple[Path | Sound, ...], *, codec: Codec = Codec.PCMU) -> Script:

@@ -85,6 +85,12 @@ class AudioStream:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._transmit(self._missing)
 
+    def write(self, text: str) -> None:
+        """`send_text`."""
+        if self._socket is not None and not self._closing:
+            self._socket.protocol.send_text(text.encode())
+            self._socket.send_data()
+
     def abort(self) -> None:
         """The process is gone."""
         self._closing = True

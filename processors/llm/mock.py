@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    OutputTransportMessageFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -33,6 +34,8 @@ class MockLlmConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     request: Literal["none", "hangup", "operator"] = "none"
     request_on: int = 0
     """The turn whose answer ends with `request`, counted from 0."""
+    writes: str = ""
+    """A text that is sent out of the call behind each answer; "" = none."""
 
 
 class MockLlmService(FrameProcessor):
@@ -68,6 +71,8 @@ class MockLlmService(FrameProcessor):
             await self.push_frame(LLMTextFrame(word + " "))
             await asyncio.sleep(config.word_s)
         await self.push_frame(LLMFullResponseEndFrame())
+        if config.writes:
+            await self.push_frame(OutputTransportMessageFrame(message=config.writes))
         if asks != "none":
             await self.push_frame(CallRequestFrame(request=asks))
 

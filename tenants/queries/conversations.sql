@@ -9,8 +9,8 @@ ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
 
 -- store_message --
 INSERT INTO atende.messages (
-    tenant_id, call_id, position, role, text, at_ms, interrupted, intent, passage_id, waterfall
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+    tenant_id, call_id, position, role, text, at_ms, interrupted, written, intent, passage_id, waterfall
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- get --
 SELECT * FROM atende.conversations WHERE tenant_id = $1 AND call_id = $2;
@@ -24,5 +24,5 @@ SELECT * FROM atende.conversations WHERE tenant_id = $1 AND (opened_at, call_id)
 ORDER BY opened_at DESC, call_id DESC LIMIT $2;
 
 -- messages --
-SELECT call_id, role, text, at_ms, interrupted, intent, passage_id, waterfall FROM atende.messages
+SELECT call_id, role, text, at_ms, interrupted, written, intent, passage_id, waterfall FROM atende.messages
 WHERE tenant_id = $1 AND call_id = ANY ($2) ORDER BY call_id, position;

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Wait
+from control.peer import Codec, Dtmf, HangUp, Hears, Interrupt, Say, Script, Wait, WaitFor, Write
 from tests.calls.callers import SPEECH, STAYS, hears, speech
 from tests.calls.evening import Evening
 from tests.calls.house import Rung
@@ -114,6 +114,36 @@ def test_a_call_is_given_back_to_the_dialplan(rung: Rung, case: str) -> None:
 def test_keys_disturb_nothing(rung: Rung, case: str) -> None:
     assert rung.heard()[-1] == "At nine"
     assert rung.record.errors == ()
+
+
+@evening.callers(
+    Script(steps=(hears(), Write("Vocês abrem no sábado?"), hears(), HangUp())),
+    on_every_wire(llm={"answers": ["You asked: {question}"], "writes": "nine o'clock\n\nexit"}),
+)
+def test_text(rung: Rung, case: str) -> None:
+    """What is written is answered by voice, and what is sent out reads the same on every wire."""
+    question, answer = rung.record.turns[1:]
+    assert (question.role, question.text, question.written) == ("caller", "Vocês abrem no sábado?", True)
+    assert (answer.role, answer.text, answer.written) == ("assistant", "You asked: Vocês abrem no sábado?", False)
+    assert len(rung.voices) >= 2
+    assert rung.result.texts == ('{"type":"json","data":{"text":"nine o\'clock exit"}}',)
+    assert (rung.record.end_reason, rung.record.errors, rung.result.hazards) == ("caller_hangup", (), ())
+
+
+@evening.callers(
+    Script(
+        steps=(hears(), Say(SPEECH), WaitFor(what=Hears.SPEECH_START), Wait(0.8), Write("ok"), hears(1000), HangUp()),
+    ),
+    on_every_wire(llm={"answers": [LONG, "All right"]}, tts={"word_s": 0.25}),
+)
+def test_who_writes_interrupts_even_with_a_word_that_only_listens(rung: Rung, case: str) -> None:
+    broken, written = rung.record.turns[2:4]
+    assert broken.interrupted
+    assert LONG.startswith(broken.text)
+    assert 0 < len(broken.text.split()) < 10
+    assert (written.text, written.written) == ("ok", True)
+    assert rung.heard()[-1] == "All right"
+    assert [turn.written for turn in rung.record.turns].count(True) == 1
 
 
 @evening.callers(Script(steps=TURN), on_every_wire(llm={"answers": [LONG]}, tts={"word_s": 0.25}))

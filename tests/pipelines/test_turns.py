@@ -96,3 +96,31 @@ def test_a_voice_that_opened_no_turn_is_not_the_beginning_of_the_next() -> None:
     book.turn_began()
     book.understood("hello", 104.0)
     assert book.turns[0].at_ms == 3000.0
+
+
+def test_only_the_turn_that_was_written_is_marked() -> None:
+    book, _ = account()
+    book.wrote(101.0)
+    book.turn_began()
+    book.understood("where", 101.5)
+    book.transcribed(103.0)  # of something that the detector took for silence
+    book.understood("and when", 103.5)
+    assert [(turn.text, turn.written, turn.at_ms) for turn in book.turns] == [
+        ("where", True, 1000.0),
+        ("and when", False, 3500.0),
+    ]
+
+
+def test_what_was_written_while_nobody_listened_marks_no_later_turn() -> None:
+    book, _ = account()
+    book.wrote(101.0)
+    book.caller_started(105.0)
+    book.turn_began()
+    book.wrote(105.5)
+    book.unheard()
+    book.understood("hello", 107.0)
+    book.wrote(108.0)
+    book.caller_started(109.0)
+    book.turn_began()
+    book.understood("when", 110.0)
+    assert [(turn.written, turn.at_ms) for turn in book.turns] == [(False, 7000.0), (False, 9000.0)]

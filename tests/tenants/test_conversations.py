@@ -24,7 +24,7 @@ from tenants.database import Database
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TURNS = (
     Turn(role="assistant", text="Olá! Em que posso ajudar?", at_ms=40.5, interrupted=True),
-    Turn(role="caller", text="Vocês abrem sábado?", at_ms=2100.0),
+    Turn(role="caller", text="Vocês abrem sábado?", at_ms=2100.0, written=True),
     Turn(
         role="assistant",
         text="Sim, das oito ao meio-dia.",

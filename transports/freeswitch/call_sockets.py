@@ -28,15 +28,23 @@ async def open_socket(
     start: Callable[[str], None],
     our_host: str,
     options: SocketOptions | None = None,
+    *,
+    metadata: str = "",
 ) -> MediaSocket:
     """Ask the machine to `start` a stream to a URL made for this call, and return its socket once it is open.
 
-    `our_host` is where the switch reaches us.
+    `our_host` is where the switch reaches us; `metadata` is what `start` has the module send, at whatever place among
+    the audio: all other texts are somebody's, who writes into the call.
     When it ends by itself the wire tells that the call's media is lost.
     Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError, and LocalProtocolError like `start`.
     """
     options = options or SocketOptions()
-    expected = server.expect(wire.machine.hello.call_id, our_host)
+
+    def came(text: str) -> None:
+        if text != metadata:
+            wire.text_came(text)
+
+    expected = server.expect(wire.machine.hello.call_id, our_host, came)
     try:
         wire.ask(lambda: start(expected.url))
         await _accepted(wire, options.reply_timeout_s)

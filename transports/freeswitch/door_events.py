@@ -20,6 +20,12 @@ class Refused(Struct, frozen=True):
     text: str
 
 
+class TextRefused(Struct, frozen=True):
+    """Something came where texts come, and is none that we take; `reason` has no word of it."""
+
+    reason: str
+
+
 class UnicastAccepted(Struct, frozen=True):
     """`+OK` to `unicast`. Only datagrams prove that it runs: a failed bind is accepted too."""
 
@@ -72,4 +78,4 @@ class Joined(Struct, frozen=True):
 
 FileEvent = FileReady | FileUnusable | FilePlays | FileOver
 LegEvent = LegAnswered | LegEnded | Joined
-DoorEvent = Ready | Refused | UnicastAccepted | SocketAccepted | FileEvent | LegEvent | PhoneEvent
+DoorEvent = Ready | Refused | TextRefused | UnicastAccepted | SocketAccepted | FileEvent | LegEvent | PhoneEvent

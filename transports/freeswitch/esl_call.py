@@ -12,13 +12,16 @@ from transports.freeswitch.call_unicast import CallUnicast, UnicastOptions
 from transports.freeswitch.errors import (
     CallEndedError,
     LocalProtocolError,
+    MediaUnavailableError,
     PhoneTimeoutError,
 )
 from transports.freeswitch.esl_wire import DoorWire
+from transports.freeswitch.fork import metadata
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import DEFAULT_SWITCH
 from transports.freeswitch.stream_media import StreamMedia
+from transports.freeswitch.text import message_of
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
 from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
@@ -81,7 +84,7 @@ class DoorCall:
     def events(self) -> AsyncIterator[PhoneEvent]:
         """What happens on the call, each event once, the last being Disconnected. For one reader at a time.
 
-        Bounded: when nobody reads, digits beyond the bound are dropped.
+        Bounded: when nobody reads, digits and texts beyond the bound are dropped.
         """
         return self._wire.events()
 
@@ -146,7 +149,8 @@ class DoorCall:
         rate = self.sample_rate
         if rate is None:
             raise LocalProtocolError("uuid_audio_fork before the answer would crash the switch")
-        socket = await open_socket(self._wire, server, self._machine.media.fork, self._unicast.our_host, options)
+        start, told = self._machine.media.fork, metadata(self.hello.call_id)
+        socket = await open_socket(self._wire, server, start, self._unicast.our_host, options, metadata=told)
         self._sockets = ForkMedia(socket, carried_rate(rate))
         return self._sockets
 
@@ -202,6 +206,19 @@ class DoorCall:
         """Send keys (0-9, *, #) to the caller's side. Raises CallEndedError, LocalProtocolError."""
         self._wire.require_live("digits")
         self._wire.ask(lambda: self._machine.send_digits(digits))
+
+    async def send_text(self, text: str) -> None:
+        """Send a text out of the call, as `text.message_of` writes it: by the media module where there is one, whose
+        event `…::json` it becomes, else as the switch's event `atende::text-out`.
+
+        Raises CallEndedError, LocalProtocolError for a text that is empty or too long, MediaUnavailableError when the
+        media socket takes nothing.
+        """
+        self._wire.require_live("text")
+        if self._sockets is None:
+            self._wire.ask(lambda: self._machine.send_text(text))
+        elif not self._sockets.send_text(message_of(text)):
+            raise MediaUnavailableError("the media socket takes no text")
 
     async def refuse(self, door: DoorName) -> None:
         """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered."""

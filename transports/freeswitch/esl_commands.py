@@ -1,7 +1,8 @@
 """Every sentence that we can say on an event socket, and nothing else.
 
 A command is a value of this closed set; its fields are enums, numbers, addresses and channel ids. There is
-no free text but a file that FreeSWITCH itself named; `esl_encoding` makes its bytes.
+no free text but a file that FreeSWITCH itself named, and what is written to somebody, which is a body in JSON;
+`esl_encoding` makes its bytes.
 """
 
 from enum import Enum
@@ -28,6 +29,8 @@ class EventClass(Enum):
     STREAM_PLAY = "mod_audio_stream::play"
     STREAM_DISCONNECT = "mod_audio_stream::disconnect"
     STREAM_ERROR = "mod_audio_stream::error"
+    # Ours: whoever has an event socket of the switch, or a script on it, writes into a call with it.
+    TEXT = "atende::text"
 
 
 class Connect(Struct, frozen=True):
@@ -139,6 +142,17 @@ class Play(Struct, frozen=True):
     file: str
 
 
+class SendText(Struct, frozen=True):
+    """Tell a text of this call to whoever listens to the switch for CUSTOM `atende::text-out`.
+
+    mod_event_socket.c, read and not observed: an event with a live channel's Unique-ID is given to the channel, whose
+    park tells it with all that it knows of the call.
+    """
+
+    call_id: CallId
+    text: str
+
+
 class Exit(Struct, frozen=True):
     """Let go of the channel; the dialplan goes on (with socket_resume)."""
 
@@ -153,7 +167,7 @@ class Transfer(Struct, frozen=True):
 Command = (
     Connect | Linger | MyEvents | EventPlain | ExecuteAnswer | ExecuteSetDoor | SetDoor | Hangup | Unicast
     | SendSilenceWhenIdle | ForkStart | ForkStop | KeysDoNotStop | StreamStart | StreamStop | Play | BreakAll
-    | Originate | Bridge | Kill | SetVariables | SendDigits | Transfer | Exit
+    | Originate | Bridge | Kill | SetVariables | SendDigits | SendText | Transfer | Exit
 )  # fmt: skip
 
 SHARED_API_COMMANDS: Final = (BreakAll, Bridge, Kill, SetVariables, SendDigits)

@@ -38,6 +38,7 @@ from transports.freeswitch.esl_commands import (
     Exit,
     Hangup,
     MyEvents,
+    SendText,
     SetDoor,
     Transfer,
 )
@@ -46,6 +47,7 @@ from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
 from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
 from transports.freeswitch.esl_values import checked_route, dialled
+from transports.freeswitch.text import text_of
 from transports.freeswitch.words import (
     Answered,
     Disconnected,
@@ -67,6 +69,7 @@ EXTRA_EVENTS: Final = (
     EventClass.STREAM_PLAY,
     EventClass.STREAM_DISCONNECT,
     EventClass.STREAM_ERROR,
+    EventClass.TEXT,
 )
 
 
@@ -158,6 +161,11 @@ class DoorMachine:
         """Send keys to the caller's side. Raises LocalProtocolError for what is no key."""
         self._require_live("digits")
         self._say(SendDigits(self.hello.call_id, dialled(digits)))
+
+    def send_text(self, text: str) -> None:
+        """Tell a text of this call on the switch. Raises LocalProtocolError for one that is empty or too long."""
+        self._require_live("text")
+        self._say(SendText(self.hello.call_id, text))
 
     def reach(self, wish: LegWish) -> None:
         """Call somebody beside the caller, who stays with us; LegAnswered or LegEnded follows.
@@ -300,6 +308,8 @@ class DoorMachine:
                 return [hung_up]
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
+            case "CUSTOM" if event.headers.get("Event-Subclass") == EventClass.TEXT.value:
+                return [text_of(event.body)] if self.live else []
             case "CUSTOM":
                 return self.media.custom(event, live=self._cause is None and not self._legs.joining)
         return self._media_news(event) if self._cause is None else []

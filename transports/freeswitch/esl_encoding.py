@@ -25,6 +25,7 @@ from transports.freeswitch.esl_commands import (
     MyEvents,
     Play,
     SendSilenceWhenIdle,
+    SendText,
     SetDoor,
     StreamStart,
     StreamStop,
@@ -34,8 +35,12 @@ from transports.freeswitch.esl_commands import (
 from transports.freeswitch.esl_switch_commands import Originate
 from transports.freeswitch.esl_switch_encoding import encode_switch
 from transports.freeswitch.esl_values import checked_call_id, dialled, host, word
+from transports.freeswitch.fork import metadata
+from transports.freeswitch.text import message_of
 from transports.freeswitch.words import DoorName, HangupCause, Route
 
+TEXT_OUT: Final = "atende::text-out"
+"""Subclass of the event that a text out of a call is, on wires without a media module."""
 _SOCKET_URL: Final = re.compile(r"wss?://[0-9A-Za-z.\[\]:-]{1,120}/[0-9A-Za-z/_-]{1,120}", re.ASCII)
 _SOUND_FILE: Final = re.compile(r"(/[0-9A-Za-z_.-]{1,80}){1,12}\.r(8|16)", re.ASCII)
 
@@ -44,6 +49,8 @@ def encode(command: Command) -> bytes:
     """The command's bytes. Raises LocalProtocolError for a field out of its range."""
     if isinstance(command, _SWITCH_COMMANDS):
         return encode_switch(command)
+    if isinstance(command, SendText):
+        return _text(command)
     return ("\n".join(_lines(command)) + "\n\n").encode("ascii")
 
 
@@ -81,6 +88,13 @@ def _lines(command: Command) -> tuple[str, ...]:
             return (_BARE[type(command)],)
         case _:
             return (f"api {_api(command)}",)
+
+
+def _text(command: SendText) -> bytes:
+    """The only command with a body: as long as it says, so that nothing in it is read as a line."""
+    body = message_of(command.text).encode()
+    head = f"sendevent CUSTOM\nEvent-Subclass: {TEXT_OUT}\nUnique-ID: {checked_call_id(command.call_id)}"
+    return f"{head}\nContent-Length: {len(body)}\n\n".encode("ascii") + body
 
 
 def _execute(application: str, argument: str | None = None) -> tuple[str, ...]:
@@ -130,7 +144,7 @@ def _fork(command: ForkStart) -> str:
     # The bug name, metadata and the last three arguments are needed for a downlink.
     return (
         f"uuid_audio_fork {call_id} start {_socket_url(command.url)} mono {rate // 1000}k audio_fork "
-        f'{{"call":"{call_id}"}} true true {rate}'
+        f"{metadata(call_id)} true true {rate}"
     )
 
 

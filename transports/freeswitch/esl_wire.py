@@ -21,12 +21,14 @@ from transports.freeswitch.door_events import (
     Ready,
     Refused,
     SocketAccepted,
+    TextRefused,
     UnicastAccepted,
 )
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError, RemoteProtocolError
 from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, StreamStart, Unicast
 from transports.freeswitch.esl_door import DoorMachine
-from transports.freeswitch.words import Answered, Disconnected, Dtmf, HungUp, MediaEnded, PhoneEvent
+from transports.freeswitch.text import text_of
+from transports.freeswitch.words import Answered, Disconnected, Dtmf, HungUp, MediaEnded, PhoneEvent, Text
 
 log = structlog.get_logger()
 
@@ -44,7 +46,7 @@ class DoorWire(asyncio.Protocol):
         self.refused_socket: str | None = None
         self.leg_news: LegAnswered | LegEnded | None = None
         self.joined = False
-        self.dropped_digits = 0
+        self.dropped_digits = self.dropped_texts = self.refused_texts = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
         self.on_over: Callable[[], None] | None = None
@@ -105,6 +107,11 @@ class DoorWire(asyncio.Protocol):
         if self.machine.live:
             self._publish([MediaEnded(reason)])
 
+    def text_came(self, raw: str) -> None:
+        """Somebody has written into the call by another socket than this one."""
+        if self.machine.live:
+            self._publish([text_of(raw)])
+
     def require_live(self, wish: str) -> None:
         """Raises CallEndedError when the caller is gone or a final verb was asked."""
         if not self.machine.live:
@@ -148,7 +155,11 @@ class DoorWire(asyncio.Protocol):
                     self.on_file(event)
             case Dtmf() if len(self._events) >= self._max_events:
                 self.dropped_digits += 1  # all other events are few
-            case Answered() | Dtmf() | MediaEnded() | HungUp() | Disconnected():
+            case Text() if len(self._events) >= self._max_events:
+                self.dropped_texts += 1
+            case TextRefused(reason):
+                self._refuse_text(reason)
+            case Answered() | Dtmf() | Text() | MediaEnded() | HungUp() | Disconnected():
                 self._events.append(event)
             case _:
                 self._answered(event)
@@ -172,6 +183,11 @@ class DoorWire(asyncio.Protocol):
                 self.leg_news = event
             case Joined():
                 self.joined = True
+
+    def _refuse_text(self, reason: str) -> None:
+        if not self.refused_texts:
+            log.warning("a text into the call was refused", call=self.machine.hello.call_id, reason=reason)
+        self.refused_texts += 1
 
     def _refused(self, event: Refused) -> None:
         match event.command:

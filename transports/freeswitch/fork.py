@@ -2,12 +2,14 @@
 
 jambonz/freeswitch-modules 30f2189, started with a binary downlink; what it really sends is in
 `tests/data/captures/audio_fork_*.ws`. Audio is mono S16LE at one rate both ways, in messages of any size: frames
-merge (640 bytes for 320) and a message may end in the middle of one. Texts are metadata or what `send_text` relays;
-nothing is decided by them. Marks are not used: a quiet sample of -1 fires them (in band) and `killAudio` swallows them.
+merge (640 bytes for 320) and a message may end in the middle of one. Texts are our own metadata or what
+`send_text` relays (see `text`). Marks are not used: a quiet sample of -1 fires them (in band), and `killAudio` swallows
+them.
 """
 
 from typing import Final
 
+from base.ids import CallId
 from transports.audio import frame_bytes
 
 SUBPROTOCOL: Final = "audio.drachtio.org"
@@ -18,6 +20,11 @@ LAG_MS: Final = 160
 """Two steps of 80 ms, in which the module moves audio into the call."""
 MAX_MESSAGE_BYTES: Final = 1 << 20
 """A minute of 8 kHz; the module sends 20 ms at a time."""
+
+
+def metadata(call_id: CallId) -> str:
+    """What we have the module send when it has connected; it is no text of anybody's."""
+    return f'{{"call":"{call_id}"}}'
 
 
 class Uplink:

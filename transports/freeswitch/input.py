@@ -134,7 +134,7 @@ class FreeSwitchInput(BaseInputTransport):
             self._gate = self._new_gate(start_secs, continuous)
 
     def press(self, frame: Frame) -> None:
-        """Pass on a key press, in order with the audio."""
+        """Pass on a key press or a text, in order with the audio."""
         self._outbox.post(frame)
 
     async def caller_left(self) -> None:

@@ -19,10 +19,11 @@ log = structlog.get_logger()
 class Expected:
     """A call's media socket before it has come. `withdraw` when nobody waits for it any more; idempotent."""
 
-    def __init__(self, url: str, withdraw: Callable[[], None]) -> None:
+    def __init__(self, url: str, withdraw: Callable[[], None], on_text: Callable[[str], None] | None) -> None:
         self.url: Final = url
         """Good once, for 30 s, for one call. A key: never to be logged."""
         self._withdraw = withdraw
+        self._on_text = on_text
         self._socket: asyncio.Future[MediaSocket] = asyncio.get_running_loop().create_future()
 
     async def socket(self, timeout_s: float) -> MediaSocket:
@@ -34,7 +35,9 @@ class Expected:
             raise MediaUnavailableError(f"no media socket came in {timeout_s} s") from error
 
     def came(self, socket: MediaSocket) -> None:
-        """It is there."""
+        """It is there. Its texts are heard from the first on: one may be behind the upgrade already."""
+        if self._on_text is not None:
+            socket.listen_text(self._on_text)
         if not self._socket.done():
             self._socket.set_result(socket)
 
@@ -108,10 +111,13 @@ class MediaServer:
     ) -> None:
         await self.close()
 
-    def expect(self, call_id: CallId, our_host: str | None = None) -> Expected:
+    def expect(
+        self, call_id: CallId, our_host: str | None = None, on_text: Callable[[str], None] | None = None
+    ) -> Expected:
         """Await one socket of this call; a former expectation of the same call ends. Raises MediaUnavailableError.
 
         `our_host` is where the call's switch reaches us, which the URL tells it; None: where we listen.
+        `on_text` gets its text messages.
         """
         assert self._tickets is not None, "await start()"
         try:
@@ -129,7 +135,7 @@ class MediaServer:
             if self._expected.get(call_id) is expected:
                 del self._expected[call_id]
 
-        expected = Expected(f"ws://{host}:{self.address[1]}{path}", withdraw)
+        expected = Expected(f"ws://{host}:{self.address[1]}{path}", withdraw, on_text)
         self._expected[call_id] = expected
         return expected
 

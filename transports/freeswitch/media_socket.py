@@ -52,6 +52,7 @@ class MediaSocket(asyncio.Protocol):
         self._is_text = False
         self._deadline: asyncio.TimerHandle | None = None
         self._on_audio: Callable[[bytes], None] | None = None
+        self._on_text: Callable[[str], None] | None = None
         self.counters: Final = SocketCounters()
         self.peer_host = ""
         self.open = False
@@ -69,6 +70,10 @@ class MediaSocket(asyncio.Protocol):
         """Deliver each binary message; the last callback given wins. It must not block or raise."""
         self._on_audio = on_audio
 
+    def listen_text(self, on_text: Callable[[str], None]) -> None:
+        """Deliver each text message, as `listen` does the others."""
+        self._on_text = on_text
+
     def send_audio(self, data: bytes) -> None:
         """Send a binary message now. Never blocks, never raises; what finds no room is dropped and counted."""
         self._send(lambda: self._protocol.send_binary(data))
@@ -79,7 +84,7 @@ class MediaSocket(asyncio.Protocol):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say that it is over, and close TCP. Idempotent."""
-        self._on_audio = self.on_end = None
+        self._on_audio = self._on_text = self.on_end = None
         if self.open:
             with suppress(InvalidState):  # the other side may have said it already
                 self._protocol.send_close(code, reason)
@@ -142,6 +147,8 @@ class MediaSocket(asyncio.Protocol):
         self._message.clear()
         if self._is_text:
             self.counters.received_texts += 1
+            if self._on_text is not None:
+                self._on_text(message.decode(errors="replace"))
             return
         self.counters.received += 1
         if self._on_audio is not None:

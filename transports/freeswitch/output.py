@@ -10,6 +10,7 @@ What a processor behind it (and the assistant aggregator) may rely on:
   not heard to its end, or an interruption ends it, whose heard words are those from before the hold.
 * Bot started / speaking / stopped frames are broadcast both ways, as pipecat's MediaSender does; started is
   posted within the beat that puts the first sample on the wire (`on_first_audio` is called with its time).
+* A message goes out by the wire as a text and ends here, an urgent one at once.
 * Audio frames themselves end here: a recorder hears the wire through the `AudioTap`, silence included.
 * The `EndFrame` goes on when all has been played.
 
@@ -17,7 +18,7 @@ Mixers, filters, volume, images and destinations of pipecat's MediaSender are no
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 import structlog
 from pipecat.frames.frames import (
@@ -31,6 +32,8 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     OutputAudioRawFrame,
     OutputDTMFFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
     OutputTransportReadyFrame,
     StartFrame,
     SystemFrame,
@@ -42,6 +45,7 @@ from pipecat.transports.base_transport import TransportParams
 
 from transports.audio import FRAME_MS, frame_bytes
 from transports.clock import MediaClock, Subscription
+from transports.freeswitch.errors import CallEndedError, LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
 from transports.freeswitch.playout import Beat, Bot, Playout
@@ -76,6 +80,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         clock: MediaClock,
         tap: AudioTap,
         on_first_audio: Callable[[float], None] | None,
+        send_text: Callable[[str], Awaitable[None]] | None,
         name: str | None = None,
     ) -> None:
         super().__init__(params, name=name)
@@ -83,6 +88,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._clock = clock
         self._tap = tap
         self._on_first_audio = on_first_audio
+        self._send_text = send_text
         self._silence = bytes(frame_bytes(wire.sample_rate))
         self._playout = Playout(wire.sample_rate)
         self._lead = Lead(wire.lead_ms) if wire.lead_ms else None
@@ -168,6 +174,20 @@ class FreeSwitchOutput(BaseOutputTransport):
         """Queue audio that pipecat makes itself (in-band DTMF tones)."""
         await self._enqueue(frame)
         return True
+
+    async def send_message(self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame) -> None:
+        """Send a text out of the call. What is none, or cannot be sent, is an error that ends nothing."""
+        message = frame.message
+        text = message.get("text") if isinstance(message, Mapping) else message
+        if self._send_text is None or not isinstance(text, str):
+            await self.push_error(f"no text to be sent: {type(message).__name__}")
+            return
+        try:
+            await self._send_text(text)
+        except CallEndedError:
+            log.debug("a text came after the call")
+        except (LocalProtocolError, MediaUnavailableError) as error:
+            await self.push_error(f"a text was not sent: {error}", exception=error)
 
     async def _interrupt(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         unheard_ms = self._wire.lag_ms  # before the flush, which forgets it
@@ -271,7 +291,10 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._ended.set()
 
     async def _push(self, frame: Frame, direction: FrameDirection) -> None:
-        await self.push_frame(frame, direction)
+        if isinstance(frame, OutputTransportMessageFrame):
+            await self.send_message(frame)
+        else:
+            await self.push_frame(frame, direction)
 
 
 def _routed(out: Iterable[Frame | Bot]) -> Iterator[Routed]:

@@ -31,6 +31,10 @@ class SocketMedia:
         """Deliver each frame of the caller's; see MediaWire."""
         self._callback = callback
 
+    def send_text(self, message: str) -> bool:
+        """Have the module tell this by an event of its own. Whether there was room."""
+        return self._socket.send_text(message)
+
     def close(self) -> None:
         """End the socket; see MediaWire."""
         self._callback = None

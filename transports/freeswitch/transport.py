@@ -9,11 +9,11 @@ In a worker, set `PipelineParams(audio_in_sample_rate=rate, audio_out_sample_rat
 aggregator no `vad_analyzer`: the VAD frames come from here.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from pipecat.audio.dtmf.types import KeypadEntry
-from pipecat.frames.frames import InputDTMFFrame
+from pipecat.frames.frames import InputDTMFFrame, InputTextRawFrame
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from transports.clock import MediaClock
@@ -42,13 +42,15 @@ class FreeSwitchTransport(BaseTransport):
         continuous: bool = False,
         gate: GateConfig = GateConfig(),  # noqa: B008 - frozen
         on_first_audio: Callable[[float], None] | None = None,
+        send_text: Callable[[str], Awaitable[None]] | None = None,
         name: str | None = None,
     ) -> None:
         """`continuous` lets silence through to the ear; `tap` hears both sides ungated;
         if it raises, the call goes on without it.
 
         `on_first_audio` is called with the media clock's time whenever the bot's first sample of an utterance
-        goes out; it must not block.
+        goes out; it must not block. `send_text` takes what an OutputTransportMessageFrame has: a text, or
+        `{"text": …}`.
         """
         super().__init__(name=name)
         rate = wire.sample_rate
@@ -65,7 +67,13 @@ class FreeSwitchTransport(BaseTransport):
             wire, params, clock=clock, vad=vad, tap=guarded, gate=gate, continuous=continuous, name=self._input_name
         )
         self._output = FreeSwitchOutput(
-            wire, params, clock=clock, tap=guarded, on_first_audio=on_first_audio, name=self._output_name
+            wire,
+            params,
+            clock=clock,
+            tap=guarded,
+            on_first_audio=on_first_audio,
+            send_text=send_text,
+            name=self._output_name,
         )
         self._gone = False
         self._register_event_handler("on_client_disconnected")
@@ -106,6 +114,10 @@ class FreeSwitchTransport(BaseTransport):
             log.debug("key without a frame ignored", duration_ms=duration_ms)
             return
         self._input.press(InputDTMFFrame(button=button))
+
+    def written(self, text: str) -> None:
+        """Somebody has written into the call: an InputTextRawFrame goes into the pipeline."""
+        self._input.press(InputTextRawFrame(text=text))
 
     async def caller_gone(self) -> None:
         """The caller has hung up or the wire is lost: nothing more is played or heard. Idempotent.

@@ -81,6 +81,12 @@ class Dtmf(Struct, frozen=True):
     duration_ms: int
 
 
+class Text(Struct, frozen=True):
+    """Somebody has written into the call: words in one line. Data from outside, and as private as what is spoken."""
+
+    text: str
+
+
 class MediaEnded(Struct, frozen=True):
     """The audio ended although the call did not: something ended unicast, or a media socket was lost.
 
@@ -103,4 +109,4 @@ class Disconnected(Struct, frozen=True):
     reason: str
 
 
-PhoneEvent = Answered | Dtmf | MediaEnded | HungUp | Disconnected
+PhoneEvent = Answered | Dtmf | Text | MediaEnded | HungUp | Disconnected

@@ -5,7 +5,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from control.peer import Codec, Decide, Dtmf, HangUp, Hears, Interrupt, Say, Script, Sound, Wait, WaitFor, measure
+from control.peer import (
+    Codec,
+    Decide,
+    Dtmf,
+    HangUp,
+    Hears,
+    Interrupt,
+    Say,
+    Script,
+    Sound,
+    Wait,
+    WaitFor,
+    Write,
+    measure,
+)
 from control.peer.caller import Caller, Frame
 from control.peer.ears import Ears
 
@@ -196,3 +210,11 @@ class TestMeasures:
         ears = Ears(RATE)
         ears.hear(1.0, np.random.default_rng(1).normal(0, 60, 160).astype(np.int16))
         assert ears.voices == []
+
+
+def test_who_writes_takes_no_time_and_waits_for_a_voice_that_comes_after_it() -> None:
+    steps = (Wait(1.0), Write("one"), Write("two"), WaitFor(what=Hears.SPEECH_END, quiet_ms=300), HangUp())
+    scene = Scene(*steps).play(lambda now: now < 0.5 or 3.0 <= now < 3.5)
+    assert [(at, frame.texts) for at, frame in scene.frames if frame.texts] == [(1.0, ("one", "two"))]
+    assert scene.hung_up_at == pytest.approx(3.8, abs=0.03)
+    assert scene.caller.finished

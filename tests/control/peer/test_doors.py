@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from control.peer import CallResult, Dialed, Dtmf, HangUp, Script, Switch, Wait, WaitFor, WireEvent, run_calls
+from control.peer import (
+    CallResult,
+    Dialed,
+    Dtmf,
+    HangUp,
+    Script,
+    Switch,
+    Wait,
+    WaitFor,
+    WireEvent,
+    Write,
+    run_calls,
+)
 from control.peer.script import Hears
 from tests.control.peer.conftest import ANSWER, HELLO, SUBSCRIBE, UNICAST, Connection, Service, tone
 
@@ -197,6 +209,34 @@ async def test_keys_reach_the_service_with_their_duration(service: Service) -> N
     text = service.connections[0].received.decode()
     assert text.index("DTMF-Digit: 5") < text.index("DTMF-Digit: %23")
     assert text.count("DTMF-Duration: 1280") == 2
+
+
+async def test_texts_go_both_ways_as_events_where_there_is_no_module(service: Service) -> None:
+    async def behave(connection: Connection) -> None:
+        await connection.answer()
+        connection.write("event plain CUSTOM atende::text\n\n")
+        await connection.media()
+        await connection.until("ação\n\nexit")
+        uuid = connection.received.partition(b"Unique-ID: ")[2][:36].decode()
+        head = "sendevent CUSTOM\nEvent-Subclass: {}\nUnique-ID: {}\nContent-Length: {}\n\n"
+        for subclass, call_id, body in (
+            ("atende::text-out", uuid, "até\n\nexit"),
+            ("atende::text-out", "another", "not this call's"),
+            ("other", uuid, "of something else"),
+        ):
+            connection.write(head.format(subclass, call_id, len(body.encode())) + body)
+            await connection.until("+OK ")
+        connection.write("sendmsg\ncall-command: hangup\n\n")
+        await connection.until_closed()
+
+    service.behave = behave
+    result = await ring(service, Script(steps=(Wait(0.2), Write("ação\n\nexit"), WaitFor(what=Hears.HANG_UP))))
+    assert (result.ended_by, result.texts) == ("service", ("até\n\nexit",))
+    [written], [text] = ([e.detail for e in result.events if e.what == what] for what in ("caller_writes", "text"))
+    assert (written, text) == ("ação\n\nexit", "até\n\nexit")
+    received = service.connections[0].received.decode()
+    assert received.count("Event-Subclass: atende%3A%3Atext\n") == 1
+    assert "Content-Length: 12\n\nação\n\nexit" in received
 
 
 async def test_waiting_for_the_service_to_hang_up(service: Service) -> None:

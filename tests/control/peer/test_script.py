@@ -15,6 +15,7 @@ from control.peer import (
     ScriptError,
     Wait,
     WaitFor,
+    Write,
     load_script,
     question_and_answer,
 )
@@ -30,6 +31,7 @@ steps:
   - wait_for: {what: silence, quiet_ms: 700, limit_s: 15}
   - interrupt: {after_ms: 300, say: sub/q2.wav}
   - dtmf: "12#"
+  - write: "Até que horas?"
   - hang_up
 """
 
@@ -47,6 +49,7 @@ def test_every_step_is_understood(tmp_path: Path) -> None:
         WaitFor(what=Hears.SILENCE, quiet_ms=700, limit_s=15),
         Interrupt(after_ms=300, say=tmp_path / "sub/q2.wav"),
         Dtmf("12#"),
+        Write("Até que horas?"),
         HangUp(),
     )
 
@@ -70,6 +73,7 @@ def test_json_is_the_same(tmp_path: Path) -> None:
         ("steps: [{say: a.wav, wait: 1}]", "step 1 must have exactly one of"),
         ("steps: [hang_up, {}]", "step 2 must have exactly one of"),
         ("steps: [{dtmf: '12x'}]", "step 1: dtmf takes the digits"),
+        ("steps: [{write: ' '}]", "step 1: write takes some words"),
         ("steps: [{shout: a.wav}]", "unknown field `shout`"),
         ("steps: [{wait_for: applause}]", "applause"),
         ("codec: GSM\nsteps: []", "GSM"),

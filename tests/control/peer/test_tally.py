@@ -17,7 +17,8 @@ def call(**parts: Any) -> CallResult:
     good: dict[str, Any] = {
         "call_id": "c", "tenant": "t", "number": "1", "codec": "PCMU", "sample_rate": 8000, "answered": True,
         "ended_by": "caller", "cause": "NORMAL_CLEARING", "door": None, "doors": (), "connected_ms": 1.0,
-        "answered_ms": 50.0, "media_ms": 20.0, "greeting_ms": 80.0, "ended_ms": 900.0, "turns": (), "hazards": (),
+        "answered_ms": 50.0, "media_ms": 20.0, "greeting_ms": 80.0, "ended_ms": 900.0, "turns": (), "texts": (),
+        "hazards": (),
         "script_finished": True, "events": (), "uplink": Uplink(datagrams=9, filler=2, late_max_ms=3.0),
         "downlink": Downlink(
         ran_empty=0,

@@ -28,6 +28,7 @@ from transports.freeswitch.esl_commands import (
     MyEvents,
     Play,
     SendSilenceWhenIdle,
+    SendText,
     SetDoor,
     StreamStart,
     StreamStop,
@@ -83,8 +84,9 @@ def ours(said: bytes) -> Command | None:  # noqa: C901 (a table)
     return Linger(int(text.split()[1])) if text.startswith("linger") else None
 
 
-ELSEWHERE = {Originate, Bridge, Kill, SetVariables, SendDigits, Transfer}
-"""Recorded on inbound connections (test_esl_switch), but for the transfer, whose recordings go to inline actions."""
+ELSEWHERE = {Originate, Bridge, Kill, SetVariables, SendDigits, SendText, Transfer}
+"""Recorded on inbound connections (test_esl_switch), but for a text and for the transfer, whose recordings go to inline
+actions."""
 
 
 def test_byte_true_to_the_recordings() -> None:
@@ -147,7 +149,7 @@ def test_a_field_out_of_its_kind_is_refused(bad: Command) -> None:
 def test_there_is_no_other_sentence() -> None:
     verbs = {re.split(rb"[ \n]", encode(c))[0] for c in SAMPLES}
     assert {type(c) for c in SAMPLES} == set(Command.__args__)
-    assert verbs == {b"connect", b"linger", b"myevents", b"event", b"sendmsg", b"api", b"bgapi", b"exit"}
+    assert verbs == {b"connect", b"linger", b"myevents", b"event", b"sendmsg", b"api", b"bgapi", b"sendevent", b"exit"}
     assert all(encode(c).count(b"\n\n") == 1 for c in SAMPLES)
     forks = (ForkStart, ForkStop, EventPlain)
     assert all((b"audio_fork" in encode(c)) is isinstance(c, forks) for c in SAMPLES)
@@ -176,6 +178,7 @@ SAMPLES: list[Command] = [
     Kill(CallId("d2317f64-4e50-42fb-9843-0f0a0848899f"), HangupCause.ORIGINATOR_CANCEL),
     SetVariables(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), ((Variable.SOCKET_RESUME, "false"),)),
     SendDigits(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), "12#"),
+    SendText(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), "Até já"),
     Transfer(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), Route("*99200", "clinica.example.net")),
     *(ExecuteSetDoor(d) for d in DoorName),
     *(SetDoor(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), d) for d in DoorName),

@@ -25,7 +25,7 @@ SWITCH, OURS = ("127.0.0.1", 40001), ("127.0.0.1", 40000)
 EVENTS = (
     b"event plain BACKGROUND_JOB DTMF PLAYBACK_START PLAYBACK_STOP CUSTOM mod_audio_fork::connect "
     b"mod_audio_fork::connect_failed mod_audio_fork::disconnect mod_audio_stream::play "
-    b"mod_audio_stream::disconnect mod_audio_stream::error\n\n"
+    b"mod_audio_stream::disconnect mod_audio_stream::error atende::text\n\n"
 )
 OK = b"Content-Type: command/reply\nReply-Text: +OK\n\n"
 API_OK = b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n"
