@@ -20,6 +20,7 @@ from control.http import ReadyView, health_router
 from control.phone import PhoneDoor, PhoneOptions
 from control.service import Service
 from control.settings import Settings
+from control.watch import watched
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
@@ -33,8 +34,8 @@ from processors.models.store import ModelStore
 from tenants.conversations import PostgresConversations
 from tenants.database import open_database
 from tenants.directory import Directory
+from tenants.folder import TenantFolder
 from tenants.keys import signing_keys
-from tenants.publishing import publish_folder
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
@@ -55,9 +56,9 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog when None.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone
-    door last. Closing goes the other way: nobody is let in any more, live calls are given back to their
-    dialplans, pipelines are closed, records that are on their way are stored.
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
+    watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
+    back to their dialplans, pipelines are closed, records that are on their way are stored.
 
     Raises SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is taken.
     """
@@ -76,14 +77,19 @@ async def open_service(
         supervisor = PipelineSupervisor(workshop, stages)
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
-        tenants = await publish_folder(
+        tenants = TenantFolder(
             found.tenants_dir,
             PostgresRevisions(database),
             shelved,
             directory,
             stages,
-            switches=found.switch_names,
+            found.switch_names,
+            swap=found.swap,
+            eager=found.eager_tenants,
+            budget_mb=found.models_budget_mb or None,
         )
+        stack.push_async_callback(tenants.close)
+        await tenants.open()
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -93,9 +99,12 @@ async def open_service(
             clock=clock,
             options=_phone_options(found),
             media_server=await _open_media_server(found, stack),
+            warm=tenants.warm,
         )
         memory.settle()
         door = await _open_door(found, stack, phone)
+        if found.watch:
+            await stack.enter_async_context(watched(found.tenants_dir, tenants))
         yield Service(
             settings=found,
             keys=keys,
@@ -105,7 +114,7 @@ async def open_service(
             phone=phone,
             door=door,
             call_log=call_log,
-            tenants=tuple(tenants),
+            folder=tenants,
         )
 
 

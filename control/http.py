@@ -8,7 +8,10 @@ from msgspec import Struct
 
 
 class TenantHealth(Struct, frozen=True, kw_only=True):
-    """One tenant as an operator sees it. `state`: `ready`, `preparing` or `failed`."""
+    """One tenant as an operator sees it.
+
+    `state`: `ready`, `preparing`, `waiting` (loaded with its first call) or `failed`.
+    """
 
     slug: str
     state: str

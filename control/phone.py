@@ -7,7 +7,7 @@ or the caller does; whatever happens, its row says why.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from pipelines.loaded import LoadedPipeline
 from pipelines.recording import Recording
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
+from processors.factory import PrepareError
 from tenants.directory import Destination, Directory, NumberUnknownError
 from tenants.directory import TenantUnknownError as DirectoryTenantUnknownError
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, verify
@@ -46,6 +47,13 @@ class RefusedError(Exception):
     def __init__(self, reason: str, door: DoorName) -> None:
         super().__init__(reason)
         self.door = door
+
+
+class NotLoadedError(Exception):
+    """The tenant's revision is not there (yet)."""
+
+
+Warm = Callable[[TenantId], Awaitable[None]]
 
 
 class PhoneOptions(Struct, frozen=True, kw_only=True):
@@ -81,8 +89,12 @@ class PhoneDoor:
         clock: Clock,
         options: PhoneOptions,
         media_server: MediaServer | None = None,
+        warm: Warm | None = None,
     ) -> None:
-        """Without a `media_server` there is no wire but unicast."""
+        """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
+        when it is, and raises PrepareError or TimeoutError.
+        """
+        self._warm = warm
         self._media_server = media_server
         self._keys = keys
         self._directory = directory
@@ -156,6 +168,7 @@ class PhoneDoor:
         self._let_in += 1
         try:
             tenant_id = destination.tenant.tenant_id
+            await self._loaded(tenant_id)
             caller = line.hello.caller_number
             async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
                 loaded = lease.pipeline
@@ -165,8 +178,21 @@ class PhoneDoor:
             raise RefusedError(str(error), DoorName.BUSY) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED) from error
+        except NotLoadedError as error:
+            raise RefusedError(str(error), DoorName.BUSY) from error
         finally:
             self._let_in -= 1
+
+    async def _loaded(self, tenant_id: TenantId) -> None:
+        """Raises NotLoadedError."""
+        if self._warm is None:
+            return
+        try:
+            await self._warm(tenant_id)
+        except PrepareError as error:
+            raise NotLoadedError(f"the tenant could not be loaded: {error}") from error
+        except TimeoutError as error:
+            raise NotLoadedError("the tenant is still being loaded") from error
 
     def _call(self, line: DoorCall, destination: Destination, loaded: LoadedPipeline) -> Call:
         hello = line.hello

@@ -9,12 +9,13 @@ from control.http import ReadyView, TenantHealth
 from control.phone import PhoneDoor
 from control.settings import Settings
 from pipelines.calls import CallRecord
+from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
-from tenants.publishing import TenantStatus
+from tenants.folder import TenantFolder, TenantStatus
 from tenants.signing import KeyRing
 from transports.freeswitch.esl_server import DoorServer
 
@@ -31,8 +32,12 @@ class Service:
     phone: PhoneDoor
     door: DoorServer
     call_log: Spool
-    tenants: tuple[TenantStatus, ...]
-    """How each document fared at the start."""
+    folder: TenantFolder[LoadedRevision]
+
+    @property
+    def tenants(self) -> tuple[TenantStatus, ...]:
+        """How each document fares."""
+        return self.folder.statuses
 
     @property
     def address(self) -> tuple[str, int]:
@@ -74,11 +79,16 @@ class Service:
         loaded = [_health(status) for status in self.supervisor.status() if status.state != "retiring"]
         told = {health.slug for health in loaded if health.state == "failed"}
         unread = [_unpublished(status) for status in self.tenants if status.problems and status.slug not in told]
-        return tuple(sorted([*loaded, *unread], key=lambda health: health.slug))
+        waiting = [_waiting(status) for status in self.tenants if status.waiting]
+        return tuple(sorted([*loaded, *unread, *waiting], key=lambda health: health.slug))
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:
     return TenantHealth(slug=status.slug, state="failed", revision=None, live_calls=0, problem=status.problem)
+
+
+def _waiting(status: TenantStatus) -> TenantHealth:
+    return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
 
 
 def _health(status: PipelineStatus) -> TenantHealth:

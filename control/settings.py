@@ -90,6 +90,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
     tenants_dir: Path = Path("configs/tenants")
+    watch: bool = True
+    """Publish a tenant's file when it is saved."""
+    swap: Literal["turn", "drain"] = "turn"
+    """Live calls of a tenant whose file is saved change over at the end of a turn, or end on what they began with."""
+    eager_tenants: int = 100
+    """So many are loaded before calls are taken; the others behind it, or with their first call."""
+    models_budget_mb: int = 0
+    """Above so much memory for models, tenants that nobody has rung for longest are unloaded; 0: no limit."""
     knowledge_dir: Path = Path("configs/knowledge")
     models_dir: Path | None = None
     """Model files; absent: `models` in the data directory."""
@@ -232,6 +240,10 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "media_socket_port": port,
     "media_ports": _ports,
     "tenants_dir": Path,
+    "watch": on_off,
+    "swap": one_of("turn", "drain"),
+    "eager_tenants": whole(0, 100_000),
+    "models_budget_mb": whole(0, 10_000_000),
     "knowledge_dir": Path,
     "models_dir": Path,
     "signing_keys": Secret,

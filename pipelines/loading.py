@@ -88,7 +88,7 @@ class Loader:
             key,
             lambda: factory.prepare(config, context, self._workshop),
             factory.close,
-            weight_mb=factory.weight_mb(config),
+            weight=factory.weight(config),
         )
         return LoadedStage(checked, await self._bounded(assistant, checked, holding))
 

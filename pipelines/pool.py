@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from base.ids import TenantId
+from processors.factory import Weight
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ class _Resource:
     key: ResourceKey
     making: asyncio.Task[Any]
     close: Close
-    weight_mb: float = 0.0
+    weight: Weight | None = None
     users: int = 0
 
 
@@ -78,18 +79,19 @@ class ResourcePool:
 
     @property
     def weight_mb(self) -> float:
-        """Of everything that is prepared or being prepared."""
-        return sum(resource.weight_mb for resource in self._resources.values())
+        """Of everything that is prepared or being prepared; what is shared by name is counted once."""
+        weights = {resource.weight.name: resource.weight.mb for resource in self._resources.values() if resource.weight}
+        return sum(weights.values())
 
-    async def hold(self, key: ResourceKey, prepare: Prepare, close: Close, *, weight_mb: float = 0.0) -> Held:
+    async def hold(self, key: ResourceKey, prepare: Prepare, close: Close, *, weight: Weight | None = None) -> Held:
         """The resource of that key, prepared now if nobody has it. Raises what `prepare` raises.
 
-        `weight_mb` is the memory that it takes, as far as that is known.
+        `weight` is the memory that it takes, as far as that is known.
         """
         resource = self._resources.get(key)
         if resource is None:
             making = asyncio.create_task(_make(prepare), name=f"prepare {key.use}")
-            resource = self._resources[key] = _Resource(key, making, close, weight_mb)
+            resource = self._resources[key] = _Resource(key, making, close, weight)
         resource.users += 1
         try:
             # Shielded: one load that is given up must not spoil the others that wait for the same thing.

@@ -108,6 +108,13 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """Of the wire, in Hz; audio in the pipeline has this rate both ways."""
 
 
+class Weight(Struct, frozen=True):
+    """Memory that is taken once, however many prepared things share it by its name."""
+
+    name: str
+    mb: float
+
+
 class ProcessorFactory(Generic[C, P]):
     """One kind of stage. Subclasses set the class attributes and override what they need."""
 
@@ -124,9 +131,9 @@ class ProcessorFactory(Generic[C, P]):
         """Raises PrepareError."""
         raise NotImplementedError
 
-    def weight_mb(self, config: C) -> float:
-        """Memory that the prepared object takes, in MB; 0 for next to nothing."""
-        return 0.0
+    def weight(self, config: C) -> Weight | None:
+        """What of the memory the prepared object takes; None for next to nothing."""
+        return None
 
     async def says(self, config: C, prepared: P, context: StageContext) -> Sequence[str]:
         """Sentences that this stage may speak word for word."""

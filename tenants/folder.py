@@ -9,7 +9,7 @@ unloaded again; their next call loads them anew.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -91,7 +91,8 @@ class TenantFolder(Generic[L]):
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any.
 
-        `swap` is for the live calls of a tenant whose file is saved. `budget_mb`: of `Keeper.weight_mb`; None: no limit.
+        `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
+        limit.
         """
         self._folder = folder
         self._revisions = revisions
@@ -123,7 +124,9 @@ class TenantFolder(Generic[L]):
             log.warning("no tenant documents", folder=str(self._folder))
         async with self._busy:
             documents = await asyncio.gather(*(self._parsed(file) for file in files))
-            claimed = [document for document in documents if document is not None and self._claim(document)]
+            claimed = self._without_rivals(
+                [document for document in documents if document is not None and self._claim(document)]
+            )
             await asyncio.gather(*(self._published(document) for document in claimed[: self._eager]))
             for document in claimed[self._eager :]:
                 await self._known(document)
@@ -144,10 +147,17 @@ class TenantFolder(Generic[L]):
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             for file in sorted(there):
                 document = await self._parsed(file)
-                if document is not None and self._claim(document):
+                if document is not None and not self._answers(document) and self._claim(document):
                     await self._published(document)
             for file in sorted({*files} - there):
                 self._removed(file)
+
+    def _answers(self, document: TenantDocument) -> bool:
+        """Whether this very document answers already, or waits to be loaded."""
+        status = self._statuses.get(Path(document.file))
+        known = self._cold.get(document.tenant_id) or self._documents.get(document.tenant_id)
+        same = known is not None and (known.file, known.digest) == (document.file, document.digest)
+        return same and status is not None and not status.problems
 
     async def warm(self, tenant_id: TenantId) -> None:
         """Return when the tenant is loaded, or is none of those that wait for it.
@@ -184,8 +194,8 @@ class TenantFolder(Generic[L]):
         try:
             number = await self._publish(document)
         except Exception as error:
+            # It stays cold: the next call tries again.
             self._note(file, problems=(f"{file}: {error}",), waiting=False)
-            self._cold.pop(document.tenant_id, None)
             raise PrepareError(str(error)) from error
         self._cold.pop(document.tenant_id, None)
         self._note(file, revision=number, waiting=False, problems=())
@@ -234,11 +244,24 @@ class TenantFolder(Generic[L]):
             return False
         if owner is not None and owner != file:
             self._statuses.pop(owner, None)  # the file was given another name
-        former = self._statuses.get(file)
-        if former is not None and former.tenant_id not in {None, spec.tenant_id}:
-            self._removed(file)  # the file is another tenant's now
         self._owners[spec.tenant_id] = file
         return True
+
+    def _without_rivals(self, documents: Sequence[TenantDocument]) -> list[TenantDocument]:
+        """Those whose slug and domain no file before them has: what is published at once cannot see the others."""
+        slugs: dict[str, TenantDocument] = {}
+        domains: dict[str, TenantDocument] = {}
+        alone: list[TenantDocument] = []
+        for document in documents:
+            spec = document.spec
+            for what, taken, mine in (("slug", slugs, spec.slug), ("domain", domains, spec.domain.lower())):
+                if (other := taken.setdefault(mine, document)) is not document:
+                    told = f"{document.file}: the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
+                    self._failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+                    break
+            else:
+                alone.append(document)
+        return alone
 
     async def _published(self, document: TenantDocument) -> None:
         file, spec = Path(document.file), document.spec
@@ -247,8 +270,13 @@ class TenantFolder(Generic[L]):
                 number = await self._publish(document)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
             self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            if not self._speaks_for(file, spec.tenant_id):
+                self._owners.pop(spec.tenant_id, None)
             return
         self._cold.pop(spec.tenant_id, None)
+        former = self._statuses.get(file)
+        if former is not None and former.tenant_id not in {None, spec.tenant_id}:
+            self._removed(file)  # the file is another tenant's now
         self._statuses[file] = TenantStatus(
             file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, revision=number, enabled=spec.enabled
         )
@@ -273,6 +301,10 @@ class TenantFolder(Generic[L]):
         )
         if spec.enabled:
             self._cold[spec.tenant_id] = document
+
+    def _speaks_for(self, file: Path, tenant_id: TenantId) -> bool:
+        """Whether what the file says, or said, is this tenant's."""
+        return file in self._statuses and self._statuses[file].tenant_id == tenant_id
 
     def _removed(self, file: Path) -> None:
         status = self._statuses.pop(file, None)

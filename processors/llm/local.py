@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from base.http import Endpoint
 from base.secret import Secret
-from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
+from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Weight, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.hosted import ModelConfig
 from processors.llm.openai import OpenAiService, openai_client, openai_service
@@ -65,6 +65,10 @@ class LocalLlm(ProcessorFactory[LocalConfig, LocalModel]):
     use = "llm.local"
     role = Role.LLM
     config_type = LocalConfig
+
+    def weight(self, config: LocalConfig) -> Weight:
+        """About that of the default model's file and its context."""
+        return Weight(f"llm.local {config.model} {config.context_tokens}", 1500.0)
 
     async def prepare(self, config: LocalConfig, context: StageContext, workshop: Workshop) -> LocalModel:
         """Loads the model (seconds, gigabytes). Raises PrepareError that names the extra or the command missing."""

@@ -12,7 +12,16 @@ from msgspec import Meta, Struct
 
 from base.languages import primary
 from processors.compute import usable_cores
-from processors.factory import CallContext, Compute, PrepareError, ProcessorFactory, Role, StageContext, Workshop
+from processors.factory import (
+    CallContext,
+    Compute,
+    PrepareError,
+    ProcessorFactory,
+    Role,
+    StageContext,
+    Weight,
+    Workshop,
+)
 from processors.stt.recogniser import DEFAULT_PROMPTS, MODEL_RATE, Recogniser
 from processors.stt.service import Hearing, WhisperSttService
 
@@ -50,6 +59,10 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
     def __init__(self) -> None:
         self._loaded: WeakValueDictionary[tuple[Path, int], Recogniser] = WeakValueDictionary()
         self._loading = threading.Lock()
+
+    def weight(self, config: WhisperConfig) -> Weight:
+        """Measured with the default model."""
+        return Weight(f"whisper {config.model}", 180.0)
 
     async def prepare(self, config: WhisperConfig, context: StageContext, workshop: Workshop) -> WhisperPrepared:
         _language(config, context.persona.language)

@@ -18,6 +18,7 @@ from processors.factory import (
     ProcessorFactory,
     Role,
     StageContext,
+    Weight,
     Workshop,
 )
 from processors.models.manifest import builtin_manifest
@@ -58,6 +59,10 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
         self._engines: WeakValueDictionary[tuple[Path, int], Engine] = WeakValueDictionary()
         self._loading = threading.Lock()
         self._memory = MemoryCache()
+
+    def weight(self, config: KokoroConfig) -> Weight:
+        """Measured, without the renderings that it keeps."""
+        return Weight("kokoro", 165.0)
 
     async def prepare(self, config: KokoroConfig, context: StageContext, workshop: Workshop) -> Speaker:
         manner_of(config, context.persona)
