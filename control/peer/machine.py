@@ -172,6 +172,7 @@ class ChannelMachine:
         """`door_again`: the dialplan runs its socket anew on the same channel."""
         endings.enter_again(self, self._socket, now)
         self._begin_park()
+        self.writes_silence = self.channel.has_media and self._sends_silence()
 
     # The park loop
 
