@@ -38,8 +38,14 @@ class IngressVad(Protocol):
 
 
 class AudioTap(Protocol):
-    """Hears both sides of a call as they pass the wire, ungated; times are seconds of the media clock."""
+    """Hears both sides of a call as the caller says and hears them, ungated; times are seconds of the media clock."""
 
     def from_caller(self, pcm: bytes, at: float) -> None: ...
 
-    def to_caller(self, pcm: bytes, at: float) -> None: ...
+    def to_caller(self, pcm: bytes, at: float) -> None:
+        """Heard from `at` on, which may be a little later than now."""
+        ...
+
+    def unheard(self, at: float) -> None:
+        """From `at` on nothing is heard of what was told so far."""
+        ...

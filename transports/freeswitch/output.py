@@ -40,7 +40,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from transports.audio import frame_bytes
+from transports.audio import FRAME_MS, frame_bytes
 from transports.clock import MediaClock, Subscription
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
@@ -91,6 +91,9 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._ended = asyncio.Event()
         self._over = False
         self._fitter = RateFitter(wire.sample_rate)
+        self._lag_s = wire.lag_ms / 1000
+        """How much later than our clock the caller hears what is being said; told anew in each silence."""
+        self._beat_at = 0.0
 
     async def start(self, frame: StartFrame) -> None:
         """Send silence from now on. The StartFrame has been pushed."""
@@ -200,7 +203,7 @@ class FreeSwitchOutput(BaseOutputTransport):
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
         beat = self._play()
-        self._tap.to_caller(beat.pcm or self._silence, at)
+        self._tell_tap(beat.pcm, at)
         for frame, direction in _routed(beat.out):
             self._outbox.post(frame, direction)
         if self._playout.speaking and not was_speaking and self._on_first_audio is not None:
@@ -209,6 +212,15 @@ class FreeSwitchOutput(BaseOutputTransport):
             self._room.set()
         if beat.ended:
             self._ended.set()
+
+    def _tell_tap(self, pcm: bytes | None, at: float) -> None:
+        self._beat_at = at
+        if pcm is None:
+            # Silence is told of as it is: what was said before still ends behind it.
+            self._lag_s = self._wire.lag_ms / 1000
+            self._tap.to_caller(self._silence, at)
+        else:
+            self._tap.to_caller(pcm, at + self._lag_s)
 
     def _play(self) -> Beat:
         """20 ms by our clock; the wire gets them now, or has had them."""
@@ -226,6 +238,7 @@ class FreeSwitchOutput(BaseOutputTransport):
     def _hush(self) -> None:
         """Nothing that the wire has is heard any more."""
         self._wire.flush()
+        self._tap.unheard(self._beat_at + FRAME_MS / 1000)
         if self._lead is not None:
             self._lead.cut()
 
