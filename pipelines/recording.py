@@ -18,7 +18,7 @@ log = structlog.get_logger()
 FLUSH_S = 1.0
 """How often samples are written; also the most that a crash can lose."""
 SETTLE_S = 0.3
-"""Samples younger than this may still be joined by the other side's. A wire tells what is heard up to 160 ms later."""
+"""Samples younger than this may still be joined by the other side's; what is heard may be told 200 ms ahead."""
 MAX_BUFFER_S = 30.0
 """If the disk is slower than this, the recording ends; the call does not."""
 JITTER_S = 0.02

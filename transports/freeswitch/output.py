@@ -46,7 +46,7 @@ from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
 from transports.freeswitch.playout import Beat, Bot, Playout
 from transports.freeswitch.rate import RateFitter
-from transports.ingress import AudioTap
+from transports.ingress import TOLD_AHEAD_MS, AudioTap
 from transports.wire import MediaWire
 
 log = structlog.get_logger()
@@ -91,8 +91,8 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._ended = asyncio.Event()
         self._over = False
         self._fitter = RateFitter(wire.sample_rate)
-        self._lag_s = wire.lag_ms / 1000
-        """How much later than our clock the caller hears what is being said; told anew in each silence."""
+        self._lag_s = self._lag()
+        """How much later than our clock the caller hears what is being said; looked at anew in each silence."""
         self._beat_at = 0.0
 
     async def start(self, frame: StartFrame) -> None:
@@ -217,10 +217,13 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._beat_at = at
         if pcm is None:
             # Silence is told of as it is: what was said before still ends behind it.
-            self._lag_s = self._wire.lag_ms / 1000
+            self._lag_s = self._lag()
             self._tap.to_caller(self._silence, at)
         else:
             self._tap.to_caller(pcm, at + self._lag_s)
+
+    def _lag(self) -> float:
+        return min(self._wire.lag_ms, TOLD_AHEAD_MS) / 1000
 
     def _play(self) -> Beat:
         """20 ms by our clock; the wire gets them now, or has had them."""
