@@ -17,9 +17,10 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
-from control.line import CompanyLine
+from control.line import TALKING, CompanyLine, note
 from control.wires import Media, open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.hold_music import HoldMusic
 from pipelines.loaded import LoadedPipeline
 from pipelines.recording import Recording
 from pipelines.session import CallSession
@@ -58,6 +59,8 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     """How the audio comes where neither the dialplan nor the call's switch says."""
     switch_wires: Mapping[str, Wire] = {}
     """How it comes from switches that have a wire of their own, by their names."""
+    hold_music: HoldMusic | None = None
+    """What callers hear while a person is called for them; None: a ringing tone."""
     answer_timeout_s: float = 5.0
     keep_timeout_s: float = 10.0
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
@@ -194,14 +197,14 @@ class PhoneDoor:
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
                 record = _failed(call, "failure", self._clock.now(), error=str(error))
-                await line.give_back(DoorName.FAILED)
+                await _give_up(line, call)
             except asyncio.CancelledError:
                 record = _failed(call, "shutdown", self._clock.now())
                 raise
             except Exception as error:
                 record = _failed(call, "failure", self._clock.now(), error=repr(error))
                 # The caller first: what is written down can wait, and the disk may be what failed.
-                await line.give_back(DoorName.FAILED)
+                await _give_up(line, call)
                 raise
             finally:
                 await self._kept(opening, record)
@@ -224,6 +227,7 @@ class PhoneDoor:
     async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> CallRecord:
         wire, answer_timeout_s = self._wire_of(line), self._options.answer_timeout_s
         media = await open_media(line, wire, self._media_server, answer_timeout_s)
+        note(line, call, TALKING)
         async with self._recording(call, loaded, media.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 media,
@@ -237,11 +241,12 @@ class PhoneDoor:
                 call,
                 loaded,
                 transport,
-                CompanyLine(line, domain),
+                CompanyLine(line, call, domain),
                 self._feed,
                 self._clock,
                 sample_rate=media.sample_rate,
                 recording=None if recording is None else self._recording_name(call),
+                hold_music=self._options.hold_music,
             )
             record = await self._run(line, session, transport, media)
         if recording is not None and recording.error:
@@ -282,6 +287,12 @@ class PhoneDoor:
         assert self._options.recordings_dir is not None
         folder = self._options.recordings_dir.name
         return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
+
+
+async def _give_up(line: DoorCall, call: Call) -> None:
+    """Something of ours broke: the dialplan goes on."""
+    note(line, call, "failure")
+    await line.give_back(DoorName.FAILED)
 
 
 async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTransport) -> None:

@@ -30,6 +30,7 @@ from control.setting_values import (
     wires,
 )
 from control.switches import Switch
+from pipelines import hold_music
 from transports.freeswitch.peers import LOOPBACK, Network, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 from transports.freeswitch.words import Wire
@@ -100,6 +101,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     """Calls at the same time in this process; more are told that we are busy."""
     recordings: bool = True
+    hold_music: Path | None = None
+    """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
+    them; absent: a ringing tone."""
     vectors: Literal["chroma"] = "chroma"
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
@@ -201,6 +205,10 @@ def _is_loopback(host: str) -> bool:
     return is_within(host, LOOPBACK)
 
 
+def _music(text: str) -> Path:
+    return hold_music.checked(Path(text))
+
+
 def _ports(text: str) -> PortRange:
     first, dash, last = text.partition("-")
     if not dash:
@@ -239,6 +247,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
     "recordings": on_off,
+    "hold_music": _music,
     "vectors": one_of("chroma"),
     "outbound_allow": many(endpoint),
 }

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from pipelines.spec import LimitsSpec, TurnSpec
+from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 
 CLOSING_S = 20.0
 """A last sentence has this long to be heard; then the call ends without it."""
@@ -29,10 +29,11 @@ class Say(Struct, frozen=True, kw_only=True):
 
 
 class End(Struct, frozen=True, kw_only=True):
-    """End the call now: give it back at `door`, or hang up when there is none."""
+    """End the call now: give it back at `door`, send it on to `number`, or hang up when there is neither."""
 
     reason: str
     door: str | None = None
+    number: str | None = None
     connected: bool = False
     """The caller was connected with a person: the call is not ours any more."""
 
@@ -59,10 +60,10 @@ class Phase(Enum):
 class Conduct:
     """One call's manners. Every method that is told an event returns what to do about it, or None."""
 
-    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float, *, can_reach: bool = False) -> None:
-        """`can_reach`: who wants a person is not given away before one has answered."""
+    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float, *, transfer: TransferSpec | None = None) -> None:
+        """`transfer` is where a caller goes who wants a person; None: back to the dialplan."""
         self._limits = limits
-        self._can_reach = can_reach
+        self._transfer = transfer
         self._reaching = False
         self._interruptible = turn.interruptible
         self._ends_at = at + limits.max_call_s
@@ -176,8 +177,10 @@ class Conduct:
         """The request came out behind the last word before it, so that word was heard."""
         if request != "operator":
             return End(reason=self._closing or "goodbye")
-        if not self._can_reach:
+        if self._transfer is None:
             return End(reason="operator", door="operator")
+        if self._transfer.mode == "blind":
+            return End(reason="transferred", number=self._transfer.to)
         if self._reaching:
             return None  # somebody's telephone rings already
         self._reaching = True

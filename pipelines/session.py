@@ -15,12 +15,14 @@ from pipecat.transports.base_transport import BaseTransport
 from base.clock import Clock
 from pipelines.assembly import Spine
 from pipelines.calls import Call, CallRecord, Closed, LiveFeed, Opened
-from pipelines.conduct import Action, Conduct, End, Reach, Say
+from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say
+from pipelines.hold_music import HoldMusic
 from pipelines.listening import Listening
 from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
-from pipelines.ringback import ringing
+from pipelines.ringback import waiting
 from pipelines.running import Running
+from pipelines.spec import RING_S
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext
 from processors.llm.intents import phrasebook
@@ -62,9 +64,12 @@ class CallSession:
         *,
         sample_rate: int,
         recording: str | None = None,
+        hold_music: HoldMusic | None = None,
         limits: SessionLimits | None = None,
     ) -> None:
-        """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory."""
+        """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
+        `hold_music` takes the ringing tone's place.
+        """
         self._call = call
         self._loaded = loaded
         self._transport = transport
@@ -73,10 +78,11 @@ class CallSession:
         self._clock = clock
         self._sample_rate = sample_rate
         self._recording = recording
+        self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = loaded.assistant, clock.monotonic()
         self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
-        self._conduct = Conduct(policy.limits, policy.turn, at, can_reach=policy.transfer is not None)
+        self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
         self._actions: deque[Action] = deque()
         self._wake = asyncio.Event()
@@ -193,14 +199,18 @@ class CallSession:
         transfer = self._loaded.assistant.transfer
         assert transfer is not None
         try:
-            async with ringing(spine.play, self._sample_rate):
-                cause = await self._line.connect(transfer.to, transfer.ring_s)
+            async with waiting(spine.play, self._sample_rate, music=self._hold_music, quiet=self._quiet):
+                cause = await self._line.connect(transfer.to, transfer.ring_s or RING_S)
         except Exception as error:
             # The caller has lost nothing: it is as if nobody had answered.
             self._note(f"nobody could be called: {error!r}")
             cause = "FAILED"
         log.info("a person was called", cause=cause or "answered")
         self._act(self._conduct.reached(self._clock.monotonic(), cause))
+
+    def _quiet(self) -> bool:
+        """Nobody speaks, or is about to."""
+        return self._conduct.phase is Phase.LISTENING
 
     async def _reach_nobody(self) -> None:
         """The call is decided: no telephone rings for it any longer."""
@@ -220,11 +230,20 @@ class CallSession:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
-                await (self._line.hang_up() if ending.door is None else self._line.give_back(ending.door))
+                await self._let_go(ending)
         except Exception as error:
             # The record has to be written whatever became of the line.
             self._note(f"the line could not be given up: {error!r}")
             log.warning("the line could not be given up", error=repr(error))
+
+    async def _let_go(self, ending: End) -> None:
+        self._line.note(ending.reason)
+        if ending.number is not None:
+            await self._line.transfer(ending.number)
+        elif ending.door is not None:
+            await self._line.give_back(ending.door)
+        else:
+            await self._line.hang_up()
 
     def _failed(self, spine: Spine, frame: ErrorFrame) -> None:
         """A processor reported an error."""
@@ -257,7 +276,8 @@ class CallSession:
     def _record(self) -> CallRecord:
         ending = self._ending
         assert ending is not None
-        hung_up_by_us = ending.reason != "caller_hangup" and ending.door is None and not ending.connected
+        given_away = ending.door is not None or ending.number is not None or ending.connected
+        hung_up_by_us = ending.reason != "caller_hangup" and not given_away
         return CallRecord(
             call=self._call,
             ended_at=self._clock.now(),

@@ -160,6 +160,8 @@ def _fits(value: Any, wanted: inspect.Type) -> bool:
                 and (wanted.max_length is None or len(value) <= wanted.max_length)
                 and (wanted.pattern is None or re.search(wanted.pattern, value) is not None)
             )
+        case inspect.LiteralType():
+            return value in wanted.values
     raise TypeError(f"there is no rule for {wanted}; tenants/convert.py needs one")
 
 
@@ -175,5 +177,7 @@ def _expectation(wanted: inspect.Type) -> str:
             kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
             low = "" if wanted.ge is None else f" from {wanted.ge:g}"
             return kind + low + ("" if wanted.le is None else f" to {wanted.le:g}")
+        case inspect.LiteralType():
+            return " or ".join(map(str, wanted.values))
         case _:
             return "text"

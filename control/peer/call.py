@@ -195,7 +195,7 @@ class PeerCall:
 
     def wire_lost(self, wire: Wire) -> None:
         """The service closed the connection, or we did."""
-        if wire is self._wire and not self.machine.over:
+        if wire is self._wire:
             self.machine.socket_closed(time.monotonic())
 
     # The tick
@@ -338,6 +338,8 @@ class PeerCall:
             ended_by=ended_by,
             cause=cause,
             door=door,
+            transferred_to=end.to if isinstance(end, Transferred) else None,
+            keys=self.machine.keys_heard,
             doors=tuple(self._doors),
             connected_ms=seen.since_ring(seen.connected_at),
             answered_ms=seen.since_ring(seen.answered_at),

@@ -80,6 +80,10 @@ class Rung:
     """When each unbroken sound began and ended for the caller (monotonic seconds)."""
     dialled: tuple[str, ...] = ()
     """Whom the service called beside, with the variables."""
+    rang_at: float = 0.0
+    """The first ring (monotonic seconds)."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The channel's, at its end."""
 
     @property
     def record(self) -> CallRecord:
@@ -172,9 +176,17 @@ class House:
             async with asyncio.timeout(CALL_OVER_S):
                 await served.wait()
         events = tuple(event for event in self.events if _call_of(event) == call_id)
-        voices = tuple((voice.start, voice.end) for voice in call.media.ears.voices)
-        dialled = tuple(call.machine.legs.dialled)
-        return Rung(result, await self._stored(call_id), events, _voices_s(call), self.folder, voices, dialled)
+        return Rung(
+            result,
+            await self._stored(call_id),
+            events,
+            _voices_s(call),
+            self.folder,
+            voices=tuple((voice.start, voice.end) for voice in call.media.ears.voices),
+            dialled=tuple(call.machine.legs.dialled),
+            rang_at=call.media.began,
+            variables=call.machine.channel.variables.as_dict(),
+        )
 
     async def call(self, script: Script, dialed: Dialed | None = None) -> Rung:
         """Dial, play, and wait until the service is done with it."""

@@ -79,6 +79,7 @@ class Line:
 
     def __init__(self, *, breaks: bool = False, hangs: bool = False) -> None:
         self.asked: list[str] = []
+        self.noted: list[str] = []
         self._breaks = breaks
         self._hangs = hangs
 
@@ -87,6 +88,12 @@ class Line:
 
     async def give_back(self, door: str) -> None:
         await self._ask(door)
+
+    async def transfer(self, number: str) -> None:
+        await self._ask(f"transfer {number}")
+
+    def note(self, outcome: str) -> None:
+        self.noted.append(outcome)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         self.asked.append(f"connect {extension}")

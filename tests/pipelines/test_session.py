@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from pipecat.frames.frames import CancelWorkerFrame, EndWorkerFrame, Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipelines.calls import CallerSpeaking, Closed, Opened, Understood
-from pipelines.spec import LimitsSpec, TurnSpec
+from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 from processors.llm.mock import MockLlm, MockLlmService
 from tests.pipelines.harness import LIMIT, Line, assistant, ringing
 from tests.pipelines.virtual import virtual
@@ -160,17 +161,29 @@ async def test_a_call_ends_after_its_last_turn_was_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "reason", "verb"), [("hangup", "goodbye", "hang_up"), ("operator", "operator", "operator")]
+    ("request_", "number", "reason", "verb"),
+    [
+        ("hangup", None, "goodbye", "hang_up"),
+        ("operator", None, "operator", "operator"),
+        ("operator", "600", "transferred", "transfer 600"),
+    ],
 )
 @virtual
-async def test_what_the_mind_asks_for_is_done_after_its_words_were_heard(request_: str, reason: str, verb: str) -> None:
-    async with ringing(assistant(llm={"answers": ["All right then"], "request": request_})) as call:
+async def test_what_the_mind_asks_for_is_done_after_its_words_were_heard(
+    request_: str, number: str | None, reason: str, verb: str
+) -> None:
+    spec = assistant(llm={"answers": ["All right then"], "request": request_})
+    if number is not None:
+        spec = replace(spec, transfer=TransferSpec(to=number, mode="blind"))
+    async with ringing(spec) as call:
         await call.until(2.0)
         await call.caller.speaks(0.5)
         record = await call.record()
         played = call.player.played_s
     assert record.end_reason == reason
     assert call.line.asked == [verb]
+    assert call.line.noted == [reason]
+    assert record.hangup_cause == ("NORMAL_CLEARING" if verb == "hang_up" else "")
     assert record.turns[-1].text == "All right then"
     assert record.turns[-1].intent == {"hangup": "goodbye", "operator": "operator"}[request_]
     assert played == pytest.approx(0.9 + 0.9)

@@ -1,7 +1,7 @@
 """One call at the phone door: what may be asked of it, as coroutines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -24,7 +24,7 @@ from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.text import message_of
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
-from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
+from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, Note, PhoneEvent, Route
 from transports.wire import carried_rate
 
 log = structlog.get_logger()
@@ -33,9 +33,9 @@ log = structlog.get_logger()
 class DoorCall:
     """A caller's leg, held by one outbound event-socket connection. Satisfies `pipelines.phone.PhoneLine`.
 
-    `hang_up`, `refuse`, `give_back` and `re_enter` are final and idempotent: the first wins, and all return when the
-    socket has ended, at the latest after `close_timeout_s`. Closing order: the command, FreeSWITCH's end of the
-    socket, our media socket, TCP.
+    `hang_up`, `refuse`, `give_back`, `transfer` and `re_enter` are final and idempotent: the first wins, and all
+    return when the socket has ended, at the latest after `close_timeout_s`. Closing order: the command, FreeSWITCH's
+    end of the socket, our media socket, TCP.
     """
 
     def __init__(
@@ -199,8 +199,19 @@ class DoorCall:
         await self._ended()
 
     async def transfer(self, destination: Route) -> None:
-        """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final."""
+        """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final.
+
+        What becomes of the call there does not depend on us any more. Raises LocalProtocolError for no such number.
+        """
         await self._finish(lambda: self._machine.transfer(destination))
+
+    def note(self, notes: Mapping[Note, str]) -> None:
+        """Leave variables of ours on the channel: letters, digits and `_.+@/#*-`, 256 at most. They outlive us.
+
+        Raises CallEndedError, LocalProtocolError.
+        """
+        self._wire.require_live("note")
+        self._wire.ask(lambda: self._machine.note(notes))
 
     async def send_digits(self, digits: str) -> None:
         """Send keys (0-9, *, #) to the caller's side. Raises CallEndedError, LocalProtocolError."""

@@ -12,6 +12,7 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`'.
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -45,8 +46,8 @@ from transports.freeswitch.esl_commands import (
 from transports.freeswitch.esl_dialogue import Dialogue
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
-from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
-from transports.freeswitch.esl_values import checked_route, dialled
+from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_values import Variable, checked_route, dialled, listed, word
 from transports.freeswitch.text import text_of
 from transports.freeswitch.words import (
     Answered,
@@ -55,6 +56,7 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
+    Note,
     Route,
 )
 
@@ -167,6 +169,16 @@ class DoorMachine:
         self._require_live("text")
         self._say(SendText(self.hello.call_id, text))
 
+    def note(self, notes: Mapping[Note, str]) -> None:
+        """Leave variables of ours on the channel, for the PBX's records and its dialplan. They outlive us.
+
+        Raises LocalProtocolError for another name, or a value that is not one plain argument; nothing was said then.
+        """
+        self._require_live("note")
+        variables = tuple((Variable(word(name, Note)), value) for name, value in notes.items())
+        listed(variables)
+        self._say(SetVariables(self.hello.call_id, variables))
+
     def reach(self, wish: LegWish) -> None:
         """Call somebody beside the caller, who stays with us; LegAnswered or LegEnded follows.
 
@@ -192,7 +204,10 @@ class DoorMachine:
         self._legs.join(self.hello.call_id, back_to)
 
     def transfer(self, destination: Route) -> None:
-        """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number."""
+        """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number.
+
+        `socket_resume` is taken off ahead of it: with that, our leaving would fetch the caller back from there.
+        """
         self._end(Transfer(self.hello.call_id, checked_route(destination)))
 
     def hang_up(self, cause: HangupCause) -> None:
@@ -248,6 +263,11 @@ class DoorMachine:
                 return self._greeting_step(command, reply)
             case SetDoor() | ExecuteSetDoor():
                 # Only now: an `exit` that overtook it would lead to the fall-back.
+                self._say(Exit())
+            case Transfer():
+                # Only now is it known whether the call has left, or has to go to the fall-back.
+                if not reply.ok and not self._hung_up:
+                    self._resumes(on=True)
                 self._say(Exit())
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
@@ -334,6 +354,9 @@ class DoorMachine:
         self._let_go |= isinstance(command, Exit)
         self._dialogue.say(command)
 
+    def _resumes(self, *, on: bool) -> None:
+        self._say(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "true" if on else "false"),)))
+
     def _require_live(self, wish: str) -> None:
         if not self.live:
             raise LocalProtocolError(f"{wish}: the call is not live")
@@ -346,5 +369,7 @@ class DoorMachine:
         self._legs.drop()
         if not isinstance(command, Hangup):
             self.media.leave()
+        if isinstance(command, Transfer):
+            self._resumes(on=False)
         self._say(command)
         self._phase = _Phase.ENDING

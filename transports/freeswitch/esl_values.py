@@ -44,6 +44,9 @@ class Variable(Enum):
     RECORD_STEREO = "RECORD_STEREO"
     TENANT = "atende_tenant"
     CALL = "atende_call"
+    ASSISTANT = "atende_assistant"
+    REVISION = "atende_revision"
+    OUTCOME = "atende_outcome"
     PARK_TIMEOUT = "park_timeout"
 
 

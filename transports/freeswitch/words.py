@@ -38,6 +38,15 @@ class DoorName(Enum):
     AGAIN = "again"
 
 
+class Note(Enum):
+    """What we tell the PBX of a call: channel variables that its records and its dialplan can read."""
+
+    ASSISTANT = "atende_assistant"
+    REVISION = "atende_revision"
+    CALL = "atende_call"
+    OUTCOME = "atende_outcome"
+
+
 class Hello(Struct, frozen=True, kw_only=True):
     """The first words of a call: the reply to `connect`."""
 
