@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[2]
 START_S = 30.0
 TALKS = Script(steps=(Wait(0.4), Say(SPEECH), hears(), Say(SPEECH), Wait(20)), limit_s=20)
 LISTENS = Script(steps=(Wait(20),), limit_s=20)
+AGES = (
+    (TALKS, 2.0, "unicast"),
+    (LISTENS, 0.9, "audio_fork"),
+    (LISTENS, 0.2, "audio_stream"),
+    (LISTENS, 0.004, "unicast"),
+)
+"""Callers, how long after each the next one comes (after the last, the end), and their wires."""
 
 
 @dataclass
@@ -74,11 +81,11 @@ def dialed(folder: Path, tenant_id: TenantId = TENANT, number: str = NUMBER, wir
 
 
 async def ended_under(service: Process, how: signal.Signals) -> tuple[list[CallResult], float, int]:
-    """Calls of four ages under which the service ends: what their callers saw, and how it ended."""
+    """Calls of four ages, on all wires, under which the service ends: what their callers saw, and how it ended."""
     async with Switch("127.0.0.1", service.port) as switch:
         calls: list[asyncio.Task[CallResult]] = []
-        for script, then_s in ((TALKS, 2.0), (LISTENS, 0.9), (LISTENS, 0.2), (LISTENS, 0.004)):
-            calls.append(asyncio.create_task(switch.call(dialed(service.folder), script)))
+        for script, then_s, wire in AGES:
+            calls.append(asyncio.create_task(switch.call(dialed(service.folder, wire=wire), script)))
             await asyncio.sleep(then_s)
         began = time.monotonic()
         took_s, status = await service.end(how)

@@ -14,7 +14,7 @@ from transports.freeswitch.words import WIRES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-evening = Evening(at_once=6)
+evening = Evening(at_once=4)
 calls = evening.fixture()
 
 AWAY = "Nobody is there now"
