@@ -118,6 +118,17 @@ class CodecList(Struct, frozen=True):
     """The codecs that are loaded, one a line."""
 
 
+class EventSocketConfig(Struct, frozen=True):
+    """The event socket's own configuration, as XML; the password stands in it."""
+
+
+class IsLetIn(Struct, frozen=True):
+    """`true` where an access list lets an address in. `access_list` is a name of the switch's, or a network."""
+
+    address: str
+    access_list: str
+
+
 class CountChannels(Struct, frozen=True):
     """`N total.`"""
 
@@ -186,6 +197,6 @@ class Leave(Struct, frozen=True):
 
 SwitchCommand = (
     Auth | UserAuth | Events | NoEvents | FilterCall | FilterEvent | Version | Status | HasModule | CodecList
-    | CountChannels | CallExists | GetVariable | SetVariables | Kill | BreakAll | SendDigits | Bridge | Originate
-    | Leave
+    | EventSocketConfig | IsLetIn | CountChannels | CallExists | GetVariable | SetVariables | Kill | BreakAll
+    | SendDigits | Bridge | Originate | Leave
 )  # fmt: skip

@@ -15,10 +15,12 @@ from transports.freeswitch.esl_switch_commands import (
     CodecList,
     CountChannels,
     Events,
+    EventSocketConfig,
     FilterCall,
     FilterEvent,
     GetVariable,
     HasModule,
+    IsLetIn,
     Kill,
     Leave,
     Module,
@@ -32,14 +34,24 @@ from transports.freeswitch.esl_switch_commands import (
     UserAuth,
     Version,
 )
-from transports.freeswitch.esl_values import Variable, assigned, checked_call_id, dialled, host, listed, token, word
+from transports.freeswitch.esl_values import (
+    Variable,
+    access_name,
+    assigned,
+    checked_call_id,
+    dialled,
+    host,
+    listed,
+    token,
+    word,
+)
 from transports.freeswitch.words import Device, HangupCause, Route
 
 MAX_EVENT_CLASSES: Final = 64
 
 _API: Final = (
-    Version, Status, HasModule, CodecList, CountChannels, CallExists, GetVariable, SetVariables, Kill, BreakAll,
-    SendDigits, Bridge,
+    Version, Status, HasModule, CodecList, EventSocketConfig, IsLetIn, CountChannels, CallExists, GetVariable,
+    SetVariables, Kill, BreakAll, SendDigits, Bridge,
 )  # fmt: skip
 
 
@@ -79,6 +91,7 @@ _BARE_API: Final[dict[type, str]] = {
     Version: "version",
     Status: "status",
     CodecList: "show codec",
+    EventSocketConfig: "xml_locate configuration configuration name event_socket.conf",
     CountChannels: "show channels count",
 }
 
@@ -87,6 +100,8 @@ def _api(command: SwitchCommand) -> str:
     match command:
         case HasModule(module):
             return f"module_exists {word(module, Module)}"
+        case IsLetIn(address, access_list):
+            return f"acl {access_name(address)} {access_name(access_list)}"
         case CallExists(call_id):
             return f"uuid_exists {checked_call_id(call_id)}"
         case GetVariable(call_id, name):

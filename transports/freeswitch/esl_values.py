@@ -22,6 +22,7 @@ _SHOWN: Final = frozenset(" ,.-+@_()&#!?/*=")
 """Beside letters and digits of any script; none of them is special in a quoted value but the comma."""
 _CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
+_ACCESS: Final = re.compile(r"[0-9A-Za-z_.:/-]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
 
@@ -65,6 +66,13 @@ def token(value: str) -> str:
     """One argument without spaces or anything special. Raises LocalProtocolError."""
     if not _TOKEN.fullmatch(value):
         raise LocalProtocolError(f"not one plain argument: {value[:60]!r}")
+    return value
+
+
+def access_name(value: str) -> str:
+    """An address, a network or the name of an access list. Raises LocalProtocolError."""
+    if not _ACCESS.fullmatch(value):
+        raise LocalProtocolError(f"not an address or an access list: {value[:60]!r}")
     return value
 
 
