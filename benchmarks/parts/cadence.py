@@ -93,8 +93,13 @@ def best(tries: Sequence[Step]) -> Step:
 
 
 def enough(tries: Sequence[Step], most: int) -> bool:
-    """Whether a number needs no further try: it held, or failed twice on a quiet machine, or was tried `most` times."""
-    return len(tries) >= most or any(step.holds for step in tries) or sum(not step.void for step in tries) >= 2
+    """Whether a number needs no further try: it held, or failed on a quiet machine twice.
+
+    A void try that fails tells nothing of the server and is made again; `most` tries that tell something, and as many
+    void ones, are the end.
+    """
+    told = [step for step in tries if step.holds or not step.void]
+    return any(step.holds for step in tries) or len(told) >= min(2, most) or len(tries) >= 2 * most
 
 
 def capacity(steps: Sequence[Step]) -> int:
