@@ -35,6 +35,7 @@ from transports.freeswitch.esl_switch_commands import (
     HasModule,
     IsLetIn,
     Module,
+    UserAuth,
     Version,
 )
 from transports.freeswitch.peers import DEFAULT_SWITCH
@@ -83,7 +84,8 @@ async def _switch(switch: Switch, found: Settings) -> list[Finding]:
     if password is None:
         fix = f"set {switch.variable('password')} (and {switch.variable('host')}, _PORT) to have the switch looked at"
         return [Finding(name=EVENT_SOCKET, level="skip", text="no password is set", fix=fix)]
-    address = SwitchAddress(host=switch.host, port=switch.port, login=Auth(password))
+    login = Auth(password) if switch.user is None else UserAuth(switch.user, password)
+    address = SwitchAddress(host=switch.host, port=switch.port, login=login)
     try:
         client = await SwitchClient.connect(address)
     except (SwitchUnreachableError, LocalProtocolError) as error:

@@ -22,7 +22,7 @@ from control.settings import Settings
 from control.switches import Switch
 from processors.models.store import ModelState, ModelStore
 from tests.transports.freeswitch.captures import from_switch, messages
-from tests.transports.freeswitch.test_esl_client import Seat, reply, response, switch
+from tests.transports.freeswitch.test_esl_client import USER, Seat, directory, reply, response, switch
 
 ROOT = Path(__file__).parents[2]
 VERSION = "FreeSWITCH Version 1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64bit"
@@ -165,6 +165,21 @@ async def test_what_is_measured_is_held_against_its_limit(settings: Settings, mo
             for line, limit in LIMITS.items():
                 assert (found[line].level, bool(found[line].fix)) == (limit[3] if fixed else "ok", fixed), line
                 assert re.search(r"\d (ms|GiB)", found[line].text), "what was measured is told"
+
+
+@pytest.mark.parametrize("secret", ["pa ss", "wrong"])
+async def test_a_switch_is_looked_at_as_a_user_of_its_directory(settings: Settings, secret: str) -> None:
+    async with switch(directory) as address:
+        given = msgspec.structs.replace(settings, switch_port=address.port, switch_password=Secret(secret))
+        [default] = msgspec.structs.replace(given, switch_user=USER).all_switches
+        found = {finding.name: finding async for finding in examine(given, default)}
+    assert "pa ss" not in str(found)
+    if secret == "wrong":
+        assert (found["event socket"].level, "refused the login" in found["event socket"].text) == ("fail", True)
+        return
+    assert found["event socket"].level == "ok"
+    assert found["switch version"].text == "FreeSWITCH 1.11.2"
+    assert found["event socket access"].level == "warn", "it may not ask for that"
 
 
 EVENT_SOCKET_CONF = """\
