@@ -35,8 +35,9 @@ from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.marked import FRAME_S
 from benchmarks.parts.noises import at_level, cough
 from benchmarks.parts.served import served
-from benchmarks.parts.wire_calls import COUGHER, LISTENER, WIRES, WORDS, Rung
+from benchmarks.parts.wire_calls import COUGHER, LISTENER, WORDS, Rung
 from control.peer import ReferenceClock, load_sound
+from transports.freeswitch.words import WIRES
 
 Key = TypeVar("Key", bound=Hashable)
 PARTS = ("peace", "stop", "resume")

@@ -1,10 +1,19 @@
 """The command of the fuzzer: what it is asked for is what it does, and a check that checks nothing is refused."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from benchmarks import fuzz
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """The command silences what is logged."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from websockets.exceptions import InvalidStatus
 from base.ids import CallId
 from control.logs import configure
 from control.peer import HangUp, Script
-from control.phone import WIRE_VARIABLE
 from tests.calls.callers import document, hears
 from tests.calls.house import House, house
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.media_tickets import PREFIX, Tickets
+from transports.freeswitch.words import WIRE_VARIABLE
 
 SERVICE_LOGGERS = ("websockets", "websockets.server", "websockets.client", "asyncio", "uvicorn", "uvicorn.access")
 

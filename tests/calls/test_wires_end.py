@@ -6,12 +6,12 @@ import pytest
 
 from control.peer import Codec, Dtmf, HangUp, Hears, Say, Script, Wait, WaitFor, WireEvent
 from control.peer.call import PeerCall
-from control.phone import WIRE_VARIABLE, PhoneOptions
+from control.phone import PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears
 from tests.calls.house import House, Rung, house
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 sockets = pytest.mark.parametrize("wire", ["audio_fork", "audio_stream"])
 

@@ -44,11 +44,6 @@ class SwitchEvent(Enum):
     FORK_DISCONNECT = "mod_audio_fork::disconnect"
     FORK_KILL_AUDIO = "mod_audio_fork::kill_audio"
 
-    @property
-    def custom(self) -> bool:
-        """Whether it is a module's own, a subclass of CUSTOM."""
-        return "::" in self.value
-
 
 class Module(Enum):
     """Modules whose presence matters."""

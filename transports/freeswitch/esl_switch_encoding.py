@@ -40,6 +40,7 @@ from transports.freeswitch.esl_values import (
     assigned,
     checked_call_id,
     dialled,
+    event_kinds,
     host,
     listed,
     token,
@@ -78,7 +79,7 @@ def _text(command: SwitchCommand) -> str:
         case FilterCall(call_id, remove):
             return f"filter {'delete ' if remove else ''}Unique-ID {checked_call_id(call_id)}"
         case FilterEvent(kind, remove):
-            return f"filter {'delete ' if remove else ''}Event-Name {_kind(kind)}"
+            return f"filter {'delete ' if remove else ''}Event-Name {word(kind, SwitchEvent)}"
         case Originate():
             return _originate(command)
         case Leave():
@@ -149,15 +150,7 @@ def _form(form: str) -> str:
 def _classes(classes: tuple[SwitchEvent, ...]) -> str:
     if not 1 <= len(classes) <= MAX_EVENT_CLASSES:
         raise LocalProtocolError(f"{len(classes)} kinds of event; 1 to {MAX_EVENT_CLASSES}")
-    own = [_kind(kind) for kind in classes if not kind.custom]
-    custom = [_kind(kind) for kind in classes if kind.custom]
-    return " ".join([*own, *(["CUSTOM", *custom] if custom else [])])
-
-
-def _kind(kind: SwitchEvent) -> str:
-    if not isinstance(kind, SwitchEvent):
-        raise LocalProtocolError(f"not a SwitchEvent: {kind!r}"[:80])
-    return kind.value
+    return event_kinds([word(kind, SwitchEvent) for kind in classes])
 
 
 def _one_line(secret: Secret) -> str:

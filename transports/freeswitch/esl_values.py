@@ -9,6 +9,7 @@ is only shown (`shown`): a caller's name is worth less than the switch.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -95,6 +96,12 @@ def host(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise LocalProtocolError(f"not a host name: {value[:60]!r}")
     return value
+
+
+def event_kinds(words: Sequence[str]) -> str:
+    """Kinds of event as `event plain` lists them: the modules' own (`module::kind`) last, behind one CUSTOM."""
+    custom = [word for word in words if "::" in word]
+    return " ".join([*(word for word in words if "::" not in word), *(["CUSTOM", *custom] if custom else [])])
 
 
 def shown(value: str) -> str:
