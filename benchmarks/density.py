@@ -55,6 +55,7 @@ class Plan:
     """Between the last call's answer and what is measured."""
     window_s: float
     tries: int
+    """Of one number of calls, void ones included."""
     idle_calls: int
     finished_calls: tuple[int, int]
     """Memory is read after so many, and again after so many."""
@@ -74,7 +75,7 @@ FULL = Plan(
     },
     settle_s=4.0,
     window_s=15.0,
-    tries=3,
+    tries=6,
     idle_calls=100,
     finished_calls=(500, 2000),
     least_calls={"unicast": 32, "audio_fork": 24},
@@ -86,7 +87,7 @@ QUICK = Plan(
     ladders={"unicast": (16,), "audio_fork": (16,)},
     settle_s=2.0,
     window_s=5.0,
-    tries=2,
+    tries=4,
     idle_calls=20,
     finished_calls=(100, 200),
     least_calls={"unicast": 16, "audio_fork": 16},

@@ -59,12 +59,8 @@ def main() -> int:
 async def measure(report: Report, parts: tuple[str, ...], sets: tuple[str, ...], quick: bool, out: Console) -> None:
     """All parts that were asked for."""
     ear = understand.Ear(DATA_DIR)
-    if "understand" in parts:
-        out.print("understand: recognising recorded callers …")
-        # In the quick run while the services start: no time of it is told, and nobody rings before it is over.
-        recognised = asyncio.create_task(asyncio.to_thread(understands, report, ear, quick))
-    else:
-        recognised = asyncio.create_task(asyncio.sleep(0))
+    # In the quick run while the services start: no time of it is told, and nobody rings before it is over.
+    recognised = asyncio.create_task(recognises(report, parts, ear, quick, out))
     if not quick:
         await recognised
     if "look_up" in parts and not quick:
@@ -87,6 +83,13 @@ async def measure(report: Report, parts: tuple[str, ...], sets: tuple[str, ...],
         if mocked is not None:
             out.print("hold: a service with mock stages …")
             await holds(report, await (starting if quick else mocked), quick)
+
+
+async def recognises(report: Report, parts: tuple[str, ...], ear: understand.Ear, quick: bool, out: Console) -> None:
+    """The part `understand`, in a thread."""
+    if "understand" in parts:
+        out.print("understand: recognising recorded callers …")
+        await asyncio.to_thread(understands, report, ear, quick)
 
 
 def understands(report: Report, ear: understand.Ear, quick: bool) -> None:
@@ -167,9 +170,10 @@ def _rightness(report: Report, folder: str, got: answer.Answers, quick: bool) ->
 
 
 def _some(every: list[Question]) -> list[Question]:
-    """One in each language, and one without an answer."""
-    answerable = [next(q for q in every if q.lang == language and q.document) for language in ("pt-BR", "en")]
-    return [*answerable, next(q for q in every if not q.document)]
+    """One in each language, of which the answer is short, and one without an answer."""
+    asked = [q for q in every if q.document]
+    shortest = [min((q for q in asked if q.lang == language), key=answer.spoken_chars) for language in ("pt-BR", "en")]
+    return [*shortest, next(q for q in every if not q.document)]
 
 
 def _latency(report: Report, got: answer.Answers, quick: bool) -> None:

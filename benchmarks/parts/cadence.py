@@ -93,13 +93,11 @@ def best(tries: Sequence[Step]) -> Step:
 
 
 def enough(tries: Sequence[Step], most: int) -> bool:
-    """Whether a number needs no further try: it held, or failed on a quiet machine twice.
+    """Whether a number needs no further try: it held, or failed twice on a quiet machine, or was tried `most` times.
 
-    A void try that fails tells nothing of the server and is made again; `most` tries that tell something, and as many
-    void ones, are the end.
+    A void try that fails tells nothing of the server and is made again.
     """
-    told = [step for step in tries if step.holds or not step.void]
-    return any(step.holds for step in tries) or len(told) >= min(2, most) or len(tries) >= 2 * most
+    return any(step.holds for step in tries) or sum(not step.void for step in tries) >= 2 or len(tries) >= most
 
 
 def capacity(steps: Sequence[Step]) -> int:

@@ -94,11 +94,11 @@ def test_a_number_is_tried_until_it_holds_or_fails_twice_on_a_quiet_machine() ->
     assert not enough([UNEVEN], 3)
     assert enough([UNEVEN, UNEVEN], 3)
     assert not enough([void, UNEVEN], 3)
-    assert not enough([void, void, void], 3), "a disturbed machine says nothing"
-    assert not enough([void, void, void, UNEVEN], 3)
-    assert enough([void, void, void, UNEVEN, UNEVEN], 3)
-    assert enough([void] * 6, 3), "but it is not asked for ever"
-    assert enough([replace(GOOD, foreign_share=0.5)], 3), "what holds beside others holds alone"
+    assert not enough([void, void, void], 6), "a disturbed machine says nothing"
+    assert not enough([void, void, void, UNEVEN], 6)
+    assert enough([void, void, void, UNEVEN, UNEVEN], 6)
+    assert enough([void] * 6, 6), "but it is not asked for ever"
+    assert enough([replace(GOOD, foreign_share=0.5)], 6), "what holds beside others holds alone"
 
 
 def test_the_best_try_holds_or_is_at_least_not_void() -> None:
