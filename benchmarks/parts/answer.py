@@ -33,7 +33,6 @@ from control.peer import (
 )
 from control.peer.script import Step
 from knowledge.documents import read_document
-from knowledge.passages import Passage
 from pipelines.calls import CallRecord, LiveEvent, Said, Turn, Waterfall
 
 PER_CALL = 5
@@ -80,28 +79,17 @@ class Asked:
 
 
 @cache
-def _headings(tenant: str) -> dict[tuple[str, str], Passage]:
-    """Document and heading to the passage."""
-    found: dict[tuple[str, str], Passage] = {}
+def _headings(tenant: str) -> dict[tuple[str, str], str]:
+    """Document and heading to the id of the passage."""
+    found: dict[tuple[str, str], str] = {}
     for path in sorted((KNOWLEDGE / tenant).glob("*.md")):
         for passage in read_document(path.stem, path.read_text(encoding="utf-8")):
-            found.setdefault((path.stem, passage.heading.strip()), passage)
+            found.setdefault((path.stem, passage.heading.strip()), passage.id)
     return found
 
 
 def passage_of(question: Question) -> str | None:
     """The id of the passage that holds the answer. Raises KeyError when the documents have changed."""
-    found = _passage(question)
-    return None if found is None else found.id
-
-
-def spoken_chars(question: Question) -> int:
-    """How long the answer is; 0 where there is none. Raises as `passage_of`."""
-    found = _passage(question)
-    return 0 if found is None else len(found.text)
-
-
-def _passage(question: Question) -> Passage | None:
     if question.document is None or question.heading is None:
         return None
     return _headings(question.tenant)[question.document.removesuffix(".md"), question.heading]
