@@ -131,18 +131,14 @@ async def _access(client: SwitchClient) -> Finding:
     if configured is None:
         return of_access(None, ())
     try:
-        let_in = [one for one in STRANGERS if await _is_let_in(client, one, configured.lists)]
+        asked = {one: [await client.ask(IsLetIn(one, name)) for name in configured.lists] for one in STRANGERS}
     except LocalProtocolError:
         # A list whose name we do not say.
         return of_access(None, ())
-    return of_access(configured, let_in)
-
-
-async def _is_let_in(client: SwitchClient, address: str, lists: Sequence[str]) -> bool:
-    for access_list in lists:
-        if (await client.ask(IsLetIn(address, access_list))).text.strip() != "true":
-            return False
-    return True
+    told = {one: {answer.text.strip() for answer in answers} for one, answers in asked.items()}
+    if any(answers - {"true", "false"} for answers in told.values()):
+        return of_access(None, ())
+    return of_access(configured, [one for one, answers in told.items() if answers == {"true"}])
 
 
 async def _ports(found: Settings) -> list[Finding]:

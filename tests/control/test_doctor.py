@@ -236,6 +236,26 @@ async def test_who_may_command_the_switch(
         assert "atende dialplan --print event-socket" in finding.fix
 
 
+async def test_a_switch_that_does_not_say_whom_its_lists_let_in_is_not_called_well(settings: Settings) -> None:
+    """A user of the directory may be allowed the configuration and not the lists."""
+    tells = answers(xml_locate=event_socket_conf("::", "any"))
+
+    async def behave(seat: Seat) -> None:
+        say = seat.say
+
+        def denied(*data: bytes) -> None:
+            say(*(reply("-ERR permission denied") if item == response("false") else item for item in data))
+
+        seat.say = denied  # type: ignore[method-assign]
+        await tells(seat)
+
+    async with switch(behave) as address:
+        one = Switch(host="127.0.0.1", port=address.port, password=Secret("secret"))
+        found = {finding.name: finding async for finding in examine(settings, one)}
+    assert found["event socket access"].level == "warn"
+    assert found["event socket"].level == "ok"
+
+
 async def test_a_list_that_lets_in_one_family_alone_lets_strangers_in(settings: Settings) -> None:
     for stranger in STRANGERS:
         behave = answers(version=VERSION, xml_locate=event_socket_conf("::", "any"), acl=f"{stranger} any")
