@@ -33,12 +33,19 @@ from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, 
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, HungUp, MediaEnded, Text, Wire
+from transports.freeswitch.words import (
+    WIRE_VARIABLE,
+    WIRES,
+    Disconnected,
+    DoorName,
+    Dtmf,
+    HungUp,
+    MediaEnded,
+    Text,
+    Wire,
+)
 
 log = structlog.get_logger()
-
-WIRE_VARIABLE = "atende_wire"
-"""Channel variable by which a dialplan chooses the wire; ours where it does not."""
 
 
 class RefusedError(Exception):

@@ -18,6 +18,7 @@ from base.secret import Secret
 from control import switches
 from control.setting_values import (
     database_url,
+    directory_user,
     endpoint,
     host,
     many,
@@ -75,6 +76,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     switch_host: str = "127.0.0.1"
     switch_port: int = 8021
     """FreeSWITCH's event socket, for `atende doctor`."""
+    switch_user: str | None = None
+    """`user@domain` of FreeSWITCH's directory, with its own password; absent: the event socket's password."""
     switch_password: Secret | None = None
     switches: tuple[Switch, ...] = ()
     """Several PBXs, each by its name; see `control.switches`."""
@@ -119,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         default = Switch(
             host=self.switch_host,
             port=self.switch_port,
+            user=self.switch_user,
             password=self.switch_password,
             peers=self.esl_allowed_cidrs or LOOPBACK,
         )
@@ -231,6 +235,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "esl_allowed_cidrs": many(network),
     "switch_host": host,
     "switch_port": port,
+    "switch_user": directory_user,
     "switch_password": Secret,
     "switches": switches.names,
     "media_host": host,

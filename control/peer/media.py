@@ -103,6 +103,7 @@ class Media:
     ) -> None:
         """Begins mod_audio_stream; `written` gets the path and the seconds of each file that it makes."""
         number = self._begin(now)
+        self.arrivals.unpaced.add(number)
 
         def arrived(at: float, octets: int) -> None:
             self.arrivals.note(at, octets, number)

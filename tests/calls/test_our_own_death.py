@@ -12,14 +12,13 @@ from pathlib import Path
 
 from base.ids import TenantId
 from control.peer import Callee, CallResult, Dialed, HangUp, Say, Script, Switch, Wait
-from control.phone import WIRE_VARIABLE
 from pipelines.calls import CallRecord
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 from tests.calls.callers import NUMBER, SPEECH, TENANT, hears
 from tests.calls.service_process import GREETING, HELPS, PERSON, rows
 from tests.pipelines.virtual import eventually
-from transports.freeswitch.words import WIRES
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0

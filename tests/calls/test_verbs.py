@@ -15,7 +15,6 @@ import pytest_asyncio
 from base.ids import CallId
 from control.peer import Callee, CallResult, Dialed, HangUp, Script, Switch, Wait, WireEvent
 from control.peer.call import PeerCall
-from control.phone import WIRE_VARIABLE
 from control.wires import Media, open_media
 from tests.transports.freeswitch.edge import tone
 from transports.audio import frame_bytes, silence
@@ -23,7 +22,17 @@ from transports.freeswitch.errors import CallEndedError, LegFailedError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.words import WIRES, Device, DoorName, HangupCause, HungUp, Note, PhoneEvent, Route
+from transports.freeswitch.words import (
+    WIRE_VARIABLE,
+    WIRES,
+    Device,
+    DoorName,
+    HangupCause,
+    HungUp,
+    Note,
+    PhoneEvent,
+    Route,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

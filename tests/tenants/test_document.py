@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from msgspec import UNSET, inspect
 
 from processors.catalog import AnyFactory
 from tenants.convert import Report, convert
-from tenants.document import TenantDocument, parse_document, to_revision
+from tenants.document import STAND_IN, TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError
 from tenants.spec import TenantSpec
 from tenants.yaml_nodes import YamlError, compose
@@ -64,6 +65,30 @@ def test_a_switch_has_to_be_one_of_the_servers_where_these_are_known(stages: Sta
             parse_document(raw, "acme.yaml", stages, known)
         told = f"acme.yaml:5:1: $.switch: the server's settings have no switch 'matris' ({hint})"
         assert list(map(str, caught.value.problems)) == [told]
+
+
+def test_what_hangs_on_what_is_right_is_told_with_what_is_wrong(stages: Stages) -> None:
+    """A misspelt field hid a switch that is not there, a zone that is none, and a pipeline that cannot work."""
+    head = HEAD.replace("slug: acme", "slog: acme") + "switch: matris\ntime_zone: Mars/Base\n"
+    body = BODY + "    pipeline:\n      - {id: ear, use: stt.whispr}\n"
+
+    def told(text: str) -> set[str]:
+        with pytest.raises(DocumentError) as caught:
+            parse_document(text.encode(), "acme.yaml", stages, switches=("default", "matriz"))
+        return {problem.path for problem in caught.value.problems}
+
+    stage, rest = "$.assistants[0].pipeline[0].use", {"$.slog", "$.slug", "$.time_zone", "$.switch"}
+    assert told(head + body) == rest | {stage}
+    assert told(head + body + "language: 7x\n") == rest | {"$.language", stage}
+    unnamed = body.replace("name: ana", "name: ana\n    nome: x")
+    assert told(head + unnamed) == rest | {"$.assistants[0].nome"}, "its pipeline is not known"
+    assert told(head + body + "knowledge: {top_k: 0}\n") == rest | {"$.knowledge.top_k"}
+    assert told("[]") == {"$"}
+
+
+def test_what_stands_in_for_what_is_wrong_has_no_problem(stages: Stages) -> None:
+    raw = msgspec.json.encode(STAND_IN)
+    assert parse_document(raw, "acme.yaml", stages, switches=()).spec == STAND_IN
 
 
 def test_numbers_are_what_was_written_whether_quoted_or_not(stages: Stages) -> None:

@@ -15,6 +15,9 @@ Wire = Literal["unicast", "audio_fork", "audio_stream"]
 """How a call's audio comes to us and goes back: FreeSWITCH's own unicast, or one of two modules."""
 WIRES: Final[tuple[Wire, ...]] = get_args(Wire)
 
+WIRE_VARIABLE: Final = "atende_wire"
+"""Channel variable by which a dialplan chooses the wire; ours where it does not."""
+
 
 class HangupCause(Enum):
     """The causes that we give (names of ITU-T Q.850 causes as FreeSWITCH spells them)."""
