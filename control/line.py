@@ -2,31 +2,54 @@
 
 from typing import Final
 
-from transports.freeswitch.errors import LegFailedError
-from transports.freeswitch.esl_call import DoorCall
-from transports.freeswitch.words import Device
+import structlog
+
+from control.returns import LiveCall
+from transports.freeswitch.errors import LegFailedError, LocalProtocolError
+from transports.freeswitch.esl_values import checked_context
+from transports.freeswitch.words import Device, Hello
+
+log = structlog.get_logger()
 
 
 class CompanyLine:
-    """A `DoorCall` of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`."""
+    """A live call of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`.
 
-    def __init__(self, call: DoorCall, domain: str) -> None:
-        self._call: Final = call
+    With `returns` a caller who was connected comes back through the door when the person has hung up.
+    """
+
+    def __init__(self, live: LiveCall, domain: str, *, returns: bool = False) -> None:
+        self._live: Final = live
         self._domain: Final = domain
+        self._returns: Final = returns
+        self.comes_back = False
+        """The caller is with a person, and comes back when that person hangs up."""
 
     async def hang_up(self) -> None:
         """See PhoneLine."""
-        await self._call.hang_up()
+        await (await self._live.present()).hang_up()
 
     async def give_back(self, door: str) -> None:
         """See PhoneLine."""
-        await self._call.give_back(door)
+        await (await self._live.present()).give_back(door)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does."""
+        call = await self._live.present()
         try:
-            await self._call.reach(Device(extension, self._domain), ring_s=ring_s)
-            await self._call.join()
+            await call.reach(Device(extension, self._domain), ring_s=ring_s)
+            back_to = _context(call.hello) if self._returns else None
+            await call.join(back_to=back_to)
         except LegFailedError as error:
             return error.cause
+        self.comes_back = back_to is not None
         return ""
+
+
+def _context(hello: Hello) -> str | None:
+    """The context whose `door_again` leads back; None where the switch names none: then nobody comes back."""
+    try:
+        return checked_context(hello.context)
+    except LocalProtocolError as error:
+        log.warning("a caller cannot come back from a transfer", error=str(error))
+        return None

@@ -114,6 +114,14 @@ class PeerCall:
         if self._wire is not None:
             self._wire.abort()
 
+    def other_plays(self, file: str) -> None:
+        """Somebody else's client of the event socket has this channel play a file."""
+        self._guarded(lambda _: self.machine.other_plays(file))
+
+    def cut_media(self) -> None:
+        """The media module's socket breaks, and nothing else; nothing happens without one."""
+        self.media.cut()
+
     def switch_ends(self) -> None:
         """The switch is killed and started anew: every socket of this call breaks, without a word."""
         self._left_door.set()

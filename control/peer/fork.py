@@ -113,6 +113,11 @@ class ForkStream:
         self._play()
         self._transmit(self._missing)
 
+    def cut(self) -> None:
+        """The connection breaks: the module notices, and tells."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def abort(self) -> None:
         """The process is gone."""
         self._closing = True

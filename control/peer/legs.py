@@ -132,6 +132,7 @@ class Legs:
         self.bridged, self._uuid, self._answered = False, "", False
         machine.event("CHANNEL_UNBRIDGE", now, [])
         back = machine.channel.variables.get("transfer_after_bridge") or ""
+        machine.channel.variables.put("transfer_after_bridge", "")  # FreeSWITCH takes it off when it follows it
         if back.startswith("door_again:"):
             machine.over = True
             machine.out.append(WentOn("again"))

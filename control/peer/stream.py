@@ -85,6 +85,11 @@ class AudioStream:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._transmit(self._missing)
 
+    def cut(self) -> None:
+        """The connection breaks: the module notices, and tells."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def abort(self) -> None:
         """The process is gone."""
         self._closing = True

@@ -53,6 +53,7 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
+    MediaEnded,
     Route,
 )
 
@@ -95,6 +96,8 @@ class DoorMachine:
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
+        self._untold: list[DoorEvent] = []
+        """The loss of the audio, while it may be a person who has the call in a moment."""
 
     @property
     def hello(self) -> Hello:
@@ -250,7 +253,8 @@ class DoorMachine:
     def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
         if not joined:
-            return events
+            untold, self._untold = self._untold, []
+            return [*events, *untold]
         # Only now is our audio not needed any more. And while they talk is the time to go: a socket that is let go
         # later would take the call with it.
         self.media.leave()
@@ -301,8 +305,21 @@ class DoorMachine:
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM":
-                return self.media.custom(event, live=self._cause is None and not self._legs.joining)
+                return self._if_ours(self.media.custom(event, live=self._cause is None))
         return self._media_news(event) if self._cause is None else []
+
+    def media_lost(self, reason: str, *, for_good: bool) -> list[DoorEvent]:
+        """The media socket is of no use any more, as our end of it knows: what to tell. Each loss is told once."""
+        if self._cause is not None or self._phase is not _Phase.LIVE or not self.media.socket_lost():
+            return []
+        return self._if_ours([MediaEnded(reason, for_good)])
+
+    def _if_ours(self, news: list[DoorEvent]) -> list[DoorEvent]:
+        """What a module tells while the caller is being connected concerns nobody, unless that fails."""
+        if not self._legs.joining:
+            return news
+        self._untold += [event for event in news if isinstance(event, MediaEnded)]
+        return []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
         if self._answer_seen and self.media.rate is None:

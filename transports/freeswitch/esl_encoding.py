@@ -30,10 +30,11 @@ from transports.freeswitch.esl_commands import (
     StreamStop,
     Transfer,
     Unicast,
+    Unset,
 )
 from transports.freeswitch.esl_switch_commands import Originate
 from transports.freeswitch.esl_switch_encoding import encode_switch
-from transports.freeswitch.esl_values import checked_call_id, dialled, host, word
+from transports.freeswitch.esl_values import Variable, checked_call_id, dialled, host, word
 from transports.freeswitch.words import DoorName, HangupCause, Route
 
 _SOCKET_URL: Final = re.compile(r"wss?://[0-9A-Za-z.\[\]:-]{1,120}/[0-9A-Za-z/_-]{1,120}", re.ASCII)
@@ -106,6 +107,8 @@ def _api(command: Command) -> str:
     match command:
         case SetDoor(call_id, door):
             return f"uuid_setvar {checked_call_id(call_id)} door {word(door, DoorName)}"
+        case Unset(call_id, variable):
+            return f"uuid_setvar {checked_call_id(call_id)} {word(variable, Variable)}"
         case SendSilenceWhenIdle(call_id):
             return f"uuid_setvar {checked_call_id(call_id)} send_silence_when_idle -1"
         case KeysDoNotStop(call_id):

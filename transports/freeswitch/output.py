@@ -44,7 +44,7 @@ from transports.audio import frame_bytes
 from transports.clock import MediaClock, Subscription
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
-from transports.freeswitch.playout import Beat, Bot, Playout
+from transports.freeswitch.playout import Beat, Bot, Holder, Playout
 from transports.freeswitch.rate import RateFitter
 from transports.ingress import AudioTap
 from transports.wire import MediaWire
@@ -141,6 +141,16 @@ class FreeSwitchOutput(BaseOutputTransport):
         if said is not None and not held:
             self._hush()
         return said
+
+    def wire_lost(self) -> None:
+        """Nobody hears us for now; see `FreeSwitchTransport.wire_lost`."""
+        if not self._over:
+            self._playout.hold(self._wire.lag_ms, Holder.WIRE)
+            self._hush()
+
+    def wire_back(self) -> None:
+        """Speak on, unless the caller does."""
+        self._playout.resume(Holder.WIRE)
 
     def resume_speech(self) -> None:
         """Speak on. Does nothing when nothing is held."""
