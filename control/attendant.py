@@ -23,6 +23,7 @@ RETURN_TIMEOUT_S: Final = 3.0
 """A call that left by the door is back within 40 ms."""
 RENEW_TIMEOUT_S: Final = 5.0
 """No caller listens to silence for longer: then the dialplan has the call."""
+TAKEN_S: Final = 0.3
 TRIES: Final = 3
 PAUSE_S: Final = 0.2
 MAX_LOSSES: Final = 5
@@ -71,7 +72,7 @@ class Attendant:
             case HungUp(cause=cause):
                 self._session.end("caller_hangup", cause)
                 await self._transport.caller_gone()
-            case MediaEnded() if line.has_audio:
+            case MediaEnded(for_good=False) if line.has_audio:
                 pass  # of a try that another one followed
             case MediaEnded():
                 if not await self._renewed(line, event):
@@ -89,6 +90,9 @@ class Attendant:
         self._transport.wire_lost()
         self._wire.lose()
         began = asyncio.get_running_loop().time()
+        if ended.for_good:
+            # Who has taken the call tells more of it in a moment, or our socket ends by itself.
+            await asyncio.sleep(TAKEN_S)
         if ended.for_good or self._too_often(began):
             log.warning("the audio ended", reason=ended.reason, losses=len(self._losses))
             return False

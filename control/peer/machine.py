@@ -129,6 +129,11 @@ class ChannelMachine:
         self.queue.append(esl.Command(f"sendmsg {self.channel.uuid}", play))
         return self._take()
 
+    def other_bridges(self, talks_s: float, now: float) -> list[Action]:
+        """Somebody else's client connects the channel with a person."""
+        self.legs.other_bridges(talks_s, now)
+        return self._take()
+
     def caller_hangs_up(self) -> None:
         """BYE or CANCEL; takes effect with the next tick."""
         orders = [command for command in self.queue if command.headers.get("call-command") == "unicast"]

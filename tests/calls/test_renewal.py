@@ -174,6 +174,24 @@ async def test_a_call_that_somebody_else_moves_is_not_called_back() -> None:
         assert rung.record.end_reason == "lost"
 
 
+async def test_two_people_whom_somebody_else_connects_are_not_cut_apart() -> None:
+    async with open_house() as home:
+
+        async def taken(wire: str) -> Rung:
+            def look(event: WireEvent) -> None:
+                if event.what == "assistant_silent":
+                    call.other_bridges(1.5)
+
+            dialed = home.dialed(variables={WIRE_VARIABLE: wire})
+            call = home.dial(Script(steps=(STAYS,), limit_s=8), dialed, on_event=look)
+            return await home.ring(call)
+
+        for rung in await asyncio.gather(*map(taken, WIRES)):
+            assert (rung.result.ended_by, rung.result.hazards) == ("leg", ())
+            assert (rung.record.end_reason, rung.heard()) == ("lost", ["Welcome to us"])
+        assert home.media_server.open_sockets == 0
+
+
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_second_connection_of_the_same_call_gets_nothing(wire: str) -> None:
     async with open_house() as home:

@@ -248,7 +248,9 @@ class DoorMedia:
         elif self._stream.running and event.name == "PLAYBACK_STOP":
             found.append(FileOver(file, whole=event.headers.get("Playback-Status") == "done"))
         reason = _ENDS_UNICAST.get(event.name)
-        if reason is not None and self._unicast.spoil():
+        # A module streams on during a bridge: it would listen in on people who do not talk to us.
+        overheard = event.name == "CHANNEL_BRIDGE" and self.streaming
+        if reason is not None and (self._unicast.spoil() or overheard):
             found.append(MediaEnded(reason, for_good=event.name in _TAKEN))
         return found
 

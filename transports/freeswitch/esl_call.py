@@ -174,7 +174,8 @@ class DoorCall:
             socket,
             carried_rate(self.sample_rate or 0),
             self.hello.call_id,
-            play=lambda file: say(lambda: machine.media.play(file)),
+            # A file may be told of in one breath with the loss of its stream.
+            play=lambda file: say(lambda: machine.media.play(file)) if machine.media.streaming else None,
             hush=lambda: say(machine.media.break_all),
             lost=lambda reason, for_good: wire.media_lost(reason, for_good=for_good) if wire.socket is socket else None,
         )

@@ -44,8 +44,8 @@ from transports.freeswitch.esl_commands import (
 from transports.freeswitch.esl_dialogue import Dialogue
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
-from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
-from transports.freeswitch.esl_values import checked_route, dialled
+from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_values import Variable, checked_route, dialled
 from transports.freeswitch.words import (
     Answered,
     Disconnected,
@@ -96,6 +96,8 @@ class DoorMachine:
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
+        self._taken = False
+        """Somebody else has connected the caller with a person."""
         self._untold: list[DoorEvent] = []
         """The loss of the audio, while it may be a person who has the call in a moment."""
 
@@ -201,9 +203,13 @@ class DoorMachine:
     def give_back(self, door: DoorName) -> None:
         """Let the dialplan go on with the call at `door_<door>`, also out of unicast. Final.
 
+        A caller whom somebody else has connected talks on instead: with `socket_resume` our leaving would cut the two.
         `AGAIN` re-enters the door: a new connection comes with the same channel id and a fresh park.
         """
-        self._end(SetDoor(self.hello.call_id, door))
+        if self._taken:
+            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)))
+        else:
+            self._end(SetDoor(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
         """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
@@ -243,6 +249,8 @@ class DoorMachine:
                 return self._greeting_step(command, reply)
             case SetDoor() | ExecuteSetDoor():
                 # Only now: an `exit` that overtook it would lead to the fall-back.
+                self._say(Exit())
+            case SetVariables() if self._phase is _Phase.ENDING and self._taken:
                 self._say(Exit())
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
@@ -304,6 +312,8 @@ class DoorMachine:
                 return [hung_up]
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
+            case "CHANNEL_BRIDGE" | "CHANNEL_UNBRIDGE" if not self._legs.joining:
+                self._taken = event.name == "CHANNEL_BRIDGE"
             case "CUSTOM":
                 return self._if_ours(self.media.custom(event, live=self._cause is None))
         return self._media_news(event) if self._cause is None else []

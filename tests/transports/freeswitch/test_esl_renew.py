@@ -132,6 +132,29 @@ def test_a_call_that_somebody_else_moves_is_lost_for_good(name: str) -> None:
     assert ended.for_good
 
 
+@pytest.mark.parametrize(
+    ("made", "stops"), [(unicasting, b""), (forking, STOP), (streaming, test_stream.BREAK + test_stream.STOP)]
+)
+def test_two_people_whom_somebody_else_connected_talk_on(made: Callable[[], DoorMachine], stops: bytes) -> None:
+    machine = made()
+    [ended] = machine.receive(event("CHANNEL_BRIDGE"))
+    assert isinstance(ended, MediaEnded)
+    assert ended.for_good
+    machine.give_back(DoorName.FAILED)
+    resume = f"api uuid_setvar_multi {UUID} socket_resume=false\n\n".encode()
+    assert machine.data_to_send() == stops + resume, "and nobody listens in on them"
+    replies = [API_OK] * (stops + resume).count(b"api ")
+    assert machine.receive(b"".join(replies)) == []
+    assert machine.data_to_send() == b"exit\n\n"
+
+
+def test_who_is_alone_again_goes_where_the_dialplan_says() -> None:
+    machine = unicasting()
+    machine.receive(event("CHANNEL_BRIDGE") + event("CHANNEL_UNBRIDGE"))
+    machine.give_back(DoorName.FAILED)
+    assert machine.data_to_send() == f"api uuid_setvar {UUID} door failed\n\n".encode()
+
+
 def test_a_join_that_failed_leaves_no_way_back_behind() -> None:
     machine = taken()
     machine.join("clinica.example.net")
