@@ -53,7 +53,14 @@ class Attendant:
         self._losses: deque[float] = deque(maxlen=MAX_LOSSES)
 
     async def attend(self) -> None:
-        """Follow the call over all of its connections."""
+        """Follow the call over all of its connections. Never raises: a mistake of ours is the dialplan's chance."""
+        try:
+            await self._follow()
+        except Exception:
+            log.exception("the call's events are followed no more")
+            self._session.end("lost")
+
+    async def _follow(self) -> None:
         while True:
             line = self._live.line
             # At once: what is sent from here on nobody hears, whether the caller hangs up or only the socket broke.

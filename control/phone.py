@@ -19,7 +19,16 @@ from base.clock import Clock
 from base.ids import TenantId
 from control.attendant import Attendant
 from control.line import CompanyLine
-from control.returns import Conversation, Conversations, LiveCall, LiveCalls, Ticket, record_id
+from control.returns import (
+    MAX_MESSAGES,
+    CallHereError,
+    Conversation,
+    Conversations,
+    LiveCall,
+    LiveCalls,
+    Ticket,
+    record_id,
+)
 from control.wires import open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
 from pipelines.loaded import LoadedPipeline
@@ -39,8 +48,6 @@ from transports.freeswitch.words import WIRES, DoorName, Wire
 
 log = structlog.get_logger()
 
-LEAVES_WITHIN_S = 8.0
-"""So long a caller who comes back at once waits until his former session has put its things away."""
 WIRE_VARIABLE = "atende_wire"
 """Channel variable by which a dialplan chooses the wire; ours where it does not."""
 
@@ -124,13 +131,14 @@ class PhoneDoor:
         """One call, from its first word to its record; or a connection by which a live call goes on."""
         try:
             ticket = self._ticket(line)
-            if not await self._goes_on(line, ticket):
+            if not await self._live.served(ticket, line):
                 destination = self._admit(line, ticket)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination)
-        except RefusedError as refusal:
-            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=refusal.door.value)
-            await line.refuse(refusal.door)
+        except (RefusedError, CallHereError) as refusal:
+            door = refusal.door if isinstance(refusal, RefusedError) else DoorName.FAILED
+            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
+            await line.refuse(door)
 
     def _ticket(self, line: DoorCall) -> Ticket:
         """Which call it is. Raises RefusedError when it is not signed."""
@@ -144,20 +152,6 @@ class PhoneDoor:
         if not verify(self._keys, tenant_id, number, hello.variables.get(SIGNATURE_VARIABLE, "")):
             raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
         return Ticket(hello.call_id, tenant_id, number, line.switch)
-
-    async def _goes_on(self, line: DoorCall, ticket: Ticket) -> bool:
-        """Whether a live call has been served over this connection. Raises RefusedError: it has another one."""
-        live = self._live.get(ticket.call_id)
-        if live is None:
-            return False
-        if live.takes(ticket, line):
-            await live.served(line)
-            return True
-        if not (live.line.joined and await live.ended(LEAVES_WITHIN_S)):
-            raise RefusedError("this call is here already", DoorName.FAILED)
-        if self._live.get(ticket.call_id) is not None:
-            raise RefusedError("this call has come back twice", DoorName.FAILED)
-        return False
 
     def _admit(self, line: DoorCall, ticket: Ticket) -> Destination:
         """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
@@ -283,7 +277,7 @@ class PhoneDoor:
             )
             record = await self._run(live, session, transport, wire)
         if company.comes_back:
-            self._conversations.keep(live.ticket, Conversation(call.id, session.messages))
+            self._conversations.keep(live.ticket, Conversation(call.id, session.messages[-MAX_MESSAGES:]))
         if recording is not None and recording.error:
             # The record names the file: it has to say, too, that the file is not whole.
             errors = (*record.errors, f"the recording is not whole: {recording.error}")

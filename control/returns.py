@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from msgspec import Struct
@@ -20,11 +20,19 @@ from transports.freeswitch.errors import CallEndedError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.words import DoorName, Hello
 
+LEAVES_WITHIN_S: Final = 8.0
+"""So long a caller who comes back at once waits until his former session has put its things away."""
 MAX_KEPT: Final = 500
+MAX_MESSAGES: Final = 100
+"""Of one conversation, the latest."""
 DOOR_AGAIN: Final = f"door_{DoorName.AGAIN.value}"
 """The extension by which a channel comes that was here before."""
 LIFE_S: Final = 2 * 3600.0
 """A caller who talked longer to a person begins a new conversation."""
+
+
+class CallHereError(Exception):
+    """A second connection of a live call, for which nobody waits."""
 
 
 class Ticket(Struct, frozen=True):
@@ -81,16 +89,7 @@ class LiveCall:
         coming.set_result(line)
         return True
 
-    async def ended(self, timeout_s: float) -> bool:
-        """Whether its session is over in this time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self.over.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def served(self, line: DoorCall) -> None:
+    async def serve(self, line: DoorCall) -> None:
         """Return when a connection that was taken is not needed any more."""
         waits = asyncio.create_task(self.over.wait()), asyncio.create_task(line.closed())
         try:
@@ -110,6 +109,25 @@ class LiveCalls:
     def get(self, call_id: CallId) -> LiveCall | None:
         """The call of this id that is live."""
         return self._calls.get(call_id)
+
+    async def served(self, ticket: Ticket, line: DoorCall) -> bool:
+        """Whether a live call went on over this connection, and needs it no more; False: it is a new call.
+
+        Raises CallHereError when the call is live and does not wait for it.
+        """
+        live = self.get(ticket.call_id)
+        if live is None:
+            return False
+        if live.takes(ticket, line):
+            await live.serve(line)
+            return True
+        if live.line.joined:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVES_WITHIN_S):
+                    await live.over.wait()
+        if self.get(ticket.call_id) is not None:
+            raise CallHereError("this call is here already")
+        return False
 
     @contextmanager
     def enter(self, ticket: Ticket, line: DoorCall) -> Iterator[LiveCall]:

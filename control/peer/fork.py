@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidState, WebSocketException
 from websockets.typing import Subprotocol
 
 from control.peer.actions import OpenFork
@@ -142,7 +142,9 @@ class ForkStream:
             self._heard(now, self._down.take(samples))
 
     def _transmit(self, samples: Samples) -> None:
-        if self._socket is not None and not self._closing:
+        if self._socket is None or self._closing:
+            return
+        with contextlib.suppress(InvalidState):  # it is ending, which is told when it has ended
             self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
             self._socket.send_data()
 

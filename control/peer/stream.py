@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidState, InvalidStatus, WebSocketException
 
 from control.peer.actions import OpenStream
 from control.peer.clock import FRAME_S
@@ -108,7 +108,9 @@ class AudioStream:
             self._task.cancel()
 
     def _transmit(self, samples: Samples) -> None:
-        if self._socket is not None and not self._closing:
+        if self._socket is None or self._closing:
+            return
+        with contextlib.suppress(InvalidState):  # it is ending, which is told when it has ended
             self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
             self._socket.send_data()
 

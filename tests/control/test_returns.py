@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from base.ids import CallId, TenantId
-from control.returns import Conversation, Conversations, LiveCall, LiveCalls, Ticket, record_id
+from control.returns import CallHereError, Conversation, Conversations, LiveCall, LiveCalls, Ticket, record_id
 from transports.freeswitch.errors import CallEndedError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.words import Hello
@@ -29,6 +29,7 @@ class Line:
 
     def __init__(self, cause: str = "") -> None:
         self.live = True
+        self.joined = False
         self.hangup_cause = ""
         self._cause = cause
         self.left = asyncio.Event()
@@ -84,10 +85,10 @@ async def test_a_connection_is_served_until_it_or_the_call_is_over() -> None:
     calls, second = LiveCalls(), line()
     with calls.enter(TICKET, line()) as live:
         assert calls.get(CALL) is live
-        serving = asyncio.create_task(live.served(second))
+        serving = asyncio.create_task(live.serve(second))
         await cast(Line, second).re_enter()
         await serving
-        serving = asyncio.create_task(live.served(line()))
+        serving = asyncio.create_task(live.serve(line()))
         calls.leave(live)
         await serving
         assert calls.get(CALL) is None
@@ -95,6 +96,22 @@ async def test_a_connection_is_served_until_it_or_the_call_is_over() -> None:
             calls.leave(live)
             assert calls.get(CALL) is other, "the former one is not its business"
     assert calls.get(CALL) is None
+
+
+async def test_a_caller_who_comes_back_at_once_waits_for_his_former_session_to_end() -> None:
+    calls, first = LiveCalls(), line()
+    assert not await calls.served(TICKET, line())
+    with calls.enter(TICKET, first) as live:
+        with pytest.raises(CallHereError):
+            await calls.served(TICKET, line())
+        cast(Line, first).joined = True
+        coming = asyncio.create_task(calls.served(TICKET, line()))
+        await asyncio.sleep(0)
+        assert not coming.done()
+        calls.leave(live)
+        assert not await coming, "a new call"
+        with calls.enter(TICKET, line()), pytest.raises(CallHereError):
+            await calls.served(TICKET, line())
 
 
 def spoken(text: str = "At nine") -> Conversation:
