@@ -180,7 +180,7 @@ class PhoneDoor:
             tenant_id = destination.tenant.tenant_id
             async with self._supervisor.lease(tenant_id, destination.assistant) as loaded:
                 before = self._conversations.take(live.ticket)
-                call = self._call(live.line, destination, loaded, before)
+                call = self._call(live, destination, loaded, before)
                 await self._converse(live, call, loaded, destination.tenant.domain, before)
         except CapacityError as error:
             raise RefusedError(str(error), DoorName.BUSY) from error
@@ -190,11 +190,11 @@ class PhoneDoor:
             self._let_in -= 1
 
     def _call(
-        self, line: DoorCall, destination: Destination, loaded: LoadedPipeline, before: Conversation | None
+        self, live: LiveCall, destination: Destination, loaded: LoadedPipeline, before: Conversation | None
     ) -> Call:
-        hello = line.hello
+        line, hello = live.line, live.line.hello
         return Call(
-            id=record_id(hello, before),
+            id=record_id(hello, before, again=live.again),
             tenant_id=destination.tenant.tenant_id,
             tenant_slug=destination.tenant.slug,
             assistant=destination.assistant,

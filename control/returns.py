@@ -22,6 +22,8 @@ from transports.freeswitch.words import DoorName, Hello
 
 LEAVES_WITHIN_S: Final = 8.0
 """So long a caller who comes back at once waits until his former session has put its things away."""
+MAX_REMEMBERED: Final = 10_000
+"""Channel ids of former calls; one may come again while its caller is passed around."""
 MAX_KEPT: Final = 500
 MAX_MESSAGES: Final = 100
 """Of one conversation, the latest."""
@@ -47,9 +49,11 @@ class Ticket(Struct, frozen=True):
 class LiveCall:
     """A call that was let in. `line` is its present connection."""
 
-    def __init__(self, ticket: Ticket, line: DoorCall) -> None:
+    def __init__(self, ticket: Ticket, line: DoorCall, *, again: bool = False) -> None:
         self.ticket: Final = ticket
         self.line = line
+        self.again = again
+        """The channel was here before, and has a record."""
         self.over: Final = asyncio.Event()
         """Nothing is asked of any connection any more."""
         self._here = asyncio.Event()
@@ -105,6 +109,7 @@ class LiveCalls:
 
     def __init__(self) -> None:
         self._calls: dict[CallId, LiveCall] = {}
+        self._were_here: OrderedDict[CallId, None] = OrderedDict()
 
     def get(self, call_id: CallId) -> LiveCall | None:
         """The call of this id that is live."""
@@ -133,7 +138,11 @@ class LiveCalls:
     def enter(self, ticket: Ticket, line: DoorCall) -> Iterator[LiveCall]:
         """A call is live until the block ends, or `leave` is called. There must be none of its id."""
         assert ticket.call_id not in self._calls
-        live = self._calls[ticket.call_id] = LiveCall(ticket, line)
+        again = ticket.call_id in self._were_here
+        live = self._calls[ticket.call_id] = LiveCall(ticket, line, again=again)
+        self._were_here[ticket.call_id] = None
+        while len(self._were_here) > MAX_REMEMBERED:
+            self._were_here.popitem(last=False)
         try:
             yield live
         finally:
@@ -159,11 +168,14 @@ class Conversation(Struct, frozen=True):
         return CallId(str(uuid.uuid5(uuid.UUID(self.call_id), "back")))
 
 
-def record_id(hello: Hello, before: Conversation | None) -> CallId:
-    """Of the call's record: the channel's own id, unless it has had a record before, of whichever process."""
+def record_id(hello: Hello, before: Conversation | None, *, again: bool) -> CallId:
+    """Of the call's record: the channel's own id, unless it has had a record before.
+
+    `again`: the channel was here before. One that comes by `door_again` was, if not in this process.
+    """
     if before is not None:
         return before.next_id
-    return CallId(str(uuid.uuid4())) if hello.destination == DOOR_AGAIN else hello.call_id
+    return CallId(str(uuid.uuid4())) if again or hello.destination == DOOR_AGAIN else hello.call_id
 
 
 class Conversations:

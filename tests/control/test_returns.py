@@ -161,10 +161,18 @@ def hello(destination: str) -> Hello:
 
 
 def test_every_part_of_a_call_has_a_record_of_its_own() -> None:
-    first = record_id(hello("7000"), None)
-    second = record_id(hello("door_again"), Conversation(first, ()))
-    third = record_id(hello("door_again"), Conversation(second, ()))
-    forgotten = [record_id(hello("door_again"), None) for _ in range(2)]
-    ids = [first, second, third, *forgotten]
+    first = record_id(hello("7000"), None, again=False)
+    second = record_id(hello("door_again"), Conversation(first, ()), again=True)
+    third = record_id(hello("door_again"), Conversation(second, ()), again=True)
+    forgotten = [record_id(hello("door_again"), None, again=False) for _ in range(2)]
+    sent_back = record_id(hello("7000"), None, again=True)
+    ids = [first, second, third, *forgotten, sent_back]
     assert first == CALL
-    assert len({uuid.UUID(found) for found in ids}) == 5
+    assert len({uuid.UUID(found) for found in ids}) == 6
+
+
+def test_a_channel_that_was_here_before_is_known() -> None:
+    calls = LiveCalls()
+    for again in (False, True):
+        with calls.enter(TICKET, line()) as live:
+            assert live.again is again
