@@ -114,7 +114,8 @@ async def test_a_sentence_goes_on_where_it_was_cut() -> None:
         rungs = await each(home, Script(steps=(hears(quiet_ms=900), *ASKS, HangUp())), "assistant_speaks")
         for name, rung in rungs.items():
             assert rung.heard() == [GREETING, "At nine"], name
-            assert 1.0 <= sum(rung.voices_s[:-1]) <= 1.8, (name, rung.voices_s)
+            # Twelve words of 0.1 s: held while nobody hears, the first of them said again.
+            assert 1.22 <= sum(rung.voices_s[:-1]) <= 1.9, (name, rung.voices_s)
         undisturbed(home, rungs)
 
 
