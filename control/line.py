@@ -2,48 +2,63 @@
 
 from typing import Final
 
+import structlog
+
+from control.returns import LiveCall
 from pipelines.calls import Call
-from transports.freeswitch.errors import LegFailedError
+from transports.freeswitch.errors import LegFailedError, LocalProtocolError
 from transports.freeswitch.esl_call import DoorCall
-from transports.freeswitch.words import Device, Note, Route
+from transports.freeswitch.esl_values import checked_context
+from transports.freeswitch.words import Device, Hello, Note, Route
+
+log = structlog.get_logger()
 
 TALKING: Final = "talking"
 """The outcome that the PBX reads while there is no other; it stays when the caller hangs up, or when we die."""
 
 
 class CompanyLine:
-    """A `DoorCall` of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`."""
+    """A live call of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`.
 
-    def __init__(self, line: DoorCall, call: Call, domain: str) -> None:
-        self._line: Final = line
+    With `returns` a caller who was connected comes back through the door when the person has hung up.
+    """
+
+    def __init__(self, live: LiveCall, call: Call, domain: str, *, returns: bool = False) -> None:
+        self._live: Final = live
         self._call: Final = call
         self._domain: Final = domain
+        self._returns: Final = returns
+        self.comes_back = False
+        """The caller is with a person, and comes back when that person hangs up."""
 
     async def hang_up(self) -> None:
         """See PhoneLine."""
-        await self._line.hang_up()
+        await (await self._live.present()).hang_up()
 
     async def give_back(self, door: str) -> None:
         """See PhoneLine."""
-        await self._line.give_back(door)
+        await (await self._live.present()).give_back(door)
 
     async def transfer(self, number: str) -> None:
         """See PhoneLine. The number is dialled as the company's own telephones dial it."""
-        await self._line.transfer(Route(number, self._domain))
+        await (await self._live.present()).transfer(Route(number, self._domain))
 
     def note(self, outcome: str) -> None:
         """See PhoneLine."""
-        note(self._line, self._call, outcome)
+        note(self._live.line, self._call, outcome)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does."""
+        call = await self._live.present()
         try:
-            await self._line.reach(Device(extension, self._domain), ring_s=ring_s)
+            await call.reach(Device(extension, self._domain), ring_s=ring_s)
             self.note("operator")
-            await self._line.join()
+            back_to = _context(call.hello) if self._returns else None
+            await call.join(back_to=back_to)
         except LegFailedError as error:
             self.note(TALKING)
             return error.cause
+        self.comes_back = back_to is not None
         return ""
 
 
@@ -59,3 +74,12 @@ def note(line: DoorCall, call: Call, outcome: str) -> None:
             Note.OUTCOME: outcome,
         }
     )
+
+
+def _context(hello: Hello) -> str | None:
+    """The context whose `door_again` leads back; None where the switch names none: then nobody comes back."""
+    try:
+        return checked_context(hello.context)
+    except LocalProtocolError as error:
+        log.warning("a caller cannot come back from a transfer", error=str(error))
+        return None

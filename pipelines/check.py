@@ -99,6 +99,9 @@ def _transfer_problems(assistant: AssistantSpec) -> list[Problem]:
     if transfer.mode == "blind" and transfer.ring_s is not None:
         told = "with mode: blind the dialplan says how long it rings"
         problems.append(Problem(".ring_s", told, "take it out, or write mode: ring"))
+    if transfer.mode == "blind" and transfer.returns:
+        told = "with mode: blind the caller is the dialplan's, who sends nobody back"
+        problems.append(Problem(".returns", told, "take it out, or write mode: ring"))
     return problems
 
 

@@ -103,9 +103,9 @@ class Conduct:
             return self._close("max_duration", "limit", at, final=True)
         return self.failed(at) if self._phase is Phase.THINKING else self._ask("reprompt", at)
 
-    def opens(self, at: float) -> Action:
-        """The call begins."""
-        return self._say("greeting", at)
+    def opens(self, at: float, text: str = "greeting") -> Action:
+        """The call begins, with this text."""
+        return self._say(text, at)
 
     def caller_started(self) -> None:
         """The caller's turn began. What interrupts a farewell takes it back."""

@@ -6,10 +6,12 @@ This class joins parts and waits; it decides nothing itself. What to do is `Cond
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 import structlog
 from msgspec import Struct
 from pipecat.frames.frames import ErrorFrame
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 from pipecat.transports.base_transport import BaseTransport
 
 from base.clock import Clock
@@ -66,9 +68,12 @@ class CallSession:
         recording: str | None = None,
         hold_music: HoldMusic | None = None,
         limits: SessionLimits | None = None,
+        before: Sequence[LLMContextMessage] | None = None,
     ) -> None:
         """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
         `hold_music` takes the ringing tone's place.
+
+        `before` is the conversation that goes on, of a caller who is back from a person.
         """
         self._call = call
         self._loaded = loaded
@@ -90,6 +95,9 @@ class CallSession:
         self._cause = ""
         self._errors: list[str] = []
         self._opened = False
+        self._before = before
+        self.messages: tuple[LLMContextMessage, ...] = ()
+        """The conversation, when `run` has returned."""
 
     def end(self, reason: str, cause: str = "") -> None:
         """End the call now because of something outside: `caller_hangup`, `lost` or `shutdown`.
@@ -125,12 +133,14 @@ class CallSession:
         running = Running(spine.worker)
         try:
             if await self._started(started, running):
-                self._act(self._conduct.opens(self._clock.monotonic()))
+                opening = "greeting" if self._before is None else "back"
+                self._act(self._conduct.opens(self._clock.monotonic(), opening))
                 await self._attend(spine, running)
             await self._reach_nobody()
             await self._leave()
         finally:
             await self._reach_nobody()
+            self.messages = tuple(spine.context.get_messages())
             left = await running.stop(self._limits.teardown_timeout_s)
             if left:
                 self._note(f"did not stop in time: {', '.join(left)}")
@@ -152,6 +162,7 @@ class CallSession:
             self._loaded.assistant.turn,
             self._sample_rate,
             says_nothing=phrasebook(self._loaded.persona.language).acknowledges,
+            before=self._before or (),
         )
 
     async def _started(self, started: asyncio.Event, running: Running) -> bool:

@@ -56,6 +56,8 @@ class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     operator: str | None = None
     operator_away: str | None = None
     """Nobody of `transfer` could be had; the conversation goes on."""
+    back: str | None = None
+    """To a caller whom a person gave back, see `transfer.returns`; the conversation goes on."""
     anything_else: str | None = None
     failure: str | None = None
 
@@ -103,6 +105,10 @@ class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """
     ring_s: Annotated[int, Meta(ge=5, le=120)] | None = None
     """How long it rings, in seconds, `RING_S` when absent. Of `ring` alone."""
+    returns: bool = False
+    """When the person has hung up the caller comes back to the assistant, who says `texts.back`; else the call ends.
+    Of `ring` alone.
+    """
 
 
 class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,11 +1,13 @@
 """What both media modules do with a call's audio on its way up: one media bug, one WebSocket, a message every 20 ms."""
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from typing import Final
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidState
 
 from control.peer.clock import FRAME_S
 from control.peer.sound import Resampler, Samples
@@ -43,6 +45,11 @@ class MediaBug(ABC):
             self._socket.protocol.send_text(text.encode())
             self._socket.send_data()
 
+    def cut(self) -> None:
+        """The connection breaks: the module notices, and tells."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def abort(self) -> None:
         """The process is gone."""
         self._closing = True
@@ -60,7 +67,9 @@ class MediaBug(ABC):
         self._closer = asyncio.get_running_loop().create_task(closing, name=f"close {self.name}")
 
     def _transmit(self, samples: Samples) -> None:
-        if self._socket is not None and not self._closing:
+        if self._socket is None or self._closing:
+            return
+        with contextlib.suppress(InvalidState):  # it is ending, which is told when it has ended
             self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
             self._socket.send_data()
 

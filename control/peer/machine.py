@@ -83,7 +83,7 @@ class ChannelMachine:
         self.last_response = "_none_"
         self.last_app = ("socket", self._socket)
         self.unicast_spoiled = False
-        self.writes_silence = False
+        self.writes_silence = self.channel.has_media and self._sends_silence()
         """The park writes to the channel: without that a fork is not heard. Read once, when media is first ready."""
 
     # What the outside does
@@ -127,6 +127,17 @@ class ChannelMachine:
         self.event("DTMF", now, [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "RTP")])
         if digit in (self.channel.variables.get("playback_terminators") or "*"):
             self.stop_playback(now, everything=False)
+        return self._take()
+
+    def other_plays(self, file: str) -> list[Action]:
+        """Somebody else's client of the event socket has the channel play a file."""
+        play = {"call-command": "execute", "execute-app-name": "playback", "execute-app-arg": file}
+        self.queue.append(esl.Command(f"sendmsg {self.channel.uuid}", play))
+        return self._take()
+
+    def other_bridges(self, talks_s: float, now: float) -> list[Action]:
+        """Somebody else's client connects the channel with a person."""
+        self.legs.other_bridges(talks_s, now)
         return self._take()
 
     def caller_hangs_up(self) -> None:

@@ -151,6 +151,11 @@ class Media:
             self._stream.close()
             self._stream = None
 
+    def cut(self) -> None:
+        """The socket of a module breaks under it."""
+        if isinstance(self._stream, ForkStream | AudioStream):
+            self._stream.cut()
+
     def break_stream(self) -> None:
         """The running stream's end is gone, without closing anything in order."""
         if isinstance(self._stream, ForkStream | AudioStream):

@@ -195,6 +195,7 @@ class House:
     async def on_call(self, line: DoorCall) -> None:
         """What the door server is given: the phone door, and a note of when it is done."""
         served = self.served.setdefault(line.hello.call_id, asyncio.Event())
+        served.clear()  # it may have been here before
         try:
             await self.phone.on_call(line)
         finally:
@@ -245,6 +246,7 @@ async def house(
     record: bool = False,
     drain_timeout_s: float = 5.0,
     callees: Callees | None = None,
+    files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
@@ -290,7 +292,7 @@ async def house(
         for raw in documents:
             await home.publish(raw)
         host, port = home.door.address
-        home.switch = await stack.enter_async_context(Switch(host, port, callees=callees))
+        home.switch = await stack.enter_async_context(Switch(host, port, callees=callees, files=files))
         for codec in Codec:
             # The first use of a codec imports and computes tables: not while calls are measured.
             home.dial(Script(steps=(Say(SPEECH),), codec=codec))

@@ -1,10 +1,12 @@
 """A call with mock stages on a wire in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from base.clock import Clock
 from base.ids import AssistantName, CallId, TenantId
@@ -145,7 +147,11 @@ class Ringing:
 
 @asynccontextmanager
 async def ringing(
-    spec: AssistantSpec, line: Line | None = None, *, transport: MemoryTransport | None = None
+    spec: AssistantSpec,
+    line: Line | None = None,
+    *,
+    transport: MemoryTransport | None = None,
+    before: Sequence[LLMContextMessage] | None = None,
 ) -> AsyncIterator[Ringing]:
     """A call that has been answered; at the end of the block everything is closed."""
     supervisor = PipelineSupervisor(workshop())
@@ -174,6 +180,7 @@ async def ringing(
                 LoopClock(),
                 sample_rate=8000,
                 limits=SessionLimits(teardown_timeout_s=3.0),
+                before=before,
             )
             ring = Ringing(session, transport, line, events)
             ring.answer()

@@ -417,6 +417,26 @@ async def test_a_caller_who_has_left_before_the_first_frame_leaves_nothing_runni
 
 
 @virtual
+async def test_who_comes_back_from_a_person_is_not_greeted_and_nothing_is_forgotten() -> None:
+    before = [{"role": "assistant", "content": "Welcome to us"}, {"role": "user", "content": "a person please"}]
+    async with ringing(assistant(stt={"transcripts": ["and now"]}, llm={"answers": ["Fine"]}), before=before) as call:
+        await call.until(8.0)
+        await call.caller.speaks(0.5)
+        await call.until(12.0)
+    record = await call.record()
+    back = "You are back with the virtual assistant. Is there anything else I can help you with?"
+    assert [turn.text for turn in record.turns] == [back, "and now", "Fine"], "what was said before has its own record"
+    kept = [(m["role"], m["content"]) for m in call.session.messages]  # type: ignore[index]
+    assert kept == [
+        ("assistant", "Welcome to us"),
+        ("user", "a person please"),
+        ("assistant", back),
+        ("user", "and now"),
+        ("assistant", "Fine"),
+    ]
+
+
+@virtual
 async def test_the_conversation_knows_what_was_heard() -> None:
     """The mind is shown the conversation, and in it its own words as far as they were heard."""
     seen: list[list[tuple[object, object]]] = []

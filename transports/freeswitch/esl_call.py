@@ -72,6 +72,11 @@ class DoorCall:
         return self._machine.live
 
     @property
+    def has_audio(self) -> bool:
+        """Whether a stream is there or was asked for, as far as is known: what was told of a former one is old news."""
+        return self._machine.media.alive
+
+    @property
     def joined(self) -> bool:
         """Whether the caller was connected with a second leg: the call is not ours any more."""
         return self._wire.joined
@@ -80,6 +85,10 @@ class DoorCall:
     def hangup_cause(self) -> str:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._machine.hangup_cause
+
+    def on_socket_end(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the media module's socket ends by itself: a hang-up, or MediaEnded is told soon."""
+        self._wire.on_socket_end = callback
 
     def events(self) -> AsyncIterator[PhoneEvent]:
         """What happens on the call, each event once, the last being Disconnected. For one reader at a time.
@@ -142,6 +151,7 @@ class DoorCall:
     async def start_fork(self, server: MediaServer, options: SocketOptions | None = None) -> ForkMedia:
         """Start the stream and return it alive: its socket has come. Only after `choose_fork` and the answer.
 
+        Again when it was lost (MediaEnded): what it left behind is stopped first.
         Whoever asked closes it; it is closed anyway when the event socket ends.
         Raises CallEndedError, LocalProtocolError, MediaUnavailableError, PhoneTimeoutError.
         """
@@ -168,9 +178,10 @@ class DoorCall:
             socket,
             carried_rate(self.sample_rate or 0),
             self.hello.call_id,
-            play=lambda file: say(lambda: machine.media.play(file)),
+            # A file may be told of in one breath with the loss of its stream.
+            play=lambda file: say(lambda: machine.media.play(file)) if machine.media.streaming else None,
             hush=lambda: say(machine.media.break_all),
-            lost=wire.media_lost,
+            lost=lambda reason, for_good: wire.media_lost(reason, for_good=for_good) if wire.socket is socket else None,
         )
         wire.on_file = media.on_file
         return media

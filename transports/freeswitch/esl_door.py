@@ -56,6 +56,7 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
+    MediaEnded,
     Note,
     Route,
 )
@@ -100,6 +101,10 @@ class DoorMachine:
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
+        self._taken = False
+        """Somebody else has connected the caller with a person."""
+        self._untold: list[DoorEvent] = []
+        """The loss of the audio, while it may be a person who has the call in a moment."""
 
     @property
     def hello(self) -> Hello:
@@ -221,9 +226,13 @@ class DoorMachine:
     def give_back(self, door: DoorName) -> None:
         """Let the dialplan go on with the call at `door_<door>`, also out of unicast. Final.
 
+        A caller whom somebody else has connected talks on instead: with `socket_resume` our leaving would cut the two.
         `AGAIN` re-enters the door: a new connection comes with the same channel id and a fresh park.
         """
-        self._end(SetDoor(self.hello.call_id, door))
+        if self._taken:
+            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)))
+        else:
+            self._end(SetDoor(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
         """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
@@ -269,6 +278,8 @@ class DoorMachine:
                 if not reply.ok and not self._hung_up:
                     self._resumes(on=True)
                 self._say(Exit())
+            case SetVariables() if self._phase is _Phase.ENDING and self._taken:
+                self._say(Exit())
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
             case _:
@@ -278,7 +289,8 @@ class DoorMachine:
     def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
         if not joined:
-            return events
+            untold, self._untold = self._untold, []
+            return [*events, *untold]
         # Only now is our audio not needed any more. And while they talk is the time to go: a socket that is let go
         # later would take the call with it.
         self.media.leave()
@@ -330,9 +342,24 @@ class DoorMachine:
                 self._answer_seen = True
             case "CUSTOM" if event.headers.get("Event-Subclass") == EventClass.TEXT.value:
                 return [text_of(event.body)] if self.live else []
+            case "CHANNEL_BRIDGE" | "CHANNEL_UNBRIDGE" if not self._legs.joining:
+                self._taken = event.name == "CHANNEL_BRIDGE"
             case "CUSTOM":
-                return self.media.custom(event, live=self._cause is None and not self._legs.joining)
+                return self._if_ours(self.media.custom(event, live=self._cause is None))
         return self._media_news(event) if self._cause is None else []
+
+    def media_lost(self, reason: str, *, for_good: bool) -> list[DoorEvent]:
+        """The media socket is of no use any more, as our end of it knows: what to tell. Each loss is told once."""
+        if self._cause is not None or self._phase is not _Phase.LIVE or not self.media.socket_lost():
+            return []
+        return self._if_ours([MediaEnded(reason, for_good)])
+
+    def _if_ours(self, news: list[DoorEvent]) -> list[DoorEvent]:
+        """What a module tells while the caller is being connected concerns nobody, unless that fails."""
+        if not self._legs.joining:
+            return news
+        self._untold += [event for event in news if isinstance(event, MediaEnded)]
+        return []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
         if self._answer_seen and self.media.rate is None:
@@ -370,6 +397,7 @@ class DoorMachine:
         if not isinstance(command, Hangup):
             self.media.leave()
         if isinstance(command, Transfer):
+            self._taken = False
             self._resumes(on=False)
         self._say(command)
         self._phase = _Phase.ENDING

@@ -31,10 +31,11 @@ from transports.freeswitch.esl_commands import (
     StreamStop,
     Transfer,
     Unicast,
+    Unset,
 )
 from transports.freeswitch.esl_switch_commands import Originate
 from transports.freeswitch.esl_switch_encoding import encode_switch
-from transports.freeswitch.esl_values import checked_call_id, dialled, event_kinds, host, word
+from transports.freeswitch.esl_values import Variable, checked_call_id, dialled, event_kinds, host, word
 from transports.freeswitch.fork import metadata
 from transports.freeswitch.text import message_of
 from transports.freeswitch.words import DoorName, HangupCause, Route
@@ -118,6 +119,8 @@ def _api(command: Command) -> str:
     match command:
         case SetDoor(call_id, door):
             return f"uuid_setvar {checked_call_id(call_id)} door {word(door, DoorName)}"
+        case Unset(call_id, variable):
+            return f"uuid_setvar {checked_call_id(call_id)} {word(variable, Variable)}"
         case SendSilenceWhenIdle(call_id):
             return f"uuid_setvar {checked_call_id(call_id)} send_silence_when_idle -1"
         case KeysDoNotStop(call_id):

@@ -25,6 +25,7 @@ _CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
 _ACCESS: Final = re.compile(r"[0-9A-Za-z_.:/-]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
+_CONTEXT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,252}", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
 
 
@@ -137,14 +138,21 @@ def listed(variables: tuple[tuple[Variable, str], ...]) -> str:
     return ";".join(f"{_name(name)}={_plain(name, value)}" for name, value in variables)
 
 
+def checked_context(value: str) -> str:
+    """A dialplan's context: letters, digits, `.`, `_` and `-`, as in `atende dialplan`. Raises LocalProtocolError."""
+    if not _CONTEXT.fullmatch(value):
+        raise LocalProtocolError(f"not a context: {value[:60]!r}")
+    return value
+
+
 def back_through_the_door(context: str) -> tuple[Variable, str]:
     """After the bridge the dialplan goes on at `door_again` of this context. Raises LocalProtocolError."""
-    return Variable.TRANSFER_AFTER_BRIDGE, f"{_AGAIN}{host(context)}"
+    return Variable.TRANSFER_AFTER_BRIDGE, f"{_AGAIN}{checked_context(context)}"
 
 
 def _plain(name: Variable, value: str) -> str:
     if name is Variable.TRANSFER_AFTER_BRIDGE and value.startswith(_AGAIN):
-        return _AGAIN + host(value.removeprefix(_AGAIN))
+        return _AGAIN + checked_context(value.removeprefix(_AGAIN))
     return token(value)
 
 

@@ -48,7 +48,7 @@ from transports.clock import MediaClock, Subscription
 from transports.freeswitch.errors import CallEndedError, LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
-from transports.freeswitch.playout import Beat, Bot, Playout
+from transports.freeswitch.playout import Beat, Bot, Holder, Playout
 from transports.freeswitch.rate import RateFitter
 from transports.ingress import TOLD_AHEAD_MS, AudioTap
 from transports.wire import MediaWire
@@ -154,6 +154,16 @@ class FreeSwitchOutput(BaseOutputTransport):
         if said is not None and not held:
             self._hush()
         return said
+
+    def wire_lost(self) -> None:
+        """Nobody hears us for now; see `FreeSwitchTransport.wire_lost`."""
+        if not self._over:
+            self._playout.hold(self._wire.lag_ms, Holder.WIRE)
+            self._hush()
+
+    def wire_back(self) -> None:
+        """Speak on, unless the caller does."""
+        self._playout.resume(Holder.WIRE)
 
     def resume_speech(self) -> None:
         """Speak on. Does nothing when nothing is held."""

@@ -57,6 +57,8 @@ class Hello(Struct, frozen=True, kw_only=True):
     caller_number: str
     caller_name: str
     destination: str
+    context: str
+    """Of the dialplan that the call came from: data, to be checked where it becomes part of a command."""
     answered: bool
     codec: str
     sample_rate: int
@@ -102,10 +104,12 @@ class Text(Struct, frozen=True):
 class MediaEnded(Struct, frozen=True):
     """The audio ended although the call did not: something ended unicast, or a media socket was lost.
 
-    Re-enter the door to have it again.
+    To have it again, re-enter the door (unicast), or start the fork or stream once more.
     """
 
     reason: str
+    for_good: bool = False
+    """It cannot be had again: somebody else has taken the call, or what comes next would end the same way."""
 
 
 class HungUp(Struct, frozen=True):

@@ -155,7 +155,7 @@ def test_when_the_other_side_has_gone_meanwhile_the_call_is_ours_again() -> None
     said = machine.data_to_send().decode()
     assert said == f"api uuid_setvar_multi {UUID} socket_resume=true\n\napi uuid_kill {LEG} NORMAL_CLEARING\n\n"
     assert machine.live
-    assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge")]
+    assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge", for_good=True)]
 
 
 def test_a_leg_does_not_ring_on_when_the_caller_has_gone() -> None:
