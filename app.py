@@ -1,5 +1,6 @@
 """Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +25,7 @@ from control.watch import watched
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
+from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
@@ -97,7 +99,7 @@ async def open_service(
             call_log=call_log,
             feed=feed or _unheard,
             clock=clock,
-            options=_phone_options(found),
+            options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
         )
@@ -118,8 +120,10 @@ async def open_service(
         )
 
 
-def _phone_options(found: Settings) -> PhoneOptions:
+async def _phone_options(found: Settings) -> PhoneOptions:
+    music = None if found.hold_music is None else await asyncio.to_thread(hold_music.read, found.hold_music)
     return PhoneOptions(
+        hold_music=music,
         max_calls=found.max_calls,
         recordings_dir=found.data_dir / "recordings" if found.recordings else None,
         wire=found.wires[0],

@@ -10,7 +10,8 @@ figures.
 Stages are mocks, but for the detector. The speech of the callers is set to `--level`, which is that of the speech alone
 (`benchmarks.parts.noises.active_dbfs`).
 
-Peer in the same run: an idle reference clock; what happens while it is late is left out.
+Peer in the same run: an idle reference clock; what happens while it is late is left out, and counted (`…_late`). What
+is timed and finds no other end is counted too, and bounded (`…_unmatched_share`).
 """
 
 import argparse
@@ -34,8 +35,9 @@ from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.marked import FRAME_S
 from benchmarks.parts.noises import at_level, cough
 from benchmarks.parts.served import served
-from benchmarks.parts.wire_calls import COUGHER, LISTENER, WIRES, WORDS, Rung
+from benchmarks.parts.wire_calls import COUGHER, LISTENER, WORDS, Rung
 from control.peer import ReferenceClock, load_sound
+from transports.freeswitch.words import WIRES
 
 Key = TypeVar("Key", bound=Hashable)
 PARTS = ("peace", "stop", "resume")
@@ -105,6 +107,8 @@ QUICK = Size(
     inside_p95_ms=35,
 )
 """Ten are no sample of a 95th percentile, and three wires at once disturb each other: these catch what is broken."""
+UNMATCHED_SHARE = 0.05
+"""Of what is timed, so much may lack its other moment; who drops more tells of the rest alone."""
 AGAIN_MS = 180
 """May be heard twice beside the word that was cut: what a wire had not played when it was told to forget it."""
 
@@ -222,10 +226,11 @@ class Bench:
             return wire_calls.talked_over(self._service, wire, self._speech, self._size.per_call, self._clock)
 
         for wire, rung in (await self._each(WIRES, ring)).items():
-            held = wire_figures.held_ms(rung, self._clock)
-            self._report.add(f"{wire}_interruptions", len(held), least=self._size.interruptions_least)
-            self._report.add(f"{wire}_held_p50_ms", percentile(held, 0.5), "ms", most=self._size.held_p50_ms)
-            self._report.add(f"{wire}_held_p95_ms", percentile(held, 0.95), "ms", most=self._size.held_p95_ms[wire])
+            held = wire_figures.held(rung, self._clock)
+            self._report.add(f"{wire}_interruptions", len(held.ms), least=self._size.interruptions_least)
+            self._report.add(f"{wire}_held_p50_ms", percentile(held.ms, 0.5), "ms", most=self._size.held_p50_ms)
+            self._report.add(f"{wire}_held_p95_ms", percentile(held.ms, 0.95), "ms", most=self._size.held_p95_ms[wire])
+            self._left_out(f"{wire}_held", held)
             self._inside[wire] += rung
 
     async def _resume(self) -> None:
@@ -260,14 +265,20 @@ class Bench:
     def _own_share(self) -> None:
         """What of it is the service's own way: in to the detector's verdict, and out from the voice."""
         for wire, rung in self._inside.items():
-            found = wire_figures.mouth_to_vad_ms(rung, self._service.notes, self._clock)
-            out = wire_figures.voice_to_wire_ms(rung, self._service.notes, self._clock)
-            for name, values in (("mouth_to_vad", found), ("tts_to_wire", out)):
+            found = wire_figures.mouth_to_vad(rung, self._service.notes, self._clock)
+            out = wire_figures.voice_to_wire(rung, self._service.notes, self._clock)
+            for name, spans in (("mouth_to_vad", found), ("tts_to_wire", out)):
                 if rung:
-                    self._report.add(f"{wire}_{name}", len(values), least=self._size.interruptions_least)
-                    self._report.add(f"{wire}_{name}_p50_ms", percentile(values, 0.5), "ms")
+                    self._report.add(f"{wire}_{name}", len(spans.ms), least=self._size.interruptions_least)
+                    self._report.add(f"{wire}_{name}_p50_ms", percentile(spans.ms, 0.5), "ms")
                     most = self._size.inside_p95_ms
-                    self._report.add(f"{wire}_{name}_p95_ms", percentile(values, 0.95), "ms", most=most)
+                    self._report.add(f"{wire}_{name}_p95_ms", percentile(spans.ms, 0.95), "ms", most=most)
+                    self._left_out(f"{wire}_{name}", spans)
+
+    def _left_out(self, name: str, spans: wire_figures.Spans) -> None:
+        """What the figures of these do not hold, and why."""
+        self._report.add(f"{name}_late", spans.late)
+        self._report.add(f"{name}_unmatched_share", spans.unmatched_share, most=UNMATCHED_SHARE)
 
 
 if __name__ == "__main__":

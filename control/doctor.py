@@ -19,13 +19,25 @@ from msgspec import structs
 
 from base.secret import Secret
 from control import findings
+from control.doctor_database import database
+from control.event_socket import STRANGERS, of_access, read_event_socket
 from control.findings import Finding
 from control.settings import Settings
 from control.switches import Switch
 from processors.models.store import ModelState, ModelStore
 from transports.freeswitch.errors import LocalProtocolError, PhoneTimeoutError
 from transports.freeswitch.esl_client import SwitchAddress, SwitchClient, SwitchUnreachableError
-from transports.freeswitch.esl_switch_commands import Auth, CodecList, CountChannels, HasModule, Module, Version
+from transports.freeswitch.esl_switch_commands import (
+    Auth,
+    CodecList,
+    CountChannels,
+    EventSocketConfig,
+    HasModule,
+    IsLetIn,
+    Module,
+    UserAuth,
+    Version,
+)
 from transports.freeswitch.peers import DEFAULT_SWITCH
 
 EVENT_SOCKET: Final = "event socket"
@@ -72,7 +84,8 @@ async def _switch(switch: Switch, found: Settings) -> list[Finding]:
     if password is None:
         fix = f"set {switch.variable('password')} (and {switch.variable('host')}, _PORT) to have the switch looked at"
         return [Finding(name=EVENT_SOCKET, level="skip", text="no password is set", fix=fix)]
-    address = SwitchAddress(host=switch.host, port=switch.port, login=Auth(password))
+    login = Auth(password) if switch.user is None else UserAuth(switch.user, password)
+    address = SwitchAddress(host=switch.host, port=switch.port, login=login)
     try:
         client = await SwitchClient.connect(address)
     except (SwitchUnreachableError, LocalProtocolError) as error:
@@ -105,10 +118,27 @@ async def _switch_parts(client: SwitchClient, switch: Switch, password: Secret, 
     return [
         *findings.of_version(version, loaded),
         findings.of_password(password.reveal(), switch.variable("password")),
+        await _access(client),
         findings.of_modules(loaded, *wanted),
         findings.of_codecs(codecs),
         findings.of_latency(each_ms),
     ]
+
+
+async def _access(client: SwitchClient) -> Finding:
+    """Whether strangers may command the switch, by what it tells of itself."""
+    configured = read_event_socket((await client.ask(EventSocketConfig())).text)
+    if configured is None:
+        return of_access(None, ())
+    try:
+        asked = {one: [await client.ask(IsLetIn(one, name)) for name in configured.lists] for one in STRANGERS}
+    except LocalProtocolError:
+        # A list whose name we do not say.
+        return of_access(None, ())
+    told = {one: {answer.text.strip() for answer in answers} for one, answers in asked.items()}
+    if any(answers - {"true", "false"} for answers in told.values()):
+        return of_access(None, ())
+    return of_access(configured, [one for one, answers in told.items() if answers == {"true"}])
 
 
 async def _ports(found: Settings) -> list[Finding]:
@@ -196,36 +226,6 @@ async def _models(found: Settings) -> list[Finding]:
     return [Finding(name="models", level="ok", text=", ".join(model.name for model in wanted))]
 
 
-async def _database(found: Settings) -> list[Finding]:
-    if found.database_url is None:
-        return [Finding(name="database", level="ok", text="the embedded PostgreSQL, in the data directory")]
-    import asyncpg
-
-    try:
-        connection = await asyncpg.connect(found.database_url.reveal(), timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        fix = "check ATENDE_DATABASE_URL and that PostgreSQL listens"
-        return [Finding(name="database", level="fail", text=f"cannot be reached ({type(error).__name__})", fix=fix)]
-    try:
-        return [await _roles(connection)]
-    finally:
-        await connection.close()
-
-
-async def _roles(connection: object) -> Finding:
-    version = await connection.fetchval("SHOW server_version")  # type: ignore[attr-defined]
-    role = await connection.fetchrow(  # type: ignore[attr-defined]
-        "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'atende_app'"
-    )
-    if role is None:
-        fix = "start Atende once with a role that may create roles, or create atende_app by hand"
-        return Finding(name="database", level="warn", text=f"PostgreSQL {version}, no role atende_app yet", fix=fix)
-    if role["rolsuper"] or role["rolbypassrls"]:
-        fix = "ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS"
-        return Finding(name="database", level="fail", text="atende_app sees every tenant's rows", fix=fix)
-    return Finding(name="database", level="ok", text=f"PostgreSQL {version}")
-
-
 async def _documents(found: Settings) -> list[Finding]:
     from control.cli.check import check_files
 
@@ -246,6 +246,6 @@ LOOKS: Final[dict[str, Look]] = {
     "clock": _clock,
     "disk": _disk,
     "models": _models,
-    "database": _database,
+    "database": database,
     "tenants": _documents,
 }

@@ -2,31 +2,84 @@
 
 from typing import Final
 
-from transports.freeswitch.errors import LegFailedError
+import structlog
+
+from control.returns import LiveCall
+from pipelines.calls import Call
+from transports.freeswitch.errors import LegFailedError, LocalProtocolError
 from transports.freeswitch.esl_call import DoorCall
-from transports.freeswitch.words import Device
+from transports.freeswitch.esl_values import checked_context
+from transports.freeswitch.words import Device, Hello, Note, Route
+
+log = structlog.get_logger()
+
+TALKING: Final = "talking"
+"""The outcome that the PBX reads while there is no other; it stays when the caller hangs up, or when we die."""
 
 
 class CompanyLine:
-    """A `DoorCall` of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`."""
+    """A live call of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`.
 
-    def __init__(self, call: DoorCall, domain: str) -> None:
+    With `returns` a caller who was connected comes back through the door when the person has hung up.
+    """
+
+    def __init__(self, live: LiveCall, call: Call, domain: str, *, returns: bool = False) -> None:
+        self._live: Final = live
         self._call: Final = call
         self._domain: Final = domain
+        self._returns: Final = returns
+        self.comes_back = False
+        """The caller is with a person, and comes back when that person hangs up."""
 
     async def hang_up(self) -> None:
         """See PhoneLine."""
-        await self._call.hang_up()
+        await (await self._live.present()).hang_up()
 
     async def give_back(self, door: str) -> None:
         """See PhoneLine."""
-        await self._call.give_back(door)
+        await (await self._live.present()).give_back(door)
+
+    async def transfer(self, number: str) -> None:
+        """See PhoneLine. The number is dialled as the company's own telephones dial it."""
+        await (await self._live.present()).transfer(Route(number, self._domain))
+
+    def note(self, outcome: str) -> None:
+        """See PhoneLine."""
+        note(self._live.line, self._call, outcome)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does."""
+        call = await self._live.present()
         try:
-            await self._call.reach(Device(extension, self._domain), ring_s=ring_s)
-            await self._call.join()
+            await call.reach(Device(extension, self._domain), ring_s=ring_s)
+            self.note("operator")
+            back_to = _context(call.hello) if self._returns else None
+            await call.join(back_to=back_to)
         except LegFailedError as error:
+            self.note(TALKING)
             return error.cause
+        self.comes_back = back_to is not None
         return ""
+
+
+def note(line: DoorCall, call: Call, outcome: str) -> None:
+    """Leave on the channel who answered and how it ended; nothing happens when the call is not ours any more."""
+    if not line.live:
+        return
+    line.note(
+        {
+            Note.ASSISTANT: call.assistant,
+            Note.REVISION: str(call.revision),
+            Note.CALL: call.id,
+            Note.OUTCOME: outcome,
+        }
+    )
+
+
+def _context(hello: Hello) -> str | None:
+    """The context whose `door_again` leads back; None where the switch names none: then nobody comes back."""
+    try:
+        return checked_context(hello.context)
+    except LocalProtocolError as error:
+        log.warning("a caller cannot come back from a transfer", error=str(error))
+        return None

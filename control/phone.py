@@ -17,10 +17,24 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
-from control.line import CompanyLine
-from control.wires import Media, open_media
+from control.attendant import Attendant
+from control.line import TALKING, CompanyLine, note
+from control.returns import (
+    MAX_MESSAGES,
+    CallHereError,
+    Conversation,
+    Conversations,
+    LiveCall,
+    LiveCalls,
+    Ticket,
+    record_id,
+)
+from control.wires import open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.hold_music import HoldMusic
+from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
+from pipelines.outcomes import outcome_of
 from pipelines.recording import Recording
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
@@ -32,13 +46,11 @@ from transports.clock import MediaClock
 from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
+from transports.freeswitch.renewed import RenewedWire
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES, Disconnected, DoorName, Dtmf, HungUp, MediaEnded, Text, Wire
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES, DoorName, Wire
 
 log = structlog.get_logger()
-
-WIRE_VARIABLE = "atende_wire"
-"""Channel variable by which a dialplan chooses the wire; ours where it does not."""
 
 
 class RefusedError(Exception):
@@ -66,6 +78,8 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     """How the audio comes where neither the dialplan nor the call's switch says."""
     switch_wires: Mapping[str, Wire] = {}
     """How it comes from switches that have a wire of their own, by their names."""
+    hold_music: HoldMusic | None = None
+    """What callers hear while a person is called for them; None: a ringing tone."""
     answer_timeout_s: float = 5.0
     keep_timeout_s: float = 10.0
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
@@ -104,6 +118,8 @@ class PhoneDoor:
         self._clock = clock
         self._options = options
         self._media_clock = MediaClock()
+        self._live = LiveCalls()
+        self._conversations = Conversations(clock.monotonic)
         self._sessions: set[CallSession] = set()
         self._keeping: set[asyncio.Task[None]] = set()
         self._let_in = 0
@@ -126,16 +142,20 @@ class PhoneDoor:
             await asyncio.wait(self._keeping, timeout=timeout_s)
 
     async def on_call(self, line: DoorCall) -> None:
-        """One call, from its first word to its record."""
+        """One call, from its first word to its record; or a connection by which a live call goes on."""
         try:
-            destination = self._admit(line)
-            await self._lease(line, destination)
-        except RefusedError as refusal:
-            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=refusal.door.value)
-            await line.refuse(refusal.door)
+            ticket = self._ticket(line)
+            if not await self._live.served(ticket, line):
+                destination = self._admit(line, ticket)
+                with self._live.enter(ticket, line) as live:
+                    await self._lease(live, destination)
+        except (RefusedError, CallHereError) as refusal:
+            door = refusal.door if isinstance(refusal, RefusedError) else DoorName.FAILED
+            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
+            await line.refuse(door)
 
-    def _admit(self, line: DoorCall) -> Destination:
-        """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
+    def _ticket(self, line: DoorCall) -> Ticket:
+        """Which call it is. Raises RefusedError when it is not signed."""
         hello = line.hello
         try:
             uuid.UUID(hello.call_id)
@@ -145,6 +165,10 @@ class PhoneDoor:
         number = hello.variables.get(NUMBER_VARIABLE, "")
         if not verify(self._keys, tenant_id, number, hello.variables.get(SIGNATURE_VARIABLE, "")):
             raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
+        return Ticket(hello.call_id, tenant_id, number, line.switch)
+
+    def _admit(self, line: DoorCall, ticket: Ticket) -> Destination:
+        """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
         if self._shut or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
         wire = self._wire_of(line)
@@ -153,7 +177,7 @@ class PhoneDoor:
         if wire == "unicast" and not line.can_unicast:
             raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED)
         try:
-            destination = self._directory.find(tenant_id, number)
+            destination = self._directory.find(ticket.tenant_id, ticket.number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED) from error
         if destination.tenant.switch not in {None, line.switch}:
@@ -164,16 +188,16 @@ class PhoneDoor:
         ours = self._options.switch_wires.get(line.switch, self._options.wire)
         return line.hello.variables.get(WIRE_VARIABLE) or ours
 
-    async def _lease(self, line: DoorCall, destination: Destination) -> None:
+    async def _lease(self, live: LiveCall, destination: Destination) -> None:
         self._let_in += 1
         try:
             tenant_id = destination.tenant.tenant_id
             await self._loaded(tenant_id)
-            caller = line.hello.caller_number
+            caller = live.line.hello.caller_number
             async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
-                loaded = lease.pipeline
-                call = self._call(line, destination, loaded)
-                await self._converse(line, call, loaded, destination.tenant.domain)
+                before = self._conversations.take(live.ticket)
+                call = self._call(live, destination, lease.pipeline, before)
+                await self._converse(live, call, lease, destination.tenant.domain, before)
         except CapacityError as error:
             raise RefusedError(str(error), DoorName.BUSY) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
@@ -194,10 +218,12 @@ class PhoneDoor:
         except TimeoutError as error:
             raise NotLoadedError("the tenant is still being loaded") from error
 
-    def _call(self, line: DoorCall, destination: Destination, loaded: LoadedPipeline) -> Call:
-        hello = line.hello
+    def _call(
+        self, live: LiveCall, destination: Destination, loaded: LoadedPipeline, before: Conversation | None
+    ) -> Call:
+        line, hello = live.line, live.line.hello
         return Call(
-            id=hello.call_id,
+            id=record_id(hello, before, again=live.again),
             tenant_id=destination.tenant.tenant_id,
             tenant_slug=destination.tenant.slug,
             assistant=destination.assistant,
@@ -209,29 +235,33 @@ class PhoneDoor:
             opened_at=self._clock.now(),
         )
 
-    async def _converse(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> None:
+    async def _converse(
+        self, live: LiveCall, call: Call, lease: Lease, domain: str, before: Conversation | None
+    ) -> None:
         """Answer and talk; a record is kept whatever happens."""
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
             opening = asyncio.create_task(self._call_log.opened(call), name="open the call's row")
             record = _failed(call, "failure", self._clock.now())
             try:
-                record = await self._talk(line, call, loaded, domain)
+                record = await self._talk(live, call, lease, domain, before)
             except CallEndedError:
-                cause = line.hangup_cause
+                cause = live.line.hangup_cause
                 record = _failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
                 record = _failed(call, "failure", self._clock.now(), error=str(error))
-                await line.give_back(DoorName.FAILED)
+                await _give_up(live.line, call)
             except asyncio.CancelledError:
                 record = _failed(call, "shutdown", self._clock.now())
                 raise
             except Exception as error:
                 record = _failed(call, "failure", self._clock.now(), error=repr(error))
                 # The caller first: what is written down can wait, and the disk may be what failed.
-                await line.give_back(DoorName.FAILED)
+                await _give_up(live.line, call)
                 raise
             finally:
+                self._live.leave(live)
+                self._supervisor.count(lease, outcome_of(record, lease.pipeline.persona.texts.get("failure", "")))
                 await self._kept(opening, record)
 
     async def _kept(self, opening: asyncio.Task[None], record: CallRecord) -> None:
@@ -249,29 +279,39 @@ class PhoneDoor:
             log.error("the call's row could not be opened", error=repr(error))
         await self._call_log.closed(record)
 
-    async def _talk(self, line: DoorCall, call: Call, loaded: LoadedPipeline, domain: str) -> CallRecord:
-        wire, answer_timeout_s = self._wire_of(line), self._options.answer_timeout_s
-        media = await open_media(line, wire, self._media_server, answer_timeout_s)
-        async with self._recording(call, loaded, media.sample_rate) as recording:
+    async def _talk(
+        self, live: LiveCall, call: Call, lease: Lease, domain: str, before: Conversation | None
+    ) -> CallRecord:
+        loaded = lease.pipeline
+        line, answer_timeout_s = live.line, self._options.answer_timeout_s
+        wire = RenewedWire(await open_media(line, self._wire_of(line), self._media_server, answer_timeout_s))
+        note(line, call, TALKING)
+        transfer = loaded.assistant.transfer
+        company = CompanyLine(live, call, domain, returns=transfer is not None and transfer.returns)
+        async with self._recording(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
-                media,
+                wire,
                 clock=self._media_clock,
                 vad=loaded.ingress_vad,
                 tap=recording,
                 continuous=loaded.hears_continuously,
-                send_text=line.send_text,
+                send_text=live.send_text,
             )
             session = CallSession(
                 call,
-                loaded,
+                lease,
                 transport,
-                CompanyLine(line, domain),
+                company,
                 self._feed,
                 self._clock,
-                sample_rate=media.sample_rate,
+                sample_rate=wire.sample_rate,
                 recording=None if recording is None else self._recording_name(call),
+                hold_music=self._options.hold_music,
+                before=None if before is None else before.messages,
             )
-            record = await self._run(line, session, transport, media)
+            record = await self._run(live, session, transport, wire)
+        if company.comes_back:
+            self._conversations.keep(live.ticket, Conversation(call.id, session.messages[-MAX_MESSAGES:]))
         if recording is not None and recording.error:
             # The record names the file: it has to say, too, that the file is not whole.
             errors = (*record.errors, f"the recording is not whole: {recording.error}")
@@ -279,12 +319,13 @@ class PhoneDoor:
         return record
 
     async def _run(
-        self, line: DoorCall, session: CallSession, transport: FreeSwitchTransport, media: Media
+        self, live: LiveCall, session: CallSession, transport: FreeSwitchTransport, wire: RenewedWire
     ) -> CallRecord:
         self._sessions.add(session)
         if self._shut:
             session.end("shutdown")
-        listening = asyncio.create_task(_listen(line, session, transport), name="phone events")
+        attendant = Attendant(live, session, transport, wire, self._media_server)
+        listening = asyncio.create_task(attendant.attend(), name="phone events")
         try:
             return await session.run()
         finally:
@@ -292,8 +333,7 @@ class PhoneDoor:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             transport.close()
-            media.close()
-            log.debug("media", **{name: getattr(media.counters, name) for name in media.counters.__struct_fields__})
+            wire.close()
 
     @asynccontextmanager
     async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
@@ -312,26 +352,10 @@ class PhoneDoor:
         return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
 
 
-async def _listen(line: DoorCall, session: CallSession, transport: FreeSwitchTransport) -> None:
-    """What the event socket tells, to those whom it concerns."""
-    async for event in line.events():
-        match event:
-            case Dtmf(digit=digit, duration_ms=duration_ms):
-                transport.dtmf(digit, duration_ms)
-            case Text(text=text):
-                transport.written(text)
-            case HungUp(cause=cause):
-                session.end("caller_hangup", cause)
-                await transport.caller_gone()
-            case MediaEnded():
-                session.end("lost")
-            case Disconnected() if line.joined:
-                await transport.caller_gone()  # to a person; the session knows
-            case Disconnected():
-                session.end("lost")
-                await transport.caller_gone()
-            case _:
-                pass
+async def _give_up(line: DoorCall, call: Call) -> None:
+    """Something of ours broke: the dialplan goes on."""
+    note(line, call, "failure")
+    await line.give_back(DoorName.FAILED)
 
 
 def _failed(call: Call, reason: str, ended_at: datetime, *, cause: str = "", error: str | None = None) -> CallRecord:

@@ -14,6 +14,7 @@ from transports.freeswitch.peers import Network
 from transports.freeswitch.words import WIRES
 
 T = TypeVar("T")
+_USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -100,6 +101,13 @@ def host(text: str) -> str:
     if not _HOST_NAME.fullmatch(bare) and not is_address(bare):
         raise ValueError(f"{text!r} is not a host name or an address; the port has a variable of its own")
     return bare
+
+
+def directory_user(text: str) -> str:
+    """A user of a switch's directory."""
+    if not _USER.fullmatch(text):
+        raise ValueError(f"{text!r} is not user@domain, as in the switch's directory")
+    return text
 
 
 def is_address(text: str) -> bool:

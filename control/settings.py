@@ -18,6 +18,7 @@ from base.secret import Secret
 from control import switches
 from control.setting_values import (
     database_url,
+    directory_user,
     endpoint,
     host,
     many,
@@ -30,6 +31,7 @@ from control.setting_values import (
     wires,
 )
 from control.switches import Switch
+from pipelines import hold_music
 from transports.freeswitch.peers import LOOPBACK, Network, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 from transports.freeswitch.words import Wire
@@ -74,6 +76,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     switch_host: str = "127.0.0.1"
     switch_port: int = 8021
     """FreeSWITCH's event socket, for `atende doctor`."""
+    switch_user: str | None = None
+    """`user@domain` of FreeSWITCH's directory, with its own password; absent: the event socket's password."""
     switch_password: Secret | None = None
     switches: tuple[Switch, ...] = ()
     """Several PBXs, each by its name; see `control.switches`."""
@@ -108,6 +112,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     """Calls at the same time in this process; more are told that we are busy."""
     recordings: bool = True
+    hold_music: Path | None = None
+    """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
+    them; absent: a ringing tone."""
     vectors: Literal["chroma"] = "chroma"
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
@@ -123,6 +130,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         default = Switch(
             host=self.switch_host,
             port=self.switch_port,
+            user=self.switch_user,
             password=self.switch_password,
             peers=self.esl_allowed_cidrs or LOOPBACK,
         )
@@ -209,6 +217,10 @@ def _is_loopback(host: str) -> bool:
     return is_within(host, LOOPBACK)
 
 
+def _music(text: str) -> Path:
+    return hold_music.checked(Path(text))
+
+
 def _ports(text: str) -> PortRange:
     first, dash, last = text.partition("-")
     if not dash:
@@ -231,6 +243,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "esl_allowed_cidrs": many(network),
     "switch_host": host,
     "switch_port": port,
+    "switch_user": directory_user,
     "switch_password": Secret,
     "switches": switches.names,
     "media_host": host,
@@ -251,6 +264,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
     "recordings": on_off,
+    "hold_music": _music,
     "vectors": one_of("chroma"),
     "outbound_allow": many(endpoint),
 }

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from base.secret import Secret
 from control.dialplan.plan import is_reachable
-from control.setting_values import host, is_address, many, network, one_of, port, read_values
+from control.setting_values import directory_user, host, is_address, many, network, one_of, port, read_values
 from tenants.errors import did_you_mean
 from transports.freeswitch.peers import DEFAULT_SWITCH, LOOPBACK, Network, is_within
 from transports.freeswitch.words import WIRES, Wire
@@ -35,6 +35,8 @@ class Switch(Struct, frozen=True, kw_only=True):
     host: str
     port: int = 8021
     """Its event socket, for `atende doctor`."""
+    user: str | None = None
+    """`user@domain` of its directory, whose password `password` is then; absent: the event socket's own."""
     password: Secret | None = None
     peers: tuple[Network, ...] = LOOPBACK
     """Where the connections of its calls come from; absent: the one address that `host` is."""
@@ -199,6 +201,7 @@ def _door(text: str) -> str:
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "host": host,
     "port": port,
+    "user": directory_user,
     "password": Secret,
     "peers": _peers,
     "door": _door,

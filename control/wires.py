@@ -1,16 +1,21 @@
-"""How a call's audio comes: the wire is chosen before the answer, and started behind it."""
+"""How a call's audio comes: the wire is chosen before the answer, and started behind it; once more when it was lost."""
+
+from typing import Final
 
 import structlog
 
+from transports.freeswitch.call_sockets import SocketOptions
+from transports.freeswitch.errors import MediaUnavailableError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.fork_media import ForkMedia
 from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.stream_media import StreamMedia
+from transports.freeswitch.renewed import Media
 from transports.freeswitch.unicast_socket import UnicastMedia
 
 log = structlog.get_logger()
 
-Media = UnicastMedia | ForkMedia | StreamMedia
+AGAIN: Final = SocketOptions(reply_timeout_s=1.0, socket_timeout_s=1.0)
+"""A caller waits in silence: a module that works connects within milliseconds."""
 
 
 async def open_media(line: DoorCall, wire: str, server: MediaServer | None, answer_timeout_s: float) -> Media:
@@ -27,3 +32,16 @@ async def open_media(line: DoorCall, wire: str, server: MediaServer | None, answ
     if server is None or wire == "unicast":
         return await line.start_unicast()
     return await (line.start_fork(server) if wire == "audio_fork" else line.start_stream(server))
+
+
+async def reopen_media(line: DoorCall, lost: Media, server: MediaServer | None) -> Media:
+    """The audio of an answered call once more, by the wire that was `lost`; unicast needs a park of its own.
+
+    Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError.
+    """
+    if isinstance(lost, UnicastMedia):
+        await line.answer()
+        return await line.start_unicast()
+    if server is None:
+        raise MediaUnavailableError("no media socket is served here")
+    return await (line.start_fork(server, AGAIN) if isinstance(lost, ForkMedia) else line.start_stream(server, AGAIN))

@@ -6,12 +6,12 @@ with a tap behind the ear, the mind and the output; what is written joins what i
 mind are the revision's and can be exchanged; all else lives as long as the call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pipecat.frames.frames import ErrorFrame, Frame, InterruptionFrame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregator,
@@ -54,9 +54,10 @@ class Spine:
         sample_rate: int,
         *,
         says_nothing: Callable[[str], bool],
+        before: Sequence[LLMContextMessage] = (),
     ) -> None:
-        """`says_nothing` tells whether words are only those of a listener ("uhum")."""
-        self.context = LLMContext()
+        """`says_nothing` tells whether words are only those of a listener ("uhum"); `before` was said already."""
+        self.context = LLMContext(list(before))
         self.ear = HotSlot(stages.ear)
         self.mind = HotSlot(stages.mind)
         aggregators = LLMContextAggregatorPair(self.context, user_params=_turn_taking(turn, transport, says_nothing))

@@ -63,13 +63,16 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     call: Call
     ended_at: datetime
     end_reason: str
-    """One of `caller_hangup`, `goodbye`, `operator`, `silence`, `max_duration`, `max_turns`, `failure`,
-    `lost` (the wire broke), `shutdown`, `crash` (found in the spool at the next start)."""
+    """One of `caller_hangup`, `goodbye`, `operator`, `transferred` (to a number of the dialplan), `silence`,
+    `max_duration`, `max_turns`, `failure`, `lost` (the wire broke), `shutdown`, `crash` (found in the spool at the
+    next start)."""
     hangup_cause: str
     turns: tuple[Turn, ...]
     errors: tuple[str, ...] = ()
     recording: str | None = None
     """Path of the stereo WAV (left caller, right assistant), relative to the data directory."""
+    revisions: tuple[int, ...] = ()
+    """On which the call ran, in this order; `call.revision` is the first."""
 
 
 class CallLog(Protocol):
@@ -113,11 +116,18 @@ class Said(Struct, frozen=True, kw_only=True, tag=True):
     waterfall: Waterfall | None
 
 
+class ChangedOver(Struct, frozen=True, kw_only=True, tag=True):
+    """A live call runs on another revision from now on."""
+
+    call_id: CallId
+    revision: int
+
+
 class Closed(Struct, frozen=True, kw_only=True, tag=True):
     record: CallRecord
 
 
-LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | Closed
+LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | Closed
 
 
 class LiveFeed(Protocol):

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, structs
 
 from pipelines.plan import plan
 from pipelines.problems import Problem, SpecError
-from pipelines.spec import AssistantSpec, ProcessorSpec
+from pipelines.spec import EXTENSION, AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory, Stages, nearest
 from processors.factory import EAR, Role
 
@@ -58,6 +58,7 @@ def check(
     problems = _shared_names(assistants)
     checked: list[CheckedAssistant] = []
     for index, assistant in enumerate(assistants):
+        problems += [problem.under(f"$.assistants[{index}].transfer") for problem in _transfer_problems(assistant)]
         try:
             checked.append(CheckedAssistant(assistant, _stages(assistant, catalog)))
         except SpecError as error:
@@ -81,6 +82,26 @@ def _shared_names(assistants: Sequence[AssistantSpec]) -> list[Problem]:
                 owner = numbers[number]
                 problems.append(Problem(f"{path}.numbers[{place}]", f"{number} is already answered by {owner!r}"))
             numbers.setdefault(number, assistant.name)
+    return problems
+
+
+def _transfer_problems(assistant: AssistantSpec) -> list[Problem]:
+    """What a number means depends on how it is called."""
+    transfer = assistant.transfer
+    if transfer is None:
+        return []
+    problems: list[Problem] = []
+    if transfer.mode == "ring" and not re.fullmatch(EXTENSION, transfer.to):
+        told = f"expected an extension: digits, * and #, 20 at most, not {transfer.to!r}"
+        problems.append(Problem(".to", told, "mode: blind sends callers to any number"))
+    if transfer.mode == "blind" and transfer.to in assistant.numbers:
+        problems.append(Problem(".to", f"{transfer.to} is answered by this assistant itself", "give another number"))
+    if transfer.mode == "blind" and transfer.ring_s is not None:
+        told = "with mode: blind the dialplan says how long it rings"
+        problems.append(Problem(".ring_s", told, "take it out, or write mode: ring"))
+    if transfer.mode == "blind" and transfer.returns:
+        told = "with mode: blind the caller is the dialplan's, who sends nobody back"
+        problems.append(Problem(".returns", told, "take it out, or write mode: ring"))
     return problems
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from pipelines.spec import LimitsSpec, TurnSpec
+from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 
 CLOSING_S = 20.0
 """A last sentence has this long to be heard; then the call ends without it."""
@@ -29,10 +29,11 @@ class Say(Struct, frozen=True, kw_only=True):
 
 
 class End(Struct, frozen=True, kw_only=True):
-    """End the call now: give it back at `door`, or hang up when there is none."""
+    """End the call now: give it back at `door`, send it on to `number`, or hang up when there is neither."""
 
     reason: str
     door: str | None = None
+    number: str | None = None
     connected: bool = False
     """The caller was connected with a person: the call is not ours any more."""
 
@@ -59,10 +60,10 @@ class Phase(Enum):
 class Conduct:
     """One call's manners. Every method that is told an event returns what to do about it, or None."""
 
-    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float, *, can_reach: bool = False) -> None:
-        """`can_reach`: who wants a person is not given away before one has answered."""
+    def __init__(self, limits: LimitsSpec, turn: TurnSpec, at: float, *, transfer: TransferSpec | None = None) -> None:
+        """`transfer` is where a caller goes who wants a person; None: back to the dialplan."""
         self._limits = limits
-        self._can_reach = can_reach
+        self._transfer = transfer
         self._reaching = False
         self._interruptible = turn.interruptible
         self._ends_at = at + limits.max_call_s
@@ -78,6 +79,11 @@ class Conduct:
         self._closing: str | None = None
         self._closing_since = at
         self._final = False
+
+    def adopt(self, limits: LimitsSpec, turn: TurnSpec, transfer: TransferSpec | None) -> None:
+        """Another revision's policy from now on. The call's time goes on from its beginning."""
+        self._ends_at += limits.max_call_s - self._limits.max_call_s
+        self._limits, self._transfer, self._interruptible = limits, transfer, turn.interruptible
 
     @property
     def phase(self) -> Phase:
@@ -102,9 +108,9 @@ class Conduct:
             return self._close("max_duration", "limit", at, final=True)
         return self.failed(at) if self._phase is Phase.THINKING else self._ask("reprompt", at)
 
-    def opens(self, at: float) -> Action:
-        """The call begins."""
-        return self._say("greeting", at)
+    def opens(self, at: float, text: str = "greeting") -> Action:
+        """The call begins, with this text."""
+        return self._say(text, at)
 
     def caller_started(self) -> None:
         """The caller's turn began. What interrupts a farewell takes it back."""
@@ -176,8 +182,10 @@ class Conduct:
         """The request came out behind the last word before it, so that word was heard."""
         if request != "operator":
             return End(reason=self._closing or "goodbye")
-        if not self._can_reach:
+        if self._transfer is None:
             return End(reason="operator", door="operator")
+        if self._transfer.mode == "blind":
+            return End(reason="transferred", number=self._transfer.to)
         if self._reaching:
             return None  # somebody's telephone rings already
         self._reaching = True

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
@@ -39,6 +40,8 @@ class LoadedStage:
     checked: CheckedStage
     held: Held
     health: StageHealth = field(default_factory=StageHealth, compare=False)
+    made: "WeakSet[FrameProcessor]" = field(default_factory=WeakSet, compare=False)
+    """Its processors in live calls."""
 
     @property
     def role(self) -> Role:
@@ -46,7 +49,10 @@ class LoadedStage:
 
     def create(self, call: CallContext) -> FrameProcessor | None:
         """One call's processor; None for a stage that works at the edge."""
-        return self.checked.factory.create(self.checked.config, self.held.value, call)
+        processor = self.checked.factory.create(self.checked.config, self.held.value, call)
+        if processor is not None:
+            self.made.add(processor)
+        return processor
 
 
 class CallStages(Struct, frozen=True):
@@ -74,6 +80,12 @@ class LoadedPipeline:
     def hears_continuously(self) -> bool:
         """Whether some stage must hear silence too, so that no gate may withhold it."""
         return any(stage.checked.factory.audio == "continuous" for stage in self.stages if stage.role is not Role.VAD)
+
+    def failed(self, processor: FrameProcessor | None, error: str) -> None:
+        """A processor of a live call reported an error: its stage's health knows."""
+        for stage in self.stages:
+            if processor in stage.made:
+                stage.health.failed(error)
 
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""

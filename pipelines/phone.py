@@ -14,6 +14,14 @@ class PhoneLine(Protocol):
         """Let the dialplan go on at `door_<door>`: `operator`, `voicemail`, `failed`."""
         ...
 
+    async def transfer(self, number: str) -> None:
+        """Send the caller on to a number of the company's dialplan, whoever answers there, or nobody."""
+        ...
+
+    def note(self, outcome: str) -> None:
+        """Leave word with the PBX of how the call ends here, while it can be left. Never waits, never raises."""
+        ...
+
     async def connect(self, extension: str, ring_s: int) -> str:
         """Call an extension while the caller stays with us, and connect both once somebody has answered.
 

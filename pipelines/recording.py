@@ -1,6 +1,7 @@
 """A call as it sounded: a stereo WAV, the caller left and the assistant right, true to time.
 
-Both sides are placed by the media clock's time at which they passed the wire; what never came is silence.
+Both sides are placed by the media clock's time at which the caller said and heard them; what never came, or was taken
+back before it was heard, is silence.
 The file is a valid WAV at any moment: its header tells the length so far and is written before the samples.
 """
 
@@ -16,8 +17,8 @@ log = structlog.get_logger()
 
 FLUSH_S = 1.0
 """How often samples are written; also the most that a crash can lose."""
-SETTLE_S = 0.2
-"""Samples younger than this may still be joined by the other side's."""
+SETTLE_S = 0.3
+"""Samples younger than this may still be joined by the other side's; what is heard may be told 200 ms ahead."""
 MAX_BUFFER_S = 30.0
 """If the disk is slower than this, the recording ends; the call does not."""
 JITTER_S = 0.02
@@ -66,6 +67,12 @@ class Recording:
     def to_caller(self, pcm: bytes, at: float) -> None:
         """What the assistant's side sounded like from `at` on."""
         self._place(1, pcm, at)
+
+    def unheard(self, at: float) -> None:
+        """Of the assistant's side, nothing from `at` on was heard."""
+        if self._started_at is not None:
+            kept = round((at - self._started_at) * self._rate) - self._written
+            del self._sides[1][max(0, kept) :]
 
     async def close(self) -> None:
         """Write what is left. Idempotent."""

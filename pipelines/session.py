@@ -6,21 +6,27 @@ This class joins parts and waits; it decides nothing itself. What to do is `Cond
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 import structlog
 from msgspec import Struct
 from pipecat.frames.frames import ErrorFrame
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 from pipecat.transports.base_transport import BaseTransport
 
 from base.clock import Clock
 from pipelines.assembly import Spine
-from pipelines.calls import Call, CallRecord, Closed, LiveFeed, Opened
-from pipelines.conduct import Action, Conduct, End, Reach, Say
+from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveFeed, Opened
+from pipelines.changeover import ChangeOver
+from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say
+from pipelines.hold_music import HoldMusic
+from pipelines.leases import Lease
 from pipelines.listening import Listening
 from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
-from pipelines.ringback import ringing
+from pipelines.ringback import waiting
 from pipelines.running import Running
+from pipelines.spec import RING_S
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext
 from processors.llm.intents import phrasebook
@@ -54,7 +60,7 @@ class CallSession:
     def __init__(
         self,
         call: Call,
-        loaded: LoadedPipeline,
+        lease: Lease,
         transport: BaseTransport,
         line: PhoneLine,
         feed: LiveFeed,
@@ -62,28 +68,40 @@ class CallSession:
         *,
         sample_rate: int,
         recording: str | None = None,
+        hold_music: HoldMusic | None = None,
         limits: SessionLimits | None = None,
+        before: Sequence[LLMContextMessage] | None = None,
     ) -> None:
-        """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory."""
+        """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
+        `hold_music` takes the ringing tone's place.
+
+        `before` is the conversation that goes on, of a caller who is back from a person.
+        """
         self._call = call
-        self._loaded = loaded
+        self._lease = lease
         self._transport = transport
         self._line = line
         self._feed = feed
         self._clock = clock
         self._sample_rate = sample_rate
         self._recording = recording
+        self._hold_music = hold_music
         self._limits = limits or SessionLimits()
-        policy, at = loaded.assistant, clock.monotonic()
+        policy, at = lease.pipeline.assistant, clock.monotonic()
         self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
-        self._conduct = Conduct(policy.limits, policy.turn, at, can_reach=policy.transfer is not None)
+        self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
+        self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)
+        self._revisions = [lease.pipeline.revision.number]
         self._actions: deque[Action] = deque()
         self._wake = asyncio.Event()
         self._ending: End | None = None
         self._cause = ""
         self._errors: list[str] = []
         self._opened = False
+        self._before = before
+        self.messages: tuple[LLMContextMessage, ...] = ()
+        """The conversation, when `run` has returned."""
 
     def end(self, reason: str, cause: str = "") -> None:
         """End the call now because of something outside: `caller_hangup`, `lost` or `shutdown`.
@@ -119,25 +137,36 @@ class CallSession:
         running = Running(spine.worker)
         try:
             if await self._started(started, running):
-                self._act(self._conduct.opens(self._clock.monotonic()))
+                opening = "greeting" if self._before is None else "back"
+                self._act(self._conduct.opens(self._clock.monotonic(), opening))
+                self._change.open(spine)
                 await self._attend(spine, running)
             await self._reach_nobody()
             await self._leave()
         finally:
             await self._reach_nobody()
+            await self._change.close()
+            self.messages = tuple(spine.context.get_messages())
             left = await running.stop(self._limits.teardown_timeout_s)
             if left:
                 self._note(f"did not stop in time: {', '.join(left)}")
                 log.error("a stage ignores its cancellation", tasks=left)
 
-    def _assemble(self) -> Spine:
-        context = CallContext(
+    @property
+    def _loaded(self) -> LoadedPipeline:
+        """What the call runs on now."""
+        return self._lease.pipeline
+
+    def _context_of(self, pipeline: LoadedPipeline) -> CallContext:
+        return CallContext(
             tenant_id=self._call.tenant_id,
             call_id=self._call.id,
-            persona=self._loaded.persona,
+            persona=pipeline.persona,
             sample_rate=self._sample_rate,
         )
-        stages = self._loaded.create_stages(context)
+
+    def _assemble(self) -> Spine:
+        stages = self._loaded.create_stages(self._context_of(self._loaded))
         listening = Listening(self._account, self._conduct, self._clock, self._act)
         return Spine(
             stages,
@@ -146,6 +175,7 @@ class CallSession:
             self._loaded.assistant.turn,
             self._sample_rate,
             says_nothing=phrasebook(self._loaded.persona.language).acknowledges,
+            before=self._before or (),
         )
 
     async def _started(self, started: asyncio.Event, running: Running) -> bool:
@@ -172,12 +202,31 @@ class CallSession:
             if self._actions:
                 await self._perform(self._actions.popleft(), spine)
                 continue
+            if self._change.due(quiet=self._at_a_turns_end()):
+                await self._change_over()
+                continue
             at = self._clock.monotonic()
             try:
-                async with asyncio.timeout(max(0.0, self._conduct.deadline() - at)):
+                async with asyncio.timeout(max(0.0, min(self._conduct.deadline(), self._change.deadline) - at)):
                     await self._wake.wait()
             except TimeoutError:
                 self._act(self._conduct.due(self._clock.monotonic()))
+
+    def _at_a_turns_end(self) -> bool:
+        return self._conduct.phase is Phase.LISTENING and (self._reaching is None or self._reaching.done())
+
+    async def _change_over(self) -> None:
+        """To the revision that the lease was offered; the call goes on as it was when that does not work."""
+        why_not = await self._change.perform()
+        if why_not:
+            self._note(f"the call stays on its revision: {why_not}")
+            log.warning("a live call was not changed over", error=why_not)
+            return
+        revision, policy = self._loaded.revision.number, self._loaded.assistant
+        self._revisions.append(revision)
+        self._conduct.adopt(policy.limits, policy.turn, policy.transfer)
+        log.info("a live call was changed over", revision=revision)
+        self._feed(ChangedOver(call_id=self._call.id, revision=revision))
 
     async def _perform(self, action: Action, spine: Spine) -> None:
         match action:
@@ -193,14 +242,18 @@ class CallSession:
         transfer = self._loaded.assistant.transfer
         assert transfer is not None
         try:
-            async with ringing(spine.play, self._sample_rate):
-                cause = await self._line.connect(transfer.to, transfer.ring_s)
+            async with waiting(spine.play, self._sample_rate, music=self._hold_music, quiet=self._quiet):
+                cause = await self._line.connect(transfer.to, transfer.ring_s or RING_S)
         except Exception as error:
             # The caller has lost nothing: it is as if nobody had answered.
             self._note(f"nobody could be called: {error!r}")
             cause = "FAILED"
         log.info("a person was called", cause=cause or "answered")
         self._act(self._conduct.reached(self._clock.monotonic(), cause))
+
+    def _quiet(self) -> bool:
+        """Nobody speaks, or is about to."""
+        return self._conduct.phase is Phase.LISTENING
 
     async def _reach_nobody(self) -> None:
         """The call is decided: no telephone rings for it any longer."""
@@ -220,15 +273,25 @@ class CallSession:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
-                await (self._line.hang_up() if ending.door is None else self._line.give_back(ending.door))
+                await self._let_go(ending)
         except Exception as error:
             # The record has to be written whatever became of the line.
             self._note(f"the line could not be given up: {error!r}")
             log.warning("the line could not be given up", error=repr(error))
 
+    async def _let_go(self, ending: End) -> None:
+        self._line.note(ending.reason)
+        if ending.number is not None:
+            await self._line.transfer(ending.number)
+        elif ending.door is not None:
+            await self._line.give_back(ending.door)
+        else:
+            await self._line.hang_up()
+
     def _failed(self, spine: Spine, frame: ErrorFrame) -> None:
         """A processor reported an error."""
         self._note(frame.error)
+        self._loaded.failed(frame.processor, frame.error)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
             # pipecat goes on without a stage whose setup failed; a call does not begin like that.
@@ -257,7 +320,8 @@ class CallSession:
     def _record(self) -> CallRecord:
         ending = self._ending
         assert ending is not None
-        hung_up_by_us = ending.reason != "caller_hangup" and ending.door is None and not ending.connected
+        given_away = ending.door is not None or ending.number is not None or ending.connected
+        hung_up_by_us = ending.reason != "caller_hangup" and not given_away
         return CallRecord(
             call=self._call,
             ended_at=self._clock.now(),
@@ -266,4 +330,5 @@ class CallSession:
             turns=self._account.turns,
             errors=tuple(self._errors),
             recording=self._recording,
+            revisions=tuple(self._revisions),
         )

@@ -1,6 +1,6 @@
 """What an operator wrote about an assistant: frozen, typed, nothing alive."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -56,6 +56,8 @@ class TextsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     operator: str | None = None
     operator_away: str | None = None
     """Nobody of `transfer` could be had; the conversation goes on."""
+    back: str | None = None
+    """To a caller whom a person gave back, see `transfer.returns`; the conversation goes on."""
     anything_else: str | None = None
     failure: str | None = None
 
@@ -86,15 +88,27 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The mind has this long to begin speaking before the failure sentence is said."""
 
 
-class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who is called when a caller wants a person. The caller stays with the assistant until somebody has answered."""
+EXTENSION = r"[0-9*#]{1,20}"
+RING_S = 25
 
-    to: Annotated[
-        str,
-        Meta(pattern=r"^[0-9*#]{1,20}\Z", description="an extension: digits, * and #, 20 at most"),
-    ]
-    """An extension of the company's own domain, whose telephones ring: no voicemail answers in its place."""
-    ring_s: Annotated[int, Meta(ge=5, le=120)] = 25
+
+class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a caller goes who wants a person."""
+
+    to: Number
+    """`ring`: an extension of the company's own domain (`EXTENSION`), whose telephones ring: no voicemail answers in
+    its place. `blind`: any number as these telephones dial it: a ring group, a queue, one outside.
+    """
+    mode: Literal["ring", "blind"] = "ring"
+    """`ring`: it is called while the caller stays with the assistant, who goes on when nobody answers. `blind`: the
+    caller is sent there at once, and whether anybody answers is the dialplan's business.
+    """
+    ring_s: Annotated[int, Meta(ge=5, le=120)] | None = None
+    """How long it rings, in seconds, `RING_S` when absent. Of `ring` alone."""
+    returns: bool = False
+    """When the person has hung up the caller comes back to the assistant, who says `texts.back`; else the call ends.
+    Of `ring` alone.
+    """
 
 
 class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

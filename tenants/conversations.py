@@ -125,6 +125,7 @@ class PostgresConversations:
                 record.hangup_cause,
                 record.errors,
                 record.recording,
+                record.revisions,
             )
             if new:
                 messages = [_message(tenant_id, call.id, place, turn) for place, turn in enumerate(record.turns)]
@@ -178,4 +179,5 @@ def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn]) -> CallRecord:
         },
     )
     facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording")}
-    return CallRecord(call=call, turns=tuple(turns), errors=tuple(row["errors"]), **facts)
+    errors, revisions = tuple(row["errors"]), tuple(row["revisions"])
+    return CallRecord(call=call, turns=tuple(turns), errors=errors, revisions=revisions, **facts)

@@ -19,6 +19,7 @@ from tenants.yaml_nodes import Mapping, Mark, Node, Scalar, Sequence, plain
 
 S = TypeVar("S", bound=Struct)
 
+_FIELD = re.compile(r"\$\.(\w+)")
 _AT = re.compile(r" - at `[^`]*`$")
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -48,6 +49,24 @@ def convert(node: Node, spec_type: type[S], report: Report) -> S | None:
     except msgspec.ValidationError as error:  # A rule of the whole that no leaf shows.
         report.add(node.mark, "$", _AT.sub("", str(error)))
         return None
+
+
+def convert_rest(node: Node, stand_in: S, report: Report) -> S | None:
+    """The spec with `stand_in`'s values in place of what has problems, so that the rest can be judged all the same."""
+    if not isinstance(node, Mapping):
+        return None
+    value = _value(node, _type_info(type(stand_in)), "$", Report(report.file))
+    good = {name: written for name, written in value.items() if name not in faulty(report)}
+    try:
+        return msgspec.convert(msgspec.to_builtins(stand_in) | good, type(stand_in))
+    except msgspec.ValidationError:
+        return None
+
+
+def faulty(report: Report) -> set[str]:
+    """The fields of the document in which there are problems."""
+    found = (_FIELD.match(problem.path) for problem in report.problems)
+    return {match[1] for match in found if match is not None}
 
 
 def remember(node: Node, path: str, places: dict[str, Mark]) -> None:
@@ -160,6 +179,8 @@ def _fits(value: Any, wanted: inspect.Type) -> bool:
                 and (wanted.max_length is None or len(value) <= wanted.max_length)
                 and (wanted.pattern is None or re.search(wanted.pattern, value) is not None)
             )
+        case inspect.LiteralType():
+            return value in wanted.values
     raise TypeError(f"there is no rule for {wanted}; tenants/convert.py needs one")
 
 
@@ -175,5 +196,7 @@ def _expectation(wanted: inspect.Type) -> str:
             kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
             low = "" if wanted.ge is None else f" from {wanted.ge:g}"
             return kind + low + ("" if wanted.le is None else f" to {wanted.le:g}")
+        case inspect.LiteralType():
+            return " or ".join(map(str, wanted.values))
         case _:
             return "text"

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Mapping
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, Struct, structs
@@ -14,10 +15,19 @@ from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory
-from tenants.convert import Report, convert
+from tenants.convert import Report, convert, convert_rest, faulty
 from tenants.errors import DocumentError, did_you_mean
 from tenants.spec import KnowledgeSpec, TenantSpec
 from tenants.yaml_nodes import START, Mark, YamlError, compose
+
+STAND_IN: Final = TenantSpec(
+    slug="x",
+    id="00000000-0000-0000-0000-000000000000",
+    domain="example.net",
+    name="x",
+    assistants=(AssistantSpec(name="x", numbers=("1",)),),
+)
+"""In place of what is wrong in a document while the rest of it is judged. Nothing is wrong with it."""
 
 
 class TenantDocument(Struct, frozen=True, kw_only=True):
@@ -43,8 +53,8 @@ def parse_document(
     """Bytes to a document whose types, names and pipelines are right. `stages` is the catalog when None.
 
     `switches` are those of the server, one of which it may name; None where they are not known.
-    Raises DocumentError with all mistakes of the first kind that there are: not YAML; not a tenant's
-    fields; not what its stages need.
+    Raises DocumentError with all mistakes: where it is not YAML, that; else what is wrong with its fields, and with
+    what hangs on those that are right (its stages on the assistants, the knowledge and the language).
     """
     report = Report(file)
     try:
@@ -53,10 +63,13 @@ def parse_document(
         report.add(error.mark, "$", error.message, error.hint)
         raise DocumentError(report.problems) from error
     spec = convert(node, TenantSpec, report)
-    if spec is not None:
-        _check_names(spec, report)
-        _check_switch(spec, report, switches)
-        _check_pipelines(spec, report, stages)
+    judged = convert_rest(node, STAND_IN, report) if spec is None else spec
+    if judged is not None:
+        sound = not faulty(report) & {"assistants", "knowledge", "language"}
+        _check_names(judged, report)
+        _check_switch(judged, report, switches)
+        if sound:
+            _check_pipelines(judged, report, stages)
     if spec is None or report.problems:
         raise DocumentError(report.problems)
     return TenantDocument(file=file, raw=raw, spec=_in_one_spelling(spec), digest=hashlib.sha256(raw).hexdigest())

@@ -58,19 +58,23 @@ class EmbeddedError(Exception):
     """The embedded PostgreSQL cannot run; the message says why and what to do."""
 
 
+class EmbeddedInUseError(EmbeddedError):
+    """Another process has it."""
+
+
 @asynccontextmanager
 async def embedded_postgres(data_dir: Path) -> AsyncIterator[Secret]:
     """The URL of its owner, while the block runs. Raises EmbeddedError."""
     server = EmbeddedPostgres(data_dir)
     try:
-        await _to_its_end(server.start)
+        await to_its_end(server.start)
         await _ensure_database(server)
         yield server.url(DATABASE)
     finally:
-        await _to_its_end(server.stop)
+        await to_its_end(server.stop)
 
 
-async def _to_its_end(work: Callable[[], T]) -> T:
+async def to_its_end(work: Callable[[], T]) -> T:
     """Run blocking work on a thread; a cancellation waits for it, so that nothing is left half done."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -105,6 +109,16 @@ class EmbeddedPostgres:
     def url(self, database: str) -> Secret:
         """Of the superuser, over the socket."""
         return Secret(f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets), safe='')}")
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a cluster in the data directory."""
+        return (self._cluster / "PG_VERSION").exists()
+
+    def join(self) -> None:
+        """Find the server that another process runs; `stop` leaves it alone then."""
+        self._user = server_user()
+        self._sockets = self._socket_folder()
 
     def start(self) -> None:
         """The server accepts connections when this returns. Raises EmbeddedError."""
@@ -146,7 +160,7 @@ class EmbeddedPostgres:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(lock)
-            raise EmbeddedError(
+            raise EmbeddedInUseError(
                 f"another process uses the embedded PostgreSQL in {self._data_dir}; stop it, choose another "
                 "ATENDE_DATA_DIR, or set ATENDE_DATABASE_URL"
             ) from error

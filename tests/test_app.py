@@ -9,10 +9,13 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
+import soundfile
 from litestar.testing import AsyncTestClient
+from msgspec import structs
 
-from app import create_app, open_service
+from app import _phone_options, create_app, open_service
 from base.ids import CallId, TenantId
 from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, WaitFor, load_sound
 from control.peer import Switch as Peer
@@ -75,6 +78,15 @@ async def rung(service: Service, local_host: str = "127.0.0.1") -> CallResult:
         result = await switch.call(Dialed(number="100", variables=signed), script)
     assert result.hazards == ()
     return result
+
+
+async def test_the_operators_music_goes_to_the_phone_door(settings: Settings) -> None:
+    assert (await _phone_options(settings)).hold_music is None
+    file = settings.tenants_dir.parent / "hold.wav"
+    soundfile.write(file, np.full(8000, 0.25), 8000, "PCM_16")
+    music = (await _phone_options(structs.replace(settings, hold_music=file))).hold_music
+    assert music is not None
+    assert set(np.frombuffer(next(music.pieces(8000)).audio, "<i2")) == {8192}
 
 
 async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """What docs/freeswitch.md tells an operator to type, to set and to look for is there, in both languages."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from control.cli.serve import serve_command
 from control.dialplan.fusionpbx import ORDER
 from control.dialplan.plan import ANY_DOOR
 from control.findings import WEAKNESSES
+from control.line import TALKING
 from control.peer import Write, load_script
 from control.peer.esl import CommandReader
 from control.settings import _PARSERS as PARSERS
+from pipelines.calls import CallRecord
 from tenants.document import parse_document
 from transports.freeswitch.esl_commands import EventClass
 from transports.freeswitch.esl_encoding import TEXT_OUT
 from transports.freeswitch.text import message_of
-from transports.freeswitch.words import DoorName
+from transports.freeswitch.words import DoorName, Note
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("control", "pipelines", "tenants", "transports")
@@ -33,6 +36,7 @@ COMMANDS: dict[str, click.Command] = {
     "doctor": doctor_command,
     "serve": serve_command,
 }
+END_REASONS = inspect.getsource(CallRecord).partition("end_reason: str")[2].partition("hangup_cause")[0]
 TEXTS = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("freeswitch.md", "freeswitch.pt-BR.md")}
 languages = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
@@ -109,6 +113,15 @@ def test_every_door_and_every_vulnerability_is_told(text: str) -> None:
     assert {ANY_DOOR, *(f"door_{door.value}" for door in DoorName)} <= set(re.findall(r"door_[a-z]+", text))
     assert {weakness.cve for weakness in WEAKNESSES} == set(re.findall(r"CVE-\d+-\d+", text))
     assert f"{ORDER} (`{ANY_DOOR}`: {ORDER + 1})" in text
+
+
+@languages
+def test_every_variable_that_we_leave_on_a_channel_is_told(text: str) -> None:
+    assert {note.value for note in Note} <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    [outcomes] = re.findall(r"^\| `atende_outcome` \| (.*) \|$", text, re.MULTILINE)
+    told = set(re.findall(r"`([a-z_]+)`", outcomes)) - {"blind", "door_operator", "door_failed"}
+    reasons = set(re.findall(r"`([a-z_]+)`", END_REASONS)) - {"crash", "caller_hangup"}
+    assert told == reasons | {TALKING}
 
 
 def test_both_languages_tell_the_same() -> None:

@@ -5,11 +5,11 @@ The detector runs at the edge, before any pipeline: a `vad.*` stage's `prepare` 
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from base.speech import VadEdge
 
-__all__ = ["AudioTap", "IngressVad", "VadEdge", "VadStream"]
+__all__ = ["TOLD_AHEAD_MS", "AudioTap", "IngressVad", "VadEdge", "VadStream"]
 
 
 class VadStream(Protocol):
@@ -37,9 +37,19 @@ class IngressVad(Protocol):
         ...
 
 
+TOLD_AHEAD_MS: Final = 200
+"""A wire that plays even later has a delay that nobody measured well."""
+
+
 class AudioTap(Protocol):
-    """Hears both sides of a call as they pass the wire, ungated; times are seconds of the media clock."""
+    """Hears both sides of a call as the caller says and hears them, ungated; times are seconds of the media clock."""
 
     def from_caller(self, pcm: bytes, at: float) -> None: ...
 
-    def to_caller(self, pcm: bytes, at: float) -> None: ...
+    def to_caller(self, pcm: bytes, at: float) -> None:
+        """Heard from `at` on, which may be later than now by up to `TOLD_AHEAD_MS`."""
+        ...
+
+    def unheard(self, at: float) -> None:
+        """From `at` on nothing is heard of what was told so far."""
+        ...

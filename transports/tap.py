@@ -29,6 +29,14 @@ class GuardedTap:
             except Exception as error:
                 self._give_up(error)
 
+    def unheard(self, at: float) -> None:
+        """Never raises."""
+        if self._tap is not None:
+            try:
+                self._tap.unheard(at)
+            except Exception as error:
+                self._give_up(error)
+
     def _give_up(self, error: Exception) -> None:
         # A full disk must not silence a call: the media clock drops a subscriber that raises.
         log.error("audio tap failed, call goes on without it", exc_info=error)

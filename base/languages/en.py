@@ -15,6 +15,7 @@ ENGLISH: Final = Language(
         confirm="Just to be sure, are you asking: {question}",
         operator="All right, I will pass your call to a person. One moment, please.",
         operator_away="I am sorry, nobody can take your call at the moment. Can I help you with anything else?",
+        back="You are back with the virtual assistant. Is there anything else I can help you with?",
         anything_else="Is there anything else I can help you with?",
         failure="I am sorry, I have a technical problem. One moment, please.",
         hold="Just a moment, please.",

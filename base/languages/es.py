@@ -15,6 +15,7 @@ SPANISH: Final = Language(
         confirm="Solo para confirmar: {question}",
         operator="De acuerdo, le paso con una persona. Un momento, por favor.",
         operator_away="Lo siento, nadie puede atenderle en este momento. ¿Puedo ayudarle en algo más?",
+        back="Está de nuevo con la asistente virtual. ¿Puedo ayudarle en algo más?",
         anything_else="¿Puedo ayudarle en algo más?",
         failure="Lo siento, tengo un problema técnico. Un momento, por favor.",
         hold="Un momento, por favor.",

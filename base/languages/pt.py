@@ -15,6 +15,7 @@ PORTUGUESE: Final = Language(
         confirm="Só para confirmar: {question}",
         operator="Certo, vou passar a ligação para um atendente. Um momento, por favor.",
         operator_away="Desculpe, ninguém pode atender neste momento. Posso ajudar em mais alguma coisa?",
+        back="Você está de volta com a assistente virtual. Posso ajudar em mais alguma coisa?",
         anything_else="Posso ajudar em mais alguma coisa?",
         failure="Desculpe, estou com um problema técnico. Um momento, por favor.",
         hold="Só um instante, por favor.",

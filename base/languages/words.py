@@ -25,6 +25,8 @@ class Texts(Struct, frozen=True, kw_only=True):
     """Before the call is given to a person."""
     operator_away: str
     """No person could be had; the call goes on with us."""
+    back: str
+    """To a caller who has talked to a person, who hung up; the conversation goes on."""
     anything_else: str
     failure: str
     """We cannot go on; the dialplan's fall-back takes the call after it."""

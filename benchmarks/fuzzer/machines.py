@@ -30,7 +30,7 @@ from transports.freeswitch.esl_switch_commands import (
 )
 from transports.freeswitch.esl_switch_encoding import answered_by_api, encode_switch
 from transports.freeswitch.unicast_guard import NoDatagrams
-from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCause, Route
+from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCause, Note, Route
 
 MAX_SAID_BYTES: Final = 4096
 """What a machine may have to say after one feed."""
@@ -45,7 +45,7 @@ _SAID: Final = re.compile(
     rb"|api uuid_break [\w.-]+ all"
     rb"|bgapi originate \{[^{}\n]*\}user/200@x\.example &park\(\)\nJob-UUID: leg"
     rb"|api uuid_kill leg [A-Z_]+|api uuid_bridge [\w.-]+ leg|api uuid_send_dtmf [\w.-]+ 12#"
-    rb"|api uuid_setvar_multi [\w.-]+ socket_resume=(?:true|false;hangup_after_bridge=true)"
+    rb"|api uuid_setvar_multi [\w.-]+ (?:socket_resume=(?:true|false(?:;hangup_after_bridge=true)?)|atende_outcome=\w+)"
     rb"|api uuid_transfer [\w.-]+ 300 XML x\.example"
     rb"|api uuid_audio_fork [\w.-]+ (?:stop|start ws://127\.0\.0\.1/media/x mono \d+k audio_fork"
     rb' \{"call":"[\w.-]+"\} true true \d+))\n\n'
@@ -138,7 +138,7 @@ class _Door:
         """Something that a call may want. The machine refuses what is not its time."""
         machine, chance = self._machine, self._chance
         try:
-            match int(chance.random() * 25):
+            match int(chance.random() * 26):
                 case 0 | 1 | 2 | 3:
                     machine.answer()
                 case 4 | 5 | 6:
@@ -175,6 +175,8 @@ class _Door:
                 machine.send_digits("12#")
             case 24:
                 machine.send_text("olá\n\nconnect: exit")
+            case 25:
+                machine.note({Note.OUTCOME: self._chance.choice(("talking", "a;door=again", "a\n\nexit"))})
             case _ if self._chance.random() < 0.5:
                 machine.join()
             case _ if self._chance.random() < 0.2:

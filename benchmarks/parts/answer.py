@@ -36,8 +36,9 @@ from knowledge.documents import read_document
 from pipelines.calls import CallRecord, LiveEvent, Said, Turn, Waterfall
 
 PER_CALL = 5
-STAGGER_S = 1.0
 """Questions asked in one call."""
+STAGGER_S = 1.0
+"""Between calls that overlap."""
 Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
 """Audio, its rate and language, to words: several hearings."""
 HEARS = WaitFor(what=Hears.SPEECH_END, quiet_ms=900)

@@ -93,8 +93,11 @@ def best(tries: Sequence[Step]) -> Step:
 
 
 def enough(tries: Sequence[Step], most: int) -> bool:
-    """Whether a number needs no further try: it held, or failed twice on a quiet machine, or was tried `most` times."""
-    return len(tries) >= most or any(step.holds for step in tries) or sum(not step.void for step in tries) >= 2
+    """Whether a number needs no further try: it held, or failed twice on a quiet machine, or was tried `most` times.
+
+    A void try that fails tells nothing of the server and is made again.
+    """
+    return any(step.holds for step in tries) or sum(not step.void for step in tries) >= 2 or len(tries) >= most
 
 
 def capacity(steps: Sequence[Step]) -> int:

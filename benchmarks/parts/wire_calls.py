@@ -24,10 +24,9 @@ from control.peer import (
     WaitFor,
 )
 from control.peer.script import Step
-from control.phone import WIRE_VARIABLE
 from pipelines.calls import CallRecord
+from transports.freeswitch.words import WIRE_VARIABLE
 
-WIRES = ("unicast", "audio_fork", "audio_stream")
 RATE = 8000
 SLUG = "bench-wires"
 WORDS = ("abril", "banco", "campo", "disco", "exame", "festa", "grupo", "horta") * 2

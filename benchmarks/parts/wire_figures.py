@@ -1,8 +1,9 @@
 """What calls by a wire were like, from what the peer kept of them and what the service's probes told. Pure."""
 
+import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.parts.marked import Resumed, first_frames, resumed, utterances
 from benchmarks.parts.served import Noted
@@ -54,17 +55,41 @@ def sentences(calls: Sequence[Rung], frames: int, reference: ReferenceClock) -> 
     )
 
 
-def held_ms(calls: Sequence[Rung], reference: ReferenceClock) -> list[float]:
-    """Of each interruption: the caller's first speech sample → the last sample heard of the voice.
+@dataclass
+class Spans:
+    """Times from one moment to another, and how many are left out of them: what is dropped is told."""
 
-    Without those during which the machine was late.
-    """
-    found = []
+    reference: ReferenceClock
+    ms: list[float] = field(default_factory=list)
+    late: int = 0
+    """The machine itself was late meanwhile."""
+    unmatched: int = 0
+    """The other moment was not found."""
+
+    def take(self, begin: float | None, end: float | None) -> None:
+        """One more, in seconds; None where a moment was not found."""
+        if begin is None or end is None:
+            self.unmatched += 1
+        elif _late_within(begin, end, self.reference):
+            self.late += 1
+        else:
+            self.ms.append((end - begin) * 1000)
+
+    @property
+    def unmatched_share(self) -> float:
+        """Of all that there should be; NaN of nothing."""
+        every = len(self.ms) + self.late + self.unmatched
+        return self.unmatched / every if every else math.nan
+
+
+def held(calls: Sequence[Rung], reference: ReferenceClock) -> Spans:
+    """Of each interruption: the caller's first speech sample → the last sample heard of the voice."""
+    found = Spans(reference)
     for rung in calls:
         for spoken, turn in zip(rung.call.media.caller.spoken, rung.result.turns, strict=True):
-            began, held = spoken.speech_began_at, turn.barge_in_ms
-            if began is not None and held is not None and not _late_within(began, began + held / 1000, reference):
-                found.append(held)
+            began = spoken.speech_began_at
+            until = None if began is None or turn.barge_in_ms is None else began + turn.barge_in_ms / 1000
+            found.take(began, until)
     return found
 
 
@@ -104,11 +129,11 @@ def disturbances(calls: Sequence[Rung], frames: int, sentence: str) -> list[Dist
     return judged
 
 
-def mouth_to_vad_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> list[float]:
+def mouth_to_vad(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> Spans:
     """The caller's frame that completed the detector's deciding window leaves the peer → the detector's start is at the
     pipeline's first stage.
     """
-    found = []
+    found = Spans(reference)
     for rung in calls:
         left: dict[int, list[float]] = {}
         media = rung.call.media
@@ -116,22 +141,17 @@ def mouth_to_vad_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: Re
             left.setdefault(zlib.crc32(samples.astype("<i2").tobytes()), []).append(at)
         for note in _of(notes, rung, "voice_found"):
             sent = [at for at in left.get(note.frame, ()) if 0 <= note.at - at < LATEST_S]
-            if sent and not _late_within(sent[-1], note.at, reference):
-                found.append((note.at - sent[-1]) * 1000)
+            found.take(sent[-1] if sent else None, note.at)
     return found
 
 
-def voice_to_wire_ms(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> list[float]:
+def voice_to_wire(calls: Sequence[Rung], notes: Sequence[Noted], reference: ReferenceClock) -> Spans:
     """A sentence's first audio leaves the voice → the datagram, message or file piece with it is at the peer."""
-    found = []
+    found = Spans(reference)
     for rung in calls:
         came = first_frames(rung.call.media.frames_came, RATE)
         for note in _of(notes, rung, "voice_begins"):
-            arrived = next((at for at in came if at >= note.at), None)
-            if arrived is None or arrived - note.at >= LATEST_S:
-                continue
-            if not _late_within(note.at, arrived, reference):
-                found.append((arrived - note.at) * 1000)
+            found.take(note.at, next((at for at in came if 0 <= at - note.at < LATEST_S), None))
     return found
 
 

@@ -21,7 +21,8 @@ MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/
 def doctor_command(context: click.Context, as_json: bool, switch: str | None) -> None:
     """Look at every switch, the ports, the clock, the disk, the models, the database and the tenants' documents.
 
-    One line each, with the fix. Exit code 1 when anything failed. Changes nothing.
+    One line each, with the fix. Exit code 1 when anything failed. Changes nothing; the embedded database is run for
+    the look when no service runs it.
     """
     only = None
     if switch is not None:

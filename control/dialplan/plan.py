@@ -15,10 +15,9 @@ from msgspec import Struct
 from base.ids import TenantId
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, sign
 from transports.freeswitch.peers import LOOPBACK, is_within
-from transports.freeswitch.words import DoorName, Wire
+from transports.freeswitch.words import WIRE_VARIABLE, DoorName, Wire
 
 Pbx = Literal["fusionpbx", "freeswitch"]
-WIRE_VARIABLE: Final = "atende_wire"
 ANY_DOOR: Final = "door_other"
 """The extension for a door that this dialplan does not know, such as one of a newer service."""
 

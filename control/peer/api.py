@@ -81,6 +81,9 @@ def _bridge(machine: ChannelMachine, argument: str, now: float) -> str:
 
 
 def _send_dtmf(machine: ChannelMachine, argument: str, now: float) -> str:
+    if not argument:
+        return "-USAGE: <uuid> <dtmf_data>\n"
+    machine.keys_heard += argument.partition("@")[0]
     return OK
 
 

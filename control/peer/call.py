@@ -118,6 +118,18 @@ class PeerCall:
         if self._wire is not None:
             self._wire.abort()
 
+    def other_plays(self, file: str) -> None:
+        """Somebody else's client of the event socket has this channel play a file."""
+        self._guarded(lambda _: self.machine.other_plays(file))
+
+    def other_bridges(self, talks_s: float) -> None:
+        """Somebody else's client connects the caller with a person, who hangs up so much later."""
+        self._guarded(lambda now: self.machine.other_bridges(talks_s, now))
+
+    def cut_media(self) -> None:
+        """The media module's socket breaks, and nothing else; nothing happens without one."""
+        self.media.cut()
+
     def switch_ends(self) -> None:
         """The switch is killed and started anew: every socket of this call breaks, without a word."""
         self._left_door.set()
@@ -195,7 +207,7 @@ class PeerCall:
 
     def wire_lost(self, wire: Wire) -> None:
         """The service closed the connection, or we did."""
-        if wire is self._wire and not self.machine.over:
+        if wire is self._wire:
             self.machine.socket_closed(time.monotonic())
 
     # The tick
@@ -338,6 +350,8 @@ class PeerCall:
             ended_by=ended_by,
             cause=cause,
             door=door,
+            transferred_to=end.to if isinstance(end, Transferred) else None,
+            keys=self.machine.keys_heard,
             doors=tuple(self._doors),
             connected_ms=seen.since_ring(seen.connected_at),
             answered_ms=seen.since_ring(seen.answered_at),

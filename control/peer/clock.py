@@ -52,14 +52,20 @@ class MediaClock:
 
     def _run(self) -> None:
         self._handle = None
-        now = time.monotonic()
+        try:
+            self._make_good(time.monotonic())
+        finally:
+            # One channel's mistake is told by the loop; the others tick on.
+            if any(self._slots):
+                self._arm()
+
+    def _make_good(self, now: float) -> None:
         while self._next_at <= now + 0.0005:
-            for tick in tuple(self._slots[self._turn]):
-                tick(self._next_at)
+            at, slot = self._next_at, tuple(self._slots[self._turn])
             self._turn = (self._turn + 1) % len(self._slots)
             self._next_at += self._period_s
-        if any(self._slots):
-            self._arm()
+            for tick in slot:
+                tick(at)
 
 
 class Late(Struct, frozen=True):

@@ -74,7 +74,9 @@ def transfer(machine: ChannelMachine, destination: str, now: float) -> None:
     _unpark(machine, now)
     machine.spoil_unicast("transfer")
     if destination.split(maxsplit=1)[0] != "park":
-        machine.over = True
+        machine.over, machine.leaving = True, False
+        if machine.bugs.end():
+            machine.hazards.append("a media bug that survives the transfer goes on listening")
         machine.out.append(Transferred(destination))
         return
     channel, variables = machine.channel, machine.channel.variables

@@ -4,7 +4,6 @@ The module moves audio into the call only when at least 80 ms of it wait, and be
 a fresh stream's first sound comes 145-160 ms after ours, later ones within 35-85 ms. `killAudio` drops all of it.
 """
 
-import asyncio
 import contextlib
 import json
 import time
@@ -12,12 +11,12 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from control.peer.actions import OpenFork
-from control.peer.clock import FRAME_S
+from control.peer.bug import MediaBug
 from control.peer.sound import Resampler, Samples
 
 CONNECT_TIMEOUT_S = 1.0
@@ -72,7 +71,7 @@ class Downlink:
         self._came, self._waiting, self._moved, self._playing = [], 0, [], False
 
 
-class ForkStream:
+class ForkStream(MediaBug):
     """One media bug with its WebSocket; the same face as a unicast `Stream`.
 
     Args:
@@ -81,6 +80,8 @@ class ForkStream:
         arrived: gets (moment, octets, samples) of each message that came.
         told: what the module tells by events, with the body.
     """
+
+    name = "audio fork"
 
     def __init__(
         self,
@@ -91,48 +92,22 @@ class ForkStream:
         told: Callable[[State, str], None],
     ) -> None:
         self.order = order
-        size = round(rate * FRAME_S)
         self._heard, self._arrived, self._told = heard, arrived, told
-        self._silence = np.zeros(size, dtype=np.int16)
-        self._missing = np.full(size, -1, dtype=np.int16)
-        self._up, self._down = Resampler(rate, order.rate), Resampler(order.rate, rate)
+        self._down = Resampler(order.rate, rate)
         self._downlink = Downlink(order.rate)
-        self._socket: ClientConnection | None = None
         self.ran_empty_at: list[float] = []
         """When the module had nothing to play although it was playing (monotonic seconds)."""
-        self._closing = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="audio fork")
+        super().__init__(rate, order.rate)
 
     def send(self, samples: Samples | None) -> None:
         """20 ms to the service; None = silence. Also plays 20 ms of what came."""
         self._play()
-        self._transmit(self._silence if samples is None else samples)
+        super().send(samples)
 
     def send_filler(self) -> None:
         """The caller sends no RTP: samples of -1 keep the cadence."""
         self._play()
-        self._transmit(self._missing)
-
-    def write(self, text: str) -> None:
-        """`send_text`."""
-        if self._socket is not None and not self._closing:
-            self._socket.protocol.send_text(text.encode())
-            self._socket.send_data()
-
-    def abort(self) -> None:
-        """The process is gone."""
-        self._closing = True
-        if self._socket is not None:
-            self._socket.transport.abort()
-
-    def close(self) -> None:
-        """The bug is gone: the module closes in order."""
-        self._closing = True
-        if self._socket is not None:
-            self._socket.transport.resume_reading()
-            self._closer = asyncio.get_running_loop().create_task(self._socket.close(1000), name="close audio fork")
-        else:
-            self._task.cancel()
+        super().send_filler()
 
     def _play(self) -> None:
         before = self._downlink.ran_empty
@@ -141,11 +116,6 @@ class ForkStream:
             self.ran_empty_at.append(now)
         if samples is not None and not self._closing:
             self._heard(now, self._down.take(samples))
-
-    def _transmit(self, samples: Samples) -> None:
-        if self._socket is not None and not self._closing:
-            self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
-            self._socket.send_data()
 
     async def _run(self) -> None:
         metadata = json.dumps({"call": self.order.call_id}, separators=(",", ":"))

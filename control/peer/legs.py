@@ -103,6 +103,12 @@ class Legs:
         self._due = None if self._callee.talks_s is None else now + self._callee.talks_s
         return True
 
+    def other_bridges(self, talks_s: float, now: float) -> None:
+        """Somebody else connects the channel with a person, who hangs up so much later."""
+        self._callee, self._uuid, self._answered = Callee(talks_s=talks_s), "another's", True
+        self._machine.event("CHANNEL_UNPARK", now, [])
+        self.bridge(self._uuid, now)
+
     def tick(self, now: float) -> None:
         """20 ms."""
         if self._due is None or now < self._due:
@@ -132,6 +138,7 @@ class Legs:
         self.bridged, self._uuid, self._answered = False, "", False
         machine.event("CHANNEL_UNBRIDGE", now, [])
         back = machine.channel.variables.get("transfer_after_bridge") or ""
+        machine.channel.variables.put("transfer_after_bridge", "")  # FreeSWITCH takes it off when it follows it
         if back.startswith("door_again:"):
             machine.over = True
             machine.out.append(WentOn("again"))

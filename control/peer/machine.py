@@ -57,6 +57,8 @@ class ChannelMachine:
         self.legs = Legs(self, callees or {})
         self.hazards: list[str] = []
         self.out: list[Action] = []
+        self.keys_heard = ""
+        """What the service sent to the caller as keys."""
         self._socket = socket
         self._begin_park()
 
@@ -81,7 +83,7 @@ class ChannelMachine:
         self.last_response = "_none_"
         self.last_app = ("socket", self._socket)
         self.unicast_spoiled = False
-        self.writes_silence = False
+        self.writes_silence = self.channel.has_media and self._sends_silence()
         """The park writes to the channel: without that a fork is not heard. Read once, when media is first ready."""
 
     # What the outside does
@@ -106,6 +108,8 @@ class ChannelMachine:
                 self.close_at = None
                 self.send(esl.disconnect_notice(self.channel))
                 self.out.append(CloseSocket())
+        elif self.leaving and self._goes_elsewhere:
+            endings.transfer(self, self._destination or "", now)
         elif self.leaving:
             endings.leave(self, now)
         elif self.is_connected and not self.legs.bridged:
@@ -123,6 +127,17 @@ class ChannelMachine:
         self.event("DTMF", now, [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "RTP")])
         if digit in (self.channel.variables.get("playback_terminators") or "*"):
             self.stop_playback(now, everything=False)
+        return self._take()
+
+    def other_plays(self, file: str) -> list[Action]:
+        """Somebody else's client of the event socket has the channel play a file."""
+        play = {"call-command": "execute", "execute-app-name": "playback", "execute-app-arg": file}
+        self.queue.append(esl.Command(f"sendmsg {self.channel.uuid}", play))
+        return self._take()
+
+    def other_bridges(self, talks_s: float, now: float) -> list[Action]:
+        """Somebody else's client connects the channel with a person."""
+        self.legs.other_bridges(talks_s, now)
         return self._take()
 
     def caller_hangs_up(self) -> None:
@@ -144,8 +159,16 @@ class ChannelMachine:
         if self.legs.bridged:
             self._let_go_while_bridged()
             return
+        if self._goes_elsewhere and self.channel.variables.get("socket_resume") == "true":
+            fetched = "the socket was let go under socket_resume after a transfer: it fetched the caller back"
+            self.hazards += [] if fetched in self.hazards else [fetched]
         self.leaving = not self.over and not stuck
         self.subscribed = frozenset()
+
+    @property
+    def _goes_elsewhere(self) -> bool:
+        """`uuid_transfer` took the channel away, or will with the next tick."""
+        return self._destination is not None and not self._destination.startswith("park")
 
     def _let_go_while_bridged(self) -> None:
         """They talk on, unless the socket was to be resumed: then this cuts them apart."""
@@ -162,6 +185,7 @@ class ChannelMachine:
         """`door_again`: the dialplan runs its socket anew on the same channel."""
         endings.enter_again(self, self._socket, now)
         self._begin_park()
+        self.writes_silence = self.channel.has_media and self._sends_silence()
 
     # The park loop
 
@@ -170,7 +194,9 @@ class ChannelMachine:
             self._has_parked = True
             self.event("CHANNEL_PARK", now, [])
         if self.ending is None and self._destination is not None:
-            destination, self._destination = self._destination, None
+            destination = self._destination
+            if not self._goes_elsewhere:
+                self._destination = None
             endings.transfer(self, destination, now)
         if self.running is not None and self.ending is None and now >= self.running.due - HALF_A_TICK_S:
             running, self.running = self.running, None

@@ -28,7 +28,7 @@ def lateness_s(times: Floats) -> Floats:
 
 def late_ms(arrivals: Arrivals, reference: ReferenceClock | None) -> Floats:
     """How late each datagram of a call came, without those that came while the reference clock was late itself."""
-    times, streams = np.array(arrivals.times), np.array(arrivals.streams)
+    times, streams = arrivals.paced()
     if not len(times):
         return np.zeros(0)
     late: Floats = np.concatenate([lateness_s(times[streams == stream]) for stream in np.unique(streams)]) * 1000
@@ -38,15 +38,16 @@ def late_ms(arrivals: Arrivals, reference: ReferenceClock | None) -> Floats:
 
 
 def lateness(arrivals: Arrivals, reference: ReferenceClock | None) -> Lateness | None:
-    """The figures over all streams of a call; None: nothing came."""
-    if not len(arrivals.times):
+    """The figures over all streams of a call; None: nothing came that owes a beat."""
+    owed = len(arrivals.paced()[0])
+    if not owed:
         return None
     late = late_ms(arrivals, reference)
     kept = late if len(late) else np.zeros(1)
     p50, p95, p99, p999 = np.percentile(kept, [50, 95, 99, 99.9])
     return Lateness(
         frames=len(late),
-        excluded_frames=len(arrivals.times) - len(late),
+        excluded_frames=owed - len(late),
         p50_ms=_ms(p50),
         p95_ms=_ms(p95),
         p99_ms=_ms(p99),
@@ -59,10 +60,10 @@ def downlink(
     arrivals: Arrivals, playout: Playout, reference: ReferenceClock | None, ran_empty: Sequence[float] = ()
 ) -> Downlink:
     """What came from the service. `ran_empty`: when a fork's module had nothing to play."""
-    times, streams = np.array(arrivals.times), np.array(arrivals.streams)
+    times, streams = arrivals.paced()
     gaps = np.diff(times)[np.diff(streams) == 0] if len(times) > 1 else np.zeros(0)
     return Downlink(
-        datagrams=len(times),
+        datagrams=len(arrivals.times),
         octets=sum(size * count for size, count in arrivals.sizes.items()),
         sizes=dict(arrivals.sizes),
         overflowed=playout.overflowed,

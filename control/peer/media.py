@@ -34,7 +34,7 @@ class Media:
         self.leaked: list[Stream | ForkStream | AudioStream] = []
         self.call_is_over = False
         self._stray = asyncio.Event()
-        self._began = began
+        self.began = began
         self._law = law_of(script)
         if self._law is not None:
             through_g711(np.zeros(1, np.int16), self._law)  # builds its tables before the call runs
@@ -103,6 +103,7 @@ class Media:
     ) -> None:
         """Begins mod_audio_stream; `written` gets the path and the seconds of each file that it makes."""
         number = self._begin(now)
+        self.arrivals.unpaced.add(number)
 
         def arrived(at: float, octets: int) -> None:
             self.arrivals.note(at, octets, number)
@@ -149,6 +150,11 @@ class Media:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def cut(self) -> None:
+        """The socket of a module breaks under it."""
+        if isinstance(self._stream, ForkStream | AudioStream):
+            self._stream.cut()
 
     def break_stream(self) -> None:
         """The running stream's end is gone, without closing anything in order."""
@@ -228,7 +234,7 @@ class Media:
 
     def turns(self) -> tuple[SpokenTurn, ...]:
         """How the assistant took each sound."""
-        return measure.turns(self.caller.spoken, self.ears, self._began)
+        return measure.turns(self.caller.spoken, self.ears, self.began)
 
     def downlink(self, reference: ReferenceClock | None) -> Downlink:
         """What came from the service."""
@@ -268,7 +274,7 @@ class Media:
 
     def _track(self, pieces: list[tuple[float, Samples]]) -> Samples:
         rate = self.script.codec.sample_rate
-        placed = [(round((at - self._began) * rate), samples) for at, samples in pieces]
+        placed = [(round((at - self.began) * rate), samples) for at, samples in pieces]
         placed = [(at, samples) for at, samples in placed if 0 <= at < MAX_RECORDED_S * rate]
         track = np.zeros(max((at + len(samples) for at, samples in placed), default=0), dtype=np.int16)
         for at, samples in placed:

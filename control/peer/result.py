@@ -113,6 +113,10 @@ class CallResult(Struct, frozen=True, kw_only=True):
     """The hang-up cause, as FreeSWITCH names it."""
     door: str | None
     """Of `transfer door_${door}`, when the dialplan went on."""
+    transferred_to: str | None = None
+    """What `uuid_transfer` was given, when the service sent the caller on."""
+    keys: str = ""
+    """What the service sent to the caller as keys."""
     doors: tuple[str, ...]
     """Every door that the dialplan went through, `again` included."""
     connected_ms: float | None

@@ -3,7 +3,6 @@
 It offers no subprotocol, tells by events what happened, numbers its files from 0 for each socket, and plays nothing.
 """
 
-import asyncio
 import base64
 import binascii
 import contextlib
@@ -14,12 +13,12 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
 from control.peer.actions import OpenStream
-from control.peer.clock import FRAME_S
-from control.peer.sound import Resampler, Samples
+from control.peer.bug import MediaBug
+from control.peer.sound import Samples
 
 CONNECT_TIMEOUT_S = 1.0
 """Built into the module."""
@@ -49,7 +48,7 @@ class FilePlayer:
         return self._frames.popleft() if self._frames else None
 
 
-class AudioStream:
+class AudioStream(MediaBug):
     """One media bug with its WebSocket; the same face as a unicast `Stream`.
 
     Args:
@@ -58,6 +57,8 @@ class AudioStream:
         told: what the module tells by events, with the body.
         written: gets each new file's path and its samples at the order's rate.
     """
+
+    name, farewell = "audio stream", "Normal closure"
 
     def __init__(
         self,
@@ -68,50 +69,9 @@ class AudioStream:
         written: Callable[[str, Samples, int], None],
     ) -> None:
         self.order = order
-        self._silence = np.zeros(round(rate * FRAME_S), dtype=np.int16)
-        self._missing = np.full(round(rate * FRAME_S), -1, dtype=np.int16)
-        self._up = Resampler(rate, order.rate)
         self._arrived, self._told, self._written = arrived, told, written
         self._files = 0
-        self._socket: ClientConnection | None = None
-        self._closing = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="audio stream")
-
-    def send(self, samples: Samples | None) -> None:
-        """20 ms to the service; None = silence."""
-        self._transmit(self._silence if samples is None else samples)
-
-    def send_filler(self) -> None:
-        """The caller sends no RTP: samples of -1 keep the cadence."""
-        self._transmit(self._missing)
-
-    def write(self, text: str) -> None:
-        """`send_text`."""
-        if self._socket is not None and not self._closing:
-            self._socket.protocol.send_text(text.encode())
-            self._socket.send_data()
-
-    def abort(self) -> None:
-        """The process is gone."""
-        self._closing = True
-        if self._socket is not None:
-            self._socket.transport.abort()
-
-    def close(self) -> None:
-        """The bug is gone: the module closes in order, and tells nothing."""
-        self._closing = True
-        if self._socket is not None:
-            self._socket.transport.resume_reading()
-            self._closer = asyncio.get_running_loop().create_task(
-                self._socket.close(1000, "Normal closure"), name="close audio stream"
-            )
-        else:
-            self._task.cancel()
-
-    def _transmit(self, samples: Samples) -> None:
-        if self._socket is not None and not self._closing:
-            self._socket.protocol.send_binary(self._up.take(samples).astype("<i2").tobytes())
-            self._socket.send_data()
+        super().__init__(rate, order.rate)
 
     async def _run(self) -> None:
         try:

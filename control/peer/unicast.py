@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from control.peer.actions import OpenUnicast
 from control.peer.clock import FRAME_S
@@ -131,6 +132,14 @@ class Arrivals:
         self.streams = array("H")
         """Which stream of the call each datagram belongs to."""
         self.sizes: Counter[int] = Counter()
+        self.unpaced: set[int] = set()
+        """Streams that owe no beat of 20 ms: mod_audio_stream's messages, which become files."""
+
+    def paced(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Moments, and the streams that they belong to, of what owes a beat of 20 ms."""
+        times, streams = np.array(self.times, dtype=np.float64), np.array(self.streams, dtype=np.int64)
+        kept = ~np.isin(streams, list(self.unpaced))
+        return times[kept], streams[kept]
 
     def note(self, at: float, octets: int, stream: int) -> None:
         """One datagram."""

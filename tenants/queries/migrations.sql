@@ -22,6 +22,12 @@ INSERT INTO atende.migrations (number, name, checksum) VALUES ($1, $2, $3);
 SELECT rolsuper, rolbypassrls, pg_has_role(oid, current_user, 'MEMBER') AS is_owner
 FROM pg_roles WHERE rolname = 'atende_app';
 
+-- tables --
+SELECT relname AS name, relrowsecurity AS guarded, pg_get_userbyid(relowner) = 'atende_app' AS owned
+FROM pg_class
+WHERE relnamespace = to_regnamespace('atende') AND relkind IN ('r', 'p') AND relname <> 'migrations'
+ORDER BY relname;
+
 -- create_role --
 CREATE ROLE atende_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT;
 

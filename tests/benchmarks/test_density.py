@@ -94,7 +94,11 @@ def test_a_number_is_tried_until_it_holds_or_fails_twice_on_a_quiet_machine() ->
     assert not enough([UNEVEN], 3)
     assert enough([UNEVEN, UNEVEN], 3)
     assert not enough([void, UNEVEN], 3)
-    assert enough([void, void, void], 3)
+    assert not enough([void, void, void], 6), "a disturbed machine says nothing"
+    assert not enough([void, void, void, UNEVEN], 6)
+    assert enough([void, void, void, UNEVEN, UNEVEN], 6)
+    assert enough([void] * 6, 6), "but it is not asked for ever"
+    assert enough([replace(GOOD, foreign_share=0.5)], 6), "what holds beside others holds alone"
 
 
 def test_the_best_try_holds_or_is_at_least_not_void() -> None:
@@ -133,6 +137,13 @@ def test_what_falls_short_is_told(first: Step, short: list[str]) -> None:
     assert [figure.name for figure in report.short] == short
     report.show(Console(quiet=True))
     assert '"unicast_calls": 24' in report.last_line()
+
+
+def test_a_number_that_failed_on_a_disturbed_machine_alone_fails_the_check() -> None:
+    report = Report("density", "full")
+    held, failed = replace(GOOD, calls=32, foreign_share=0.5), replace(UNEVEN, calls=48, foreign_share=0.5)
+    density.judge(density.FULL, report, "unicast", [GOOD, held, failed])
+    assert [figure.name for figure in report.short] == ["unicast_void_failures"]
 
 
 def test_the_full_plan_can_tell_what_it_promises() -> None:

@@ -1,5 +1,6 @@
 """What the benchmark of the wires makes of what it saw: the voice that can be told by samples, noises, figures."""
 
+import math
 import zlib
 from types import SimpleNamespace
 
@@ -12,11 +13,11 @@ from benchmarks.parts.served import Noted
 from benchmarks.parts.wire_figures import (
     Disturbed,
     disturbances,
-    held_ms,
-    mouth_to_vad_ms,
+    held,
+    mouth_to_vad,
     pacing_errors_ms,
     sentences,
-    voice_to_wire_ms,
+    voice_to_wire,
 )
 from control.peer import ReferenceClock, Sound
 from control.peer.sound import through_g711
@@ -135,16 +136,22 @@ def test_pacing_is_between_datagrams_of_one_stream() -> None:
     assert pacing_errors_ms(times, streams, late(0.021, 0.040)) == pytest.approx([0.0, 1.0])
 
 
-def test_an_interruption_during_which_the_machine_was_late_is_left_out() -> None:
-    spoken = [SimpleNamespace(speech_began_at=at) for at in (1.0, 2.0, 3.0)]
-    turns = [SimpleNamespace(barge_in_ms=held) for held in (150.0, None, 160.0)]
+def test_an_interruption_during_which_the_machine_was_late_or_nothing_was_heard_is_left_out_and_counted() -> None:
+    spoken = [SimpleNamespace(speech_began_at=at) for at in (1.0, 2.0, 3.0, None)]
+    turns = [SimpleNamespace(barge_in_ms=held_ms) for held_ms in (150.0, None, 160.0, 170.0)]
     rung = SimpleNamespace(
         call=SimpleNamespace(media=SimpleNamespace(caller=SimpleNamespace(spoken=spoken))),
         result=SimpleNamespace(turns=turns),
     )
-    assert held_ms([rung], CLOCK) == [150.0, 160.0]
-    assert held_ms([rung], late(3.1, 3.12)) == [150.0]
-    assert held_ms([rung], late(3.2, 3.3)) == [150.0, 160.0]
+    for clock, ms, late_ones in (
+        (CLOCK, [150.0, 160.0], 0),
+        (late(3.1, 3.12), [150.0], 1),
+        (late(3.2, 3.3), [150.0, 160.0], 0),
+    ):
+        found = held([rung], clock)
+        assert found.ms == pytest.approx(ms)
+        assert (found.late, found.unmatched, found.unmatched_share) == (late_ones, 2, 0.5)
+    assert math.isnan(held([], CLOCK).unmatched_share), "nothing was timed: no bound holds"
 
 
 def test_the_services_own_share_begins_and_ends_with_the_right_frames() -> None:
@@ -158,12 +165,15 @@ def test_the_services_own_share_begins_and_ends_with_the_right_frames() -> None:
     notes = [
         Noted(call_id="two", what="voice_found", at=1.021, frame=zlib.crc32(decisive.tobytes())),
         Noted(call_id="one", what="voice_found", at=1.028, frame=zlib.crc32(decisive.tobytes())),
+        Noted(call_id="one", what="voice_found", at=1.1, frame=4711),
         Noted(call_id="one", what="voice_begins", at=2.0, frame=0),
         Noted(call_id="one", what="voice_begins", at=3.0, frame=0),
     ]
-    assert mouth_to_vad_ms([rung], notes, CLOCK) == pytest.approx([8.0])
-    assert voice_to_wire_ms([rung], notes, CLOCK) == pytest.approx([12.0])
-    assert voice_to_wire_ms([rung], notes, late(2.0, 2.05)) == []
+    vad, wire = mouth_to_vad([rung], notes, CLOCK), voice_to_wire([rung], notes, CLOCK)
+    assert (vad.ms, vad.unmatched) == (pytest.approx([8.0]), 1)
+    assert (wire.ms, wire.unmatched) == (pytest.approx([12.0]), 1)
+    disturbed = voice_to_wire([rung], notes, late(2.0, 2.05))
+    assert (disturbed.ms, disturbed.late, disturbed.unmatched) == ([], 1, 1)
 
 
 def test_what_the_record_makes_of_a_noise_is_told() -> None:

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from base.ids import TenantId
 from control.peer import Callee, Dialed, Script
-from control.phone import WIRE_VARIABLE
 from tests.calls.callers import document, tenant
 from tests.calls.house import Rung, house
+from transports.freeswitch.words import WIRE_VARIABLE
 
 Dial = tuple[str, TenantId, Mapping[str, str]]
 """Number, tenant, channel variables beside the signed ones."""

@@ -80,6 +80,10 @@ class Rung:
     """When each unbroken sound began and ended for the caller (monotonic seconds)."""
     dialled: tuple[str, ...] = ()
     """Whom the service called beside, with the variables."""
+    rang_at: float = 0.0
+    """The first ring (monotonic seconds)."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The channel's, at its end."""
 
     @property
     def record(self) -> CallRecord:
@@ -172,9 +176,17 @@ class House:
             async with asyncio.timeout(CALL_OVER_S):
                 await served.wait()
         events = tuple(event for event in self.events if _call_of(event) == call_id)
-        voices = tuple((voice.start, voice.end) for voice in call.media.ears.voices)
-        dialled = tuple(call.machine.legs.dialled)
-        return Rung(result, await self._stored(call_id), events, _voices_s(call), self.folder, voices, dialled)
+        return Rung(
+            result,
+            await self._stored(call_id),
+            events,
+            _voices_s(call),
+            self.folder,
+            voices=tuple((voice.start, voice.end) for voice in call.media.ears.voices),
+            dialled=tuple(call.machine.legs.dialled),
+            rang_at=call.media.began,
+            variables=call.machine.channel.variables.as_dict(),
+        )
 
     async def call(self, script: Script, dialed: Dialed | None = None) -> Rung:
         """Dial, play, and wait until the service is done with it."""
@@ -183,6 +195,7 @@ class House:
     async def on_call(self, line: DoorCall) -> None:
         """What the door server is given: the phone door, and a note of when it is done."""
         served = self.served.setdefault(line.hello.call_id, asyncio.Event())
+        served.clear()  # it may have been here before
         try:
             await self.phone.on_call(line)
         finally:
@@ -233,6 +246,7 @@ async def house(
     record: bool = False,
     drain_timeout_s: float = 5.0,
     callees: Callees | None = None,
+    files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
@@ -278,7 +292,7 @@ async def house(
         for raw in documents:
             await home.publish(raw)
         host, port = home.door.address
-        home.switch = await stack.enter_async_context(Switch(host, port, callees=callees))
+        home.switch = await stack.enter_async_context(Switch(host, port, callees=callees, files=files))
         for codec in Codec:
             # The first use of a codec imports and computes tables: not while calls are measured.
             home.dial(Script(steps=(Say(SPEECH),), codec=codec))

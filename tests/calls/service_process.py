@@ -12,10 +12,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from base.clock import SystemClock
 from control.phone import PhoneDoor, PhoneOptions
 from pipelines.calls import CallRecord
+from pipelines.hold_music import HoldMusic
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from tenants.directory import Directory
@@ -23,12 +25,17 @@ from tenants.document import parse_document
 from tenants.keys import signing_keys
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions
-from tests.calls.callers import document
+from tests.calls.callers import document, tenant
 from tests.calls.house import workshop
 from transports.freeswitch.esl_server import DoorServer
+from transports.freeswitch.media_server import MediaServer
 
 ROWS = "rows.jsonl"
 GREETING = "one two three four five six seven eight nine ten eleven twelve"
+PERSON = "user/200@helps.example.net"
+HELPS = (tenant(2), "200")
+"""Beside the first tenant, one whose assistant calls its extension 200 for every caller, and plays music meanwhile."""
+MUSIC = HoldMusic((6000 * np.sin(np.arange(8000) / 4)).astype(np.int16), 8000)
 
 
 def rows(folder: Path) -> dict[str, CallRecord]:
@@ -56,8 +63,16 @@ async def serve(folder: Path) -> None:
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
         supervisor = PipelineSupervisor(workshop(folder))
         stack.push_async_callback(supervisor.close)
-        raw = document(texts={"greeting": GREETING}, tts={"word_s": 0.3})
-        await publish(parse_document(raw, "test.yaml"), MemoryRevisions(clock), supervisor, directory)
+        media_server = await stack.enter_async_context(MediaServer("127.0.0.1", 0))
+        helps = {
+            "llm": {"answers": ["I call somebody"], "request": "operator"},
+            "transfer": {"to": "200", "ring_s": 60},
+        }
+        for raw in (
+            document(texts={"greeting": GREETING}, tts={"word_s": 0.3}),
+            document("helps", tenant_id=HELPS[0], number=HELPS[1], **helps),
+        ):
+            await publish(parse_document(raw, "test.yaml"), MemoryRevisions(clock), supervisor, directory)
         phone = PhoneDoor(
             keys=signing_keys(folder, None),
             directory=directory,
@@ -65,7 +80,8 @@ async def serve(folder: Path) -> None:
             call_log=spool,
             feed=lambda event: None,
             clock=clock,
-            options=PhoneOptions(recordings_dir=folder / "recordings"),
+            options=PhoneOptions(recordings_dir=folder / "recordings", hold_music=MUSIC),
+            media_server=media_server,
         )
         door = DoorServer("127.0.0.1", 0, phone.on_call)
         await door.start()

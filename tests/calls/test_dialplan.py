@@ -8,6 +8,7 @@ from control.peer import Dialed, HangUp, Script
 from tests.calls.callers import NUMBER, TENANT, document, hears
 from tests.calls.house import House, house
 from tests.control.dialplan.walk import Context
+from transports.freeswitch.words import WIRES
 
 
 def dialed(home: House, wire: Wire | None) -> Dialed:
@@ -21,10 +22,10 @@ def dialed(home: House, wire: Wire | None) -> Dialed:
     return Dialed(number=NUMBER, variables=variables, context=plan.context)
 
 
-@pytest.mark.parametrize("wire", [None, "unicast", "audio_fork"])
+@pytest.mark.parametrize("wire", [None, *WIRES])
 async def test_a_call_by_the_printed_dialplan_is_answered(wire: Wire | None) -> None:
     async with house(document()) as home:
         call = await home.call(Script(steps=(hears(), HangUp()), limit_s=10), dialed(home, wire))
         assert call.heard() == ["Welcome to us"]
         assert call.result.hazards == ()
-        assert home.media_server.taken == (wire == "audio_fork")
+        assert home.media_server.taken == (wire in ("audio_fork", "audio_stream"))

@@ -5,12 +5,12 @@ import pytest
 import soundfile
 
 from control.peer import Codec, HangUp, Interrupt, Say, Script, Wait
-from control.phone import WIRE_VARIABLE
 from pipelines.calls import CallerSpeaking, Understood
 from tests.calls.callers import SPEECH, STAYS, document, hears, speech
 from tests.calls.evening import Evening
 from tests.calls.house import Rung, house
 from tests.calls.noises import COUGH, MHM, NO, UHUM
+from transports.freeswitch.words import WIRE_VARIABLE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,21 +6,31 @@ import sys
 import time
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.peer import CallResult, Dialed, HangUp, Say, Script, Switch, Wait
+from base.ids import TenantId
+from control.peer import Callee, CallResult, Dialed, HangUp, Say, Script, Switch, Wait
 from pipelines.calls import CallRecord
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 from tests.calls.callers import NUMBER, SPEECH, TENANT, hears
-from tests.calls.service_process import GREETING, rows
+from tests.calls.service_process import GREETING, HELPS, PERSON, rows
+from tests.pipelines.virtual import eventually
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
 TALKS = Script(steps=(Wait(0.4), Say(SPEECH), hears(), Say(SPEECH), Wait(20)), limit_s=20)
 LISTENS = Script(steps=(Wait(20),), limit_s=20)
+AGES = (
+    (TALKS, 2.0, "unicast"),
+    (LISTENS, 0.9, "audio_fork"),
+    (LISTENS, 0.2, "audio_stream"),
+    (LISTENS, 0.004, "unicast"),
+)
+"""Callers, how long after each the next one comes (after the last, the end), and their wires."""
 
 
 @dataclass
@@ -63,18 +73,18 @@ async def serving(folder: Path) -> AsyncIterator[Process]:
             await reading
 
 
-def dialed(folder: Path) -> Dialed:
-    keys = signing_keys(folder, None)
-    signed = {TENANT_VARIABLE: TENANT, NUMBER_VARIABLE: NUMBER, SIGNATURE_VARIABLE: sign(keys, TENANT, NUMBER)}
-    return Dialed(number=NUMBER, variables=signed)
+def dialed(folder: Path, tenant_id: TenantId = TENANT, number: str = NUMBER, wire: str = "unicast") -> Dialed:
+    signature = sign(signing_keys(folder, None), tenant_id, number)
+    signed = {TENANT_VARIABLE: tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
+    return Dialed(number=number, variables={**signed, WIRE_VARIABLE: wire})
 
 
 async def ended_under(service: Process, how: signal.Signals) -> tuple[list[CallResult], float, int]:
-    """Calls of four ages under which the service ends: what their callers saw, and how it ended."""
+    """Calls of four ages, on all wires, under which the service ends: what their callers saw, and how it ended."""
     async with Switch("127.0.0.1", service.port) as switch:
         calls: list[asyncio.Task[CallResult]] = []
-        for script, then_s in ((TALKS, 2.0), (LISTENS, 0.9), (LISTENS, 0.2), (LISTENS, 0.004)):
-            calls.append(asyncio.create_task(switch.call(dialed(service.folder), script)))
+        for script, then_s, wire in AGES:
+            calls.append(asyncio.create_task(switch.call(dialed(service.folder, wire=wire), script)))
             await asyncio.sleep(then_s)
         began = time.monotonic()
         took_s, status = await service.end(how)
@@ -139,3 +149,41 @@ async def test_told_to_stop_its_calls_are_given_back_and_written_down(tmp_path: 
     [beginning] = heard(greeted)
     assert GREETING.startswith(beginning)
     assert len(beginning.split()) in (1, 2, 3, 4)
+
+
+WANTS_A_PERSON = Script(steps=(hears(), Say(SPEECH), Wait(20)), limit_s=20)
+
+
+async def test_killed_while_it_rings_for_a_caller_or_while_two_talk(tmp_path: Path) -> None:
+    """Who waits with our music goes on in the dialplan; who talks with a person notices nothing. On every wire."""
+    rings, talks = ({PERSON: callee} for callee in (Callee(rings_s=60), Callee(rings_s=0.2, talks_s=4.0)))
+    async with serving(tmp_path) as service, AsyncExitStack() as stack:
+        switches = [
+            await stack.enter_async_context(Switch("127.0.0.1", service.port, callees=callees))
+            for callees in (rings, talks)
+        ]
+        waiting, talking = (
+            [switch.dial(dialed(tmp_path, *HELPS, wire), WANTS_A_PERSON) for wire in WIRES] for switch in switches
+        )
+        tasks = [
+            asyncio.create_task(switch.ring(call))
+            for switch, calls in zip(switches, (waiting, talking), strict=True)
+            for call in calls
+        ]
+        await eventually(
+            lambda: all(call.machine.legs.rings and len(call.media.ears.voices) > 1 for call in waiting), 12
+        )
+        await eventually(lambda: all(call.machine.legs.bridged for call in talking), 12)
+        killed_at = time.monotonic()
+        await service.end(signal.SIGKILL)
+        results = [await task for task in tasks]
+    for call, result in zip(waiting, results[:3], strict=True):
+        assert (result.ended_by, result.door, result.answered) == ("dialplan", "failed", True)
+        assert result.ended_ms / 1000 + call.media.began < killed_at + 1.5, (
+            "the music has stopped, and somebody goes on"
+        )
+        assert call.machine.channel.variables.get("atende_outcome") == "talking"
+    for call, result in zip(talking, results[3:], strict=True):
+        assert (result.ended_by, result.cause, result.hazards) == ("leg", "NORMAL_CLEARING", ())
+        assert result.ended_ms / 1000 + call.media.began > killed_at + 0.5, "they talked on"
+        assert call.machine.channel.variables.get("atende_outcome") == "operator"

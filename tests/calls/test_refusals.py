@@ -8,11 +8,12 @@ import structlog
 
 from base.ids import TenantId
 from control.peer import HangUp, Script, Wait
-from control.phone import WIRE_VARIABLE, PhoneOptions
+from control.phone import PhoneOptions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
 from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
 from tests.calls.house import House, Rung, house
 from transports.freeswitch.call_unicast import UnicastOptions
+from transports.freeswitch.words import WIRE_VARIABLE
 
 OTHER = tenant(2)
 SHORT = Script(steps=(hears(), HangUp()), limit_s=10)

@@ -1,5 +1,6 @@
 """A caller who wants a person: stays with the assistant until one has answered, and loses nothing when none does."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ def test_a_person_answers_and_both_talk_until_the_person_hangs_up(rung: Rung, ca
     assert rung.heard() == ["Welcome to us", "I call somebody"]
     assert (rung.record.end_reason, rung.record.hangup_cause, rung.record.errors) == ("operator", "", ())
     assert rung.result.hazards == ()
+    assert rung.variables["atende_outcome"] == "operator"
     [called] = rung.dialled
     assert "}user/200@t" in called
     assert called.endswith(".example.net &park()"), "of the company's own domain"
@@ -54,6 +56,7 @@ def test_a_person_answers_and_both_talk_until_the_person_hangs_up(rung: Rung, ca
 def test_when_nobody_can_be_had_the_conversation_goes_on(rung: Rung, case: str) -> None:
     assert rung.heard() == ["Welcome to us", "I call somebody", AWAY, "At nine"]
     assert (rung.record.end_reason, rung.record.errors) == ("caller_hangup", ())
+    assert rung.variables["atende_outcome"] == "talking"
 
 
 @evening.caller(
@@ -88,6 +91,55 @@ def test_nobody_is_left_in_silence_who_answers_when_the_caller_has_gone(rung: Ru
 def test_who_says_something_meanwhile_is_answered_and_still_connected(rung: Rung) -> None:
     assert rung.heard() == ["Welcome to us", "I call somebody", "At nine"]
     assert (rung.result.ended_by, rung.record.end_reason) == ("leg", "operator")
+
+
+QUEUE: Mapping[str, Any] = {
+    "llm": {"answers": ["One moment please I put you through"], "request": "operator"},
+    "tts": {"word_s": 0.15},
+    "transfer": {"to": "600", "mode": "blind"},
+}
+
+
+@evening.callers(Script(steps=(hears(), Say(SPEECH), STAYS)), {wire: {"wire": wire, **QUEUE} for wire in WIRES})
+def test_who_is_sent_on_hears_the_sentence_to_its_end_and_we_are_gone(rung: Rung, case: str) -> None:
+    assert rung.result.ended_by == "transfer"
+    assert re.fullmatch(r"600 XML t\d+\.example\.net", rung.result.transferred_to or ""), (
+        "of the company's own dialplan"
+    )
+    assert rung.voices_s[-1] == pytest.approx(7 * 0.15, abs=0.2)
+    assert rung.heard() == ["Welcome to us", "One moment please I put you through"]
+    assert (rung.record.end_reason, rung.record.hangup_cause, rung.record.errors) == ("transferred", "", ())
+    assert rung.result.hazards == (), "nothing of ours listens, and our leaving fetches nobody back"
+    assert rung.variables["atende_outcome"] == "transferred"
+
+
+NOTES = {
+    "goodbye": {"llm": {"answers": ["Bye"], "request": "hangup"}},
+    "operator": {"llm": {"answers": ["I give you back"], "request": "operator"}},
+}
+
+
+@evening.callers(
+    Script(steps=(hears(), Say(SPEECH), STAYS)),
+    {f"{wire} {outcome}": {"wire": wire, **parts} for wire in WIRES for outcome, parts in NOTES.items()},
+)
+def test_the_pbx_can_read_who_answered_and_how_it_ended(rung: Rung, case: str) -> None:
+    ours = {name: value for name, value in rung.variables.items() if name.startswith("atende_")}
+    assert (
+        ours.items()
+        >= {
+            "atende_assistant": "front",
+            "atende_revision": "1",
+            "atende_call": rung.result.call_id,
+            "atende_outcome": case.partition(" ")[2],
+        }.items()
+    )
+
+
+@evening.caller(Script(steps=(hears(), HangUp())))
+def test_a_call_that_nothing_of_ours_ended_is_still_being_talked(rung: Rung) -> None:
+    assert rung.variables["atende_outcome"] == "talking"
+    assert rung.record.end_reason == "caller_hangup"
 
 
 async def test_when_the_service_closes_no_telephone_rings_on() -> None:

@@ -12,6 +12,7 @@ from tests.calls.callers import SPEECH, STAYS, hears, speech
 from tests.calls.evening import Evening
 from tests.calls.house import Rung
 from tests.calls.noises import COUGH
+from tests.calls.recorded import is_time_true
 from transports.freeswitch.words import WIRES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,6 +71,7 @@ def test_who_interrupts_is_heard_and_only_heard_words_are_kept(rung: Rung, case:
     assert LONG.startswith(broken.text)
     assert 0 < len(broken.text.split()) * 0.25 < rung.voices_s[1] + 0.3
     assert rung.heard()[-1] == "All right"
+    is_time_true(rung)
 
 
 @evening.callers(

@@ -1,18 +1,18 @@
-"""How a wire begins and ends beside the ordinary: sockets that are lost, a switch that starts anew, many at once."""
+"""How a wire begins and ends beside the ordinary: a switch that starts anew, many at once, a codec as it comes."""
 
 import asyncio
 
 import pytest
 
 from control.peer import Codec, Dtmf, HangUp, Hears, Say, Script, Wait, WaitFor, WireEvent
-from control.phone import WIRE_VARIABLE, PhoneOptions
+from control.peer.call import PeerCall
+from control.phone import PhoneOptions
 from tests.calls.callers import SPEECH, STAYS, document, hears
 from tests.calls.house import House, Rung, house
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRES
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
-wires = pytest.mark.parametrize("wire", WIRES)
 sockets = pytest.mark.parametrize("wire", ["audio_fork", "audio_stream"])
 
 
@@ -20,37 +20,18 @@ async def call(home: House, wire: str, script: Script) -> Rung:
     return await home.call(script, home.dialed(variables={WIRE_VARIABLE: wire}))
 
 
-@pytest.mark.parametrize(("codec", "octets"), [(Codec.PCMU, 160), (Codec.PCMA, 160), (Codec.OPUS, 1920)])
-async def test_g711_as_it_comes_is_a_conversation_like_any_other(codec: Codec, octets: int) -> None:
+async def test_g711_as_it_comes_is_a_conversation_like_any_other() -> None:
     """Keys and the stream's beginning come as filler of the linear size; another codec is decoded by the switch."""
+    octets = {Codec.PCMU: 160, Codec.PCMA: 160, Codec.OPUS: 1920}
     answers = document(llm={"answers": ["At nine"]}, turn={"wait_s": 0.6})
     async with house(answers, unicast=UnicastOptions(native=True)) as home:
         steps = (hears(), Dtmf("5#"), Wait(0.8), Say(SPEECH), hears(), HangUp())
-        rung = await call(home, "unicast", Script(steps=steps, codec=codec))
-        assert rung.heard() == ["Welcome to us", "At nine"]
-        assert set(rung.result.downlink.sizes) == {octets}
-        assert rung.result.uplink.filler > 10
-        assert (rung.record.errors, rung.result.hazards) == ((), ())
-
-
-@sockets
-async def test_a_media_socket_that_is_lost_ends_the_call_in_order(wire: str) -> None:
-    async with house(document(llm={"answers": ["At nine"]})) as home:
-
-        def look(event: WireEvent) -> None:
-            if event.what == "assistant_speaks":
-                for socket in tuple(home.media_server._sockets):
-                    assert socket._transport is not None
-                    socket._transport.abort()
-
-        ringing = home.dial(
-            Script(steps=(hears(), STAYS), limit_s=8),
-            home.dialed(variables={WIRE_VARIABLE: wire}),
-            on_event=look,
-        )
-        rung = await home.ring(ringing)
-        assert (rung.result.ended_by, rung.result.door) == ("dialplan", "failed")
-        assert rung.record.end_reason == "lost"
+        seen = await asyncio.gather(*(call(home, "unicast", Script(steps=steps, codec=codec)) for codec in octets))
+        for rung, size in zip(seen, octets.values(), strict=True):
+            assert rung.heard() == ["Welcome to us", "At nine"]
+            assert set(rung.result.downlink.sizes) == {size}
+            assert rung.result.uplink.filler > 10
+            assert (rung.record.errors, rung.result.hazards) == ((), ())
 
 
 async def test_keys_reach_the_pipeline_on_every_wire(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,28 +49,32 @@ async def test_keys_reach_the_pipeline_on_every_wire(monkeypatch: pytest.MonkeyP
     assert sorted(pressed) == sorted("5#" * len(WIRES))
 
 
-@wires
-async def test_a_switch_that_starts_anew_loses_its_calls_and_is_served_again(wire: str) -> None:
+async def test_a_switch_that_starts_anew_loses_its_calls_and_is_served_again() -> None:
     async with house(document(llm={"answers": ["At nine"]})) as home:
 
-        def look(event: WireEvent) -> None:
-            if event.what == "assistant_speaks":
-                ringing.switch_ends()
+        def lost(wire: str) -> PeerCall:
+            def look(event: WireEvent) -> None:
+                if event.what == "assistant_speaks":
+                    ringing.switch_ends()
 
-        ringing = home.dial(Script(steps=(STAYS,)), home.dialed(variables={WIRE_VARIABLE: wire}), on_event=look)
-        rung = await home.ring(ringing)
-        assert rung.record.end_reason == "lost"
+            ringing = home.dial(Script(steps=(STAYS,)), home.dialed(variables={WIRE_VARIABLE: wire}), on_event=look)
+            return ringing
+
+        seen = await asyncio.gather(*(home.ring(lost(wire)) for wire in WIRES))
+        assert [rung.record.end_reason for rung in seen] == ["lost"] * len(WIRES)
         assert home.media_server.open_sockets == 0
-        again = await call(home, wire, Script(steps=(hears(), Say(SPEECH), hears(), HangUp())))
-        assert again.heard() == ["Welcome to us", "At nine"]
+        script = Script(steps=(hears(), Say(SPEECH), hears(), HangUp()))
+        for again in await asyncio.gather(*(call(home, wire, script) for wire in WIRES)):
+            assert again.heard() == ["Welcome to us", "At nine"]
 
 
-@sockets
-async def test_ten_calls_at_once_and_nobody_hears_another(wire: str) -> None:
+async def test_ten_calls_at_once_and_nobody_hears_another() -> None:
     async with house(document(llm={"answers": ["At nine"]})) as home:
         script = Script(steps=(WaitFor(what=Hears.SPEECH_START), hears(), Say(SPEECH), hears(), HangUp()))
-        seen = await asyncio.gather(*(call(home, wire, script) for _ in range(10)))
+        by_turns = [("audio_fork", "audio_stream")[n % 2] for n in range(10)]
+        seen = await asyncio.gather(*(call(home, wire, script) for wire in by_turns))
         assert all(rung.heard() == ["Welcome to us", "At nine"] for rung in seen)
+        assert home.media_server.taken == 10
 
 
 async def test_a_wire_that_is_not_served_leaves_the_call_to_the_dialplan() -> None:

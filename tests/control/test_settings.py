@@ -1,5 +1,6 @@
 """Settings: defaults that start, precedence, every fault at once, nothing secret in a message."""
 
+import wave
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -154,6 +155,20 @@ def test_a_misspelt_variable_is_warned_about_with_the_nearest_name() -> None:
         "ATENDE_HTTP_PROT is unknown and ignored; did you mean ATENDE_HTTP_PORT?",
         "ATENDE_QQQQQQQQ is unknown and ignored",
     ]
+
+
+def test_hold_music_is_looked_at_when_the_process_starts(tmp_path: Path) -> None:
+    music = tmp_path / "hold.wav"
+    with wave.open(str(music), "wb") as file:
+        file.setparams((2, 2, 44100, 0, "NONE", ""))
+        file.writeframes(bytes(4 * 44100))
+    assert load({})[0].hold_music is None
+    assert load({"ATENDE_HOLD_MUSIC": str(music)})[0].hold_music == music
+    with pytest.raises(SettingsError, match=r"ATENDE_HOLD_MUSIC: .*none.wav cannot be read"):
+        load({"ATENDE_HOLD_MUSIC": str(tmp_path / "none.wav")})
+    music.write_bytes(b"RIFF")
+    with pytest.raises(SettingsError, match=r"ATENDE_HOLD_MUSIC: .*; give a WAV of 16-bit PCM"):
+        load({"ATENDE_HOLD_MUSIC": str(music)})
 
 
 @pytest.mark.parametrize("host", ["::", "::1"])

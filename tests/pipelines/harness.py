@@ -1,10 +1,12 @@
 """A call with mock stages on a wire in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from base.clock import Clock
 from base.ids import AssistantName, CallId, TenantId
@@ -13,7 +15,8 @@ from pipelines.calls import Call, CallRecord, LiveEvent, Said
 from pipelines.revision import PipelineRevision
 from pipelines.session import CallSession, SessionLimits
 from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TextsSpec, TurnSpec
-from pipelines.supervisor import PipelineSupervisor
+from pipelines.supervisor import PipelineSupervisor, Swap
+from processors.catalog import AnyFactory
 from processors.factory import Workshop
 from tests.pipelines.transport import MemoryTransport
 from tests.pipelines.virtual import LoopClock
@@ -79,6 +82,7 @@ class Line:
 
     def __init__(self, *, breaks: bool = False, hangs: bool = False) -> None:
         self.asked: list[str] = []
+        self.noted: list[str] = []
         self._breaks = breaks
         self._hangs = hangs
 
@@ -87,6 +91,12 @@ class Line:
 
     async def give_back(self, door: str) -> None:
         await self._ask(door)
+
+    async def transfer(self, number: str) -> None:
+        await self._ask(f"transfer {number}")
+
+    def note(self, outcome: str) -> None:
+        self.noted.append(outcome)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         self.asked.append(f"connect {extension}")
@@ -114,6 +124,7 @@ class Ringing:
         self.player = transport.player
         self.line = line
         self.events = events
+        self.supervisor: PipelineSupervisor
         self.began = asyncio.get_running_loop().time()
         self._task: asyncio.Task[CallRecord] | None = None
 
@@ -124,6 +135,10 @@ class Ringing:
         assert self._task is not None
         async with asyncio.timeout(limit_s):
             return await self._task
+
+    async def publish(self, spec: AssistantSpec, number: int, *, swap: Swap = "turn") -> None:
+        """Another revision of the tenant's document answers from now on."""
+        self.supervisor.activate(await self.supervisor.load(revision(spec, number=number)), swap=swap)
 
     def said(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Said)]
@@ -138,10 +153,15 @@ class Ringing:
 
 @asynccontextmanager
 async def ringing(
-    spec: AssistantSpec, line: Line | None = None, *, transport: MemoryTransport | None = None
+    spec: AssistantSpec,
+    line: Line | None = None,
+    *,
+    transport: MemoryTransport | None = None,
+    before: Sequence[LLMContextMessage] | None = None,
+    stages: Mapping[str, AnyFactory] | None = None,
 ) -> AsyncIterator[Ringing]:
     """A call that has been answered; at the end of the block everything is closed."""
-    supervisor = PipelineSupervisor(workshop())
+    supervisor = PipelineSupervisor(workshop(), stages)
     supervisor.activate(await supervisor.load(revision(spec)))
     transport = transport or MemoryTransport()
     try:
@@ -160,15 +180,17 @@ async def ringing(
             events: list[LiveEvent] = []
             session = CallSession(
                 call,
-                lease.pipeline,
+                lease,
                 transport,
                 line := line or Line(),
                 events.append,
                 LoopClock(),
                 sample_rate=8000,
                 limits=SessionLimits(teardown_timeout_s=3.0),
+                before=before,
             )
             ring = Ringing(session, transport, line, events)
+            ring.supervisor = supervisor
             ring.answer()
             try:
                 yield ring

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.conduct import CLOSING_S, Action, Conduct, End, Phase, Say
-from pipelines.spec import LimitsSpec, TurnSpec
+from pipelines.conduct import CLOSING_S, Action, Conduct, End, Phase, Reach, Say
+from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 
 
 def conduct(**limits: float) -> Conduct:
@@ -103,6 +103,20 @@ def test_a_farewell_that_is_never_heard_does_not_keep_the_line() -> None:
     assert closing == Say(text="limit", final=True, then_hang_up=True)
     assert machine.due(60.0 + CLOSING_S - 0.1) is None
     assert machine.due(60.0 + CLOSING_S) == End(reason="max_duration")
+
+
+@pytest.mark.parametrize(
+    ("transfer", "action"),
+    [
+        (None, End(reason="operator", door="operator")),
+        (TransferSpec(to="200"), Reach()),
+        (TransferSpec(to="600", mode="blind"), End(reason="transferred", number="600")),
+    ],
+)
+def test_who_wants_a_person_goes_where_the_company_says(transfer: TransferSpec | None, action: Action) -> None:
+    machine = Conduct(LimitsSpec(), TurnSpec(), 0.0, transfer=transfer)
+    assert machine.requested("operator") == action
+    assert machine.requested("hangup") == End(reason="goodbye")
 
 
 EVENTS = st.lists(

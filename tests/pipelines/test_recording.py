@@ -64,10 +64,28 @@ async def test_it_is_readable_while_it_is_written(tmp_path: Path, monkeypatch: p
             recording.to_caller(packet(-n), n * 0.02)
         await eventually(lambda: path.stat().st_size >= 44 + 4 * PACKET * 80)
         left, right = read(path)
-        # What is younger than 200 ms may still be joined by the other side.
+        # What is younger than 300 ms may still be joined by the other side.
         assert left == [n for n in range(100) for _ in range(PACKET)][: len(left)]
         assert right == [-sample for sample in left]
     assert len(read(path)[0]) == 100 * PACKET
+
+
+async def test_what_was_taken_back_before_it_was_heard_is_silence(tmp_path: Path) -> None:
+    """A wire that plays 100 ms late is told to forget what it has: from then on nothing was heard."""
+    path = tmp_path / "a.wav"
+    async with Recording(path, RATE) as recording:
+        recording.unheard(0.0)
+        for n in range(20):
+            recording.from_caller(packet(1), n * 0.02)
+            if n < 10:
+                recording.to_caller(packet(2), n * 0.02 + 0.1)
+            elif n == 10:
+                recording.unheard(0.2)
+            else:
+                recording.to_caller(packet(0), n * 0.02)
+    left, right = read(path)
+    assert left == [1] * (20 * PACKET)
+    assert right == [0] * (5 * PACKET) + [2] * (5 * PACKET) + [0] * (10 * PACKET)
 
 
 async def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:

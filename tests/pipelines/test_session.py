@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from pipecat.frames.frames import CancelWorkerFrame, EndWorkerFrame, Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipelines.calls import CallerSpeaking, Closed, Opened, Understood
-from pipelines.spec import LimitsSpec, TurnSpec
+from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 from processors.llm.mock import MockLlm, MockLlmService
 from tests.pipelines.harness import LIMIT, Line, assistant, ringing
 from tests.pipelines.virtual import virtual
@@ -160,17 +161,29 @@ async def test_a_call_ends_after_its_last_turn_was_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "reason", "verb"), [("hangup", "goodbye", "hang_up"), ("operator", "operator", "operator")]
+    ("request_", "number", "reason", "verb"),
+    [
+        ("hangup", None, "goodbye", "hang_up"),
+        ("operator", None, "operator", "operator"),
+        ("operator", "600", "transferred", "transfer 600"),
+    ],
 )
 @virtual
-async def test_what_the_mind_asks_for_is_done_after_its_words_were_heard(request_: str, reason: str, verb: str) -> None:
-    async with ringing(assistant(llm={"answers": ["All right then"], "request": request_})) as call:
+async def test_what_the_mind_asks_for_is_done_after_its_words_were_heard(
+    request_: str, number: str | None, reason: str, verb: str
+) -> None:
+    spec = assistant(llm={"answers": ["All right then"], "request": request_})
+    if number is not None:
+        spec = replace(spec, transfer=TransferSpec(to=number, mode="blind"))
+    async with ringing(spec) as call:
         await call.until(2.0)
         await call.caller.speaks(0.5)
         record = await call.record()
         played = call.player.played_s
     assert record.end_reason == reason
     assert call.line.asked == [verb]
+    assert call.line.noted == [reason]
+    assert record.hangup_cause == ("NORMAL_CLEARING" if verb == "hang_up" else "")
     assert record.turns[-1].text == "All right then"
     assert record.turns[-1].intent == {"hangup": "goodbye", "operator": "operator"}[request_]
     assert played == pytest.approx(0.9 + 0.9)
@@ -401,6 +414,26 @@ async def test_a_caller_who_has_left_before_the_first_frame_leaves_nothing_runni
         record = await call.record()
     assert (record.end_reason, record.hangup_cause, record.turns) == ("caller_hangup", "ORIGINATOR_CANCEL", ())
     assert call.line.asked == []
+
+
+@virtual
+async def test_who_comes_back_from_a_person_is_not_greeted_and_nothing_is_forgotten() -> None:
+    before = [{"role": "assistant", "content": "Welcome to us"}, {"role": "user", "content": "a person please"}]
+    async with ringing(assistant(stt={"transcripts": ["and now"]}, llm={"answers": ["Fine"]}), before=before) as call:
+        await call.until(8.0)
+        await call.caller.speaks(0.5)
+        await call.until(12.0)
+    record = await call.record()
+    back = "You are back with the virtual assistant. Is there anything else I can help you with?"
+    assert [turn.text for turn in record.turns] == [back, "and now", "Fine"], "what was said before has its own record"
+    kept = [(m["role"], m["content"]) for m in call.session.messages]  # type: ignore[index]
+    assert kept == [
+        ("assistant", "Welcome to us"),
+        ("user", "a person please"),
+        ("assistant", back),
+        ("user", "and now"),
+        ("assistant", "Fine"),
+    ]
 
 
 @virtual

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from msgspec import UNSET, inspect
 
 from processors.catalog import AnyFactory
 from tenants.convert import Report, convert
-from tenants.document import TenantDocument, parse_document, to_revision
+from tenants.document import STAND_IN, TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError
 from tenants.spec import TenantSpec
 from tenants.yaml_nodes import YamlError, compose
@@ -64,6 +65,30 @@ def test_a_switch_has_to_be_one_of_the_servers_where_these_are_known(stages: Sta
             parse_document(raw, "acme.yaml", stages, known)
         told = f"acme.yaml:5:1: $.switch: the server's settings have no switch 'matris' ({hint})"
         assert list(map(str, caught.value.problems)) == [told]
+
+
+def test_what_hangs_on_what_is_right_is_told_with_what_is_wrong(stages: Stages) -> None:
+    """A misspelt field hid a switch that is not there, a zone that is none, and a pipeline that cannot work."""
+    head = HEAD.replace("slug: acme", "slog: acme") + "switch: matris\ntime_zone: Mars/Base\n"
+    body = BODY + "    pipeline:\n      - {id: ear, use: stt.whispr}\n"
+
+    def told(text: str) -> set[str]:
+        with pytest.raises(DocumentError) as caught:
+            parse_document(text.encode(), "acme.yaml", stages, switches=("default", "matriz"))
+        return {problem.path for problem in caught.value.problems}
+
+    stage, rest = "$.assistants[0].pipeline[0].use", {"$.slog", "$.slug", "$.time_zone", "$.switch"}
+    assert told(head + body) == rest | {stage}
+    assert told(head + body + "language: 7x\n") == rest | {"$.language", stage}
+    unnamed = body.replace("name: ana", "name: ana\n    nome: x")
+    assert told(head + unnamed) == rest | {"$.assistants[0].nome"}, "its pipeline is not known"
+    assert told(head + body + "knowledge: {top_k: 0}\n") == rest | {"$.knowledge.top_k"}
+    assert told("[]") == {"$"}
+
+
+def test_what_stands_in_for_what_is_wrong_has_no_problem(stages: Stages) -> None:
+    raw = msgspec.json.encode(STAND_IN)
+    assert parse_document(raw, "acme.yaml", stages, switches=()).spec == STAND_IN
 
 
 def test_numbers_are_what_was_written_whether_quoted_or_not(stages: Stages) -> None:
@@ -195,6 +220,7 @@ def test_every_type_in_the_spec_has_a_rule() -> None:
                 return {type(kind)}
 
     known = {inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.DictType, inspect.NoneType}
+    known |= {inspect.LiteralType}
     assert leaves(inspect.type_info(TenantSpec)) == known
 
 
@@ -213,10 +239,39 @@ def test_any_shuffle_of_lines_gives_a_spec_or_problems(lines: list[str]) -> None
     assert (convert(node, TenantSpec, report) is None) == bool(report.problems)
 
 
-def test_who_is_called_has_to_be_an_extension(stages: Stages, configs: Path) -> None:
+def with_transfer(configs: Path, transfer: str) -> str:
     text = (configs / "tenants" / "clinica-sorriso.yaml").read_text(encoding="utf-8")
-    for number in ('"10 01"', '"+55"', '"1001\\n"', '"user/1001"'):
-        [told] = problems(
-            text.replace('numbers: ["1000"]', f'numbers: ["1000"]\n    transfer: {{to: {number}}}'), stages
-        )
-        assert "$.assistants[0].transfer.to: expected an extension: digits, * and #, 20 at most" in told
+    assert text.count('numbers: ["1000"]') == 1
+    return text.replace('numbers: ["1000"]', f'numbers: ["1000"]\n    transfer: {transfer}')
+
+
+@pytest.mark.parametrize(
+    ("transfer", "told"),
+    [
+        ('{to: "+55"}', "to: expected an extension: digits, * and #, 20 at most, not '+55' (mode: blind sends"),
+        (f'{{to: "{"1" * 21}"}}', "to: expected an extension: digits, * and #, 20 at most"),
+        ('{to: "10 01"}', "to: expected an extension or telephone number: digits"),
+        ('{to: "1001\\n"}', "to: expected an extension or telephone number: digits"),
+        ('{to: "user/1001", mode: blind}', "to: expected an extension or telephone number: digits"),
+        ('{to: "1001 XML default", mode: blind}', "to: expected an extension or telephone number: digits"),
+        ('{to: "600", mode: warm}', 'mode: expected blind or ring, not "warm"'),
+        ('{to: "600", mode: blind, ring_s: 20}', "ring_s: with mode: blind the dialplan says how long it rings (take"),
+        ('{to: "1000", mode: blind}', "to: 1000 is answered by this assistant itself (give another number)"),
+        ("{mode: blind}", "to: this field is required"),
+    ],
+)
+def test_where_a_caller_may_be_sent(stages: Stages, configs: Path, transfer: str, told: str) -> None:
+    [problem] = problems(with_transfer(configs, transfer), stages)
+    place, _, rest = problem.partition(": ")
+    assert rest.startswith(f"$.assistants[0].transfer.{told}")
+    assert place.startswith("acme.yaml:")
+
+
+@pytest.mark.parametrize(
+    "transfer", ['{to: "600", mode: blind}', '{to: "+5511999990000", mode: blind}', "{to: 200, ring_s: 20}", "{to: *9}"]
+)
+def test_numbers_to_which_a_caller_may_be_sent(stages: Stages, configs: Path, transfer: str) -> None:
+    spec = parse(with_transfer(configs, transfer.replace("*9", '"*9"')), stages).spec.assistants[0].transfer
+    assert spec is not None
+    assert f"to: {spec.to}" in transfer.replace('"', "")
+    assert spec.mode == ("blind" if "blind" in transfer else "ring")

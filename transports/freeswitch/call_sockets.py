@@ -34,7 +34,8 @@ async def open_socket(
     """Ask the machine to `start` a stream to a URL made for this call, and return its socket once it is open.
 
     `our_host` is where the switch reaches us; `metadata` is what `start` has the module send, at whatever place among
-    the audio: all other texts are somebody's, who writes into the call.
+    the audio: all other texts are somebody's, who writes into the call. May be asked again when a former socket was
+    lost.
     When it ends by itself the wire tells that the call's media is lost.
     Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError, and LocalProtocolError like `start`.
     """
@@ -45,6 +46,7 @@ async def open_socket(
             wire.text_came(text)
 
     expected = server.expect(wire.machine.hello.call_id, our_host, came)
+    wire.socket, wire.socket_accepted, wire.refused_socket = None, False, None
     try:
         wire.ask(lambda: start(expected.url))
         await _accepted(wire, options.reply_timeout_s)
@@ -56,10 +58,17 @@ async def open_socket(
     # loss, too; a switch that hangs does not.
     loop = asyncio.get_running_loop()
 
-    def ended() -> None:
-        loop.call_later(HANG_UP_TOLD_S, wire.media_lost, "the media socket ended")
+    def not_hung_up() -> None:
+        if wire.socket is socket:
+            wire.media_lost("the media socket ended")
 
-    socket.on_end = ended
+    def ended() -> None:
+        if wire.socket is socket and wire.on_socket_end is not None:
+            wire.on_socket_end()
+        loop.call_later(HANG_UP_TOLD_S, not_hung_up)
+
+    wire.socket, socket.on_end = socket, ended
+    wire.machine.media.socket_came()
     return socket
 
 

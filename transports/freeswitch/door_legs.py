@@ -24,7 +24,7 @@ from base.ids import CallId
 from transports.freeswitch.door_events import DoorEvent, LegAnswered, LegEnded
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl import Event
-from transports.freeswitch.esl_commands import Command, Linger
+from transports.freeswitch.esl_commands import Command, Linger, Unset
 from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SetVariables
 from transports.freeswitch.esl_switch_encoding import encode_switch
 from transports.freeswitch.esl_values import Variable, back_through_the_door, shown
@@ -61,6 +61,7 @@ class DoorLegs:
         self._leg_id = CallId("")
         self._given_up: set[CallId] = set()
         self._lingers = False
+        self._comes_back = False
 
     @property
     def joining(self) -> bool:
@@ -128,6 +129,7 @@ class DoorLegs:
         self.check_answered()
         after = (Variable.HANGUP_AFTER_BRIDGE, "true")
         back = () if back_to is None else (back_through_the_door(back_to),)
+        self._comes_back = bool(back)
         if back:
             after = (Variable.HANGUP_AFTER_BRIDGE, "false")
         # Ahead of the bridge: with it our leaving would cut the two apart.
@@ -145,6 +147,9 @@ class DoorLegs:
                 return True, []
             # One of the two has gone meanwhile. The call is ours again, the dialplan's if we go; the leg is nobody's.
             self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "true"),)))
+            if self._comes_back:
+                # Else a bridge of the dialplan's would lead back to us, too.
+                self._say(Unset(call_id, Variable.TRANSFER_AFTER_BRIDGE))
             self.drop()
             return False, self._ended(text)
         return False, []

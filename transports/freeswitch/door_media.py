@@ -45,6 +45,8 @@ from transports.wire import carried_rate
 
 _SILENCE: Final = "send_silence_when_idle"
 _ENDS_UNICAST: Final = {"PLAYBACK_START": "playback", "CHANNEL_BRIDGE": "bridge", "CHANNEL_UNPARK": "unpark"}
+_TAKEN: Final = {"CHANNEL_BRIDGE", "CHANNEL_UNPARK"}
+"""Somebody else moves the call: a door that is re-entered then would cut people apart, or freeze the call."""
 _ENDS_FORK: Final = {
     EventClass.FORK_CONNECT_FAILED.value: "the switch could not connect",
     EventClass.FORK_DISCONNECT.value: "the media socket was lost",
@@ -53,6 +55,7 @@ _ENDS_STREAM: Final = {
     EventClass.STREAM_ERROR.value: "the switch could not connect, or the media socket broke",
     EventClass.STREAM_DISCONNECT.value: "the media socket was lost",
 }
+_CLOSED: Final = {EventClass.FORK_DISCONNECT.value, EventClass.STREAM_DISCONNECT.value}
 
 
 class _FileNews(Struct, frozen=True):
@@ -92,6 +95,11 @@ class DoorMedia:
     def streaming(self) -> bool:
         """Whether a fork or a stream was asked for and has not ended, as far as FreeSWITCH has told."""
         return self._fork.running or self._stream.running
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is audio by any wire, or will be, as far as is known."""
+        return self.streaming or self._unicast.alive
 
     def told(self, hello: Hello, sequence: int) -> None:
         """`connect` was answered, at this place among the switch's events."""
@@ -149,6 +157,8 @@ class DoorMedia:
             raise LocalProtocolError("uuid_audio_fork before CHANNEL_ANSWER would crash the switch")
         self._require_no_stream()
         self._fork.check()
+        if self._fork.clears():
+            self._say(ForkStop(self._call_id))
         self._say(ForkStart(self._call_id, url, carried_rate(self.rate)))
         self._fork.asked()
 
@@ -161,8 +171,19 @@ class DoorMedia:
         if self._unicast.alive:
             raise LocalProtocolError("playing a file would end unicast: re-enter the door")
         self._say(KeysDoNotStop(self._call_id))
+        if self._stream.clears():
+            self._say(StreamStop(self._call_id))
         self._say(StreamStart(self._call_id, url, carried_rate(self.rate)))
         self._stream.asked()
+
+    def socket_came(self) -> None:
+        """The media socket of what was asked for is open."""
+        self._fork.came()
+        self._stream.came()
+
+    def socket_lost(self) -> bool:
+        """Our end of the media socket knows that it is of no use any more. Whether that is news."""
+        return self._fork.lost() or self._stream.lost()
 
     def play(self, file: str) -> None:
         """Play a file that FileReady named, behind those asked for before."""
@@ -210,7 +231,10 @@ class DoorMedia:
         kind = event.headers.get("Event-Subclass", "")
         if kind == EventClass.STREAM_PLAY.value:
             return self._file_ready(event) if live and self._stream.running else []
-        ended = (kind in _ENDS_FORK and self._fork.end()) or (kind in _ENDS_STREAM and self._stream.end())
+        closed = kind in _CLOSED
+        ended = (kind in _ENDS_FORK and self._fork.lost(closed=closed)) or (
+            kind in _ENDS_STREAM and self._stream.lost(closed=closed)
+        )
         return [MediaEnded((_ENDS_FORK | _ENDS_STREAM)[kind])] if ended and live else []
 
     def event(self, event: Event) -> list[DoorEvent]:
@@ -224,8 +248,10 @@ class DoorMedia:
         elif self._stream.running and event.name == "PLAYBACK_STOP":
             found.append(FileOver(file, whole=event.headers.get("Playback-Status") == "done"))
         reason = _ENDS_UNICAST.get(event.name)
-        if reason is not None and self._unicast.spoil():
-            found.append(MediaEnded(reason))
+        # A module streams on during a bridge: it would listen in on people who do not talk to us.
+        overheard = event.name == "CHANNEL_BRIDGE" and self.streaming
+        if reason is not None and (self._unicast.spoil() or overheard):
+            found.append(MediaEnded(reason, for_good=event.name in _TAKEN))
         return found
 
     def _socket_replied(

@@ -1,7 +1,7 @@
 """One call at the phone door: what may be asked of it, as coroutines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -24,7 +24,7 @@ from transports.freeswitch.stream_media import StreamMedia
 from transports.freeswitch.text import message_of
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.unicast_socket import UnicastMedia
-from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, PhoneEvent, Route
+from transports.freeswitch.words import Answered, Device, DoorName, HangupCause, Hello, Note, PhoneEvent, Route
 from transports.wire import carried_rate
 
 log = structlog.get_logger()
@@ -33,9 +33,9 @@ log = structlog.get_logger()
 class DoorCall:
     """A caller's leg, held by one outbound event-socket connection. Satisfies `pipelines.phone.PhoneLine`.
 
-    `hang_up`, `refuse`, `give_back` and `re_enter` are final and idempotent: the first wins, and all return when the
-    socket has ended, at the latest after `close_timeout_s`. Closing order: the command, FreeSWITCH's end of the
-    socket, our media socket, TCP.
+    `hang_up`, `refuse`, `give_back`, `transfer` and `re_enter` are final and idempotent: the first wins, and all
+    return when the socket has ended, at the latest after `close_timeout_s`. Closing order: the command, FreeSWITCH's
+    end of the socket, our media socket, TCP.
     """
 
     def __init__(
@@ -72,6 +72,11 @@ class DoorCall:
         return self._machine.live
 
     @property
+    def has_audio(self) -> bool:
+        """Whether a stream is there or was asked for, as far as is known: what was told of a former one is old news."""
+        return self._machine.media.alive
+
+    @property
     def joined(self) -> bool:
         """Whether the caller was connected with a second leg: the call is not ours any more."""
         return self._wire.joined
@@ -80,6 +85,10 @@ class DoorCall:
     def hangup_cause(self) -> str:
         """Why the call was hung up, by whomever; empty while it was not, as far as FreeSWITCH has told."""
         return self._machine.hangup_cause
+
+    def on_socket_end(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the media module's socket ends by itself: a hang-up, or MediaEnded is told soon."""
+        self._wire.on_socket_end = callback
 
     def events(self) -> AsyncIterator[PhoneEvent]:
         """What happens on the call, each event once, the last being Disconnected. For one reader at a time.
@@ -142,6 +151,7 @@ class DoorCall:
     async def start_fork(self, server: MediaServer, options: SocketOptions | None = None) -> ForkMedia:
         """Start the stream and return it alive: its socket has come. Only after `choose_fork` and the answer.
 
+        Again when it was lost (MediaEnded): what it left behind is stopped first.
         Whoever asked closes it; it is closed anyway when the event socket ends.
         Raises CallEndedError, LocalProtocolError, MediaUnavailableError, PhoneTimeoutError.
         """
@@ -168,9 +178,10 @@ class DoorCall:
             socket,
             carried_rate(self.sample_rate or 0),
             self.hello.call_id,
-            play=lambda file: say(lambda: machine.media.play(file)),
+            # A file may be told of in one breath with the loss of its stream.
+            play=lambda file: say(lambda: machine.media.play(file)) if machine.media.streaming else None,
             hush=lambda: say(machine.media.break_all),
-            lost=wire.media_lost,
+            lost=lambda reason, for_good: wire.media_lost(reason, for_good=for_good) if wire.socket is socket else None,
         )
         wire.on_file = media.on_file
         return media
@@ -199,8 +210,19 @@ class DoorCall:
         await self._ended()
 
     async def transfer(self, destination: Route) -> None:
-        """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final."""
+        """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final.
+
+        What becomes of the call there does not depend on us any more. Raises LocalProtocolError for no such number.
+        """
         await self._finish(lambda: self._machine.transfer(destination))
+
+    def note(self, notes: Mapping[Note, str]) -> None:
+        """Leave variables of ours on the channel: letters, digits and `_.+@/#*-`, 256 at most. They outlive us.
+
+        Raises CallEndedError, LocalProtocolError.
+        """
+        self._wire.require_live("note")
+        self._wire.ask(lambda: self._machine.note(notes))
 
     async def send_digits(self, digits: str) -> None:
         """Send keys (0-9, *, #) to the caller's side. Raises CallEndedError, LocalProtocolError."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from base.ids import CallId
 from transports.freeswitch.esl_switch_commands import BreakAll, Bridge, Kill, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_values import Variable
 from transports.freeswitch.words import DoorName, HangupCause, Route
 
 
@@ -68,6 +69,13 @@ class SetDoor(Struct, frozen=True):
 
     call_id: CallId
     door: DoorName
+
+
+class Unset(Struct, frozen=True):
+    """Take a variable off the channel."""
+
+    call_id: CallId
+    variable: Variable
 
 
 class Hangup(Struct, frozen=True):
@@ -167,13 +175,13 @@ class Transfer(Struct, frozen=True):
 Command = (
     Connect | Linger | MyEvents | EventPlain | ExecuteAnswer | ExecuteSetDoor | SetDoor | Hangup | Unicast
     | SendSilenceWhenIdle | ForkStart | ForkStop | KeysDoNotStop | StreamStart | StreamStop | Play | BreakAll
-    | Originate | Bridge | Kill | SetVariables | SendDigits | SendText | Transfer | Exit
+    | Originate | Bridge | Kill | SetVariables | Unset | SendDigits | SendText | Transfer | Exit
 )  # fmt: skip
 
 SHARED_API_COMMANDS: Final = (BreakAll, Bridge, Kill, SetVariables, SendDigits)
 """Said on an inbound connection in the same words, and answered alike."""
 API_COMMANDS: Final = (
-    SetDoor, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, Transfer,
+    SetDoor, Unset, SendSilenceWhenIdle, ForkStart, ForkStop, KeysDoNotStop, StreamStart, StreamStop, Transfer,
     *SHARED_API_COMMANDS,
 )  # fmt: skip
 """Answered by an `api/response`; all others by a `command/reply`."""

@@ -64,11 +64,15 @@ class Dialogue(Generic[C]):
                 return
 
     def answered(self, reply: CommandReply | ApiResponse) -> tuple[int, C]:
-        """The number and the command that this answers. Raises RemoteProtocolError when it answers none."""
+        """The number and the command that this answers. Raises RemoteProtocolError when it answers none.
+
+        An `api` that may not run (a user of the directory has a list of what may) is refused by a `command/reply`.
+        """
         if not self._waiting:
             raise RemoteProtocolError("a reply to nothing that was asked")
         number, command = self.said - len(self._waiting) + 1, self._waiting.popleft()
-        if isinstance(reply, ApiResponse) is not self._by_api(command):
+        refused = isinstance(reply, CommandReply) and not reply.ok
+        if isinstance(reply, ApiResponse) is not self._by_api(command) and not refused:
             raise RemoteProtocolError(f"{type(reply).__name__} as the reply to {type(command).__name__}")
         return number, command
 

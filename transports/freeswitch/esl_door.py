@@ -12,6 +12,7 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`'.
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -45,8 +46,8 @@ from transports.freeswitch.esl_commands import (
 from transports.freeswitch.esl_dialogue import Dialogue
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_facts import digit_of, hello_of, sequence_of, who_hung_up
-from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits
-from transports.freeswitch.esl_values import checked_route, dialled
+from transports.freeswitch.esl_switch_commands import Bridge, Originate, SendDigits, SetVariables
+from transports.freeswitch.esl_values import Variable, checked_route, dialled, listed, word
 from transports.freeswitch.text import text_of
 from transports.freeswitch.words import (
     Answered,
@@ -55,6 +56,8 @@ from transports.freeswitch.words import (
     HangupCause,
     Hello,
     HungUp,
+    MediaEnded,
+    Note,
     Route,
 )
 
@@ -98,6 +101,10 @@ class DoorMachine:
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
+        self._taken = False
+        """Somebody else has connected the caller with a person."""
+        self._untold: list[DoorEvent] = []
+        """The loss of the audio, while it may be a person who has the call in a moment."""
 
     @property
     def hello(self) -> Hello:
@@ -167,6 +174,16 @@ class DoorMachine:
         self._require_live("text")
         self._say(SendText(self.hello.call_id, text))
 
+    def note(self, notes: Mapping[Note, str]) -> None:
+        """Leave variables of ours on the channel, for the PBX's records and its dialplan. They outlive us.
+
+        Raises LocalProtocolError for another name, or a value that is not one plain argument; nothing was said then.
+        """
+        self._require_live("note")
+        variables = tuple((Variable(word(name, Note)), value) for name, value in notes.items())
+        listed(variables)
+        self._say(SetVariables(self.hello.call_id, variables))
+
     def reach(self, wish: LegWish) -> None:
         """Call somebody beside the caller, who stays with us; LegAnswered or LegEnded follows.
 
@@ -192,7 +209,10 @@ class DoorMachine:
         self._legs.join(self.hello.call_id, back_to)
 
     def transfer(self, destination: Route) -> None:
-        """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number."""
+        """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number.
+
+        `socket_resume` is taken off ahead of it: with that, our leaving would fetch the caller back from there.
+        """
         self._end(Transfer(self.hello.call_id, checked_route(destination)))
 
     def hang_up(self, cause: HangupCause) -> None:
@@ -206,9 +226,13 @@ class DoorMachine:
     def give_back(self, door: DoorName) -> None:
         """Let the dialplan go on with the call at `door_<door>`, also out of unicast. Final.
 
+        A caller whom somebody else has connected talks on instead: with `socket_resume` our leaving would cut the two.
         `AGAIN` re-enters the door: a new connection comes with the same channel id and a fresh park.
         """
-        self._end(SetDoor(self.hello.call_id, door))
+        if self._taken:
+            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)))
+        else:
+            self._end(SetDoor(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
         """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
@@ -249,6 +273,13 @@ class DoorMachine:
             case SetDoor() | ExecuteSetDoor():
                 # Only now: an `exit` that overtook it would lead to the fall-back.
                 self._say(Exit())
+            case Transfer():
+                # Only now is it known whether the call has left, or has to go to the fall-back.
+                if not reply.ok and not self._hung_up:
+                    self._resumes(on=True)
+                self._say(Exit())
+            case SetVariables() if self._phase is _Phase.ENDING and self._taken:
+                self._say(Exit())
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
             case _:
@@ -258,7 +289,8 @@ class DoorMachine:
     def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
         if not joined:
-            return events
+            untold, self._untold = self._untold, []
+            return [*events, *untold]
         # Only now is our audio not needed any more. And while they talk is the time to go: a socket that is let go
         # later would take the call with it.
         self.media.leave()
@@ -310,9 +342,24 @@ class DoorMachine:
                 self._answer_seen = True
             case "CUSTOM" if event.headers.get("Event-Subclass") == EventClass.TEXT.value:
                 return [text_of(event.body)] if self.live else []
+            case "CHANNEL_BRIDGE" | "CHANNEL_UNBRIDGE" if not self._legs.joining:
+                self._taken = event.name == "CHANNEL_BRIDGE"
             case "CUSTOM":
-                return self.media.custom(event, live=self._cause is None and not self._legs.joining)
+                return self._if_ours(self.media.custom(event, live=self._cause is None))
         return self._media_news(event) if self._cause is None else []
+
+    def media_lost(self, reason: str, *, for_good: bool) -> list[DoorEvent]:
+        """The media socket is of no use any more, as our end of it knows: what to tell. Each loss is told once."""
+        if self._cause is not None or self._phase is not _Phase.LIVE or not self.media.socket_lost():
+            return []
+        return self._if_ours([MediaEnded(reason, for_good)])
+
+    def _if_ours(self, news: list[DoorEvent]) -> list[DoorEvent]:
+        """What a module tells while the caller is being connected concerns nobody, unless that fails."""
+        if not self._legs.joining:
+            return news
+        self._untold += [event for event in news if isinstance(event, MediaEnded)]
+        return []
 
     def _media_news(self, event: Event) -> list[DoorEvent]:
         if self._answer_seen and self.media.rate is None:
@@ -334,6 +381,9 @@ class DoorMachine:
         self._let_go |= isinstance(command, Exit)
         self._dialogue.say(command)
 
+    def _resumes(self, *, on: bool) -> None:
+        self._say(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "true" if on else "false"),)))
+
     def _require_live(self, wish: str) -> None:
         if not self.live:
             raise LocalProtocolError(f"{wish}: the call is not live")
@@ -346,5 +396,8 @@ class DoorMachine:
         self._legs.drop()
         if not isinstance(command, Hangup):
             self.media.leave()
+        if isinstance(command, Transfer):
+            self._taken = False
+            self._resumes(on=False)
         self._say(command)
         self._phase = _Phase.ENDING

@@ -31,10 +31,11 @@ from transports.freeswitch.esl_commands import (
     StreamStop,
     Transfer,
     Unicast,
+    Unset,
 )
 from transports.freeswitch.esl_switch_commands import Originate
 from transports.freeswitch.esl_switch_encoding import encode_switch
-from transports.freeswitch.esl_values import checked_call_id, dialled, host, word
+from transports.freeswitch.esl_values import Variable, checked_call_id, dialled, event_kinds, host, word
 from transports.freeswitch.fork import metadata
 from transports.freeswitch.text import message_of
 from transports.freeswitch.words import DoorName, HangupCause, Route
@@ -71,9 +72,7 @@ def _lines(command: Command) -> tuple[str, ...]:
         case Linger(linger_s):
             return (f"linger {_number(linger_s, 1, 60)}",)
         case EventPlain(classes):
-            words = [word(c, EventClass) for c in classes]
-            own, custom = [w for w in words if "::" not in w], [w for w in words if "::" in w]
-            return (" ".join(("event plain", *own, *(("CUSTOM", *custom) if custom else ()))),)
+            return (f"event plain {event_kinds([word(kind, EventClass) for kind in classes])}",)
         case ExecuteAnswer():
             return _execute("answer")
         case ExecuteSetDoor(door):
@@ -120,6 +119,8 @@ def _api(command: Command) -> str:
     match command:
         case SetDoor(call_id, door):
             return f"uuid_setvar {checked_call_id(call_id)} door {word(door, DoorName)}"
+        case Unset(call_id, variable):
+            return f"uuid_setvar {checked_call_id(call_id)} {word(variable, Variable)}"
         case SendSilenceWhenIdle(call_id):
             return f"uuid_setvar {checked_call_id(call_id)} send_silence_when_idle -1"
         case KeysDoNotStop(call_id):

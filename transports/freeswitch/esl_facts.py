@@ -32,6 +32,7 @@ def hello_of(headers: Headers) -> Hello:
         caller_number=headers.get("Caller-Caller-ID-Number", ""),
         caller_name=headers.get("Caller-Caller-ID-Name", ""),
         destination=headers.get("Caller-Destination-Number", ""),
+        context=headers.get("Caller-Context", ""),
         answered=headers.get("Answer-State") == "answered",
         codec=read_codec_of(headers),
         sample_rate=read_rate_of(headers) or 0,

@@ -44,11 +44,6 @@ class SwitchEvent(Enum):
     FORK_DISCONNECT = "mod_audio_fork::disconnect"
     FORK_KILL_AUDIO = "mod_audio_fork::kill_audio"
 
-    @property
-    def custom(self) -> bool:
-        """Whether it is a module's own, a subclass of CUSTOM."""
-        return "::" in self.value
-
 
 class Module(Enum):
     """Modules whose presence matters."""
@@ -116,6 +111,17 @@ class HasModule(Struct, frozen=True):
 
 class CodecList(Struct, frozen=True):
     """The codecs that are loaded, one a line."""
+
+
+class EventSocketConfig(Struct, frozen=True):
+    """The event socket's own configuration, as XML; the password stands in it."""
+
+
+class IsLetIn(Struct, frozen=True):
+    """`true` where an access list lets an address in. `access_list` is a name of the switch's, or a network."""
+
+    address: str
+    access_list: str
 
 
 class CountChannels(Struct, frozen=True):
@@ -186,6 +192,6 @@ class Leave(Struct, frozen=True):
 
 SwitchCommand = (
     Auth | UserAuth | Events | NoEvents | FilterCall | FilterEvent | Version | Status | HasModule | CodecList
-    | CountChannels | CallExists | GetVariable | SetVariables | Kill | BreakAll | SendDigits | Bridge | Originate
-    | Leave
+    | EventSocketConfig | IsLetIn | CountChannels | CallExists | GetVariable | SetVariables | Kill | BreakAll
+    | SendDigits | Bridge | Originate | Leave
 )  # fmt: skip

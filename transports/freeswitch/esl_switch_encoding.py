@@ -15,10 +15,12 @@ from transports.freeswitch.esl_switch_commands import (
     CodecList,
     CountChannels,
     Events,
+    EventSocketConfig,
     FilterCall,
     FilterEvent,
     GetVariable,
     HasModule,
+    IsLetIn,
     Kill,
     Leave,
     Module,
@@ -32,14 +34,25 @@ from transports.freeswitch.esl_switch_commands import (
     UserAuth,
     Version,
 )
-from transports.freeswitch.esl_values import Variable, assigned, checked_call_id, dialled, host, listed, token, word
+from transports.freeswitch.esl_values import (
+    Variable,
+    access_name,
+    assigned,
+    checked_call_id,
+    dialled,
+    event_kinds,
+    host,
+    listed,
+    token,
+    word,
+)
 from transports.freeswitch.words import Device, HangupCause, Route
 
 MAX_EVENT_CLASSES: Final = 64
 
 _API: Final = (
-    Version, Status, HasModule, CodecList, CountChannels, CallExists, GetVariable, SetVariables, Kill, BreakAll,
-    SendDigits, Bridge,
+    Version, Status, HasModule, CodecList, EventSocketConfig, IsLetIn, CountChannels, CallExists, GetVariable,
+    SetVariables, Kill, BreakAll, SendDigits, Bridge,
 )  # fmt: skip
 
 
@@ -66,7 +79,7 @@ def _text(command: SwitchCommand) -> str:
         case FilterCall(call_id, remove):
             return f"filter {'delete ' if remove else ''}Unique-ID {checked_call_id(call_id)}"
         case FilterEvent(kind, remove):
-            return f"filter {'delete ' if remove else ''}Event-Name {_kind(kind)}"
+            return f"filter {'delete ' if remove else ''}Event-Name {word(kind, SwitchEvent)}"
         case Originate():
             return _originate(command)
         case Leave():
@@ -79,6 +92,7 @@ _BARE_API: Final[dict[type, str]] = {
     Version: "version",
     Status: "status",
     CodecList: "show codec",
+    EventSocketConfig: "xml_locate configuration configuration name event_socket.conf",
     CountChannels: "show channels count",
 }
 
@@ -87,6 +101,8 @@ def _api(command: SwitchCommand) -> str:
     match command:
         case HasModule(module):
             return f"module_exists {word(module, Module)}"
+        case IsLetIn(address, access_list):
+            return f"acl {access_name(address)} {access_name(access_list)}"
         case CallExists(call_id):
             return f"uuid_exists {checked_call_id(call_id)}"
         case GetVariable(call_id, name):
@@ -134,15 +150,7 @@ def _form(form: str) -> str:
 def _classes(classes: tuple[SwitchEvent, ...]) -> str:
     if not 1 <= len(classes) <= MAX_EVENT_CLASSES:
         raise LocalProtocolError(f"{len(classes)} kinds of event; 1 to {MAX_EVENT_CLASSES}")
-    own = [_kind(kind) for kind in classes if not kind.custom]
-    custom = [_kind(kind) for kind in classes if kind.custom]
-    return " ".join([*own, *(["CUSTOM", *custom] if custom else [])])
-
-
-def _kind(kind: SwitchEvent) -> str:
-    if not isinstance(kind, SwitchEvent):
-        raise LocalProtocolError(f"not a SwitchEvent: {kind!r}"[:80])
-    return kind.value
+    return event_kinds([word(kind, SwitchEvent) for kind in classes])
 
 
 def _one_line(secret: Secret) -> str:

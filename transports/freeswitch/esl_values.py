@@ -9,6 +9,7 @@ is only shown (`shown`): a caller's name is worth less than the switch.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -22,7 +23,9 @@ _SHOWN: Final = frozenset(" ,.-+@_()&#!?/*=")
 """Beside letters and digits of any script; none of them is special in a quoted value but the comma."""
 _CALL_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
+_ACCESS: Final = re.compile(r"[0-9A-Za-z_.:/-]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
+_CONTEXT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,252}", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
 
 
@@ -44,6 +47,9 @@ class Variable(Enum):
     RECORD_STEREO = "RECORD_STEREO"
     TENANT = "atende_tenant"
     CALL = "atende_call"
+    ASSISTANT = "atende_assistant"
+    REVISION = "atende_revision"
+    OUTCOME = "atende_outcome"
     PARK_TIMEOUT = "park_timeout"
 
 
@@ -68,6 +74,13 @@ def token(value: str) -> str:
     return value
 
 
+def access_name(value: str) -> str:
+    """An address, a network or the name of an access list. Raises LocalProtocolError."""
+    if not _ACCESS.fullmatch(value):
+        raise LocalProtocolError(f"not an address or an access list: {value[:60]!r}")
+    return value
+
+
 def dialled(value: str) -> str:
     """A telephone number or extension: digits, `*`, `#`, and one `+` in front. Raises LocalProtocolError."""
     if not _NUMBER.fullmatch(value):
@@ -87,6 +100,12 @@ def host(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise LocalProtocolError(f"not a host name: {value[:60]!r}")
     return value
+
+
+def event_kinds(words: Sequence[str]) -> str:
+    """Kinds of event as `event plain` lists them: the modules' own (`module::kind`) last, behind one CUSTOM."""
+    custom = [word for word in words if "::" in word]
+    return " ".join([*(word for word in words if "::" not in word), *(["CUSTOM", *custom] if custom else [])])
 
 
 def shown(value: str) -> str:
@@ -119,14 +138,21 @@ def listed(variables: tuple[tuple[Variable, str], ...]) -> str:
     return ";".join(f"{_name(name)}={_plain(name, value)}" for name, value in variables)
 
 
+def checked_context(value: str) -> str:
+    """A dialplan's context: letters, digits, `.`, `_` and `-`, as in `atende dialplan`. Raises LocalProtocolError."""
+    if not _CONTEXT.fullmatch(value):
+        raise LocalProtocolError(f"not a context: {value[:60]!r}")
+    return value
+
+
 def back_through_the_door(context: str) -> tuple[Variable, str]:
     """After the bridge the dialplan goes on at `door_again` of this context. Raises LocalProtocolError."""
-    return Variable.TRANSFER_AFTER_BRIDGE, f"{_AGAIN}{host(context)}"
+    return Variable.TRANSFER_AFTER_BRIDGE, f"{_AGAIN}{checked_context(context)}"
 
 
 def _plain(name: Variable, value: str) -> str:
     if name is Variable.TRANSFER_AFTER_BRIDGE and value.startswith(_AGAIN):
-        return _AGAIN + host(value.removeprefix(_AGAIN))
+        return _AGAIN + checked_context(value.removeprefix(_AGAIN))
     return token(value)
 
 

@@ -27,6 +27,7 @@ from transports.freeswitch.door_events import (
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError, RemoteProtocolError
 from transports.freeswitch.esl_commands import ExecuteAnswer, ForkStart, StreamStart, Unicast
 from transports.freeswitch.esl_door import DoorMachine
+from transports.freeswitch.media_socket import MediaSocket
 from transports.freeswitch.text import text_of
 from transports.freeswitch.words import Answered, Disconnected, Dtmf, HungUp, MediaEnded, PhoneEvent, Text
 
@@ -46,10 +47,14 @@ class DoorWire(asyncio.Protocol):
         self.refused_socket: str | None = None
         self.leg_news: LegAnswered | LegEnded | None = None
         self.joined = False
+        self.socket: MediaSocket | None = None
+        """The media module's, while it is this call's."""
         self.dropped_digits = self.dropped_texts = self.refused_texts = 0
         self.our_host = self.peer_host = ""
         self.over: Final = asyncio.Event()
         self.on_over: Callable[[], None] | None = None
+        self.on_socket_end: Callable[[], None] | None = None
+        """The media module's socket has ended by itself: with the call, or without."""
         self.on_file: Callable[[FileEvent], None] | None = None
         """Told of each file that mod_audio_stream makes and the switch plays."""
         self._on_made = on_made
@@ -102,10 +107,9 @@ class DoorWire(asyncio.Protocol):
         else:
             self._transport.abort()
 
-    def media_lost(self, reason: str) -> None:
-        """The call's media has ended, as another socket than this one knows."""
-        if self.machine.live:
-            self._publish([MediaEnded(reason)])
+    def media_lost(self, reason: str, *, for_good: bool = False) -> None:
+        """The call's fork or stream is of no use any more, as its own socket knows. Told once."""
+        self._publish(self.machine.media_lost(reason, for_good=for_good))
 
     def text_came(self, raw: str) -> None:
         """Somebody has written into the call by another socket than this one."""

@@ -48,9 +48,9 @@ from transports.clock import MediaClock, Subscription
 from transports.freeswitch.errors import CallEndedError, LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.lead import Lead
 from transports.freeswitch.outbox import DOWN, UP, Outbox, Routed, siblings
-from transports.freeswitch.playout import Beat, Bot, Playout
+from transports.freeswitch.playout import Beat, Bot, Holder, Playout
 from transports.freeswitch.rate import RateFitter
-from transports.ingress import AudioTap
+from transports.ingress import TOLD_AHEAD_MS, AudioTap
 from transports.wire import MediaWire
 
 log = structlog.get_logger()
@@ -94,8 +94,6 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._lead = Lead(wire.lead_ms) if wire.lead_ms else None
         self._quiet_ms = wire.burst_ms
         """Of what the wire was given last, so much is silence, as far as it matters."""
-        self._ahead_s = 0.0
-        """How much later than it is given audio is heard, for having been given at once."""
         self._outbox = Outbox(self._push)
         self._pusher: asyncio.Task[None] | None = None
         self._beat: Subscription | None = None
@@ -103,6 +101,9 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._ended = asyncio.Event()
         self._over = False
         self._fitter = RateFitter(wire.sample_rate)
+        self._lag_s = self._lag()
+        """How much later than our clock the caller hears what is being said; looked at anew in each silence."""
+        self._beat_at = 0.0
 
     async def start(self, frame: StartFrame) -> None:
         """Send silence from now on. The StartFrame has been pushed."""
@@ -153,6 +154,16 @@ class FreeSwitchOutput(BaseOutputTransport):
         if said is not None and not held:
             self._hush()
         return said
+
+    def wire_lost(self) -> None:
+        """Nobody hears us for now; see `FreeSwitchTransport.wire_lost`."""
+        if not self._over:
+            self._playout.hold(self._wire.lag_ms, Holder.WIRE)
+            self._hush()
+
+    def wire_back(self) -> None:
+        """Speak on, unless the caller does."""
+        self._playout.resume(Holder.WIRE)
 
     def resume_speech(self) -> None:
         """Speak on. Does nothing when nothing is held."""
@@ -226,13 +237,16 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
-        for more in range(self._frames_now()):
+        frames = self._frames_now()
+        for more in range(frames):
             beat = self._play()
-            self._tap.to_caller(beat.pcm or self._silence, at + self._ahead_s + more * FRAME_MS / 1000)
+            self._tell_tap(beat.pcm, at + more * FRAME_MS / 1000)
             for frame, direction in _routed(beat.out):
                 self._outbox.post(frame, direction)
             self._quiet_ms = 0 if beat.pcm else min(self._quiet_ms + FRAME_MS, self._wire.burst_ms)
-        self._ahead_s += more * FRAME_MS / 1000
+        self._beat_at = at
+        if frames > 1:
+            self._lag_s = (frames - 1) * FRAME_MS / 1000
         if self._playout.speaking and not was_speaking and self._on_first_audio is not None:
             self._on_first_audio(at)
         if self._playout.queued_ms < MAX_QUEUED_MS:
@@ -243,13 +257,24 @@ class FreeSwitchOutput(BaseOutputTransport):
     def _frames_now(self) -> int:
         """One, but where a wire that has nothing but silence begins sooner by being given more."""
         burst_ms = self._wire.burst_ms
-        if self._quiet_ms < burst_ms:
+        if not burst_ms or self._quiet_ms < burst_ms:
             return 1
-        self._ahead_s = 0.0
-        if not burst_ms or self._playout.held or self._playout.queued_ms < burst_ms + BURST_RESERVE_MS:
+        if self._playout.held or self._playout.queued_ms < burst_ms + BURST_RESERVE_MS:
             return 1
         self._wire.flush()
+        self._lag_s = 0.0
         return burst_ms // FRAME_MS
+
+    def _tell_tap(self, pcm: bytes | None, at: float) -> None:
+        if pcm is None:
+            # Silence is told of as it is: what was said before still ends behind it.
+            self._lag_s = self._lag()
+            self._tap.to_caller(self._silence, at)
+        else:
+            self._tap.to_caller(pcm, at + self._lag_s)
+
+    def _lag(self) -> float:
+        return min(self._wire.lag_ms, TOLD_AHEAD_MS) / 1000
 
     def _play(self) -> Beat:
         """20 ms by our clock; the wire gets them now, or has had them."""
@@ -268,6 +293,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         """Nothing that the wire has is heard any more."""
         self._wire.flush()
         self._quiet_ms = self._wire.burst_ms
+        self._tap.unheard(self._beat_at + FRAME_MS / 1000)
         if self._lead is not None:
             self._lead.cut()
 

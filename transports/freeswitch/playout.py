@@ -9,7 +9,8 @@ audio is out that text comes out as a `HeardTextFrame`; when it is cut, `cut` gi
 Voices with word timestamps put a `pts` on their text: those frames come out by the pipeline's clock.
 
 `hold` stops all of this between two ticks and keeps it; `resume` goes on with the first word that was not heard to
-its end, of which a part is played again; `cut` drops it for good.
+its end, of which a part is played again; `cut` drops it for good. The caller's voice holds what may be interrupted; a
+wire that is lost holds everything, also what comes meanwhile, until it is back. Who holds does not undo the other's.
 """
 
 import heapq
@@ -54,6 +55,13 @@ class Bot(Enum):
     STOPPED = "stopped"
 
 
+class Holder(Enum):
+    """Why nothing comes out."""
+
+    VOICE = "voice"
+    WIRE = "wire"
+
+
 @dataclass(slots=True)
 class Beat:
     """What one tick gives: a chunk (None = silence) and what comes out ahead of it, in order."""
@@ -83,7 +91,8 @@ class Playout:
         self.speaking = False
         self._ticks = 0
         self._history = History()
-        self._held: int | None = None
+        self._holders: set[Holder] = set()
+        self._on_way = 0
         """While it is held: of what was played, the chunks that were still on their way."""
         self._late_ns = 0
         """By how much holding has put off what is being said."""
@@ -100,8 +109,8 @@ class Playout:
 
     @property
     def held(self) -> bool:
-        """Nothing comes out until `resume` or `cut`."""
-        return self._held is not None
+        """Nothing comes out until `resume`, or until `cut` where no wire is lost."""
+        return bool(self._holders)
 
     def put_audio(self, frame: OutputAudioRawFrame) -> None:
         """Queue mono audio at the wire's rate. Audio of an interrupted context is dropped."""
@@ -170,25 +179,28 @@ class Playout:
             self._nothing_to_play(beat)
         return beat
 
-    def hold(self, unheard_ms: int = 0) -> str | None:
+    def hold(self, unheard_ms: int = 0, by: Holder = Holder.VOICE) -> str | None:
         """Stop between two ticks and keep everything; the sentence being said, "" where its text is not known.
 
-        None, and nothing is held, when nothing is being said or it may not be interrupted. Of the audio played last,
-        `unheard_ms` were still on their way and will not be heard.
+        None, and no voice holds anything, when nothing is being said or it may not be interrupted. Of the audio played
+        last, `unheard_ms` were still on their way and will not be heard.
         """
         last = self._history.last
-        if not self.speaking or last is None or not last.interruptible:
+        if by is Holder.VOICE and not (self.speaking and last is not None and last.interruptible):
             return None
-        if self._held is None:
-            self._held = self._on_the_way(unheard_ms)
+        if not self._holders:
+            self._on_way = self._on_the_way(unheard_ms)
+        self._holders.add(by)
         return self._book.said
 
-    def resume(self) -> None:
-        """After a hold: go on with the first word that was not heard to its end. Does nothing when nothing is held."""
-        if self._held is None:
+    def resume(self, by: Holder = Holder.VOICE) -> None:
+        """After a hold: go on with the first word that was not heard to its end. Does nothing while another holds."""
+        if by not in self._holders:
             return
-        again = self._history.take_back(self._book, self._held)
-        self._held = None
+        self._holders.discard(by)
+        if self._holders:
+            return
+        again = self._history.take_back(self._book, self._on_way)
         self._queue.extendleft(reversed(again))
         self._chunks += len(again)
         self._late_ns += len(again) * TICK_NS
@@ -200,10 +212,11 @@ class Playout:
         that were dropped will be refused. Of the audio played last, `unheard_ms` were still on their way;
         what is held was told that when it was held.
         """
-        late = self._on_the_way(unheard_ms) if self._held is None else self._held
+        late = self._on_way if self.held else self._on_the_way(unheard_ms)
         heard = self._book.cut(self._contexts, self._history.of(self._book.heard_now, late))
         self._history.clear()
-        self._held, self._late_ns = None, 0
+        self._on_way = self._late_ns = 0
+        self._holders.discard(Holder.VOICE)
         for item in self._queue:
             if item.interruptible:
                 self._contexts.cancel(_context_of(item))
@@ -230,7 +243,7 @@ class Playout:
         frames = [item for item in self._queue if not isinstance(item, Chunk)]
         frames += [timed[2] for timed in sorted(self._timed)]
         frames = [frame for frame in frames if not isinstance(frame, AggregatedTextFrame | EndFrame)]
-        self._held = None
+        self._holders.clear()
         self._queue.clear()
         self._timed.clear()
         self._rest.clear()

@@ -1,6 +1,7 @@
 """Whether a media module may be started now without harm to the switch, and would be heard. Pure; one for one park.
 
-A stream that ended without `stop` leaves its media bug behind, which refuses the next one: both modules do that.
+A stream that ended without `stop` leaves its media bug behind, which refuses the next one: both modules do that. So the
+one that takes a lost one's place begins with a `stop`; what is told of the lost one after that concerns nobody.
 A fork of mod_audio_fork writes to the caller only while the park sends silence, which the switch looks up once, when
 media begins.
 """
@@ -18,6 +19,8 @@ class StreamGuard:
     def __init__(self) -> None:
         self._running = False
         self._tries = 0
+        self._left_behind = False
+        self._old_may_tell = False
 
     @property
     def running(self) -> bool:
@@ -33,6 +36,16 @@ class StreamGuard:
         """The command was sent."""
         self._running, self._tries = True, 1
 
+    def clears(self) -> bool:
+        """Whether a `stop` has to go ahead of the command: a former one was lost. True once."""
+        was, self._left_behind = self._left_behind, False
+        self._old_may_tell = was
+        return was
+
+    def came(self) -> None:
+        """Its socket is there: what is told from now on is told of this one."""
+        self._old_may_tell = False
+
     def again(self) -> bool:
         """The switch refused it. Returns whether it is worth another try, behind a `stop`; counts that one."""
         if self._tries >= MAX_TRIES:
@@ -43,6 +56,17 @@ class StreamGuard:
     def end(self) -> bool:
         """It is over. Returns whether there was one."""
         was, self._running = self._running, False
+        return was
+
+    def lost(self, *, closed: bool = False) -> bool:
+        """It has ended by itself, and may have left its bug behind. Returns whether it was this one.
+
+        `closed`: the module tells that its socket was closed, which the former one's may have been.
+        """
+        if closed and self._old_may_tell:
+            return False
+        was = self.end()
+        self._left_behind |= was
         return was
 
 

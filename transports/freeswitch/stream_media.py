@@ -22,8 +22,8 @@ class StreamMedia(SocketMedia):
     """Audio of one call: the caller's as frames of 20 ms at `sample_rate` Hz, ours ahead of time as files that
     the event socket has to play. Satisfies `MediaWire`.
 
-    `play(file)` and `hush()` (stop all that plays or waits) say it over the event socket, `lost(reason)` tells that the
-    caller hears nothing of us; they never raise.
+    `play(file)` and `hush()` (stop all that plays or waits) say it over the event socket, `lost(reason, for_good)`
+    tells that the caller hears nothing of us, and whether another stream would fare no better; they never raise.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class StreamMedia(SocketMedia):
         *,
         play: Callable[[str], None],
         hush: Callable[[], None],
-        lost: Callable[[str], None],
+        lost: Callable[[str, bool], None],
     ) -> None:
         super().__init__(socket, sample_rate)
         self._playlist = Playlist(call_id)
@@ -61,7 +61,7 @@ class StreamMedia(SocketMedia):
         now = self._time()
         if self._playlist.waits_s(now) > NOT_PLAYED_S:
             self._playlist.cancel()
-            self._lost("FreeSWITCH does not play what was said")
+            self._lost("FreeSWITCH does not play what was said", False)
         elif not pcm:
             self._playlist.paused()
         elif self._socket.send_text(message(pcm, self.sample_rate)):
@@ -79,7 +79,7 @@ class StreamMedia(SocketMedia):
                 if self._playlist.ready(file):
                     self._play(file)
             case FileUnusable():
-                self._lost("FreeSWITCH writes what was said where we do not look for it")
+                self._lost("FreeSWITCH writes what was said where we do not look for it", True)
             case FilePlays(file):
                 self._playlist.plays(file, self._time())
             case _:

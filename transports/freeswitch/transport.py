@@ -106,6 +106,17 @@ class FreeSwitchTransport(BaseTransport):
         """Speak on from the first word that was not heard to its end. Does nothing when nothing is held."""
         self._output.resume_speech()
 
+    def wire_lost(self) -> None:
+        """The wire carries nothing for now: what was being said was heard up to here, and what is to be said waits.
+
+        Idempotent, like `wire_back`.
+        """
+        self._output.wire_lost()
+
+    def wire_back(self) -> None:
+        """Speak on from the first word that was not heard to its end."""
+        self._output.wire_back()
+
     def dtmf(self, digit: str, duration_ms: int) -> None:
         """The caller pressed a key: an InputDTMFFrame goes into the pipeline. A-D have none and are ignored."""
         try:

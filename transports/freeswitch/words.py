@@ -15,6 +15,9 @@ Wire = Literal["unicast", "audio_fork", "audio_stream"]
 """How a call's audio comes to us and goes back: FreeSWITCH's own unicast, or one of two modules."""
 WIRES: Final[tuple[Wire, ...]] = get_args(Wire)
 
+WIRE_VARIABLE: Final = "atende_wire"
+"""Channel variable by which a dialplan chooses the wire; ours where it does not."""
+
 
 class HangupCause(Enum):
     """The causes that we give (names of ITU-T Q.850 causes as FreeSWITCH spells them)."""
@@ -38,6 +41,15 @@ class DoorName(Enum):
     AGAIN = "again"
 
 
+class Note(Enum):
+    """What we tell the PBX of a call: channel variables that its records and its dialplan can read."""
+
+    ASSISTANT = "atende_assistant"
+    REVISION = "atende_revision"
+    CALL = "atende_call"
+    OUTCOME = "atende_outcome"
+
+
 class Hello(Struct, frozen=True, kw_only=True):
     """The first words of a call: the reply to `connect`."""
 
@@ -45,6 +57,8 @@ class Hello(Struct, frozen=True, kw_only=True):
     caller_number: str
     caller_name: str
     destination: str
+    context: str
+    """Of the dialplan that the call came from: data, to be checked where it becomes part of a command."""
     answered: bool
     codec: str
     sample_rate: int
@@ -90,10 +104,12 @@ class Text(Struct, frozen=True):
 class MediaEnded(Struct, frozen=True):
     """The audio ended although the call did not: something ended unicast, or a media socket was lost.
 
-    Re-enter the door to have it again.
+    To have it again, re-enter the door (unicast), or start the fork or stream once more.
     """
 
     reason: str
+    for_good: bool = False
+    """It cannot be had again: somebody else has taken the call, or what comes next would end the same way."""
 
 
 class HungUp(Struct, frozen=True):

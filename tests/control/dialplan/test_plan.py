@@ -7,15 +7,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from base.ids import TenantId
-from control import phone
 from control.dialplan.fusionpbx import dialplan_sql
-from control.dialplan.plan import WIRE_VARIABLE, PlanError, extensions, is_off_host
+from control.dialplan.plan import PlanError, extensions, is_off_host
 from control.dialplan.switch_files import PLACEHOLDER_PASSWORD, acl_xml, event_socket_xml, modules_xml
 from control.dialplan.xml import dialplan_xml
 from control.switches import Switch
 from tenants.signing import verify
 from tests.control.dialplan.plans import KEYS, plan
-from transports.freeswitch.words import DoorName
+from transports.freeswitch.words import WIRE_VARIABLE, DoorName
 
 
 def test_a_number_is_signed_before_the_socket_and_says_its_wire() -> None:
@@ -25,7 +24,7 @@ def test_a_number_is_signed_before_the_socket_and_says_its_wire() -> None:
         variables = dict(data.split("=", 1) for application, data in actions if application == "set")
         assert verify(KEYS, TenantId(variables["atende_tenant"]), number, variables["atende_sig"])
         assert variables["atende_number"] == number
-        assert variables[phone.WIRE_VARIABLE] == variables[WIRE_VARIABLE] == "audio_fork"
+        assert variables["atende_wire"] == variables[WIRE_VARIABLE] == "audio_fork"
         assert [application for application, _ in actions[:-2]] == ["set"] * 6
         assert actions[-2][0] == "socket"
     unset = extensions(plan(), KEYS)[0].actions

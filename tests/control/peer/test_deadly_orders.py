@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from control.peer import Dialed, Script, Switch, SwitchCrashed, Wait
-from control.peer.actions import OpenUnicast
+from control.peer.actions import OpenUnicast, Transferred
 from control.peer.esl import EventWriter
 from control.peer.machine import ChannelMachine
 from control.peer.script import Codec
@@ -116,3 +116,42 @@ async def test_a_crash_takes_every_call_of_the_switch_with_it(service: Service) 
         assert [type(end) for end in ended] == [SwitchCrashed, SwitchCrashed]
         with pytest.raises(SwitchCrashed):
             await switch.call(Dialed(number="1000"), PATIENT)
+
+
+TRANSFER = "api uuid_transfer {uuid} 200 XML default\n\n"
+KEEP = "api uuid_setvar_multi {uuid} socket_resume=false\n\n"
+FETCHED = "the socket was let go under socket_resume after a transfer: it fetched the caller back"
+
+
+@pytest.mark.parametrize("ticks_between", [0, 3])
+@pytest.mark.parametrize(("before", "hazards"), [("", [FETCHED]), (KEEP, [])])
+def test_a_transferred_caller_is_fetched_back_unless_that_was_taken_off(
+    before: str, hazards: list[str], ticks_between: int
+) -> None:
+    machine = connected()
+    machine.receive((before + TRANSFER).format(uuid=machine.channel.uuid).encode(), 0.03)
+    actions = [action for tick in range(ticks_between) for action in machine.tick(0.04 + tick * 0.02)]
+    actions += machine.receive(b"exit\n\n", 0.12)
+    machine.socket_closed(0.13)
+    actions += machine.tick(0.14)
+    assert [action.to for action in actions if isinstance(action, Transferred)] == ["200 XML default"]
+    assert machine.hazards == hazards
+
+
+def test_a_fork_that_is_not_stopped_listens_in_on_a_transferred_call() -> None:
+    machine = connected()
+    machine.receive((ANSWER + KEEP.format(uuid=machine.channel.uuid)).encode(), 0.03)
+    for tick in range(3):
+        machine.tick(0.04 + tick * 0.02)
+    fork = (
+        f"api uuid_audio_fork {machine.channel.uuid} start ws://127.0.0.1/x mono 8k audio_fork {{}} true true 8000\n\n"
+    )
+    machine.receive((fork + TRANSFER.format(uuid=machine.channel.uuid)).encode(), 0.11)
+    machine.tick(0.12)
+    assert machine.hazards == ["a media bug that survives the transfer goes on listening"]
+
+
+def test_keys_that_are_sent_are_heard() -> None:
+    machine = connected()
+    machine.receive(f"api uuid_send_dtmf {machine.channel.uuid} 12#\n\n".encode(), 0.03)
+    assert machine.keys_heard == "12#"

@@ -125,3 +125,18 @@ class TestPlayout:
         heard = [playout.take(100.0, self.samples) for _ in range(400)]
         assert sum(at is not None for at in heard) == 256
         assert playout.overflowed == 144
+
+
+def test_messages_that_become_files_owe_no_beat() -> None:
+    both = arrivals(GRID[:50])
+    both.unpaced.add(2)
+    for n in range(5):
+        both.note(200.0 + n, 20_000, 2)
+    found = downlink(both, Playout(8000), None)
+    assert (found.datagrams, found.gaps, found.longest_gap_ms) == (55, 0, pytest.approx(20.0))
+    assert found.lateness is not None
+    assert (found.lateness.frames, found.lateness.excluded_frames, found.lateness.max_ms) == (50, 0, pytest.approx(0.0))
+    alone = Arrivals()
+    alone.unpaced.add(1)
+    alone.note(1.0, 20_000, 1)
+    assert downlink(alone, Playout(8000), None).lateness is None

@@ -70,12 +70,16 @@ class Recorder:
     def __init__(self) -> None:
         self.caller: list[tuple[bytes, float]] = []
         self.assistant: list[tuple[bytes, float]] = []
+        self.unheard_from: list[float] = []
 
     def from_caller(self, pcm: bytes, at: float) -> None:
         self.caller.append((pcm, at))
 
     def to_caller(self, pcm: bytes, at: float) -> None:
         self.assistant.append((pcm, at))
+
+    def unheard(self, at: float) -> None:
+        self.unheard_from.append(at)
 
 
 class HandStream:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from msgspec import structs
 
 from base.ids import CallId
 from base.secret import Secret
@@ -18,7 +19,16 @@ from transports.freeswitch.esl_client import (
     SwitchUnreachableError,
 )
 from transports.freeswitch.esl_link import FIRST_PAUSE_S, LONGEST_PAUSE_S, SwitchLink, subscribe
-from transports.freeswitch.esl_switch_commands import Auth, CallExists, NoEvents, Originate, SwitchEvent, Version
+from transports.freeswitch.esl_switch_commands import (
+    Auth,
+    CallExists,
+    Events,
+    NoEvents,
+    Originate,
+    SwitchEvent,
+    UserAuth,
+    Version,
+)
 from transports.freeswitch.words import Device
 
 CALL = CallId("375b5338-648a-4207-849e-bdbe7b8b8e18")
@@ -40,10 +50,10 @@ class Seat:
         """The next command. Raises IncompleteReadError at the end."""
         return (await self._reader.readuntil(b"\n\n")).decode().strip()
 
-    async def lets_in(self) -> None:
+    async def lets_in(self, login: str = "auth secret", accepted: bytes = ACCEPTED) -> None:
         self.say(LOGIN)
-        assert await self.hears() == "auth secret"
-        self.say(ACCEPTED)
+        assert await self.hears() == login
+        self.say(accepted)
 
     def hang_up(self) -> None:
         self._writer.close()
@@ -126,6 +136,58 @@ async def test_a_wrong_password_is_told_and_never_shown() -> None:
             await SwitchClient.connect(address, QUICK)
         assert told.value.refused
         assert "secret" not in str(told.value)
+
+
+USER = "ana@sorriso.example.net"
+USER_ACCEPTED = (
+    b"Content-Type: command/reply\nReply-Text: +OK accepted\n"
+    b"Allowed-Events: DTMF\nAllowed-API: version\nAllowed-LOG: false\n\n"
+)
+"""mod_event_socket.c, `userauth`; not recorded."""
+DENIED = reply("-ERR permission denied")
+"""To an `api` also, which has an `api/response` otherwise."""
+
+
+async def directory(seat: Seat) -> None:
+    """Lets in that one user, who may run `version` and have DTMF."""
+    seat.say(LOGIN)
+    if await seat.hears() != f"userauth {USER}:pa ss":
+        seat.say(reply("-ERR invalid"), GOODBYE)
+        seat.hang_up()
+        return
+    seat.say(USER_ACCEPTED)
+    while True:
+        command = await seat.hears()
+        if command == "exit":
+            seat.say(reply("+OK bye"), GOODBYE)
+        elif command in ("api version", "event plain DTMF"):
+            seat.say(response("FreeSWITCH Version 1.11.2") if command.startswith("api") else reply("+OK"))
+        else:
+            seat.say(DENIED)
+
+
+async def test_a_user_of_the_directory_logs_in_and_is_told_what_it_may_not() -> None:
+    async with switch(directory) as address:
+        client = await SwitchClient.connect(structs.replace(address, login=UserAuth(USER, Secret("pa ss"))), QUICK)
+        assert (await client.ask(Version())).text == "FreeSWITCH Version 1.11.2"
+        denied = await client.ask(CallExists(CALL))
+        assert (denied.ok, denied.text) == (False, "-ERR permission denied")
+        assert (await client.ask(Events("plain", (SwitchEvent.DTMF,)))).ok
+        assert not (await client.ask(Events("plain", (SwitchEvent.HEARTBEAT,)))).ok
+        assert (await client.ask(Version())).ok, "each answer found its own command"
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    "login",
+    [UserAuth(USER, Secret("pass")), UserAuth("bob@sorriso.example.net", Secret("pa ss")), Auth(Secret("pa ss"))],
+)
+async def test_a_user_who_is_not_let_in_is_told_and_no_password_is_shown(login: Auth | UserAuth) -> None:
+    async with switch(directory) as address:
+        with pytest.raises(SwitchUnreachableError, match="refused the login") as told:
+            await SwitchClient.connect(structs.replace(address, login=login), QUICK)
+        assert told.value.refused
+        assert login.password.reveal() not in str(told.value)
 
 
 async def test_nobody_there_and_nobody_who_answers() -> None:

@@ -34,6 +34,7 @@ from transports.freeswitch.esl_commands import (
     StreamStop,
     Transfer,
     Unicast,
+    Unset,
 )
 from transports.freeswitch.esl_encoding import encode
 from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SendDigits, SetVariables
@@ -84,9 +85,10 @@ def ours(said: bytes) -> Command | None:  # noqa: C901 (a table)
     return Linger(int(text.split()[1])) if text.startswith("linger") else None
 
 
-ELSEWHERE = {Originate, Bridge, Kill, SetVariables, SendDigits, SendText, Transfer}
-"""Recorded on inbound connections (test_esl_switch), but for a text and for the transfer, whose recordings go to inline
-actions."""
+ELSEWHERE = {Originate, Bridge, Kill, SetVariables, Unset, SendDigits, SendText, Transfer}
+"""Recorded on inbound connections (test_esl_switch), but for a text, for the transfer, whose recordings go to inline
+actions, and for taking a variable off: `uuid_setvar` without a value, by FreeSWITCH's own usage line.
+"""
 
 
 def test_byte_true_to_the_recordings() -> None:
@@ -180,6 +182,7 @@ SAMPLES: list[Command] = [
     SendDigits(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), "12#"),
     SendText(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), "Até já"),
     Transfer(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), Route("*99200", "clinica.example.net")),
+    Unset(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), Variable.TRANSFER_AFTER_BRIDGE),
     *(ExecuteSetDoor(d) for d in DoorName),
     *(SetDoor(CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"), d) for d in DoorName),
     *(Hangup(c) for c in HangupCause),

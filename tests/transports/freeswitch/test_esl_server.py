@@ -217,7 +217,7 @@ class TestReplayed:
             if call.hello.answered:
                 return  # the second time, until the caller goes
             events = call.events()
-            while MediaEnded("bridge") not in before_leaving:
+            while MediaEnded("bridge", for_good=True) not in before_leaving:
                 before_leaving.append(await anext(events))
             with pytest.raises(LocalProtocolError, match="re-enter"):
                 await call.start_unicast()
@@ -234,7 +234,7 @@ class TestReplayed:
                 await switch.play(script("door_bridge_and_back.esl2"))
                 await service.finished()
         assert service.errors == []
-        assert before_leaving == [Answered(8000), MediaEnded("bridge")]
+        assert before_leaving == [Answered(8000), MediaEnded("bridge", for_good=True)]
         gone = Disconnected("FreeSWITCH let go of the call")
         assert service.events == [gone, HungUp("NORMAL_CLEARING", True), gone]
         one, two = service.calls

@@ -19,7 +19,7 @@ from tests.transports.freeswitch.test_playout import (
     tts,
 )
 from transports.freeswitch.heard import heard_prefix, spoken_weight, unheard_from
-from transports.freeswitch.playout import IDLE_TICKS, Bot, Playout
+from transports.freeswitch.playout import IDLE_TICKS, Bot, Holder, Playout
 
 FOUR = "aaaa bbbb cccc dddd"
 """Five chunks of 20 ms for each word, in 400 ms."""
@@ -261,3 +261,53 @@ def test_held_or_not_no_word_is_told_twice_or_unplayed(steps: list[str], lags: b
     begun = [text for text in put if any(text.startswith(words) for words in told)]
     assert len(told) == len(begun)
     assert playout.queued_ms >= 0
+
+
+def test_a_lost_wire_holds_also_what_nobody_may_interrupt_and_what_comes_meanwhile(playout: Playout) -> None:
+    announcement = announced(FOUR)
+    final = tts(numbered(20))
+    for frame in (announcement, final, said := spoken(announcement)):
+        frame.interruptible = False
+    playout.put(announcement)
+    playout.put_audio(final)
+    playout.put(said)
+    assert played(playout, 7) == list(range(7))
+    assert playout.hold() is None
+    playout.hold(20, Holder.WIRE)
+    assert playout.put(marker := Marker()).out == []
+    assert played(playout, 10) == [None] * 10
+    playout.resume(Holder.WIRE)
+    assert played(playout, 15) == list(range(5, 20))
+    assert marker in ticks(playout, 1)
+
+
+def test_a_lost_wire_holds_before_anything_is_said(playout: Playout) -> None:
+    playout.hold(0, Holder.WIRE)
+    put_numbered(playout, FOUR, 20)
+    assert played(playout, 5) == [None] * 5
+    playout.resume(Holder.WIRE)
+    assert played(playout, 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("first", Holder)
+def test_who_holds_does_not_undo_the_other_s(playout: Playout, first: Holder) -> None:
+    second = next(holder for holder in Holder if holder is not first)
+    put_numbered(playout, FOUR, 20)
+    played(playout, 12)
+    playout.hold(40, first)
+    playout.hold(200, second)
+    playout.resume(first)
+    assert played(playout, 3) == [None] * 3
+    playout.resume(second)
+    assert played(playout, 2) == [10, 11], "what was on its way is what the first hold found"
+
+
+def test_an_interruption_while_the_wire_is_lost_drops_the_sentence_and_what_follows_waits(playout: Playout) -> None:
+    sentence(playout, FOUR, 400)
+    ticks(playout, 12)
+    playout.hold(20, Holder.WIRE)
+    assert texts(playout.cut()) == ["aaaa bbbb"]
+    put_numbered(playout, FOUR, 20, "next")
+    assert played(playout, 4) == [None] * 4
+    playout.resume(Holder.WIRE)
+    assert played(playout, 2) == [0, 1]

@@ -126,6 +126,55 @@ async def test_what_may_not_be_interrupted_is_neither_held_nor_flushed() -> None
         assert talk.call.wire.flushed_at == []
 
 
+async def test_what_may_not_be_interrupted_waits_for_a_wire_that_is_lost() -> None:
+    talk = Talk()
+    async with calling(talk.call, *talk.processors):
+        frame = TTSSpeakFrame("Fim.")
+        frame.interruptible = False
+        await talk.call.worker.queue_frame(frame)
+        while sum(talk.call.sounding) < 4:
+            await talk.call.beats(1)
+        talk.call.transport.wire_lost()
+        talk.call.transport.wire_lost()
+        before = len(talk.call.wire.sent)
+        await talk.call.beats(20, pcm=None)
+        assert not any(talk.call.sounding[before:])
+        assert talk.said() == []
+        talk.call.transport.wire_back()
+        talk.call.transport.wire_back()
+        await talk.call.beats(20)
+        assert sum(talk.call.sounding[before:]) == 9, "the word was not heard whole"
+        assert talk.said() == ["Fim."]
+
+
+async def test_what_was_on_its_way_when_the_wire_was_lost_is_said_again() -> None:
+    talk = Talk(SENTENCE)
+    talk.call.wire.lag_ms = 160  # type: ignore[misc]
+    async with calling(talk.call, *talk.processors):
+        await spoken(talk, 20)
+        kept = talk.call.wire.sent[-20:]
+        talk.call.transport.wire_lost()
+        talk.call.wire.lag_ms = 0  # type: ignore[misc]
+        await talk.call.beats(20)
+        talk.call.transport.wire_back()
+        at = len(talk.call.wire.sent)
+        await talk.call.beats(20)
+        assert talk.call.wire.sent[at : at + 20] == kept, "twelve of twenty chunks were heard, and no word"
+
+
+async def test_who_hangs_up_while_the_wire_is_lost_has_heard_the_words_before() -> None:
+    talk = Talk(SENTENCE)
+    async with calling(talk.call, *talk.processors):
+        await spoken(talk, FIRST_WORD + 4)
+        talk.call.transport.wire_lost()
+        await talk.call.beats(5)
+        await talk.call.transport.caller_gone()
+        talk.call.transport.wire_back()
+        await talk.call.worker.stop_when_done()
+        await talk.call.until_ended()
+    assert talk.said() == ["Atendemos"]
+
+
 async def test_a_voice_far_ahead_waits_while_it_is_held() -> None:
     call, ear = Call(), Ear()
     async with calling(call, call.transport.input(), call.transport.output(), ear):

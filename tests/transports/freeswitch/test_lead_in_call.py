@@ -120,3 +120,20 @@ async def test_what_may_not_be_cut_is_not_taken_back(wire: MemoryWire) -> None:
         await interrupt(call)
         assert wire.flushed_at == []
         await call.worker.cancel()
+
+
+@pytest.mark.parametrize("lag_ms", [0, 160, 5000])
+async def test_a_recorder_is_told_when_it_is_heard_and_what_never_is(lag_ms: int) -> None:
+    call = Call(AheadWire(lag_ms))
+    async with calling(call, call.transport.input(), call.transport.output()):
+        await say(call, WORDS, 1000)
+        await call.beats(10)
+        began = call.time.now
+        heard_at = [at for pcm, at in call.tap.assistant if any(pcm)]
+        assert heard_at[-1] - began == pytest.approx(min(lag_ms, 200) / 1000, abs=0.021)
+        await interrupt(call)
+        assert call.tap.unheard_from == [pytest.approx(began, abs=0.021)]
+        await call.beats(3)
+        silent_at = [at for pcm, at in call.tap.assistant if not any(pcm)][-3:]
+        assert silent_at[0] - began <= 0.021, "silence is no later than it is"
+        await call.worker.cancel()

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from base.ids import CallId
 from tests.transports.freeswitch.captures import from_switch, messages
@@ -22,11 +24,12 @@ from tests.transports.freeswitch.test_esl_door import (
     unicasting,
 )
 from tests.transports.freeswitch.test_stream import FILE, ready, streaming
-from transports.freeswitch.door_events import FileReady, Joined, LegAnswered, LegEnded
+from transports.freeswitch.door_events import FileReady, Joined, LegAnswered, LegEnded, Refused
 from transports.freeswitch.door_legs import LegWish
 from transports.freeswitch.errors import LocalProtocolError
 from transports.freeswitch.esl_door import DoorMachine
-from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCause, HungUp, MediaEnded, Route
+from transports.freeswitch.esl_values import Variable
+from transports.freeswitch.words import Device, Disconnected, DoorName, HangupCause, HungUp, MediaEnded, Note, Route
 
 LEG = CallId("c83dee7a-15df-4f93-bfb2-3de98c3848b8")
 WISH = LegWish(leg_id=LEG, destination=Device("200", "clinica.example.net"), ring_s=20)
@@ -152,7 +155,7 @@ def test_when_the_other_side_has_gone_meanwhile_the_call_is_ours_again() -> None
     said = machine.data_to_send().decode()
     assert said == f"api uuid_setvar_multi {UUID} socket_resume=true\n\napi uuid_kill {LEG} NORMAL_CLEARING\n\n"
     assert machine.live
-    assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge")]
+    assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge", for_good=True)]
 
 
 def test_a_leg_does_not_ring_on_when_the_caller_has_gone() -> None:
@@ -233,10 +236,69 @@ def test_a_refused_originate_is_a_leg_that_ended() -> None:
     assert machine.receive(OK + ERR) == [LegEnded(LEG, "no")]
 
 
-def test_a_blind_transfer_ends_our_media_first() -> None:
-    machine = forking()
+def resumes(value: str) -> str:
+    return f"api uuid_setvar_multi {UUID} socket_resume={value}\n\n"
+
+
+def sent_on(machine: DoorMachine) -> str:
     machine.transfer(Route("*99200", "clinica.example.net"))
-    said = machine.data_to_send().decode()
-    assert said == f"api uuid_audio_fork {UUID} stop\n\napi uuid_transfer {UUID} *99200 XML clinica.example.net\n\n"
+    return machine.data_to_send().decode()
+
+
+TRANSFER = f"{resumes('false')}api uuid_transfer {UUID} *99200 XML clinica.example.net\n\n"
+
+
+@pytest.mark.parametrize(
+    ("media", "stop"),
+    [
+        (unicasting, ""),
+        (forking, f"api uuid_audio_fork {UUID} stop\n\n"),
+        (streaming, f"api uuid_break {UUID} all\n\napi uuid_audio_stream {UUID} stop\n\n"),
+    ],
+)
+def test_a_blind_transfer_ends_our_media_first_and_our_leaving_fetches_nobody_back(
+    media: Callable[[], DoorMachine], stop: str
+) -> None:
+    machine = media()
+    assert sent_on(machine) == stop + TRANSFER, "in one write: we cannot die in between"
     with pytest.raises(LocalProtocolError, match="not live"):
         machine.media.unicast(SWITCH, OURS)
+    replies = API_OK * (stop + TRANSFER).count("\n\n")
+    assert machine.receive(replies) == []
+    assert machine.data_to_send() == b"exit\n\n", "once the call has left, and not before"
+    assert sent_on(machine) == "", "it is final"
+    assert machine.receive(OK + NOTICE) == [Disconnected("FreeSWITCH let go of the call")]
+
+
+def test_a_transfer_that_is_refused_leaves_the_caller_to_the_fall_back() -> None:
+    machine = unicasting()
+    sent_on(machine)
+    [refused] = machine.receive(API_OK + NO_CHANNEL)
+    assert isinstance(refused, Refused)
+    assert machine.data_to_send().decode() == resumes("true") + "exit\n\n"
+
+
+def test_what_we_note_of_a_call_is_one_plain_argument_each_and_of_our_names() -> None:
+    machine = unicasting()
+    machine.note({Note.OUTCOME: "goodbye", Note.REVISION: "12"})
+    said = f"api uuid_setvar_multi {UUID} atende_outcome=goodbye;atende_revision=12\n\n"
+    assert machine.data_to_send().decode() == said
+    for notes in ({Note.OUTCOME: "a;door=again"}, {Note.CALL: "a\n\nexit"}, {Note.CALL: ""}, {}, {Variable.DOOR: "x"}):
+        with pytest.raises(LocalProtocolError):
+            machine.note(notes)  # type: ignore[arg-type]
+    assert machine.data_to_send() == b""
+
+
+@given(st.dictionaries(st.sampled_from(Note), st.text(max_size=30) | st.text(";=\n \r\0'a1", max_size=9), min_size=1))
+def test_nothing_that_is_noted_adds_a_variable_an_argument_or_a_line(notes: dict[Note, str]) -> None:
+    machine = unicasting()
+    try:
+        machine.note(notes)
+    except LocalProtocolError:
+        assert machine.data_to_send() == b""
+        return
+    line, end, nothing = machine.data_to_send().decode().partition("\n\n")
+    assert (end, nothing) == ("\n\n", "")
+    api, command, call_id, assigned = line.split(" ")
+    assert (api, command, call_id) == ("api", "uuid_setvar_multi", UUID)
+    assert [pair.split("=") for pair in assigned.split(";")] == [[name.value, value] for name, value in notes.items()]
