@@ -10,7 +10,8 @@ from msgspec import Struct
 class TenantHealth(Struct, frozen=True, kw_only=True):
     """One tenant as an operator sees it.
 
-    `state`: `ready`, `preparing`, `waiting` (loaded with its first call) or `failed`.
+    `state`: `ready`, `preparing`, `on trial`, `waiting` (loaded with its first call) or `failed`. The `problem` of one
+    that is ready is that of its newest document, which does not answer.
     """
 
     slug: str

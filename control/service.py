@@ -75,12 +75,26 @@ class Service:
         )
 
     def _tenants(self) -> tuple[TenantHealth, ...]:
-        """Those that answer, those that could not be loaded, and those that never came so far as to be loaded."""
-        loaded = [_health(status) for status in self.supervisor.status() if status.state != "retiring"]
-        told = {health.slug for health in loaded if health.state == "failed"}
-        unread = [_unpublished(status) for status in self.tenants if status.problems and status.slug not in told]
-        waiting = [_waiting(status) for status in self.tenants if status.waiting]
-        return tuple(sorted([*loaded, *unread, *waiting], key=lambda health: health.slug))
+        """One row for each tenant; of one that answers it tells what is wrong with its newest document, too.
+
+        A revision on trial has a row of its own.
+        """
+        statuses = [status for status in self.supervisor.status() if status.state != "retiring"]
+        answering = {status.tenant_id for status in statuses if status.state == "active"}
+        problems = {status.tenant_id: status.error for status in statuses if status.state == "failed"}
+        problems |= {
+            status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
+        }
+        rows = [
+            _health(status, problems.get(status.tenant_id))
+            for status in statuses
+            if status.state != "failed" or status.tenant_id not in answering
+        ]
+        told = {status.tenant_id for status in statuses}
+        for status in self.tenants:
+            if status.tenant_id is None or status.tenant_id not in told:
+                rows += [_unpublished(status)] if status.problems else [_waiting(status)] if status.waiting else []
+        return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:
@@ -91,13 +105,15 @@ def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
 
 
-def _health(status: PipelineStatus) -> TenantHealth:
+def _health(status: PipelineStatus, problem: str | None) -> TenantHealth:
     failed = status.state == "failed"
-    preparing = not failed and not status.rehearsal_over
+    state = str(status.state)
+    if status.state == "active":
+        state = "ready" if status.rehearsal_over else "preparing"
     return TenantHealth(
         slug=status.slug,
-        state="failed" if failed else "preparing" if preparing else "ready",
+        state=state,
         revision=None if failed else status.revision,
         live_calls=status.live_calls,
-        problem=status.error or None,
+        problem=status.error or (problem if status.state == "active" else None) or None,
     )

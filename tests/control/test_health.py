@@ -10,9 +10,9 @@ from base.ids import TenantId
 from control.http import ReadyView, health_router
 from control.service import Service
 from control.settings import Settings
-from pipelines.supervisor import PipelineStatus
+from pipelines.status import PipelineStatus
 from tenants.directory import Directory, TenantEntry
-from tenants.publishing import TenantStatus
+from tenants.folder import TenantStatus
 
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 
@@ -41,7 +41,7 @@ def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Se
         directory=directory,
         supervisor=cast(Any, SimpleNamespace(status=lambda: statuses)),
         phone=cast(Any, SimpleNamespace(live_calls=2)),
-        tenants=tuple(published),
+        folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
     )
 
@@ -67,6 +67,22 @@ def test_a_document_that_never_came_so_far_as_to_be_loaded_is_told_too() -> None
     assert view.ready, "one bad document hinders the others in nothing"
     assert states(view) == [("aaa", "failed", None), ("acme", "ready", 3)]
     assert view.tenants[0].problem == "a.yaml:5:1: $.langage: unknown"
+
+
+def test_who_answers_on_an_older_document_is_ready_and_the_newer_ones_mistake_is_told() -> None:
+    failed = loaded(ACME, "acme", revision=4, state="failed", error="no voice")
+    saved = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3, problems=("acme.yaml:5:1: no",))
+    (row,) = service([loaded(ACME, "acme"), failed], []).readiness().tenants
+    assert (row.state, row.revision, row.problem) == ("ready", 3, "no voice")
+    (row,) = service([loaded(ACME, "acme")], [saved]).readiness().tenants
+    assert (row.state, row.revision, row.problem) == ("ready", 3, "acme.yaml:5:1: no")
+
+
+def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
+    waits = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, waiting=True)
+    tried = loaded(ACME, "acme", revision=4, state="on trial", share=10.0)
+    view = service([loaded(ACME, "acme"), tried], [waits]).readiness()
+    assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
 
 
 def test_what_the_pipelines_refused_is_told_once() -> None:
