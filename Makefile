@@ -36,8 +36,10 @@ check: $(VENV)/.ready ## format, lint, types, floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Whole calls first: they are a matter of milliseconds, and the models of other tests would be heard in them.
 test: check models ## everything that CI checks
-	@$(BIN)/pytest --cov --cov-report=term --cov-fail-under=85
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report= tests/calls
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term --cov-fail-under=85 --ignore=tests/calls
 
 lock: $(VENV)/.ready ## resolve the newest allowed versions into constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -98,6 +98,7 @@ class Spool:
     async def closed(self, record: CallRecord) -> None:
         """The record is safe when this returns; if the disk refuses it, it is kept in memory."""
         name = files.name_of(record.call.id)
+        self._live.add(name)  # a file that is half written must not be taken for a broken one
         try:
             await self._in_thread(files.append, self._folder / name, files.CallClosed(record))
         except OSError:

@@ -47,6 +47,12 @@ def speech(name: str) -> bytes:
     return bytes(samples.tobytes())
 
 
+async def judged(stream: Any) -> None:
+    """Until the detector has judged all that it was fed: how busy the machine is must not move an edge."""
+    while stream._place.waiting:
+        await asyncio.sleep(0)
+
+
 async def edges(vad: IngressVad, pcm: bytes) -> list[tuple[float, VadEdge]]:
     """What is heard in the audio, with the position in seconds at which it was told."""
     found: list[tuple[float, VadEdge]] = []
@@ -55,9 +61,7 @@ async def edges(vad: IngressVad, pcm: bytes) -> list[tuple[float, VadEdge]]:
     for at in range(0, len(pcm), FRAME):
         position = at / 2 / RATE
         stream.feed(pcm[at : at + FRAME])
-        if at % (FRAME * 8) == 0:
-            await asyncio.sleep(0.0015)
-    await asyncio.sleep(0.02)
+        await judged(stream)
     stream.close()
     return found
 
