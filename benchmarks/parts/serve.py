@@ -27,7 +27,7 @@ async def main(*, probed: bool) -> None:
     logs.configure(found.log_format, found.log_level)
     async with open_service(found, feed=write, stages=_probed_stages() if probed else None) as service:
         await service.rehearsed()
-        write(_ready(service))
+        write(ready_of(service))
         await stop.wait()
 
 
@@ -44,7 +44,8 @@ def trim() -> None:
     write(Trimmed())
 
 
-def _ready(service: Service) -> Ready:
+def ready_of(service: Service) -> Ready:
+    """Where it is reached, and as whom."""
     host, port = service.address
     tenants = {
         entry.slug: (

@@ -45,11 +45,26 @@ class Noted(msgspec.Struct, tag=True):
     """voice_found: checksum (CRC-32) of the caller's 20 ms with which the detector's deciding window was complete."""
 
 
+class Moment(msgspec.Struct, tag=True, kw_only=True):
+    """What happened to a revision; see `benchmarks.parts.swapping`."""
+
+    what: Literal["activated", "opened", "changed", "over"]
+    """It answers from now on; a call began on it; a live call changed over to it; all swaps are done."""
+    at: float
+    """`time.monotonic()`."""
+    revision: int = 0
+    call_id: str = ""
+    took_ms: float = 0.0
+    """activated: from the file's saving."""
+    longest_ms: float = 0.0
+    """over: the longest time for which anything of publishing kept the event loop, in CPU time of its thread."""
+
+
 class Trimmed(msgspec.Struct, tag=True):
     """The process has collected its garbage and given free memory back, as it was asked to by SIGUSR1."""
 
 
-_decode = msgspec.json.Decoder(LiveEvent | Ready | Noted | Trimmed).decode
+_decode = msgspec.json.Decoder(LiveEvent | Ready | Noted | Moment | Trimmed).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -61,6 +76,7 @@ class Served:
     process: asyncio.subprocess.Process
     events: list[LiveEvent] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     records: dict[str, CallRecord] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _trimmed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -152,13 +168,15 @@ async def _read(stream: asyncio.StreamReader, service: Served) -> None:
         event = _decode(line)
         if isinstance(event, Noted):
             service.notes.append(event)
+        elif isinstance(event, Moment):
+            service.moments.append(event)
         elif isinstance(event, Trimmed):
             service.trimmed()
         elif not isinstance(event, Ready):
             service.take(event)
 
 
-def write(event: LiveEvent | Ready | Noted | Trimmed) -> None:
+def write(event: LiveEvent | Ready | Noted | Moment | Trimmed) -> None:
     """One line on the pipe to the measuring side; from the service's process."""
     sys.stdout.buffer.write(_encode(event) + b"\n")
     sys.stdout.buffer.flush()

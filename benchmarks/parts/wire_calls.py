@@ -92,7 +92,14 @@ def frames_of(word_s: float) -> int:
 
 
 async def in_peace(
-    service: Served, wire: str, calls: int, turns: int, sounds: Sequence[Sound], reference: ReferenceClock
+    service: Served,
+    wire: str,
+    calls: int,
+    turns: int,
+    sounds: Sequence[Sound],
+    reference: ReferenceClock,
+    *,
+    limit_s: float = 180.0,
 ) -> list[Rung]:
     """`calls` at once: each hears the greeting out, asks, and hears each answer out."""
     scripts = []
@@ -100,7 +107,7 @@ async def in_peace(
         steps: list[Step] = [HEARS]
         for sound in islice(cycle(sounds), index, index + turns):
             steps += [Say(sound), HEARS]
-        scripts.append(Script(steps=(*steps, HangUp())))
+        scripts.append(Script(steps=(*steps, HangUp()), limit_s=limit_s))
     return await _ring(service, wire, TALKER, scripts, reference)
 
 
@@ -132,7 +139,7 @@ async def _ring(
     service: Served, wire: str, number: str, scripts: Sequence[Script], reference: ReferenceClock
 ) -> list[Rung]:
     async def one(index: int, script: Script) -> Rung:
-        call = switch.dial(_dialed(service, wire, number), script, keep_sound=True)
+        call = switch.dial(dialed_by(service, wire, number), script, keep_sound=True)
         await asyncio.sleep(index * APART_S)
         result, record = await switch.ring(call), None
         with contextlib.suppress(TimeoutError):
@@ -143,6 +150,7 @@ async def _ring(
         return list(await asyncio.gather(*(one(index, script) for index, script in enumerate(scripts))))
 
 
-def _dialed(service: Served, wire: str, number: str) -> Dialed:
+def dialed_by(service: Served, wire: str, number: str) -> Dialed:
+    """A call to one of the assistants, by this wire."""
     plain = dialed(service, SLUG, number)
     return Dialed(number=number, variables={**plain.variables, WIRE_VARIABLE: wire})
