@@ -79,7 +79,7 @@ class Loader:
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
-        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
+        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
