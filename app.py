@@ -18,7 +18,9 @@ from control.cli.context import Program
 from control.documents import WithDocuments
 from control.http import ReadyView, health_router
 from control.phone import PhoneDoor, PhoneOptions
+from control.server_facts import server_facts
 from control.service import Service
+from control.setting_values import endpoint_of
 from control.settings import Settings
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
@@ -83,6 +85,7 @@ async def open_service(
             directory,
             stages,
             switches=found.switch_names,
+            server=server_facts(found),
         )
         phone = PhoneDoor(
             keys=keys,
@@ -137,7 +140,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         data_dir=found.data_dir,
         secret=FileSecrets(found.data_dir).read,
         compute=compute,
-        outbound=OutboundPolicy(allow=frozenset(found.outbound_allow)),
+        outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )
 
 

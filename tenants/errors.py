@@ -31,5 +31,10 @@ class DocumentError(Exception):
 
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """A hint with the nearest of the known names, or all of them."""
+    return nearest(written, known) or f"there are {', '.join(known) or 'none'}"
+
+
+def nearest(written: str, known: Sequence[str]) -> str:
+    """A hint with the nearest of the known names; empty when none is near."""
     near = get_close_matches(written, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else ""

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET, inspect
 
 from processors.catalog import AnyFactory
-from tenants.convert import Report, convert
+from tenants.convert import convert
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError
+from tenants.report import Report
 from tenants.spec import TenantSpec
 from tenants.yaml_nodes import YamlError, compose
 
@@ -180,6 +181,58 @@ def test_the_revision_searches_as_the_tenant_wants_unless_the_stage_says_otherwi
     assert searches == [{"top_k": 2, "min_score": 0.3}, {"top_k": 9, "min_score": 0.3}]
 
 
+def test_structural_and_other_mistakes_are_told_together(stages: Stages) -> None:
+    text = (
+        HEAD.replace("slug: acme", "slug: Acme")
+        + """\
+switch: matris
+language: de
+assistants:
+  - name: ana
+    numbers: [1000]
+    limits: {max_turns: many}
+    pipeline:
+      - {id: vad, use: vad.silero}
+      - {id: stt, use: stt.wisper}
+      - {id: llm, use: [llm.grounded]}
+      - {id: tts, use: tts.kokoro, config: {speed: 9}}
+  - name: ana
+    numbers: [1000, x]
+  - fast
+  - numbers: [2]
+    language: xx
+knowledge: {top_k: 99}
+destinations:
+  - {name: Sales, number: 10, fallback: {do: destination, to: sale}}
+"""
+    )
+    with pytest.raises(DocumentError) as caught:
+        parse_document(text.encode(), "acme.yaml", stages, ("matriz",))
+    assert [problem.path for problem in caught.value.problems] == [
+        "$.slug",
+        "$.switch",
+        "$.language",
+        "$.assistants[0].limits.max_turns",
+        "$.assistants[0].pipeline[1].use",
+        "$.assistants[0].pipeline[2].use",
+        "$.assistants[0].pipeline[3].config.speed",
+        "$.assistants[1].name",
+        "$.assistants[1].numbers[0]",
+        "$.assistants[1].numbers[1]",
+        "$.assistants[2]",
+        "$.assistants[3].name",
+        "$.assistants[3].language",
+        "$.knowledge.top_k",
+        "$.destinations[0].name",
+        "$.destinations[0].fallback.to",
+    ]
+
+
+def test_a_document_full_of_mistakes_is_refused_in_bounded_time_and_length(stages: Stages) -> None:
+    text = HEAD + BODY + "".join(f"x{number}: 1\n" for number in range(20_000))
+    assert len(problems(text, stages)) == 200
+
+
 def test_every_type_in_the_spec_has_a_rule() -> None:
     def leaves(kind: inspect.Type) -> set[type]:
         match kind:
@@ -189,13 +242,15 @@ def test_every_type_in_the_spec_has_a_rule() -> None:
                 return set().union(*(leaves(one.type) for one in kind.fields))
             case inspect.VarTupleType():
                 return leaves(kind.item_type)
+            case inspect.DictType():
+                return leaves(kind.key_type) | leaves(kind.value_type)
             case inspect.UnionType():
                 return set().union(*(leaves(one) for one in kind.types))
             case _:
                 return {type(kind)}
 
-    known = {inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.DictType, inspect.NoneType}
-    assert leaves(inspect.type_info(TenantSpec)) == known
+    known = {inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.NoneType}
+    assert leaves(inspect.type_info(TenantSpec)) == known | {inspect.LiteralType, inspect.AnyType}
 
 
 LINES = st.sampled_from(
