@@ -240,6 +240,7 @@ def main() -> None:
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
     from control.cli.models import models_command
+    from control.cli.schema import schema_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
 
@@ -254,6 +255,7 @@ def main() -> None:
         dialplan_command,
         doctor_command,
         models_command,
+        schema_command,
         secret_command,
     ):
         cli.add_command(command)

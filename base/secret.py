@@ -45,3 +45,4 @@ class SecretRef(Struct, frozen=True, forbid_unknown_fields=True):
     """`{secret: name}`: a secret of the tenant's own, by name."""
 
     secret: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}\Z", description="a secret's name")]
+    """Its name, as `atende secret` was given it."""

@@ -65,6 +65,7 @@ class KeySpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one key does."""
 
     do: Literal["operator", "hang_up", "repeat", "help", "say", "menu", "transfer"]
+    """`operator`: to a person. `repeat`: the last answer again. `help`: what can be asked, and what the keys do."""
     to: Slug | None = None
     """The destination of `transfer`, or the menu of `menu`."""
     text: Sentence | None = None
@@ -75,6 +76,7 @@ class MenuSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A menu of keys, without any language model."""
 
     name: Slug
+    """By which keys name it."""
     say: Sentence
     """The choices, as they are read to the caller."""
     keys: Annotated[dict[Key, KeySpec], Meta(min_length=1)]
@@ -98,6 +100,7 @@ class DestinationSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A person or a group that calls can be passed to; a caller or a model only ever names it."""
 
     name: Slug
+    """By which fallbacks, keys and language models name it."""
     number: Number
     """What is dialled: an extension, or for `external` a telephone number."""
     type: Literal["extension", "ring_group", "queue", "external", "voicemail"] = "extension"
@@ -105,10 +108,13 @@ class DestinationSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     aliases: Annotated[tuple[Words, ...], Meta(max_length=50)] = ()
     """Other names by which callers ask for it."""
     department: Words | None = None
+    """Where in the company it is."""
     role: Words | None = None
+    """What it does there, as a caller would say."""
     context: Domain | None = None
     """The dialplan context; the tenant's domain when absent."""
     ring_s: Annotated[int, Meta(ge=5, le=120)] = 30
+    """How long it rings before the fallback."""
     hours: Slug | None = None
     """When it may be called: the name of one of `hours`; always when absent."""
     priority: Annotated[int, Meta(ge=0, le=100)] = 50
@@ -122,7 +128,9 @@ class OpenSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A time of opening on some days of the week. Two of them leave a lunch break between."""
 
     days: Annotated[tuple[Day, ...], Meta(min_length=1, max_length=7)]
+    """On which it opens."""
     open: Time
+    """From when somebody is there."""
     close: Time
     """Earlier than `open`: on the day after."""
 
@@ -131,16 +139,20 @@ class HolidaySpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """A date with hours of its own."""
 
     date: Date
+    """In the tenant's time zone."""
     name: Words | None = None
+    """For people who read the document."""
     open: Time | None = None
     """Absent, with `close`: closed all day."""
     close: Time | None = None
+    """Until when somebody is there."""
 
 
 class HoursSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When somebody is there, in the tenant's time zone."""
 
     name: Slug
+    """By which assistants and destinations name them."""
     weekly: Annotated[tuple[OpenSpec, ...], Meta(min_length=1, max_length=50)]
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="a country's two letters, such as BR")] | None = (
         None

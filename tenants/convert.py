@@ -244,7 +244,7 @@ def expectation(wanted: inspect.Type) -> str:
         case inspect.IntType() | inspect.FloatType():
             kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
             low = "" if wanted.ge is None else f" from {wanted.ge:g}"
-            return kind + low + ("" if wanted.le is None else f" to {wanted.le:g}")
+            return kind + low + ("" if wanted.le is None else f" to {wanted.le:.10g}")
         case inspect.LiteralType():
             return "one of " + ", ".join(map(str, wanted.values))
         case _:

@@ -22,6 +22,7 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A stage with its settings under a name, which pipelines `use`."""
 
     name: Slug
+    """By which pipelines `use` it."""
     use: str
     """A stage of the catalog such as `llm.openai`."""
     config: dict[str, Any] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class CollectionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A set of documents."""
 
     name: Slug
+    """Of the folder that holds the documents."""
     assistants: tuple[Slug, ...] = ()
     """Which assistants may look things up in it; all when empty."""
 
@@ -40,7 +42,9 @@ class ChunkingSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How documents are cut into passages."""
 
     max_chars: Annotated[int, Meta(ge=200, le=4000)] = 1200
+    """Of a passage."""
     overlap_chars: Annotated[int, Meta(ge=0, le=1000)] = 100
+    """That a passage has in common with the one before."""
 
 
 class KnowledgeSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -142,6 +142,7 @@ PROVIDERS = """\
     pipeline:
       - {id: vad, use: vad.silero}
       - {id: stt, use: stt.whisper}
+      - {id: rag, use: rag.retrieve}
       - {id: llm, use: llm.grounded}
       - {id: tts, use: warm, config: {speed: 1.5}}
 providers:
@@ -154,21 +155,21 @@ def test_a_provider_takes_the_place_of_its_name_and_the_stages_own_settings_go_b
     spec = parse(HEAD + PROVIDERS, stages).spec
     pipeline = spec.assistants[0].pipeline
     assert pipeline is not UNSET
-    assert (pipeline[3].use, pipeline[3].config) == ("tts.kokoro", {"voice": "pf_dora", "speed": 1.5})
+    assert (pipeline[4].use, pipeline[4].config) == ("tts.kokoro", {"voice": "pf_dora", "speed": 1.5})
 
 
 @pytest.mark.parametrize(
     ("written", "instead", "told"),
     [
-        ("use: warm", "use: wram", {"$.assistants[0].pipeline[3].use": "did you mean 'warm'?"}),
+        ("use: warm", "use: wram", {"$.assistants[0].pipeline[4].use": "did you mean 'warm'?"}),
         ("name: quick", "name: warm", {"$.providers[1].name": "already called"}),
         ("speed: 0.9", "speed: 9", {"$.providers[0].config.speed": "<= 2.0"}),
         ("voice: pf_dora", "vioce: pf_dora", {"$.providers[0].config.vioce": "did you mean 'voice'?"}),
-        ("speed: 1.5", "speed: fast", {"$.assistants[0].pipeline[3].config.speed": "float"}),
+        ("speed: 1.5", "speed: fast", {"$.assistants[0].pipeline[4].config.speed": "float"}),
         (
             "use: tts.kokoro, config",
             "use: tts.koko, config",
-            {"$.assistants[0].pipeline[3].use": "cannot be used", "$.providers[0].use": "did you mean 'tts.kokoro'?"},
+            {"$.assistants[0].pipeline[4].use": "cannot be used", "$.providers[0].use": "did you mean 'tts.kokoro'?"},
         ),
     ],
 )
