@@ -1,15 +1,18 @@
 """Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import structlog
 from litestar import Litestar
 from litestar.logging.config import LoggingConfig
+from msgspec import structs
 
 from base.clock import SystemClock
 from base.http import OutboundPolicy
@@ -110,6 +113,19 @@ async def open_service(
             call_log=call_log,
             tenants=tuple(tenants),
         )
+
+
+@asynccontextmanager
+async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
+    """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read."""
+    with TemporaryDirectory(prefix="atende-check-") as folder:
+        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
+        async with AsyncExitStack() as stack:
+            library = await _open_library(own, stack)
+            workshop = _workshop(own, stack, SystemClock(), library)
+            supervisor = PipelineSupervisor(dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read))
+            stack.push_async_callback(supervisor.close)
+            yield WithDocuments(supervisor, library, found.knowledge_dir)
 
 
 def _phone_options(found: Settings) -> PhoneOptions:
@@ -228,7 +244,7 @@ def cli(context: click.Context) -> None:
     logs.configure(found.log_format, found.log_level)
     for warning in warnings:
         log.warning("setting ignored", detail=warning)
-    context.obj = Program(settings=found, open_service=open_service, create_app=create_app)
+    context.obj = Program(settings=found, open_service=open_service, open_trial=open_trial, create_app=create_app)
 
 
 def main() -> None:

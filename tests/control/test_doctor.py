@@ -241,7 +241,7 @@ async def test_a_database_that_cannot_be_reached_shows_no_password(settings: Set
 
 def run(settings: Settings, *arguments: str) -> Result:
     unused: Any = None
-    program = Program(settings=settings, open_service=unused, create_app=unused)
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
     return CliRunner().invoke(doctor_command, arguments, obj=program)
 
 
