@@ -255,6 +255,7 @@ def main() -> None:
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
+    from control.cli.graph import graph_command
     from control.cli.models import models_command
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
@@ -270,6 +271,7 @@ def main() -> None:
         check_command,
         dialplan_command,
         doctor_command,
+        graph_command,
         models_command,
         schema_command,
         secret_command,
