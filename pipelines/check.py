@@ -6,6 +6,7 @@ missing model, a refused key) is found by `PipelineSupervisor.load`.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -163,19 +164,25 @@ def _lent(node: ProcessorSpec, factory: AnyFactory, assistant: AssistantSpec) ->
             "start_secs": (".turn.vad.start_s", vad.start_s),
             "stop_secs": (".turn.vad.stop_s", vad.stop_s),
         }
+    config_type: Any = factory.config_type
     lent: dict[str, Any] = {}
     problems: list[Problem] = []
-    for field in structs.fields(factory.config_type):
-        path, value = lendable.get(field.name, ("", None))
-        if value is not None and field.name not in node.config:
+    for name, field in _fields(config_type).items():
+        path, value = lendable.get(name, ("", None))
+        if value is not None and name not in node.config:
             problems += _value_problems(path, value, field.type)
-            lent[field.name] = value
+            lent[name] = value
     return lent, problems
+
+
+@cache
+def _fields(config_type: Any) -> dict[str, structs.FieldInfo]:
+    return {field.encode_name: field for field in structs.fields(config_type)}
 
 
 def config_problems(config: Mapping[str, Any], config_type: type[Struct]) -> list[Problem]:
     """Every mistake in one config; msgspec alone would tell only the first."""
-    fields = {field.encode_name: field for field in structs.fields(config_type)}
+    fields = _fields(config_type)
     problems: list[Problem] = []
     for name, value in config.items():
         if name not in fields:
