@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, structs
+from msgspec.inspect import type_info
 
+from pipelines.expectation import expectation, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
 from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, role_problems, slots
@@ -208,5 +210,9 @@ def _value_problems(path: str, value: object, kind: Any) -> list[Problem]:
     except msgspec.ValidationError as error:
         text = str(error)
         at = _AT.search(text)
+        if at is None and (expected := expectation(type_info(kind))):
+            # What stands where a secret's name should is not shown: it may be the secret.
+            told = f"expected {expected}" if "{" in expected else f"expected {expected}, not {shown(value)}"
+            return [Problem(path, told)]
         return [Problem(path + (at["path"] if at else ""), _AT.sub("", text))]
     return []

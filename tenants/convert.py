@@ -6,7 +6,6 @@ be converted is told and left at its default, so that the rest can be looked at 
 checks the whole at the end.
 """
 
-import json
 import re
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
+from pipelines.expectation import bare, choices, expectation, shown
 from tenants.errors import did_you_mean, nearest
 from tenants.report import Report, member
 from tenants.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
@@ -54,20 +54,6 @@ def salvage(node: Node, spec_type: type[S], report: Report) -> S | None:
 def type_info(spec_type: Any) -> inspect.Type:
     """What msgspec knows of a type."""
     return inspect.type_info(spec_type)
-
-
-def bare(wanted: inspect.Type) -> tuple[inspect.Type, str]:
-    """The type without what is said about it, and what that says in words."""
-    meaning = ""
-    while isinstance(wanted, inspect.Metadata):
-        meaning = meaning or (wanted.extra_json_schema or {}).get("description", "")
-        wanted = wanted.type
-    return wanted, meaning
-
-
-def choices(wanted: inspect.UnionType) -> list[inspect.Type]:
-    """What stands in a union beside nothing."""
-    return [kind for kind in wanted.types if not isinstance(kind, inspect.NoneType)]
 
 
 def chosen(node: Node, kinds: list[inspect.Type]) -> inspect.Type:
@@ -164,7 +150,7 @@ def _dict(node: Node, wanted: inspect.DictType, path: str, report: Report) -> An
     found: dict[str, Any] = {}
     for key, (mark, value) in node.items.items():
         if not _fits(key, key_type):
-            report.add(mark, member(path, key), f"expected {meaning or expectation(key_type)}, not {_shown(key)}")
+            report.add(mark, member(path, key), f"expected {meaning or expectation(key_type)}, not {shown(key)}")
         one = _value(value, wanted.value_type, member(path, key), report)
         if one is not _NOTHING:
             found[key] = one
@@ -187,14 +173,11 @@ def _leaf(node: Node, wanted: inspect.Type, meaning: str, path: str, report: Rep
     value = node.text if textual and node.value is not None else node.value
     if _fits(value, wanted):
         return value
-    report.add(node.mark, path, f"expected {expected}, not {_shown(value)}", _meant(node.text, wanted))
+    # What stands where a secret's name should is not shown: it may be the secret.
+    told = f"expected {expected}" if path.endswith(".secret") else f"expected {expected}, not {shown(value)}"
+    report.add(node.mark, path, told, _meant(node.text, wanted))
     # A misspelt name is still the name that others may refer to.
     return value if isinstance(value, str) and isinstance(wanted, inspect.StrType) else _NOTHING
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _meant(text: str, wanted: inspect.Type) -> str:
@@ -236,18 +219,3 @@ _pattern = cache(re.compile)
 
 def _within(value: float, wanted: inspect.IntType | inspect.FloatType) -> bool:
     return (wanted.ge is None or value >= wanted.ge) and (wanted.le is None or value <= wanted.le)
-
-
-def expectation(wanted: inspect.Type) -> str:
-    """What would do, in words."""
-    match wanted:
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.IntType() | inspect.FloatType():
-            kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
-            low = "" if wanted.ge is None else f" from {wanted.ge:g}"
-            return kind + low + ("" if wanted.le is None else f" to {wanted.le:.10g}")
-        case inspect.LiteralType():
-            return "one of " + ", ".join(map(str, wanted.values))
-        case _:
-            return "text"

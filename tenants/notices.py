@@ -5,7 +5,8 @@ from typing import Final
 from msgspec import UNSET, inspect
 
 from pipelines.check import DEFAULT_GRAPH
-from tenants.convert import bare, choices, chosen, fields
+from pipelines.expectation import bare, choices
+from tenants.convert import chosen, fields
 from tenants.document import TenantDocument
 from tenants.errors import Located
 from tenants.field_docs import KEPT_TEXT, acted_on

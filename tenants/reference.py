@@ -8,8 +8,9 @@ from typing import Any, Final
 from msgspec import NODEFAULT, UNSET, Struct, inspect
 
 from base.secret import SecretRef
+from pipelines.expectation import bare, choices, expectation
 from processors.catalog import AnyFactory
-from tenants.convert import bare, choices, expectation, fields
+from tenants.convert import fields
 from tenants.field_docs import KEPT_TEXT, acted_on, field_docs, first_line, unit
 from tenants.spec import TenantSpec
 from tenants.spec_outward import EndpointRef
@@ -138,8 +139,6 @@ def _type(wanted: inspect.Type, name: str, places: Mapping[type[Struct], str]) -
 
 def _bounds(wanted: inspect.Type) -> str:
     text = expectation(wanted)
-    if isinstance(wanted, inspect.IntType | inspect.FloatType) and wanted.gt is not None:
-        text = text.replace("number", f"number above {wanted.gt:g}", 1)
     if isinstance(wanted, inspect.StrType) and wanted.pattern is not None:
         text += f" like `{wanted.pattern}`".replace(r"\Z", "$")
     return text

@@ -109,6 +109,7 @@ def test_a_document_says_all_that_there_is_to_say(stages: Stages) -> None:
         ('"https://shop.example.com/stock"', '"https://10.1.1.1/"', "$.tools.http[0].url", "no public address"),
         ('"https://desk.example.com/hook"', "/etc/passwd", "$.webhooks[0].url", "an https URL"),
         ("secret: {secret: hook}", "secret: hunter2", "$.webhooks[0].secret", "expected a mapping"),
+        ("secret: {secret: hook}", "secret: {secret: H2}", "$.webhooks[0].secret.secret", "expected a secret's name |"),
         ("{X-Key: {secret: shop}}", '{X-Key: "s3cr3t"}', '$.tools.http[0].headers.X-Key', "expected a mapping"),
         ("builtin: [transfer]", "builtin: [transfr]", "$.tools.builtin[0]", "did you mean 'transfer'?"),
     ],
@@ -163,9 +164,13 @@ def test_a_provider_takes_the_place_of_its_name_and_the_stages_own_settings_go_b
     [
         ("use: warm", "use: wram", {"$.assistants[0].pipeline[4].use": "did you mean 'warm'?"}),
         ("name: quick", "name: warm", {"$.providers[1].name": "already called"}),
-        ("speed: 0.9", "speed: 9", {"$.providers[0].config.speed": "<= 2.0"}),
+        ("speed: 0.9", "speed: 9", {"$.providers[0].config.speed": "expected a number from 0.5 to 2, not 9"}),
         ("voice: pf_dora", "vioce: pf_dora", {"$.providers[0].config.vioce": "did you mean 'voice'?"}),
-        ("speed: 1.5", "speed: fast", {"$.assistants[0].pipeline[4].config.speed": "float"}),
+        (
+            "speed: 1.5",
+            "speed: fast",
+            {"$.assistants[0].pipeline[4].config.speed": '0.5 to 2, not "fast"'},
+        ),
         (
             "use: tts.kokoro, config",
             "use: tts.koko, config",
@@ -188,6 +193,14 @@ MODEL = """\
       - {id: llm, use: llm.openai, config: {model: m, base_url: URL}}
       - {id: tts, use: tts.kokoro}
 """
+
+
+def test_what_stands_in_place_of_a_secrets_name_is_not_shown() -> None:
+    for written in ("sk-123", "{secret: SK-123}", "{name: sk-123}", "[sk-123]"):
+        model = MODEL.replace("base_url: URL", f"api_key: {written}")
+        with pytest.raises(DocumentError, match=r"config\.api_key") as caught:
+            parse_document((HEAD + model).encode(), "acme.yaml", server=SERVER)
+        assert "sk-123" not in str(caught.value).lower()
 
 
 def test_a_private_endpoint_is_named_and_only_named() -> None:

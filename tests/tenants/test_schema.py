@@ -1,5 +1,6 @@
 """The JSON Schema and the reference: made of the types, and true of every document that is accepted."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import jsonschema
 import pytest
 from msgspec import Struct
 
+from control.cli.check import check_command
+from control.cli.graph import graph_command
+from control.cli.schema import schema_command
+from control.cli.secret import secret_command
 from processors.catalog import AnyFactory, Stages
 from tenants.convert import fields, type_info
 from tenants.document import parse_document
@@ -132,3 +137,18 @@ def test_the_reference_has_every_field_and_stage_and_marks_what_nothing_acts_on(
 def test_the_references_example_is_a_document(stages: Mapping[str, AnyFactory]) -> None:
     example = (DOCS / "tenant-yaml.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
     assert parse_document(example.encode(), "docs", stages).spec.slug == "empresa"
+
+
+def test_the_references_links_commands_and_options_lead_somewhere() -> None:
+    written = (DOCS / "tenant-yaml.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", written, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = re.findall(r"\]\(#([^)]+)\)", written)
+    assert len(links) > 20
+    assert set(links) <= anchors
+    commands = {"check": check_command, "graph": graph_command, "schema": schema_command, "secret": secret_command}
+    told = [(name, rest) for name, rest in re.findall(r"`atende (\w+)([^`]*)`", written) if name in commands]
+    assert {name for name, _ in told} == set(commands)
+    for name, rest in told:
+        options = {option for param in commands[name].params for option in param.opts}
+        assert set(re.findall(r"--[a-z]+", rest)) <= options
