@@ -24,6 +24,14 @@ MAX_REHEARSED_SENTENCES = 2000
 """Of one assistant; a document with more is answered, but rendered as it is spoken."""
 
 
+class StageNotReadyError(PrepareError):
+    """The message names assistant and stage; both are given by name too."""
+
+    def __init__(self, assistant: CheckedAssistant, checked: CheckedStage, told: str) -> None:
+        self.assistant, self.stage = assistant.spec.name, checked.id
+        super().__init__(f"assistant {self.assistant!r}, stage {self.stage!r} ({checked.factory.use}): {told}")
+
+
 class Loader:
     """Turns revisions into loaded ones, out of a pool of prepared things."""
 
@@ -79,7 +87,7 @@ class Loader:
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
-        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
+        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
@@ -89,17 +97,16 @@ class Loader:
 
     async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:
         """The result of `work`, in time. Raises PrepareError that names assistant and stage."""
-        where = f"assistant {assistant.spec.name!r}, stage {checked.id!r} ({checked.factory.use})"
         try:
             async with asyncio.timeout(self._prepare_timeout_s):
                 return await work
         except PrepareError as error:
-            raise PrepareError(f"{where}: {error}") from error
+            raise StageNotReadyError(assistant, checked, str(error)) from error
         except TimeoutError as error:
-            raise PrepareError(f"{where}: not ready within {self._prepare_timeout_s:.0f} s") from error
+            raise StageNotReadyError(assistant, checked, f"not ready within {self._prepare_timeout_s:.0f} s") from error
         except Exception as error:
             # A stage's own bug is that stage's failure: it must not end the process that answers for others.
-            raise PrepareError(f"{where}: {error!r}") from error
+            raise StageNotReadyError(assistant, checked, repr(error)) from error
 
 
 def digest(config: msgspec.Struct) -> str:

@@ -5,7 +5,7 @@ document marks its own tenant as failed, and all others answer.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError, TenantEntry, numbers_of
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError
+from tenants.named import ServerFacts
 from tenants.revisions import RevisionStore, SlugTakenError, TenantRow
 
 L = TypeVar("L")
@@ -67,15 +68,19 @@ async def publish_folder(
     directory: Directory,
     stages: Mapping[str, AnyFactory] | None = None,
     switches: Collection[str] | None = None,
+    server: ServerFacts | None = None,
 ) -> list[TenantStatus]:
     """Publish every `*.yaml` of a folder, in the order of their names; one status each.
 
-    A document that names another switch than these is refused; None: it may name any.
+    A document that names another switch than these is refused; None: it may name any. `server` is what else
+    of the server it may name.
     Raises what the database raises: without it nothing is published.
     """
     statuses: list[TenantStatus] = []
     for file in await asyncio.to_thread(_files, folder):
-        status = await _publish_file(file, revisions, supervisor, directory, stages, switches)
+        status = await _publish_file(
+            file, revisions, supervisor, directory, lambda file: _parse_file(file, stages, switches, server)
+        )
         if status.problems:
             log.error("tenant not published", file=status.file, tenant=status.tenant_id, problems=status.problems)
         statuses.append(status)
@@ -89,9 +94,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _parse_file(
-    file: Path, stages: Mapping[str, AnyFactory] | None, switches: Collection[str] | None
+    file: Path,
+    stages: Mapping[str, AnyFactory] | None,
+    switches: Collection[str] | None,
+    server: ServerFacts | None,
 ) -> TenantDocument:
-    return parse_document(file.read_bytes(), str(file), stages, switches)
+    return parse_document(file.read_bytes(), str(file), stages, switches, server=server)
 
 
 async def _publish_file(
@@ -99,13 +107,12 @@ async def _publish_file(
     revisions: RevisionStore,
     supervisor: Supervisor[L],
     directory: Directory,
-    stages: Mapping[str, AnyFactory] | None,
-    switches: Collection[str] | None,
+    parse: Callable[[Path], TenantDocument],
 ) -> TenantStatus:
     failed = TenantStatus(file=str(file), slug=file.stem)
     try:
         # On a thread: parsing imports the stages that the document names.
-        document = await asyncio.to_thread(_parse_file, file, stages, switches)
+        document = await asyncio.to_thread(parse, file)
     except DocumentError as error:
         return structs.replace(failed, problems=tuple(map(str, error.problems)))
     except OSError as error:
