@@ -1,16 +1,19 @@
 """Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
 
 import asyncio
+import dataclasses
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import structlog
 from litestar import Litestar
 from litestar.logging.config import LoggingConfig
+from msgspec import structs
 
 from base.clock import SystemClock
 from base.http import OutboundPolicy
@@ -19,7 +22,9 @@ from control.cli.context import Program
 from control.documents import WithDocuments
 from control.http import ReadyView, health_router
 from control.phone import PhoneDoor, PhoneOptions
+from control.server_facts import server_facts
 from control.service import Service
+from control.setting_values import endpoint_of
 from control.settings import Settings
 from control.watch import watched
 from knowledge.embedder import UseEmbedder
@@ -89,6 +94,7 @@ async def open_service(
             swap=found.swap,
             eager=found.eager_tenants,
             budget_mb=found.models_budget_mb or None,
+            server=server_facts(found),
         )
         stack.push_async_callback(tenants.close)
         await tenants.open()
@@ -118,6 +124,19 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
         )
+
+
+@asynccontextmanager
+async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
+    """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read."""
+    with TemporaryDirectory(prefix="atende-check-") as folder:
+        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
+        async with AsyncExitStack() as stack:
+            library = await _open_library(own, stack)
+            workshop = _workshop(own, stack, SystemClock(), library)
+            supervisor = PipelineSupervisor(dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read))
+            stack.push_async_callback(supervisor.close)
+            yield WithDocuments(supervisor, library, found.knowledge_dir)
 
 
 async def _phone_options(found: Settings) -> PhoneOptions:
@@ -150,7 +169,7 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         data_dir=found.data_dir,
         secret=FileSecrets(found.data_dir).read,
         compute=compute,
-        outbound=OutboundPolicy(allow=frozenset(found.outbound_allow)),
+        outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )
 
 
@@ -238,7 +257,7 @@ def cli(context: click.Context) -> None:
     logs.configure(found.log_format, found.log_level)
     for warning in warnings:
         log.warning("setting ignored", detail=warning)
-    context.obj = Program(settings=found, open_service=open_service, create_app=create_app)
+    context.obj = Program(settings=found, open_service=open_service, open_trial=open_trial, create_app=create_app)
 
 
 def main() -> None:
@@ -249,7 +268,9 @@ def main() -> None:
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
+    from control.cli.graph import graph_command
     from control.cli.models import models_command
+    from control.cli.schema import schema_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
 
@@ -263,7 +284,9 @@ def main() -> None:
         check_command,
         dialplan_command,
         doctor_command,
+        graph_command,
         models_command,
+        schema_command,
         secret_command,
     ):
         cli.add_command(command)

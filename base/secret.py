@@ -1,6 +1,8 @@
 """A value that never shows itself by accident."""
 
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
 
 
 class Secret:
@@ -37,3 +39,10 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is never pickled")
+
+
+class SecretRef(Struct, frozen=True, forbid_unknown_fields=True):
+    """`{secret: name}`: a secret of the tenant's own, by name."""
+
+    secret: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}\Z", description="a secret's name")]
+    """Its name, as `atende secret` was given it."""

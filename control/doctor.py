@@ -227,13 +227,14 @@ async def _models(found: Settings) -> list[Finding]:
 
 
 async def _documents(found: Settings) -> list[Finding]:
-    from control.cli.check import check_files
+    from control.checking import check_files
 
     files = tuple(sorted(found.tenants_dir.glob("*.yaml")))
     if not files:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
-    faults = await asyncio.to_thread(check_files, files, found.switch_names, lambda _: None)
+    checked = await asyncio.to_thread(check_files, files, found)
+    faults = [problem for one in checked for problem in one.problems]
     if faults:
         text = f"{len(faults)} mistakes, the first: {faults[0]}"
         return [Finding(name="tenants", level="fail", text=text, fix="run `atende check`")]

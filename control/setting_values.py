@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from base.http import Endpoint
 from base.secret import Secret
@@ -15,6 +16,7 @@ from transports.freeswitch.words import WIRES
 
 T = TypeVar("T")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -93,6 +95,35 @@ def endpoint(text: str) -> Endpoint:
     if not colon or not name:
         raise ValueError(f"{text!r} is not host:port")
     return Endpoint(name.strip("[]").lower(), port(number))
+
+
+def named_url(text: str) -> tuple[str, str]:
+    """`name=URL`, with a name that documents can write."""
+    name, equals, url = (part.strip() for part in text.partition("="))
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not equals or not _NAME.fullmatch(name) or not good or "@" in url:
+        raise ValueError("is not name=URL such as gpu=http://10.0.0.7:8000/v1, without user (the value is not shown)")
+    return name, url
+
+
+def named_urls(text: str) -> Mapping[str, str]:
+    """Several, with commas between, each name once."""
+    found: dict[str, str] = {}
+    for name, url in many(named_url)(text):
+        if name in found:
+            raise ValueError(f"{name!r} is there twice")
+        found[name] = url
+    return found
+
+
+def endpoint_of(url: str) -> Endpoint:
+    """Where a URL goes."""
+    parts = urlsplit(url)
+    return Endpoint((parts.hostname or "").rstrip("."), parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def host(text: str) -> str:

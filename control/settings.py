@@ -22,6 +22,7 @@ from control.setting_values import (
     endpoint,
     host,
     many,
+    named_urls,
     network,
     on_off,
     one_of,
@@ -118,6 +119,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     vectors: Literal["chroma"] = "chroma"
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
+    endpoints: Mapping[str, str] = {}
+    """`name=URL,…` that tenants' documents may name as `{endpoint: name}`: the only way to one that is not public."""
 
     @property
     def media_sockets(self) -> bool:
@@ -267,4 +270,5 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "hold_music": _music,
     "vectors": one_of("chroma"),
     "outbound_allow": many(endpoint),
+    "endpoints": named_urls,
 }

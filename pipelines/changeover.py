@@ -15,8 +15,9 @@ import structlog
 from pipelines.assembly import Spine
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
+from pipelines.plan import Graph, Single
 from pipelines.slot import Candidate
-from processors.factory import EAR, CallContext
+from processors.factory import CallContext, Role
 
 log = structlog.get_logger()
 
@@ -164,13 +165,19 @@ class _Candidates:
 
 
 def same_ear(one: LoadedPipeline, other: LoadedPipeline) -> bool:
-    """Whether the ears of two pipelines hear alike: the same stages in the same order, prepared alike, one language."""
+    """Whether the ears of two pipelines hear alike: the same stages in the same places, prepared alike, one language.
 
-    def ear(pipeline: LoadedPipeline) -> list[tuple[str, Any, int]]:
-        return [
-            (stage.checked.factory.use, stage.checked.config, id(stage.held.value))
-            for stage in pipeline.stages
-            if stage.role in EAR
-        ]
+    The detector is not of the ear's processors: another one is told to the transport.
+    """
+    return one.persona.language == other.persona.language and _shape(one.slots.ear, one) == _shape(
+        other.slots.ear, other
+    )
 
-    return one.persona.language == other.persona.language and ear(one) == ear(other)
+
+def _shape(graph: Graph, pipeline: LoadedPipeline) -> Any:
+    if isinstance(graph, Single):
+        stage = next(stage for stage in pipeline.stages if stage.checked.id == graph.id)
+        if stage.role is Role.VAD:
+            return None
+        return stage.checked.factory.use, stage.checked.config, id(stage.held.value)
+    return type(graph), [shape for part in graph.parts if (shape := _shape(part, pipeline)) is not None]

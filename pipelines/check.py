@@ -5,17 +5,21 @@ missing model, a refused key) is found by `PipelineSupervisor.load`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from functools import cache
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, Struct, structs
+from msgspec.inspect import type_info
 
-from pipelines.plan import plan
+from pipelines.expectation import expectation, shown
+from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
+from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, role_problems, slots
 from pipelines.spec import EXTENSION, AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory, Stages, nearest
-from processors.factory import EAR, Role
+from processors.factory import Role
 
 DEFAULT_GRAPH: tuple[ProcessorSpec, ...] = (
     ProcessorSpec(id="vad", use="vad.silero"),
@@ -29,11 +33,6 @@ DEFAULT_GRAPH: tuple[ProcessorSpec, ...] = (
 MAX_STAGES = 64
 """Of one pipeline; planning is quadratic and runs on the event loop."""
 
-NEEDED = (Role.VAD, Role.STT, Role.LLM, Role.TTS)
-"""Roles without which a call would be deaf, silent or both."""
-ORDER = (Role.VAD, Role.STT, Role.RAG, Role.LLM, Role.TTS)
-"""The way of a turn through the stages."""
-
 
 class CheckedStage(Struct, frozen=True):
     """A node whose config is of its factory's own type."""
@@ -44,25 +43,48 @@ class CheckedStage(Struct, frozen=True):
 
 
 class CheckedAssistant(Struct, frozen=True):
-    """An assistant that can be loaded; `stages` in the order in which they run."""
+    """An assistant that can be loaded; `stages` in the order in which they run, and how they run by slot."""
 
     spec: AssistantSpec
     stages: tuple[CheckedStage, ...]
+    slots: Slots
 
 
 def check(
-    assistants: Sequence[AssistantSpec], stages: Mapping[str, AnyFactory] | None = None
+    assistants: Sequence[AssistantSpec],
+    catalog: Mapping[str, AnyFactory] | None = None,
+    *,
+    streaming: bool = True,
 ) -> tuple[CheckedAssistant, ...]:
-    """The assistants with typed configs. Raises SpecError with every problem of the document."""
-    catalog = Stages() if stages is None else stages
+    """The assistants with typed configs. Raises SpecError with every problem of the document.
+
+    `streaming`: whether all wires of the server play sound as it comes.
+    """
+    steps = checking(assistants, catalog, streaming=streaming)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return cast(tuple[CheckedAssistant, ...], done.value)
+
+
+def checking(
+    assistants: Sequence[AssistantSpec],
+    catalog: Mapping[str, AnyFactory] | None = None,
+    *,
+    streaming: bool = True,
+) -> Generator[None, None, tuple[CheckedAssistant, ...]]:
+    """`check`, an assistant at a time: on an event loop others may run between them."""
+    catalog = Stages() if catalog is None else catalog
     problems = _shared_names(assistants)
     checked: list[CheckedAssistant] = []
     for index, assistant in enumerate(assistants):
         problems += [problem.under(f"$.assistants[{index}].transfer") for problem in _transfer_problems(assistant)]
         try:
-            checked.append(CheckedAssistant(assistant, _stages(assistant, catalog)))
+            checked.append(_assistant(assistant, catalog, streaming=streaming))
         except SpecError as error:
             problems += [problem.under(f"$.assistants[{index}]") for problem in error.problems]
+        yield
     if problems:
         raise SpecError(problems)
     return tuple(checked)
@@ -105,46 +127,101 @@ def _transfer_problems(assistant: AssistantSpec) -> list[Problem]:
     return problems
 
 
-def _stages(assistant: AssistantSpec, catalog: Mapping[str, AnyFactory]) -> tuple[CheckedStage, ...]:
-    if assistant.pipeline is UNSET:
-        return tuple(_stage(0, node, catalog) for node in DEFAULT_GRAPH)
-    nodes = assistant.pipeline
+def _assistant(assistant: AssistantSpec, catalog: Mapping[str, AnyFactory], *, streaming: bool) -> CheckedAssistant:
+    """Raises SpecError with paths relative to the assistant."""
+    nodes = DEFAULT_GRAPH if assistant.pipeline is UNSET else assistant.pipeline
     if len(nodes) > MAX_STAGES:
         raise SpecError([Problem(".pipeline", f"there are {len(nodes)} stages; at most {MAX_STAGES} are allowed")])
     problems: list[Problem] = []
     checked: dict[int, CheckedStage] = {}
     for index, node in enumerate(nodes):
         try:
-            checked[index] = _stage(index, node, catalog)
+            checked[index] = _stage(index, node, catalog, assistant)
         except SpecError as error:
             problems += error.problems
-    order: list[int] = []
+    graph: Graph = Series(())
     try:
-        order = [index for index, _ in plan(nodes).stages]
+        graph = plan(nodes)
     except SpecError as error:
-        problems += error.problems
-    if not problems:
-        problems = _role_problems([(index, checked[index]) for index in order])
+        problems += [problem.under(".pipeline") for problem in error.problems]
+    else:
+        problems += [problem.under(".pipeline") for problem in _fit(nodes, graph, catalog, streaming=streaming)]
     if problems:
-        raise SpecError([problem.under(".pipeline") for problem in problems])
-    return tuple(checked[index] for index in order)
+        raise SpecError(problems)
+    found = slots(graph, {stage.id: stage.factory for stage in checked.values()})
+    return CheckedAssistant(assistant, tuple(checked[stage.index] for stage in stages(graph)), found)
 
 
-def _stage(index: int, node: ProcessorSpec, catalog: Mapping[str, AnyFactory]) -> CheckedStage:
-    if node.use not in catalog:
-        meant = nearest(node.use, catalog)
+def _fit(
+    nodes: Sequence[ProcessorSpec], graph: Graph, catalog: Mapping[str, AnyFactory], *, streaming: bool
+) -> list[Problem]:
+    """How stages that are known by themselves do not fit together; nothing is said of those that are not."""
+    line = [
+        Staged(stage.index, stage.id, catalog[nodes[stage.index].use])
+        for stage in stages(graph)
+        if nodes[stage.index].use in catalog
+    ]
+    complete = len(line) == len(nodes)
+    factories = {stage.id: stage.factory for stage in line}
+    problems = parallel_problems(graph, factories) if complete else []
+    problems += role_problems(line, complete=complete, streaming=streaming)
+    if complete and not problems:
+        problems = flow_problems(slots(graph, factories), factories)
+    return problems
+
+
+def _stage(
+    index: int, node: ProcessorSpec, catalog: Mapping[str, AnyFactory], assistant: AssistantSpec
+) -> CheckedStage:
+    path = f".pipeline[{index}]"
+    factory = factory_of(node.use, catalog, f"{path}.use")
+    lent, problems = _lent(node, factory, assistant)
+    problems += [problem.under(f"{path}.config") for problem in config_problems(node.config, factory.config_type)]
+    if problems:
+        raise SpecError(problems)
+    return CheckedStage(node.id, factory, msgspec.convert(lent | node.config, factory.config_type))
+
+
+def factory_of(use: str, catalog: Mapping[str, AnyFactory], path: str) -> AnyFactory:
+    """Raises SpecError with the nearest name."""
+    if use not in catalog:
+        meant = nearest(use, catalog)
         hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(catalog)}"
-        raise SpecError([Problem(f"[{index}].use", f"there is no stage {node.use!r}", hint)])
-    factory = catalog[node.use]
-    problems = _config_problems(node.config, factory.config_type)
-    if problems:
-        raise SpecError([problem.under(f"[{index}].config") for problem in problems])
-    return CheckedStage(node.id, factory, msgspec.convert(node.config, factory.config_type))
+        raise SpecError([Problem(path, f"there is no stage {use!r}", hint)])
+    return catalog[use]
 
 
-def _config_problems(config: Mapping[str, Any], config_type: type[Struct]) -> list[Problem]:
+def _lent(node: ProcessorSpec, factory: AnyFactory, assistant: AssistantSpec) -> tuple[dict[str, Any], list[Problem]]:
+    """Settings that the assistant has for a stage that does not say otherwise itself."""
+    vad = assistant.turn.vad
+    lendable: dict[str, tuple[str, Any]] = {}
+    if factory.role is Role.TTS:
+        lendable = {"voice": (".voice", assistant.voice)}
+    elif factory.role is Role.VAD:
+        lendable = {
+            "confidence": (".turn.vad.confidence", vad.confidence),
+            "start_secs": (".turn.vad.start_s", vad.start_s),
+            "stop_secs": (".turn.vad.stop_s", vad.stop_s),
+        }
+    config_type: Any = factory.config_type
+    lent: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, field in _fields(config_type).items():
+        path, value = lendable.get(name, ("", None))
+        if value is not None and name not in node.config:
+            problems += _value_problems(path, value, field.type)
+            lent[name] = value
+    return lent, problems
+
+
+@cache
+def _fields(config_type: Any) -> dict[str, structs.FieldInfo]:
+    return {field.encode_name: field for field in structs.fields(config_type)}
+
+
+def config_problems(config: Mapping[str, Any], config_type: type[Struct]) -> list[Problem]:
     """Every mistake in one config; msgspec alone would tell only the first."""
-    fields = {field.encode_name: field for field in structs.fields(config_type)}
+    fields = _fields(config_type)
     problems: list[Problem] = []
     for name, value in config.items():
         if name not in fields:
@@ -170,35 +247,9 @@ def _value_problems(path: str, value: object, kind: Any) -> list[Problem]:
     except msgspec.ValidationError as error:
         text = str(error)
         at = _AT.search(text)
+        if at is None and (expected := expectation(type_info(kind))):
+            # What stands where a secret's name should is not shown: it may be the secret.
+            told = f"expected {expected}" if "{" in expected else f"expected {expected}, not {shown(value)}"
+            return [Problem(path, told)]
         return [Problem(path + (at["path"] if at else ""), _AT.sub("", text))]
     return []
-
-
-def _role_problems(line: Iterable[tuple[int, CheckedStage]]) -> list[Problem]:
-    """Roles that are missing, doubled or out of order."""
-    problems: list[Problem] = []
-    seen: dict[Role, str] = {}
-    deepest = 0
-    for index, stage in line:
-        role = stage.factory.role
-        path = f"[{index}].use"
-        if role in seen and role is not Role.FILTER:
-            problems.append(
-                Problem(path, f"{stage.id!r} is a second {role.value} stage", f"the first is {seen[role]!r}")
-            )
-        seen.setdefault(role, stage.id)
-        if role not in ORDER:
-            continue
-        place = ORDER.index(role)
-        if place < deepest:
-            side = "the ear (vad, stt) comes before the mind" if role in EAR else "a turn goes vad, stt, rag, llm, tts"
-            problems.append(
-                Problem(path, f"the {role.value} stage {stage.id!r} comes too late", f"{side}; use `after`")
-            )
-        deepest = max(deepest, place)
-    problems += [
-        Problem("", f"there is no {role.value} stage", f"add one: {role.value}.…")
-        for role in NEEDED
-        if role not in seen
-    ]
-    return problems

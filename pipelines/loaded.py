@@ -12,10 +12,13 @@ from pipecat.processors.frame_processor import FrameProcessor
 from base.ids import AssistantName
 from pipelines.check import CheckedStage
 from pipelines.outcomes import Outcomes
+from pipelines.plan import Graph, Parallel, Series, Single
 from pipelines.pool import Held
 from pipelines.revision import PipelineRevision
+from pipelines.roles import Slots
+from pipelines.side_by_side import SideBySide
 from pipelines.spec import AssistantSpec
-from processors.factory import EAR, CallContext, Persona, Role
+from processors.factory import CallContext, Persona, Role
 
 MAX_ERROR_CHARS = 500
 
@@ -70,6 +73,7 @@ class LoadedPipeline:
     assistant: AssistantSpec
     persona: Persona
     stages: tuple[LoadedStage, ...]
+    slots: Slots
 
     @property
     def ingress_vad(self) -> Any:
@@ -89,11 +93,20 @@ class LoadedPipeline:
 
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""
-        made = [(stage.role, stage.create(call)) for stage in self.stages]
-        return CallStages(
-            ear=tuple(processor for role, processor in made if processor is not None and role in EAR),
-            mind=tuple(processor for role, processor in made if processor is not None and role not in EAR),
-        )
+        made = {stage.checked.id: stage.create(call) for stage in self.stages}
+        return CallStages(ear=_processors(self.slots.ear, made), mind=_processors(self.slots.mind, made))
+
+
+def _processors(graph: Graph, made: Mapping[str, FrameProcessor | None]) -> tuple[FrameProcessor, ...]:
+    """The processors of a part of the graph, one after the other."""
+    if isinstance(graph, Single):
+        processor = made[graph.id]
+        return () if processor is None else (processor,)
+    parts = [found for part in graph.parts if (found := _processors(part, made))]
+    if isinstance(graph, Series) or len(parts) < 2:
+        return tuple(processor for part in parts for processor in part)
+    assert isinstance(graph, Parallel)
+    return (SideBySide(parts),)
 
 
 class Rehearsal(Struct):

@@ -3,14 +3,14 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
 
 from base.ids import AssistantName
 from base.languages import LanguageUnknownError
-from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, CheckedStage, check
+from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, CheckedStage, checking
 from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage, Rehearsal
 from pipelines.persona import persona_of
 from pipelines.pool import ResourceKey, ResourcePool
@@ -22,6 +22,14 @@ log = structlog.get_logger()
 
 MAX_REHEARSED_SENTENCES = 2000
 """Of one assistant; a document with more is answered, but rendered as it is spoken."""
+
+
+class StageNotReadyError(PrepareError):
+    """The message names assistant and stage; both are given by name too."""
+
+    def __init__(self, assistant: CheckedAssistant, checked: CheckedStage, told: str) -> None:
+        self.assistant, self.stage = assistant.spec.name, checked.id
+        super().__init__(f"assistant {self.assistant!r}, stage {self.stage!r} ({checked.factory.use}): {told}")
 
 
 class Loader:
@@ -50,12 +58,22 @@ class Loader:
         loaded = LoadedRevision(revision, pipelines)
         await self._import(revision)
         try:
-            for assistant in check(revision.assistants, self._stages):
+            for assistant in await self._checked(revision):
                 pipelines[assistant.spec.key] = await self._assistant(revision, assistant)
         except BaseException:
             await loaded.release()
             raise
         return loaded
+
+    async def _checked(self, revision: PipelineRevision) -> tuple[CheckedAssistant, ...]:
+        """Raises SpecError. Calls get their audio between one assistant and the next."""
+        steps = checking(revision.assistants, self._stages)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast(tuple[CheckedAssistant, ...], done.value)
+            await asyncio.sleep(0)
 
     async def _import(self, revision: PipelineRevision) -> None:
         """Import the stages' modules in a thread: some bring a provider's whole client, a second of work."""
@@ -79,7 +97,7 @@ class Loader:
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
-        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
+        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
@@ -94,17 +112,16 @@ class Loader:
 
     async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:
         """The result of `work`, in time. Raises PrepareError that names assistant and stage."""
-        where = f"assistant {assistant.spec.name!r}, stage {checked.id!r} ({checked.factory.use})"
         try:
             async with asyncio.timeout(self._prepare_timeout_s):
                 return await work
         except PrepareError as error:
-            raise PrepareError(f"{where}: {error}") from error
+            raise StageNotReadyError(assistant, checked, str(error)) from error
         except TimeoutError as error:
-            raise PrepareError(f"{where}: not ready within {self._prepare_timeout_s:.0f} s") from error
+            raise StageNotReadyError(assistant, checked, f"not ready within {self._prepare_timeout_s:.0f} s") from error
         except Exception as error:
             # A stage's own bug is that stage's failure: it must not end the process that answers for others.
-            raise PrepareError(f"{where}: {error!r}") from error
+            raise StageNotReadyError(assistant, checked, repr(error)) from error
 
 
 def digest(config: msgspec.Struct) -> str:

@@ -1,10 +1,14 @@
-"""From nodes with `after` to the order in which they run. Pure.
+"""From nodes with `after` to what runs one after the other and what side by side. Pure.
 
-`after` is an order, not a wire: it says what must have come before. Only orders that put all stages
-in one line are planned; where two stages could run side by side the plan is refused and names them.
+`after` is an order, not a wire: it says what must have come before. An order is split by what is
+comparable: parts of which no stage has to do with one of another are side by side, parts of which every
+stage comes before every one of another are one after the other. An order that is neither crosses itself,
+and is refused with the names of four stages at which it does. (These are the vertex series-parallel
+orders of Valdes, Tarjan and Lawler, 1982.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import UNSET, Struct
 
@@ -12,23 +16,100 @@ from pipelines.problems import Problem, SpecError
 from pipelines.spec import ProcessorSpec
 
 
+class Single(Struct, frozen=True):
+    """One stage; `index` is its place in the document."""
+
+    index: int
+    id: str
+
+
 class Series(Struct, frozen=True):
-    """Stages that run one after the other; `index` of each is its place in the document."""
+    """Parts that run one after the other."""
 
-    stages: tuple[tuple[int, ProcessorSpec], ...]
+    parts: "tuple[Graph, ...]"
 
 
-def plan(nodes: Sequence[ProcessorSpec]) -> Series:
-    """The line that the nodes form. Raises SpecError with paths relative to the list of nodes (`[2].after`)."""
+class Parallel(Struct, frozen=True):
+    """Parts that run side by side, in the order of their stages' ids."""
+
+    parts: "tuple[Graph, ...]"
+
+
+Graph: TypeAlias = Single | Series | Parallel
+_Before: TypeAlias = Mapping[str, frozenset[str]]
+
+
+def plan(nodes: Sequence[ProcessorSpec]) -> Graph:
+    """How the nodes run. Raises SpecError with paths relative to the list of nodes (`[2].after`)."""
     problems = _name_problems(nodes)
     if problems:
         raise SpecError(problems)
     before = _before(nodes, _direct(nodes))
-    problems = _side_by_side(nodes, before)
-    if problems:
-        raise SpecError(problems)
-    order = sorted(enumerate(nodes), key=lambda node: len(before[node[1].id]))
-    return Series(tuple(order))
+    index = {node.id: place for place, node in enumerate(nodes)}
+    return _split(tuple(index), before, index)
+
+
+def stages(graph: Graph) -> Iterator[Single]:
+    """All stages, each after those that come before it."""
+    if isinstance(graph, Single):
+        yield graph
+    else:
+        for part in graph.parts:
+            yield from stages(part)
+
+
+def _split(names: tuple[str, ...], before: _Before, index: Mapping[str, int]) -> Graph:
+    if not names:
+        return Series(())
+    if len(names) == 1:
+        return Single(index[names[0]], names[0])
+
+    def comparable(one: str, other: str) -> bool:
+        return one in before[other] or other in before[one]
+
+    apart = _components(names, comparable)
+    if len(apart) > 1:
+        return Parallel(tuple(_split(part, before, index) for part in sorted(apart, key=min)))
+    parts = _components(names, lambda one, other: not comparable(one, other))
+    if len(parts) == 1:
+        raise SpecError([_crossing(names, before, index)])
+    # Every stage of a part comes before every one of the next, so that one of each tells the order.
+    parts.sort(key=lambda part: len(before[part[0]] & set(names) - set(part)))
+    return Series(tuple(_split(part, before, index) for part in parts))
+
+
+def _components(names: Iterable[str], joined: Callable[[str, str], bool]) -> list[tuple[str, ...]]:
+    """The names in groups that hang together."""
+    left = list(names)
+    groups: list[tuple[str, ...]] = []
+    while left:
+        group = [left.pop()]
+        for member in group:
+            found = [name for name in left if joined(member, name)]
+            group += found
+            left = [name for name in left if name not in found]
+        groups.append(tuple(group))
+    return groups
+
+
+def _crossing(names: tuple[str, ...], before: _Before, index: Mapping[str, int]) -> Problem:
+    """Four stages of which two wait for one, and only one of these two for another."""
+    for late in sorted(names, key=index.__getitem__):
+        for other in names:
+            shared = before[late] & before[other] & set(names)
+            alone = sorted((before[late] - before[other] - {other}) & set(names))
+            if other in before[late] or late in before[other]:
+                continue
+            for early in sorted(shared):
+                for own in alone:
+                    if own not in before[early] and early not in before[own]:
+                        return Problem(
+                            f"[{index[late]}].after",
+                            f"the branches cross: {late!r} comes after {early!r} and {own!r}, "
+                            f"but {other!r} after {early!r} alone",
+                            f"let {other!r} come after {own!r} too, or {late!r} not",
+                        )
+    raise AssertionError("an order that cannot be split has four such stages")
 
 
 def _direct(nodes: Sequence[ProcessorSpec]) -> dict[str, tuple[str, ...]]:
@@ -81,22 +162,3 @@ def _circle(nodes: Sequence[ProcessorSpec], direct: Mapping[str, tuple[str, ...]
     circle = walk[walk.index(walk[-1]) :]
     index = next(i for i, node in enumerate(nodes) if node.id == circle[0])
     return Problem(f"[{index}].after", "the stages wait for each other: " + " → ".join(reversed(circle)))
-
-
-def _side_by_side(nodes: Sequence[ProcessorSpec], before: Mapping[str, frozenset[str]]) -> list[Problem]:
-    """Pairs of stages of which neither comes first."""
-    problems: list[Problem] = []
-    for index, node in enumerate(nodes):
-        beside = [
-            other.id for other in nodes[:index] if node.id not in before[other.id] and other.id not in before[node.id]
-        ]
-        if beside:
-            problems.append(
-                Problem(
-                    f"[{index}].after",
-                    f"{node.id!r} would run side by side with {', '.join(map(repr, beside))}; "
-                    "stages can only run one after the other",
-                    f"say `after: [{beside[-1]}]`",
-                )
-            )
-    return problems

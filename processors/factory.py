@@ -38,11 +38,44 @@ class Role(Enum):
     RAG = "rag"
     LLM = "llm"
     TTS = "tts"
+    REALTIME = "realtime"
+    """Speech to speech: a mind that hears and speaks by itself, with a vad stage for its only ear."""
     FILTER = "filter"
 
 
 EAR = frozenset({Role.VAD, Role.STT})
 """Roles of the ear slot; all others sit in the mind."""
+
+
+class Kind(Enum):
+    """What goes from stage to stage, as far as one stage needs it of another."""
+
+    AUDIO = "the caller's audio"
+    KEYS = "the caller's keys"
+    TRANSCRIPT = "transcripts"
+    TURN = "the caller's turn"
+    """The conversation up to the end of a turn (an LLMContextFrame); the spine makes it of transcripts."""
+    PASSAGES = "passages found"
+    WORDS = "words to speak"
+    SPEECH = "speech"
+
+
+TAKES: Mapping[Role, frozenset[Kind]] = {
+    Role.STT: frozenset({Kind.AUDIO}),
+    Role.RAG: frozenset({Kind.TURN}),
+    Role.LLM: frozenset({Kind.TURN}),
+    Role.TTS: frozenset({Kind.WORDS}),
+    Role.REALTIME: frozenset({Kind.AUDIO}),
+}
+"""What a stage of a role cannot work without, unless its factory says otherwise."""
+GIVES: Mapping[Role, frozenset[Kind]] = {
+    Role.STT: frozenset({Kind.TRANSCRIPT}),
+    Role.RAG: frozenset({Kind.PASSAGES}),
+    Role.LLM: frozenset({Kind.WORDS}),
+    Role.TTS: frozenset({Kind.SPEECH}),
+    Role.REALTIME: frozenset({Kind.SPEECH}),
+}
+"""What a stage of a role makes, unless its factory says otherwise."""
 
 
 class PrepareError(Exception):
@@ -126,6 +159,21 @@ class ProcessorFactory(Generic[C, P]):
     """Whether the gate at the ingress may withhold silence from this stage."""
     scope: Literal["process", "tenant"] = "process"
     """Whether tenants with the same config share the prepared object; a stage with secrets never does."""
+
+    takes: frozenset[Kind] | None = None
+    """Without these it has nothing to do, and a document that never brings them is refused; None: as its role."""
+    gives: frozenset[Kind] | None = None
+    """What it makes; None: as its role. What it only passes on is not named."""
+    tap: bool = False
+    """Whether it passes every frame on as it is, at once, and at most adds its own: taps may stand side by side."""
+
+    def latency_ms(self, config: C) -> float | None:
+        """The longest that a turn waits for this stage's first output, in milliseconds; None: not known."""
+        return None
+
+    def cost_per_turn(self, config: C) -> float | None:
+        """The most that a turn costs, in US dollars; None: not known."""
+        return None
 
     async def prepare(self, config: C, context: StageContext, workshop: Workshop) -> P:
         """Raises PrepareError."""

@@ -1,33 +1,26 @@
 """A tenant's YAML document: parsed and checked, with every mistake at its line and column."""
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping
-from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, Struct, structs
 
 from base.ids import TenantId
 from base.languages import LanguageUnknownError, language, tag
-from pipelines.check import DEFAULT_GRAPH, check
+from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, check
 from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec, ProcessorSpec
-from processors.catalog import AnyFactory
-from tenants.convert import Report, convert, convert_rest, faulty
+from processors.catalog import AnyFactory, Stages
+from tenants.convert import salvage, strict
+from tenants.cross_checks import check_references
 from tenants.errors import DocumentError, did_you_mean
+from tenants.named import ServerFacts, resolve_endpoints, tell_secrets
+from tenants.providers import check_providers, written_in_node
+from tenants.report import Report
 from tenants.spec import KnowledgeSpec, TenantSpec
-from tenants.yaml_nodes import START, Mark, YamlError, compose
-
-STAND_IN: Final = TenantSpec(
-    slug="x",
-    id="00000000-0000-0000-0000-000000000000",
-    domain="example.net",
-    name="x",
-    assistants=(AssistantSpec(name="x", numbers=("1",)),),
-)
-"""In place of what is wrong in a document while the rest of it is judged. Nothing is wrong with it."""
+from tenants.yaml_nodes import YamlError, compose
 
 
 class TenantDocument(Struct, frozen=True, kw_only=True):
@@ -36,6 +29,7 @@ class TenantDocument(Struct, frozen=True, kw_only=True):
     file: str
     raw: bytes
     spec: TenantSpec
+    """With providers in the place of their names, and the URLs of endpoints in the place of theirs."""
     digest: str
     """SHA-256 of `raw`, in hex."""
 
@@ -49,12 +43,14 @@ def parse_document(
     file: str,
     stages: Mapping[str, AnyFactory] | None = None,
     switches: Collection[str] | None = None,
+    *,
+    server: ServerFacts | None = None,
 ) -> TenantDocument:
     """Bytes to a document whose types, names and pipelines are right. `stages` is the catalog when None.
 
-    `switches` are those of the server, one of which it may name; None where they are not known.
-    Raises DocumentError with all mistakes: where it is not YAML, that; else what is wrong with its fields, and with
-    what hangs on those that are right (its stages on the assistants, the knowledge and the language).
+    `switches` are those of the server, one of which it may name; None where they are not known. What else of
+    the server a document may name is in `server`; None: nothing, and any secret.
+    Raises DocumentError: with the one mistake of a text that is not YAML, or with all that there are.
     """
     report = Report(file)
     try:
@@ -62,17 +58,35 @@ def parse_document(
     except YamlError as error:
         report.add(error.mark, "$", error.message, error.hint)
         raise DocumentError(report.problems) from error
-    spec = convert(node, TenantSpec, report)
-    judged = convert_rest(node, STAND_IN, report) if spec is None else spec
-    if judged is not None:
-        sound = not faulty(report) & {"assistants", "knowledge", "language"}
-        _check_names(judged, report)
-        _check_switch(judged, report, switches)
-        if sound:
-            _check_pipelines(judged, report, stages)
+    spec = salvage(node, TenantSpec, report)
+    if spec is not None:
+        catalog = Stages() if stages is None else stages
+        spec = _checked(spec, report, catalog, switches, server or ServerFacts())
     if spec is None or report.problems:
         raise DocumentError(report.problems)
-    return TenantDocument(file=file, raw=raw, spec=_in_one_spelling(spec), digest=hashlib.sha256(raw).hexdigest())
+    return TenantDocument(file=file, raw=raw, spec=spec, digest=hashlib.sha256(raw).hexdigest())
+
+
+def _checked(
+    spec: TenantSpec,
+    report: Report,
+    catalog: Mapping[str, AnyFactory],
+    switches: Collection[str] | None,
+    server: ServerFacts,
+) -> TenantSpec | None:
+    """The spec as it is loaded, if there are no problems in the report then."""
+    written = spec
+    _check_names(spec, report)
+    _check_switch(spec, report, switches)
+    check_references(spec, report)
+    tell_secrets(spec, report, server)
+    spec = resolve_endpoints(spec, report, server)
+    spec = check_providers(spec, report, catalog)
+    _check_pipelines(written, spec, report, catalog, streaming=server.streaming)
+    if report.problems:
+        return None
+    whole = strict(spec, report)
+    return whole and _in_one_spelling(whole)
 
 
 def to_revision(spec: TenantSpec, number: int, digest: str) -> PipelineRevision:
@@ -88,8 +102,17 @@ def to_revision(spec: TenantSpec, number: int, digest: str) -> PipelineRevision:
     )
 
 
+def checked_assistants(
+    spec: TenantSpec, stages: Mapping[str, AnyFactory] | None = None
+) -> tuple[CheckedAssistant, ...]:
+    """The assistants of a document as they would run. Raises SpecError."""
+    return check(to_revision(spec, 0, "").assistants, stages)
+
+
 def _with_knowledge(assistant: AssistantSpec, knowledge: KnowledgeSpec) -> AssistantSpec:
-    ours = {name: value for name, value in structs.asdict(knowledge).items() if value is not None}
+    ours: dict[str, float] = {"top_k": knowledge.top_k}
+    if knowledge.min_score is not None:
+        ours["min_score"] = knowledge.min_score
     nodes = DEFAULT_GRAPH if assistant.pipeline is UNSET else assistant.pipeline
     return structs.replace(assistant, pipeline=tuple(_searching(node, ours) for node in nodes))
 
@@ -110,9 +133,7 @@ def _check_names(spec: TenantSpec, report: Report) -> None:
     try:
         ZoneInfo(spec.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        report.add(
-            place(report, "$.time_zone"), "$.time_zone", f"{spec.time_zone!r} is no IANA zone", "e.g. America/Sao_Paulo"
-        )
+        report.tell("$.time_zone", f"{spec.time_zone!r} is no IANA zone", "e.g. America/Sao_Paulo")
     _check_language("$.language", spec.language, report)
     for index, assistant in enumerate(spec.assistants):
         if assistant.language is not None:
@@ -122,30 +143,22 @@ def _check_names(spec: TenantSpec, report: Report) -> None:
 def _check_switch(spec: TenantSpec, report: Report, switches: Collection[str] | None) -> None:
     if spec.switch is not None and switches is not None and spec.switch not in switches:
         hint = did_you_mean(spec.switch, tuple(switches))
-        told = f"the server's settings have no switch {spec.switch!r}"
-        report.add(place(report, "$.switch"), "$.switch", told, hint)
+        report.tell("$.switch", f"the server's settings have no switch {spec.switch!r}", hint)
 
 
 def _check_language(path: str, written: str, report: Report) -> None:
     try:
         language(written)
     except LanguageUnknownError as error:
-        report.add(place(report, path), path, str(error))
+        report.tell(path, str(error))
 
 
-def _check_pipelines(spec: TenantSpec, report: Report, stages: Mapping[str, AnyFactory] | None) -> None:
+def _check_pipelines(
+    written: TenantSpec, spec: TenantSpec, report: Report, catalog: Mapping[str, AnyFactory], *, streaming: bool
+) -> None:
     try:
-        check(to_revision(spec, 0, "").assistants, stages)
+        check(to_revision(spec, 0, "").assistants, catalog, streaming=streaming)
     except SpecError as error:
         for problem in error.problems:
-            report.add(place(report, problem.path), problem.path, problem.message, problem.hint)
-
-
-def place(report: Report, path: str) -> Mark:
-    """Where a path stands, or the nearest part of it that the document has."""
-    while path not in report.places:
-        shorter = re.sub(r"(\.[^.\[\]]*|\[[^\[\]]*\])$", "", path)
-        if shorter == path:
-            return START
-        path = shorter
-    return report.places[path]
+            if written_in_node(written, problem.path):
+                report.tell(problem.path, problem.message, problem.hint)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Located(Struct, frozen=True, kw_only=True):
-    """One mistake. Line and column count from 1; `path` is `$.assistants[0].name`."""
+    """One mistake. Line and column count from 1 (0: of the file as such); `path` is `$.assistants[0].name`."""
 
     file: str
     line: int
@@ -17,8 +17,13 @@ class Located(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
     def __str__(self) -> str:
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}{hint}"
+        return self.worded()
+
+    def worded(self, kind: str = "") -> str:
+        """As a compiler says it; `kind` is `notice` where it is no mistake."""
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: "
+        path = f"{self.path}: " if self.path else ""
+        return place + (f"{kind}: " if kind else "") + path + self.message + (f" ({self.hint})" if self.hint else "")
 
 
 class DocumentError(Exception):
@@ -31,5 +36,10 @@ class DocumentError(Exception):
 
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """A hint with the nearest of the known names, or all of them."""
+    return nearest(written, known) or f"there are {', '.join(known) or 'none'}"
+
+
+def nearest(written: str, known: Sequence[str]) -> str:
+    """A hint with the nearest of the known names; empty when none is near."""
     near = get_close_matches(written, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else ""

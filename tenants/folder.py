@@ -24,6 +24,7 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument, parse_document
 from tenants.errors import DocumentError
+from tenants.named import ServerFacts
 from tenants.publishing import RaceLostError, Supervisor, entry_of, publish
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.yaml_nodes import MAX_BYTES
@@ -88,8 +89,10 @@ class TenantFolder(Generic[L]):
         swap: Swap = "turn",
         eager: int = 100,
         budget_mb: float | None = None,
+        server: ServerFacts | None = None,
     ) -> None:
-        """A document that names another switch than these is refused; None: it may name any.
+        """A document that names another switch than these is refused; None: it may name any. `server` is what else of
+        the server it may name.
 
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
         limit.
@@ -100,6 +103,7 @@ class TenantFolder(Generic[L]):
         self._directory = directory
         self._stages = stages
         self._switches = switches
+        self._server = server
         self._swap: Swap = swap
         self._eager = eager
         self._budget_mb = budget_mb
@@ -232,7 +236,7 @@ class TenantFolder(Generic[L]):
     def _parse(self, file: Path) -> TenantDocument:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)  # one too many is told as such
-        return parse_document(raw, str(file), self._stages, self._switches)
+        return parse_document(raw, str(file), self._stages, self._switches, server=self._server)
 
     def _claim(self, document: TenantDocument) -> bool:
         """Whether the file may speak for its tenant: no other one does, or the other is gone."""

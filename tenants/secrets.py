@@ -38,6 +38,14 @@ class FileSecrets:
             raise PrepareError(f"{path} can be read by others; run: chmod 600 {path}")
         return Secret(raw[:MAX_SECRET_BYTES].decode("utf-8", "strict").strip())
 
+    def has(self, tenant_id: TenantId, name: str) -> bool:
+        """Whether `read` would have a value."""
+        try:
+            self.read(tenant_id, name)
+        except PrepareError:
+            return False
+        return True
+
     def write(self, tenant_id: TenantId, name: str, value: Secret) -> Path:
         """Keep a value, in place of a former one. Raises SecretNameError, OSError."""
         path = self._path(tenant_id, name)

@@ -1,19 +1,14 @@
 """A tenant's document: one company, its assistants and what they may look up."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from base.ids import TenantId
 from pipelines.spec import AssistantSpec, Slug, Uuid
+from pipelines.spec_desk import KEPT, DestinationSpec, Domain, HoursSpec, MenuSpec
+from tenants.spec_outward import ToolsSpec, WebhookSpec
 
-Domain = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9-]{1,63})*\Z",
-        description="a domain name such as empresa.example.net, or an IPv4 address",
-    ),
-]
 Title = Annotated[
     str,
     Meta(
@@ -23,18 +18,66 @@ Title = Annotated[
 ]
 
 
+class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A stage with its settings under a name, which pipelines `use`."""
+
+    name: Slug
+    """By which pipelines `use` it."""
+    use: str
+    """A stage of the catalog such as `llm.openai`."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The stage's settings, see there. A credential is `{secret: name}`, a private endpoint `{endpoint: name}`."""
+
+
+class CollectionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A set of documents."""
+
+    name: Slug
+    """Of the folder that holds the documents."""
+    assistants: tuple[Slug, ...] = ()
+    """Which assistants may look things up in it; all when empty."""
+
+
+class ChunkingSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How documents are cut into passages."""
+
+    max_chars: Annotated[int, Meta(ge=200, le=4000)] = 1200
+    """Of a passage."""
+    overlap_chars: Annotated[int, Meta(ge=0, le=1000)] = 100
+    """That a passage has in common with the one before."""
+
+
 class KnowledgeSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the documents of the tenant are searched; a `rag.retrieve` stage's own config goes before it."""
 
     top_k: Annotated[int, Meta(ge=1, le=20)] = 4
+    """Passages that the mind is given at most."""
     min_score: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     """Absent: the stage's own."""
+    collections: Annotated[tuple[CollectionSpec, ...], Meta(max_length=100), KEPT] = ()
+    embedder: Annotated[Literal["builtin"], KEPT] = "builtin"
+    """What makes vectors of passages; there is one so far."""
+    chunking: Annotated[ChunkingSpec, KEPT] = ChunkingSpec()
+
+
+class RetentionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long what was said is kept, and what of it."""
+
+    transcripts_days: Annotated[int, Meta(ge=0, le=3650)] = 90
+    """0: they are never stored."""
+    recordings_days: Annotated[int, Meta(ge=0, le=3650)] = 90
+    """0: there are none."""
+    redact: tuple[Literal["cards", "documents", "emails", "numbers"], ...] = ()
+    """What is blacked out before it is stored."""
+    recording_consent: Literal["none", "announce", "ask"] = "none"
+    """Whether the caller is told, or asked, before anything is recorded."""
 
 
 class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One company on the PBX."""
 
     slug: Slug
+    """The tenant's readable name: in file names, logs and commands."""
     id: Uuid
     """The `domain_uuid` of FusionPBX: the key of everything that is stored."""
     domain: Domain
@@ -44,10 +87,21 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Title
     """As the assistants say it."""
     language: str = "pt-BR"
-    time_zone: str = "America/Sao_Paulo"
+    """BCP 47 tag of the assistants that have none of their own: `pt-BR`, `en`, `es`."""
+    time_zone: Annotated[str, KEPT] = "America/Sao_Paulo"
+    """IANA name; `hours` are read in it."""
     enabled: bool = True
+    """Whether its calls are answered; a document that is not enabled is stored and not loaded."""
     assistants: Annotated[tuple[AssistantSpec, ...], Meta(min_length=1, max_length=100)]
     knowledge: KnowledgeSpec = KnowledgeSpec()
+    providers: Annotated[tuple[ProviderSpec, ...], Meta(max_length=50)] = ()
+    """Stages under names. Nothing acts on their order yet: it is to be the order of fail-over among equal kinds."""
+    destinations: Annotated[tuple[DestinationSpec, ...], Meta(max_length=500), KEPT] = ()
+    hours: Annotated[tuple[HoursSpec, ...], Meta(max_length=50), KEPT] = ()
+    menus: Annotated[tuple[MenuSpec, ...], Meta(max_length=50), KEPT] = ()
+    tools: Annotated[ToolsSpec, KEPT] = ToolsSpec()
+    webhooks: Annotated[tuple[WebhookSpec, ...], Meta(max_length=20), KEPT] = ()
+    retention: Annotated[RetentionSpec, KEPT] = RetentionSpec()
 
     @property
     def tenant_id(self) -> TenantId:

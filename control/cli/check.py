@@ -2,69 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from control.cli.context import program
+from control.cli.context import Program, program
 
 if TYPE_CHECKING:
-    from tenants.document import TenantDocument
+    from control.checking import CheckedFile
 
 
 @click.command("check")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("--deep", is_flag=True, help="Make every stage ready too, as publishing does, and let go of it.")
 @click.pass_context
-def check_command(context: click.Context, files: tuple[Path, ...]) -> None:
-    """Check tenant documents (default: all of the tenants folder). Loads nothing, changes nothing.
+def check_command(context: click.Context, files: tuple[Path, ...], as_json: bool, deep: bool) -> None:
+    """Check tenant documents (default: all of the tenants folder), for everything that publishing would refuse.
 
-    With the settings of the service: which switches a document may name stands there.
+    With the settings of the service: which switches, endpoints and secrets a document may name stands there.
+    Mistakes end with exit code 1; a notice tells of what is kept and acts on nothing yet. Changes nothing.
     """
-    settings = program(context).settings
-    folder = settings.tenants_dir
+    tool = program(context)
+    folder = tool.settings.tenants_dir
     chosen = files or tuple(sorted(folder.glob("*.yaml")))
     if not chosen:
         raise click.ClickException(f"no documents in {folder}")
-    faults = check_files(chosen, settings.switch_names)
-    for fault in faults:
-        click.echo(fault, err=True)
-    if faults:
+    checked, unseen = asyncio.run(_checked(chosen, tool, deep=deep))
+    if as_json:
+        click.echo(_as_json(checked, unseen))
+    else:
+        _tell(checked, unseen)
+    if not all(one.good for one in checked):
         raise SystemExit(1)
 
 
-def check_files(
-    files: tuple[Path, ...], switches: Collection[str], tell: Callable[[str], None] = click.echo
-) -> list[str]:
-    """Every problem as one line `file:line:column: path: message`; `tell` gets a line for a good file."""
+async def _checked(files: tuple[Path, ...], tool: Program, *, deep: bool) -> tuple[list[CheckedFile], list[str]]:
     # Parsing needs the catalog, which brings pipecat: other commands start without it.
-    from tenants.document import parse_document
-    from tenants.errors import DocumentError
+    from control.checking import check_deeply, check_files, not_checked
 
-    faults: list[str] = []
-    seen: list[TenantDocument] = []
-    for file in files:
-        try:
-            document = parse_document(file.read_bytes(), str(file), switches=switches)
-        except OSError as error:
-            faults.append(f"{file}: {error.strerror}")
-        except DocumentError as error:
-            faults += map(str, error.problems)
-        else:
-            shared = _shared(document, seen)
-            faults += shared
-            seen.append(document)
-            if not shared:
-                tell(f"{file}: good")
-    return faults
+    checked = await asyncio.to_thread(check_files, files, tool.settings)
+    if deep:
+        checked = await check_deeply(checked, tool.settings, tool.open_trial)
+    return checked, await not_checked(tool.settings, deep=deep)
 
 
-def _shared(document: TenantDocument, others: list[TenantDocument]) -> list[str]:
-    """What a document has that only one tenant can have."""
-    return [
-        f"{document.file}:1:1: $.{field}: {other.file} has the same {field}"
-        for other in others
-        for field in ("id", "slug")
-        if getattr(document.spec, field) == getattr(other.spec, field)
-    ]
+def _tell(checked: list[CheckedFile], unseen: list[str]) -> None:
+    for one in checked:
+        for problem in one.problems:
+            click.echo(str(problem), err=True)
+        for notice in one.notices:
+            click.echo(notice.worded("notice"), err=True)
+        if one.good:
+            click.echo(f"{one.file}: good")
+    for what in unseen:
+        click.echo(f"not checked: {what}", err=True)
+
+
+def _as_json(checked: list[CheckedFile], unseen: list[str]) -> str:
+    files = [{"file": one.file, "good": one.good, "problems": one.problems, "notices": one.notices} for one in checked]
+    return msgspec.json.encode({"files": files, "not_checked": unseen}).decode()

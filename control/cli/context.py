@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import click
 from litestar import Litestar
 from msgspec import Struct
 
+from control.documents import WithDocuments
 from control.service import Service
 from control.settings import Settings
 from pipelines.calls import LiveFeed
@@ -19,11 +20,16 @@ class OpenService(Protocol):
     def __call__(self, found: Settings, *, feed: LiveFeed | None = None) -> AbstractAsyncContextManager[Service]: ...
 
 
+OpenTrial: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[WithDocuments]]
+"""Opens what publishing loads revisions with, in a folder of its own; what the service has is read, not changed."""
+
+
 class Program(Struct, frozen=True, kw_only=True):
     """The whole program, as a command sees it."""
 
     settings: Settings
     open_service: OpenService
+    open_trial: OpenTrial
     create_app: Callable[[Settings, Callable[[Service], None]], Litestar]
     """The HTTP application, in whose lifespan the service runs; the second argument is told when it does."""
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 from pipecat.services.anthropic.llm import AnthropicLLMService, AnthropicLLMSettings
 
-from base.secret import Secret
+from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client
-from processors.llm.hosted import Hosted, ModelConfig, SecretRef, prompt_of
+from processors.llm.hosted import Hosted, ModelConfig, prompt_of
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -31,6 +31,9 @@ class AnthropicLlm(ProcessorFactory[AnthropicConfig, "AsyncAnthropic"]):
     role = Role.LLM
     config_type = AnthropicConfig
     scope = "tenant"
+
+    def latency_ms(self, config: AnthropicConfig) -> float:
+        return config.deadline_s * 1000
 
     async def prepare(self, config: AnthropicConfig, context: StageContext, workshop: Workshop) -> "AsyncAnthropic":
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""

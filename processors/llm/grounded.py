@@ -17,7 +17,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from base.languages import Texts, asking_back
 from knowledge.passages import KnowledgeError, Passage
 from processors.conversation import last_words
-from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
+from processors.factory import CallContext, Kind, PrepareError, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import RetrievedFrame
 from processors.llm.answers import Answer, Offer, farewell, frames_of, sentences_of, to_operator
 from processors.llm.intents import Intent, Phrasebook, phrasebook
@@ -172,6 +172,13 @@ class GroundedLlm(ProcessorFactory[GroundedConfig, Ready]):
     role = Role.LLM
     config_type = GroundedConfig
     scope = "tenant"
+    takes = frozenset({Kind.TURN, Kind.PASSAGES})
+
+    def latency_ms(self, config: GroundedConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: GroundedConfig) -> float:
+        return 0.0
 
     async def prepare(self, config: GroundedConfig, context: StageContext, workshop: Workshop) -> Ready:
         """Raises PrepareError for a language without texts, and when the tenant's documents cannot be read."""

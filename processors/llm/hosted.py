@@ -29,12 +29,6 @@ else:
     _Service = object
 
 
-class SecretRef(Struct, frozen=True, forbid_unknown_fields=True):
-    """`{secret: name}`: a secret of the tenant's own, by name."""
-
-    secret: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-
-
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every hosted model is asked with."""
 

@@ -70,6 +70,12 @@ class LocalLlm(ProcessorFactory[LocalConfig, LocalModel]):
         """About that of the default model's file and its context."""
         return Weight(f"llm.local {config.model} {config.context_tokens}", 1500.0)
 
+    def latency_ms(self, config: LocalConfig) -> float:
+        return config.deadline_s * 1000
+
+    def cost_per_turn(self, config: LocalConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: LocalConfig, context: StageContext, workshop: Workshop) -> LocalModel:
         """Loads the model (seconds, gigabytes). Raises PrepareError that names the extra or the command missing."""
         sentences_of(context.persona)

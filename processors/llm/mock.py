@@ -100,6 +100,12 @@ class MockLlm(ProcessorFactory[MockLlmConfig, Struct]):
     role = Role.LLM
     config_type = MockLlmConfig
 
+    def latency_ms(self, config: MockLlmConfig) -> float:
+        return config.latency_s * 1000
+
+    def cost_per_turn(self, config: MockLlmConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: MockLlmConfig, context: StageContext, workshop: Workshop) -> Struct:
         config.refuse()
         return config

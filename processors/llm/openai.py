@@ -7,11 +7,11 @@ from pipecat.services.openai.base_llm import OpenAILLMSettings
 from pipecat.services.openai.llm import OpenAILLMService
 
 from base.http import OutboundPolicy
-from base.secret import Secret
+from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client
-from processors.llm.hosted import Hosted, ModelConfig, SecretRef, prompt_of
+from processors.llm.hosted import Hosted, ModelConfig, prompt_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -36,6 +36,9 @@ class OpenAiLlm(ProcessorFactory[OpenAiConfig, "AsyncOpenAI"]):
     role = Role.LLM
     config_type = OpenAiConfig
     scope = "tenant"
+
+    def latency_ms(self, config: OpenAiConfig) -> float:
+        return config.deadline_s * 1000
 
     async def prepare(self, config: OpenAiConfig, context: StageContext, workshop: Workshop) -> "AsyncOpenAI":
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""

@@ -46,6 +46,12 @@ class RetrieveRag(ProcessorFactory[RetrieveConfig, Shelf]):
     config_type = RetrieveConfig
     scope = "tenant"
 
+    def latency_ms(self, config: RetrieveConfig) -> float:
+        return float(config.budget_ms)
+
+    def cost_per_turn(self, config: RetrieveConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: RetrieveConfig, context: StageContext, workshop: Workshop) -> Shelf:
         """Loads the tenant's index and the embedder, so that the first caller does not wait for them."""
         library = workshop.library

@@ -56,6 +56,12 @@ class MockStt(ProcessorFactory[MockSttConfig, Struct]):
     role = Role.STT
     config_type = MockSttConfig
 
+    def latency_ms(self, config: MockSttConfig) -> float:
+        return config.latency_s * 1000
+
+    def cost_per_turn(self, config: MockSttConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: MockSttConfig, context: StageContext, workshop: Workshop) -> Struct:
         config.refuse()
         return config

@@ -29,7 +29,7 @@ from processors.stt.service import Hearing, WhisperSttService
 class WhisperConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How speech is recognised."""
 
-    model: str = "whisper-base"
+    model: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9._-]{0,62}\Z")] = "whisper-base"
     """A model of the manifest, in CTranslate2's form."""
     language: str | None = None
     """BCP 47 tag; the assistant's when absent. The recogniser never guesses it."""
@@ -63,6 +63,12 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
     def weight(self, config: WhisperConfig) -> Weight:
         """Measured with the default model."""
         return Weight(f"whisper {config.model}", 180.0)
+
+    def latency_ms(self, config: WhisperConfig) -> float:
+        return config.timeout_s * 1000
+
+    def cost_per_turn(self, config: WhisperConfig) -> float:
+        return 0.0
 
     async def prepare(self, config: WhisperConfig, context: StageContext, workshop: Workshop) -> WhisperPrepared:
         _language(config, context.persona.language)

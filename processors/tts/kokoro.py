@@ -64,6 +64,12 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
         """Measured, without the renderings that it keeps."""
         return Weight("kokoro", 165.0)
 
+    def latency_ms(self, config: KokoroConfig) -> float:
+        return config.timeout_s * 1000
+
+    def cost_per_turn(self, config: KokoroConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: KokoroConfig, context: StageContext, workshop: Workshop) -> Speaker:
         manner_of(config, context.persona)
         model = MODELS[config.engine]

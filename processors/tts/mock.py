@@ -74,6 +74,12 @@ class MockTts(ProcessorFactory[MockTtsConfig, Rehearsed]):
     role = Role.TTS
     config_type = MockTtsConfig
 
+    def latency_ms(self, config: MockTtsConfig) -> float:
+        return config.latency_s * 1000
+
+    def cost_per_turn(self, config: MockTtsConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: MockTtsConfig, context: StageContext, workshop: Workshop) -> Rehearsed:
         config.refuse()
         return Rehearsed({})

@@ -77,6 +77,12 @@ class MockVad(ProcessorFactory[MockVadConfig, LoudnessVad]):
     role = Role.VAD
     config_type = MockVadConfig
 
+    def latency_ms(self, config: MockVadConfig) -> float:
+        return config.stop_s * 1000
+
+    def cost_per_turn(self, config: MockVadConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: MockVadConfig, context: StageContext, workshop: Workshop) -> LoudnessVad:
         return LoudnessVad(config)
 

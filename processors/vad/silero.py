@@ -93,6 +93,12 @@ class SileroVad(ProcessorFactory[SileroConfig, SileroIngress]):
         self._loading = threading.Lock()
         self._batchers: dict[int, VadBatcher] = {}
 
+    def latency_ms(self, config: SileroConfig) -> float:
+        return config.stop_secs * 1000
+
+    def cost_per_turn(self, config: SileroConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: SileroConfig, context: StageContext, workshop: Workshop) -> SileroIngress:
         """Load the model, once per process. Raises PrepareError when the weights are missing or not the official."""
         await asyncio.to_thread(self._load, workshop)

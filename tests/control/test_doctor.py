@@ -285,7 +285,7 @@ async def test_models_that_are_all_there(settings: Settings, monkeypatch: pytest
 
 def run(settings: Settings, *arguments: str) -> Result:
     unused: Any = None
-    program = Program(settings=settings, open_service=unused, create_app=unused)
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
     return CliRunner().invoke(doctor_command, arguments, obj=program)
 
 

@@ -5,12 +5,16 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from base.http import Endpoint
+from base.ids import TenantId
 from base.secret import Secret
+from control.server_facts import server_facts
+from control.setting_values import endpoint_of
 from control.settings import _PARSERS as PARSERS
 from control.settings import PortRange, Settings, SettingsError, load
+from tenants.secrets import FileSecrets
 
 
 def test_without_anything_the_defaults_are_safe() -> None:
@@ -201,3 +205,32 @@ def test_g711_is_decoded_by_the_switch_unless_it_is_wanted_as_it_comes() -> None
 def test_wires_that_cannot_be(given: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         load(given)
+
+
+def test_endpoints_have_names_and_stand_open_for_documents(tmp_path: Path) -> None:
+    written = "gpu=http://10.0.0.7:8000/v1, crm = https://crm.example.com/mcp?x=1"
+    settings, _ = load({"ATENDE_ENDPOINTS": written})
+    assert settings.endpoints == {"gpu": "http://10.0.0.7:8000/v1", "crm": "https://crm.example.com/mcp?x=1"}
+    assert [endpoint_of(url) for url in settings.endpoints.values()] == [
+        Endpoint("10.0.0.7", 8000),
+        Endpoint("crm.example.com", 443),
+    ]
+    facts = server_facts(replace(settings, data_dir=tmp_path / "absent", wires=("unicast", "audio_stream")))
+    assert (facts.endpoints, facts.has_secret, facts.streaming) == (settings.endpoints, None, False)
+    assert server_facts(Settings(data_dir=tmp_path)).streaming
+    has_secret = server_facts(Settings(data_dir=tmp_path)).has_secret
+    tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+    assert has_secret is not None
+    assert not has_secret(tenant, "llm")
+    FileSecrets(tmp_path).write(tenant, "llm", Secret("hush"))
+    assert has_secret(tenant, "llm")
+
+
+@pytest.mark.parametrize(
+    "bad", ["gpu", "gpu=10.0.0.7", "GPU=http://a", "gpu=file:///x", "gpu=http://me:hush@a/", "a=http://b:0", "a=http://b,a=http://c"]
+)  # fmt: skip
+def test_endpoints_that_no_document_could_name_are_refused_without_showing_them(bad: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"ATENDE_ENDPOINTS": bad})
+    assert str(caught.value).count("ATENDE_ENDPOINTS: ") == 1
+    assert "hush" not in str(caught.value)

@@ -27,7 +27,7 @@ def run(settings: Settings, *arguments: str) -> Result:
     def unused(*_: Any, **__: Any) -> Any:
         raise AssertionError("this command opens no service")
 
-    program = Program(settings=settings, open_service=unused, create_app=unused)
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
     return CliRunner().invoke(dialplan_command, arguments, obj=program)
 
 

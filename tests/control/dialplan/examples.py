@@ -29,7 +29,7 @@ def printed(arguments: list[str]) -> str:
     """What `atende dialplan` prints for the example tenants."""
     settings = Settings(tenants_dir=ROOT / "configs" / "tenants", signing_keys=KEYS)
     unused = cast(Any, None)
-    program = Program(settings=settings, open_service=unused, create_app=unused)
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
     result = CliRunner().invoke(dialplan_command, arguments, obj=program)
     assert result.exit_code == 0, result.output
     return result.stdout

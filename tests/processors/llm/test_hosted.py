@@ -22,14 +22,14 @@ from base.clock import SystemClock
 from base.http import Endpoint, OutboundPolicy
 from base.ids import AssistantName, CallId, TenantId
 from base.languages import texts
-from base.secret import Secret
+from base.secret import Secret, SecretRef
 from knowledge.passages import Passage
 from processors.conversation import with_passages
 from processors.factory import CallContext, Persona, PrepareError, ProcessorFactory, StageContext, Workshop
 from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
 from processors.llm.anthropic import AnthropicConfig, AnthropicLlm
 from processors.llm.fenced import checked_base_url
-from processors.llm.hosted import ModelConfig, SecretRef
+from processors.llm.hosted import ModelConfig
 from processors.llm.openai import OpenAiConfig, OpenAiLlm
 from tests.processors.llm import scripted
 

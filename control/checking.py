@@ -1,0 +1,113 @@
+"""Whether tenant documents can be published, by everything that publishing looks at.
+
+Told of each file: mistakes, and what it says that acts on nothing. What could not be looked at is told too.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from control.cli.context import OpenTrial
+from control.server_facts import server_facts
+from control.settings import Settings
+from pipelines.loading import StageNotReadyError
+from pipelines.problems import SpecError
+from processors.factory import PrepareError
+from tenants.document import TenantDocument, parse_document, to_revision
+from tenants.errors import DocumentError, Located
+from tenants.notices import notices
+from tenants.report import Report
+from tenants.yaml_nodes import compose
+
+
+class CheckedFile(Struct, frozen=True, kw_only=True):
+    """What was found in one file."""
+
+    file: str
+    problems: tuple[Located, ...] = ()
+    notices: tuple[Located, ...] = ()
+    document: TenantDocument | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether it would be published."""
+        return not self.problems
+
+
+def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
+    """Each file by itself, and what only one tenant can have. Blocks; loads nothing, changes nothing."""
+    checked: list[CheckedFile] = []
+    for file in files:
+        one = _check_file(file, found)
+        others = [other.document for other in checked if other.good and other.document is not None]
+        if one.document is not None:
+            one = structs.replace(one, problems=_shared(one.document, others))
+        checked.append(one)
+    return checked
+
+
+def _check_file(file: Path, found: Settings) -> CheckedFile:
+    try:
+        document = parse_document(file.read_bytes(), str(file), switches=found.switch_names, server=server_facts(found))
+    except OSError as error:
+        return _unreadable(file, error)
+    except DocumentError as error:
+        return CheckedFile(file=str(file), problems=error.problems)
+    return CheckedFile(file=str(file), document=document, notices=tuple(notices(document)))
+
+
+def _unreadable(file: Path, error: OSError) -> CheckedFile:
+    told = Located(file=str(file), line=0, column=0, path="", message=error.strerror or str(error))
+    return CheckedFile(file=str(file), problems=(told,))
+
+
+def _shared(document: TenantDocument, others: Sequence[TenantDocument]) -> tuple[Located, ...]:
+    """What a document has that only one tenant can have."""
+    report = Report(document.file, compose(document.raw))
+    for other in others:
+        for field in ("id", "slug", "domain"):
+            if getattr(document.spec, field).lower() == getattr(other.spec, field).lower():
+                report.tell(f"$.{field}", f"{other.file} has the same {field}")
+    return tuple(report.problems)
+
+
+async def check_deeply(checked: Sequence[CheckedFile], found: Settings, open_trial: OpenTrial) -> list[CheckedFile]:
+    """The same, after each good document was loaded as publishing does, and let go of. One after the other."""
+    async with open_trial(found) as loader:
+        deep: list[CheckedFile] = []
+        for one in checked:
+            if one.document is None or not one.good or not one.document.spec.enabled:
+                deep.append(one)
+                continue
+            revision = to_revision(one.document.spec, 0, one.document.digest)
+            try:
+                await loader.discard(await loader.load(revision))
+            except (SpecError, PrepareError) as error:
+                one = structs.replace(one, problems=(_not_ready(one.document, error),))
+            deep.append(one)
+        return deep
+
+
+def _not_ready(document: TenantDocument, error: Exception) -> Located:
+    report = Report(document.file, compose(document.raw))
+    path = "$"
+    if isinstance(error, StageNotReadyError):
+        index = [assistant.name for assistant in document.spec.assistants].index(error.assistant)
+        path = f"$.assistants[{index}]"
+        for place, node in enumerate(document.spec.assistants[index].pipeline or ()):
+            if node.id == error.stage:
+                path += f".pipeline[{place}]"
+    return report.located(report.place(path), path, str(error))
+
+
+async def not_checked(found: Settings, *, deep: bool) -> list[str]:
+    """What could not be looked at here, a line each."""
+    told = []
+    if not await asyncio.to_thread(found.data_dir.is_dir):
+        told.append(f"secrets: there is no data directory {found.data_dir} in which they would be")
+    if not deep:
+        told.append("whether models, keys and addresses let every stage be made ready: --deep looks")
+    told.append("whether a tenant whose document was not given has the same slug or domain")
+    return told

@@ -1,0 +1,65 @@
+"""`atende graph` and `atende schema`, as an operator runs them."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+from control.cli.context import Program
+from control.cli.graph import graph_command
+from control.cli.schema import schema_command
+from control.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "configs" / "tenants" / "harbor-books.yaml"
+
+
+def run(*arguments: str) -> Result:
+    def unused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this command opens no service")
+
+    program = Program(settings=Settings(), open_service=unused, open_trial=unused, create_app=unused)
+    return CliRunner().invoke(graph_command, arguments, obj=program)
+
+
+def test_the_example_is_drawn_with_its_totals() -> None:
+    result = run(str(EXAMPLE))
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[:2] == [
+        "grace (2000)",
+        "  wire ► [ vad ► stt ] ► the caller's turn ► [ rag ► llm ► tts ] ► wire",
+    ]
+    assert lines[-2:] == [
+        "  longest wait: 22.6 s (ear 10.2 s, turn 0.4 s, mind 12 s)",
+        "  a turn costs at most: $0",
+    ]
+
+
+@pytest.mark.parametrize("assistant", [(), ("--assistant", "grace")])
+def test_in_every_form(assistant: tuple[str, ...]) -> None:
+    assert run(str(EXAMPLE), "--format", "mermaid", *assistant).stdout.startswith("flowchart LR\n")
+    assert ET.fromstring(run(str(EXAMPLE), "--format", "svg", *assistant).stdout).tag.endswith("svg")
+
+
+def test_what_cannot_be_drawn_says_why(tmp_path: Path) -> None:
+    unknown = run(str(EXAMPLE), "--assistant", "grcae")
+    assert unknown.exit_code == 1
+    assert "did you mean 'grace'?" in unknown.stderr
+    absent = run(str(tmp_path / "a.yaml"))
+    assert (absent.exit_code, "No such file" in absent.stderr) == (1, True)
+    bad = tmp_path / "b.yaml"
+    bad.write_text(EXAMPLE.read_text().replace("slug: ", "slugg: "))
+    wrong = run(str(bad))
+    assert wrong.exit_code == 1
+    assert f"{bad}:2:1: $.slugg: there is no such field (did you mean 'slug'?)" in wrong.stderr
+
+
+def test_the_schema_and_the_reference_are_printed() -> None:
+    printed = CliRunner().invoke(schema_command, [])
+    assert json.loads(printed.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    markdown = CliRunner().invoke(schema_command, ["--markdown"])
+    assert markdown.stdout == (ROOT / "docs" / "tenant-yaml.md").read_text(encoding="utf-8")
