@@ -32,7 +32,7 @@ def test_the_disclosure_is_said_right_after_the_greeting_whose_ever_it_is() -> N
 
 
 def test_texts_that_no_stage_knows_yet_harm_nothing() -> None:
-    kept = TextsSpec(outside_hours="Closed.", hold="Wait.", returned="Back.", limit="Time is up.")
+    kept = TextsSpec(outside_hours="Closed.", hold="Wait.", limit="Time is up.")
     texts = persona(texts=kept).texts
     assert texts["limit"] == "Time is up."
     assert set(texts) == set(persona().texts)
