@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import structlog
+from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
 from pipelines.leases import Lease
@@ -207,6 +208,13 @@ class PipelineSupervisor:
         return sorted(
             [*active, *on_trial, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision)
         )
+
+    def blame(self, processor: FrameProcessor, error: str) -> None:
+        """A live call's processor did something wrong that it did not report itself: its stage's health knows."""
+        answering = [loaded for routes in self._routes.values() for loaded in routes.revisions]
+        for loaded in (*answering, *self._retiring):
+            for pipeline in loaded.pipelines.values():
+                pipeline.failed(processor, error)
 
     def idle(self) -> list[TenantId]:
         """Tenants that are loaded, in no call and not on trial; who was rung longest ago first."""

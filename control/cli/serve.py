@@ -6,6 +6,7 @@ from rich.console import Console
 
 from control.cli.context import program
 from control.service import Service
+from control.slow_loop import SlowLoop, told
 from control.watchdog import Watchdog
 
 
@@ -33,6 +34,7 @@ def serve_command(context: click.Context) -> None:
 def _begun(service: Service) -> None:
     """Calls can come: say so, and watch that they are attended to."""
     Watchdog()
+    SlowLoop(lambda blocked: told(blocked, service.supervisor.blame))
     _announce(service)
 
 
