@@ -17,12 +17,12 @@ from msgspec import structs
 
 from app import _phone_options, create_app, open_service
 from base.ids import CallId, TenantId
-from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, WaitFor, load_sound
+from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Wait, WaitFor, load_sound
 from control.peer import Switch as Peer
 from control.service import Service
 from control.settings import Settings
 from control.switches import Switch
-from pipelines.calls import Closed, LiveEvent
+from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 
 pytestmark = pytest.mark.postgres
@@ -68,12 +68,14 @@ def settings() -> Iterator[Settings]:
     shutil.rmtree(folder)
 
 
-async def rung(service: Service, local_host: str = "127.0.0.1") -> CallResult:
-    """A caller asks something and hangs up."""
+async def rung(service: Service, local_host: str = "127.0.0.1", *, question_again: bool = False) -> CallResult:
+    """A caller asks something, perhaps once more after a while, and hangs up."""
     signature = sign(service.keys, TENANT, "100")
     signed = {TENANT_VARIABLE: TENANT, NUMBER_VARIABLE: "100", SIGNATURE_VARIABLE: signature}
     heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=300, limit_s=8.0)
-    script = Script(steps=(heard, Say(load_sound(SPEECH)), heard, HangUp()), limit_s=30.0)
+    asks = (Say(load_sound(SPEECH)), heard)
+    steps = (heard, *asks, Wait(4.0), *asks, HangUp()) if question_again else (heard, *asks, HangUp())
+    script = Script(steps=steps, limit_s=40.0)
     async with Peer(*service.address, local_host=local_host) as switch:
         result = await switch.call(Dialed(number="100", variables=signed), script)
     assert result.hazards == ()
@@ -133,6 +135,34 @@ async def test_the_operator_may_have_g711_as_it_comes(settings: Settings) -> Non
         await service.stored(TENANT, CallId(result.call_id), timeout_s=10)
     assert set(result.downlink.sizes) == {160}
     assert result.greeting_ms is not None
+
+
+async def test_what_is_saved_while_a_call_is_live_answers_its_next_question(settings: Settings) -> None:
+    """What docs/live-change.md shows."""
+    events: list[LiveEvent] = []
+    answered, changed = asyncio.Event(), asyncio.Event()
+
+    def feed(event: LiveEvent) -> None:
+        events.append(event)
+        if isinstance(event, Said) and event.text == "We open at nine":
+            answered.set()
+        elif isinstance(event, ChangedOver):
+            changed.set()
+
+    file = settings.tenants_dir / "front-desk.yaml"
+    async with open_service(settings, feed=feed) as service:
+        calling = asyncio.create_task(rung(service, question_again=True))
+        async with asyncio.timeout(30):
+            await answered.wait()
+        await asyncio.to_thread(file.write_text, DOCUMENT.replace("We open at nine", "We open at ten"))
+        async with asyncio.timeout(30):
+            await changed.wait()
+        call_id = CallId((await calling).call_id)
+        record = await service.stored(TENANT, call_id, timeout_s=10)
+        assert [status.problem for status in service.tenants] == [""]
+    said = [turn.text for turn in record.turns if turn.role == "assistant"]
+    assert said == ["Welcome to the desk", "We open at nine", "We open at ten"]
+    assert (record.call.revision, record.revisions, record.errors) == (1, (1, 2), ())
 
 
 async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:

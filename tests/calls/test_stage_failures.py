@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from pipecat.frames.frames import Frame, StartFrame
+from pipecat.frames.frames import DataFrame, Frame, LLMContextFrame, StartFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from control.peer import HangUp, Say, Script, Wait
@@ -20,6 +20,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SORRY = "Something went wrong"
 ANSWER = "You asked: What are your opening hours?"
+
+
+FLOOD = 3000
+"""Frames out of one."""
 
 
 class BrokenConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +56,9 @@ class Broken(FrameProcessor):
             if self._at == "swallowed start":
                 return
         await self._fail("every frame")
+        if self._at == "flood" and isinstance(frame, TranscriptionFrame | LLMContextFrame):
+            for _ in range(FLOOD):
+                await self.push_frame(DataFrame(), direction)
         await self.push_frame(frame, direction)
 
     async def _fail(self, here: str) -> None:
@@ -160,6 +167,12 @@ def test_a_stage_that_ignores_its_cancellation_keeps_nobody_waiting(call: Rung) 
     handed_on(call)
     assert call.result.ended_ms < 8000, "the caller is handed on before the stage has ended"
     assert any("did not stop in time" in error for error in call.record.errors)
+
+
+@evening.caller(asks(SPEECH, SPEECH), **broken("flood"))
+def test_a_stage_that_floods_the_pipeline_is_survived(call: Rung) -> None:
+    assert call.heard() == ["Welcome to us", ANSWER, ANSWER]
+    assert (call.record.end_reason, call.record.errors) == ("caller_hangup", ())
 
 
 @evening.caller(asks(SPEECH))
