@@ -64,7 +64,7 @@ class Size:
     """Live calls have changed over so often, all together."""
 
 
-FULL = Size("full", 1000, 0.12, 20, 32, 4, 60, 40.0, 0.05, 300)
+FULL = Size("full", 1000, 0.12, 20, 40, 4, 60, 40.0, 0.05, 300)
 QUICK = Size("quick", 100, 0.08, 8, 3, 1, 8, 60.0, 0.15, 8)
 
 

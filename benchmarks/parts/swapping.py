@@ -40,7 +40,7 @@ assistants:
     numbers: ["{number}"]
     record: false
     limits: {{max_concurrent_calls: 100, max_turns: 1000, max_call_s: 3600, silence_s: 120}}
-    turn: {{wait_s: 0.2}}
+    turn: {{wait_s: 0.5}}
     texts: {{greeting: "{sentence}"}}
     pipeline:
       - {{id: vad, use: vad.probed, config: {{start_secs: {start_secs}}}}}
