@@ -5,12 +5,13 @@ missing model, a refused key) is found by `PipelineSupervisor.load`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, structs
 
+from pipelines.placing import misplaced
 from pipelines.plan import plan
 from pipelines.problems import Problem, SpecError
 from pipelines.spec import AssistantSpec, ProcessorSpec
@@ -153,9 +154,14 @@ def _value_problems(path: str, value: object, kind: Any) -> list[Problem]:
     return []
 
 
-def _role_problems(line: Iterable[tuple[int, CheckedStage]]) -> list[Problem]:
-    """Roles that are missing, doubled or out of order."""
-    problems: list[Problem] = []
+def _role_problems(line: Sequence[tuple[int, CheckedStage]]) -> list[Problem]:
+    """Roles that are missing, doubled or out of order, and filters where they have nothing to do."""
+    problems = [
+        Problem(
+            f"[{line[at][0]}].use", f"{line[at][1].id!r} has nothing to do here", f"its place is {words}; use `after`"
+        )
+        for at, words in misplaced([stage.factory for _, stage in line]).items()
+    ]
     seen: dict[Role, str] = {}
     deepest = 0
     for index, stage in line:

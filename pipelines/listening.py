@@ -24,12 +24,10 @@ from pipecat.processors.frame_processor import FrameDirection
 
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
-from pipelines.through import Through
 from pipelines.turns import TurnAccount
 from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+from processors.through import DOWN, UP, Through
 
-DOWN = FrameDirection.DOWNSTREAM
-UP = FrameDirection.UPSTREAM
 Heed = Callable[[Any], None]
 Heeds = Mapping[tuple[type[Frame], FrameDirection], Heed]
 

@@ -1,19 +1,28 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.tts_service import TTSService
 
 from base.ids import AssistantName
 from pipelines.check import CheckedStage
+from pipelines.placing import in_ear
 from pipelines.pool import Held
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec
-from processors.factory import EAR, CallContext, Persona, Role
+from processors.factory import CallContext, Persona, Role
+
+
+log = structlog.get_logger()
+
+WITHHELD = "[…]"
+"""Stands in a record for a text of which it is not known what may be written down."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,46 @@ class LoadedPipeline:
 
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""
-        made = [(stage.role, stage.create(call)) for stage in self.stages]
-        return CallStages(
-            ear=tuple(processor for role, processor in made if processor is not None and role in EAR),
-            mind=tuple(processor for role, processor in made if processor is not None and role not in EAR),
-        )
+        ear: list[FrameProcessor] = []
+        mind: list[FrameProcessor] = []
+        made = [stage.create(call) for stage in self.stages]
+        for processor, hears in zip(made, in_ear([stage.checked.factory for stage in self.stages]), strict=True):
+            if processor is not None:
+                (ear if hears else mind).append(processor)
+        for voice in mind:
+            if isinstance(voice, TTSService):
+                voice.add_text_transformer(_transform(voice, self))
+        return CallStages(ear=tuple(ear), mind=tuple(mind))
+
+    def for_voice(self, text: str, language: str) -> str:
+        """A text as the voice is to say it."""
+        for stage in self.stages:
+            change = stage.checked.factory.for_voice(stage.checked.config, stage.held.value)
+            text = text if change is None else change(text, language)
+        return text
+
+    def for_record(self, text: str) -> str:
+        """A text as it is to be written down; nothing of it where a stage cannot tell what may be."""
+        for stage in self.stages:
+            change = stage.checked.factory.for_record(stage.checked.config, stage.held.value)
+            try:
+                text = text if change is None else change(text, self.persona.language)
+            except Exception as error:
+                # The record has to be written; what a stage was to take out of it must not be in it.
+                log.error("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)
+                return WITHHELD
+        return text
+
+
+def _transform(voice: TTSService, pipeline: LoadedPipeline) -> Callable[[str, str], Awaitable[str]]:
+    """pipecat's own way to give a voice other words than the conversation has."""
+    at_first = voice.text_aggregation_language
+
+    async def transform(text: str, _kind: str) -> str:
+        now = voice.text_aggregation_language
+        return pipeline.for_voice(text, pipeline.persona.language if now == at_first else now)
+
+    return transform
 
 
 class Rehearsal(Struct):

@@ -74,12 +74,13 @@ class Loader:
         try:
             for checked in assistant.stages:
                 stages.append(await self._prepare(assistant, checked, context))  # noqa: PERF401 - kept on failure
+            pipeline = LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
             for stage in stages:
-                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, context))
+                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, pipeline, context))
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
-        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages))
+        return pipeline
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
@@ -108,10 +109,11 @@ def digest(config: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
 
 
-async def _rehearse_fixed(stage: LoadedStage, context: StageContext) -> None:
-    """The greeting and the other fixed texts, before any call can need them; a template is none."""
+async def _rehearse_fixed(stage: LoadedStage, pipeline: LoadedPipeline, context: StageContext) -> None:
+    """The greeting and the other fixed texts as they are said, before any call can need them; a template is none."""
     fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
-    await _rehearse(stage, context, tuple(fixed), _unheeded)
+    said = tuple(pipeline.for_voice(text, context.persona.language) for text in fixed)
+    await _rehearse(stage, context, said, _unheeded)
 
 
 def _unheeded(_done: int, _total: int) -> None:
@@ -147,7 +149,7 @@ async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> 
     for stage in pipeline.stages:
         factory = stage.checked.factory
         said |= dict.fromkeys(await factory.says(stage.checked.config, stage.held.value, context))
-    sentences = tuple(said)[:MAX_REHEARSED_SENTENCES]
+    sentences = tuple(pipeline.for_voice(text, context.persona.language) for text in said)[:MAX_REHEARSED_SENTENCES]
     before = rehearsal.done
     rehearsal.total += len(sentences)
 

@@ -75,7 +75,7 @@ class CallSession:
         self._recording = recording
         self._limits = limits or SessionLimits()
         policy, at = loaded.assistant, clock.monotonic()
-        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
+        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=loaded.for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, can_reach=policy.transfer is not None)
         self._reaching: asyncio.Task[None] | None = None
         self._actions: deque[Action] = deque()

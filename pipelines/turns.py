@@ -3,6 +3,8 @@
 All times are seconds of one monotonic clock. Only words that the caller heard are written down.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from base.ids import CallId
@@ -40,9 +42,20 @@ class _Marks(Struct):
 class TurnAccount:
     """Keeps the turns of one call and tells the feed of them as they happen."""
 
-    def __init__(self, call_id: CallId, opened_at: float, feed: LiveFeed, *, turn_wait_s: float = 0.0) -> None:
-        """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking."""
+    def __init__(
+        self,
+        call_id: CallId,
+        opened_at: float,
+        feed: LiveFeed,
+        *,
+        turn_wait_s: float = 0.0,
+        for_record: Callable[[str], str] = str,
+    ) -> None:
+        """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking; `for_record` makes
+        of what was said what is written down and told.
+        """
         self._turn_wait_s = turn_wait_s
+        self._for_record = for_record
         self._call_id = call_id
         self._opened_at = opened_at
         self._feed = feed
@@ -82,6 +95,7 @@ class TurnAccount:
 
     def understood(self, text: str, at: float) -> None:
         """The caller's turn is over and this is what was understood."""
+        text = self._for_record(text)
         self._hearing.turn_end = at
         self._answering, self._hearing = self._hearing, _Marks()
         since, self._caller_since, self._turn_open = self._caller_since, None, False
@@ -151,7 +165,7 @@ class TurnAccount:
 
     def _write(self, *, interrupted: bool) -> bool:
         """Write down what was heard since the last time; whether there was anything."""
-        text = " ".join(" ".join(self._words).split())
+        text = self._for_record(" ".join(" ".join(self._words).split()))
         if text:
             waterfall = self._answering.waterfall() if self._is_answer else None
             self._turns.append(

@@ -27,9 +27,11 @@ class WhisperConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     prompt: str | None = None
     """What was said before, as far as the recogniser knows: names and words that callers use help it."""
     beam_size: Annotated[int, Meta(ge=1, le=5)] = 5
+    """Readings that are kept while it decodes; 1 is quicker and hears less well."""
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
     """Cores for one utterance; two where there are two."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    """For one utterance."""
 
 
 @dataclass(frozen=True)
