@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
+    TTSStartedFrame,
     TTSTextFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -111,6 +112,7 @@ class Listening:
                 (LLMFullResponseStartFrame, DOWN): self._answer_begins,
                 (LLMFullResponseEndFrame, DOWN): self._answer_ends,
                 (LLMAssistantPushAggregationFrame, DOWN): self._said_ends,
+                (TTSStartedFrame, DOWN): self._voice_begins,
                 (TTSTextFrame, DOWN): self._heard,
                 (BotStartedSpeakingFrame, DOWN): self._speech_started,
                 (BotStoppedSpeakingFrame, DOWN): self._speech_stopped,
@@ -173,6 +175,9 @@ class Listening:
         heard = self._account.finished()
         self._act(self._conduct.finished(self._now(), heard=heard, answer=False))
 
+    def _voice_begins(self, frame: TTSStartedFrame) -> None:
+        self._account.voice_begins(self._now(), aside=not frame.append_to_context)
+
     def _heard(self, frame: TTSTextFrame) -> None:
         self._account.heard(frame.text, self._now())
 
@@ -182,6 +187,7 @@ class Listening:
         self._act(None)
 
     def _speech_stopped(self, frame: BotStoppedSpeakingFrame) -> None:
+        self._account.speech_stopped()
         self._conduct.speech_stopped(self._now())
         self._act(None)
 

@@ -18,7 +18,6 @@ from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec
 from processors.factory import CallContext, Persona, Role
 
-
 log = structlog.get_logger()
 
 WITHHELD = "[…]"
@@ -95,7 +94,7 @@ class LoadedPipeline:
                 text = text if change is None else change(text, self.persona.language)
             except Exception as error:
                 # The record has to be written; what a stage was to take out of it must not be in it.
-                log.error("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)
+                log.warning("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)
                 return WITHHELD
         return text
 

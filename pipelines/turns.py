@@ -67,6 +67,8 @@ class TurnAccount:
         self._words: list[str] = []
         self._words_since: float | None = None
         self._is_answer = False
+        self._aside = False
+        self._speaking = False
         self._answer = AnsweredFrame()
 
     @property
@@ -138,11 +140,31 @@ class TurnAccount:
         """How the mind came to the answer that comes out next."""
         self._answer = answer
 
+    def voice_begins(self, at: float, *, aside: bool) -> None:
+        """The next words are of another breath. An `aside` (a filler) is said beside the answer and is a turn of its
+        own.
+        """
+        if self._aside:
+            answer = self._answer, self._is_answer
+            self._write(interrupted=False)
+            self._answer, self._is_answer = answer
+        self._aside = aside
+        if self._speaking:
+            self._audible(at)
+
     def speech_started(self, at: float) -> None:
         """The first sample of something said left on the wire."""
+        self._speaking = True
+        self._audible(at)
+
+    def speech_stopped(self) -> None:
+        """Nothing of ours is heard any more, for now."""
+        self._speaking = False
+
+    def _audible(self, at: float) -> None:
         if self._words_since is None:
             self._words_since = at
-        if self._is_answer:
+        if self._is_answer and not self._aside:
             self._answering.first("first_audio", at)
 
     def heard(self, text: str, at: float) -> None:
@@ -164,25 +186,26 @@ class TurnAccount:
         self._write(interrupted=True)
 
     def _write(self, *, interrupted: bool) -> bool:
-        """Write down what was heard since the last time; whether there was anything."""
+        """Write down what was heard since the last time; whether there was anything but an aside."""
         text = self._for_record(" ".join(" ".join(self._words).split()))
+        is_answer, aside = self._is_answer and not self._aside, self._aside
         if text:
-            waterfall = self._answering.waterfall() if self._is_answer else None
+            waterfall = self._answering.waterfall() if is_answer else None
             self._turns.append(
                 Turn(
                     role="assistant",
                     text=text,
                     at_ms=self._ms(self._words_since or 0.0),
                     interrupted=interrupted,
-                    intent=self._answer.intent if self._is_answer else None,
-                    passage_id=self._answer.passage_id if self._is_answer else None,
+                    intent=self._answer.intent if is_answer else None,
+                    passage_id=self._answer.passage_id if is_answer else None,
                     waterfall=waterfall,
                 )
             )
             self._feed(Said(call_id=self._call_id, text=text, interrupted=interrupted, waterfall=waterfall))
         self._words, self._words_since = [], None
-        self._is_answer, self._answer = False, AnsweredFrame()
-        return bool(text)
+        self._is_answer, self._aside, self._answer = False, False, AnsweredFrame()
+        return bool(text) and not aside
 
     def _ms(self, at: float) -> float:
         return round(max(0.0, at - self._opened_at) * 1000, 1)

@@ -74,6 +74,9 @@ CASES: Mapping[str, Case] = {
     "llm.mock": Case({"answers": ["um {question} dois três quatro cinco seis"], "word_s": 0.03}),
     "tts.kokoro": Case(needs="atende models pull"),
     "tts.mock": Case({"chunk_s": 0.02}),
+    "filter.filler": Case({"after_s": 0.2}),
+    "filter.redact": Case({"mind": True}),
+    "filter.topics": Case({"topics": [{"name": "law", "phrases": ["process* judicial"]}]}),
 }
 """A stage that is not here is tried with its defaults, and needs nothing."""
 

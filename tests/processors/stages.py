@@ -102,7 +102,7 @@ async def played(stage: FrameProcessor, steps: Sequence[Step], *, ends: bool = T
 
     worker.add_event_handler("on_pipeline_started", on_started)
     running = Running(worker)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(30 + sum(step for step in steps if isinstance(step, float))):
         await started.wait()
         for step in steps:
             if isinstance(step, float):
