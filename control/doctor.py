@@ -233,7 +233,8 @@ async def _documents(found: Settings) -> list[Finding]:
     if not files:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
-    faults = await asyncio.to_thread(check_files, files, found.switch_names, lambda _: None)
+    check = partial(check_files, plugins=found.plugins)
+    faults = await asyncio.to_thread(check, files, found.switch_names, lambda _: None)
     if faults:
         text = f"{len(faults)} mistakes, the first: {faults[0]}"
         return [Finding(name="tenants", level="fail", text=text, fix="run `atende check`")]

@@ -101,6 +101,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Calls at the same time in this process; more are told that we are busy."""
     recordings: bool = True
     vectors: Literal["chroma"] = "chroma"
+    plugins: tuple[str, ...] = ()
+    """Distributions or stages of others, by name, that tenants' documents may use; see docs/plugins.md."""
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
 
@@ -240,5 +242,6 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_calls": whole(1, 100_000),
     "recordings": on_off,
     "vectors": one_of("chroma"),
+    "plugins": many(str),
     "outbound_allow": many(endpoint),
 }

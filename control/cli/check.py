@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ def check_command(context: click.Context, files: tuple[Path, ...]) -> None:
     chosen = files or tuple(sorted(folder.glob("*.yaml")))
     if not chosen:
         raise click.ClickException(f"no documents in {folder}")
-    faults = check_files(chosen, settings.switch_names)
+    faults = check_files(chosen, settings.switch_names, plugins=settings.plugins)
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
@@ -35,18 +35,27 @@ def check_command(context: click.Context, files: tuple[Path, ...]) -> None:
 
 
 def check_files(
-    files: tuple[Path, ...], switches: Collection[str], tell: Callable[[str], None] = click.echo
+    files: tuple[Path, ...],
+    switches: Collection[str],
+    tell: Callable[[str], None] = click.echo,
+    *,
+    plugins: Sequence[str] = (),
 ) -> list[str]:
     """Every problem as one line `file:line:column: path: message`; `tell` gets a line for a good file."""
     # Parsing needs the catalog, which brings pipecat: other commands start without it.
+    from processors.plugins import PluginError, stages_with
     from tenants.document import parse_document
     from tenants.errors import DocumentError
 
+    try:
+        stages = stages_with(plugins)
+    except PluginError as error:
+        return [f"ATENDE_PLUGINS: {error}"]
     faults: list[str] = []
     seen: list[TenantDocument] = []
     for file in files:
         try:
-            document = parse_document(file.read_bytes(), str(file), switches=switches)
+            document = parse_document(file.read_bytes(), str(file), stages, switches)
         except OSError as error:
             faults.append(f"{file}: {error.strerror}")
         except DocumentError as error:

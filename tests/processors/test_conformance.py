@@ -22,19 +22,25 @@ from pipecat.frames.frames import (
 
 from processors.catalog import CATALOG, AnyFactory, StageEntry, Stages
 from processors.factory import PrepareError, Role
+from processors.plugins import stages_with
 from tests.processors.cases import MADE_OF, bare, case_of, half_a_turn, prepared, turn
 from tests.processors.conformance import documented, probes, schema_of, unit_faults
 from tests.processors.stages import call_of, persona, played, told
 
-USES = [entry.use for entry in CATALOG]
+PLUGIN = Path(__file__).parents[1] / "data" / "plugin"
+USES = [*(entry.use for entry in CATALOG), "filter.acme_brand"]
 OLD, NEW = "zebra", "girafa"
 SETTLES_S = 0.3
 """What an interruption left behind would have come out by then."""
 
 
 @pytest.fixture(params=USES)
-def factory(request: pytest.FixtureRequest) -> AnyFactory:
-    return Stages()[request.param]
+def factory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AnyFactory:
+    """A stage of the catalog, or of the plugin that the documentation shows."""
+    if request.param in Stages():
+        return Stages()[request.param]
+    monkeypatch.syspath_prepend(PLUGIN)
+    return stages_with([request.param])[request.param]
 
 
 def test_its_defaults_decode_or_it_says_what_is_required(factory: AnyFactory) -> None:
