@@ -26,7 +26,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
 from pipelines.turns import TurnAccount
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, SayingFrame
 from processors.through import DOWN, UP, Through
 
 Heed = Callable[[Any], None]
@@ -67,6 +67,15 @@ class Tap(Through):
         return self._by_exact_type[kind, direction]
 
 
+class Announcing(Tap):
+    """Also tells the ear each sentence that is going to be heard, ahead of its audio."""
+
+    async def let_through(self, frame: Frame, direction: FrameDirection) -> None:
+        if direction is DOWN and type(frame) is AggregatedTextFrame and frame.will_be_spoken:
+            await self.push_frame(SayingFrame(frame.text), UP)
+        await super().let_through(frame, direction)
+
+
 class Listening:
     """Turns overheard frames into entries of the turn account and events for the conduct.
 
@@ -94,7 +103,7 @@ class Listening:
 
     def mind(self, name: str) -> Tap:
         """Behind the mind: what it found and made, before it waits to be heard."""
-        return Tap(
+        return Announcing(
             name,
             {
                 (RetrievedFrame, DOWN): self._retrieved,

@@ -141,3 +141,22 @@ async def test_the_voice_says_words_and_the_record_keeps_what_was_written() -> N
             assert (await said(call))[-1] == ("assistant", "It costs $5")
             heard_s.append(call.player.played_s)
     assert heard_s[1] - heard_s[0] == pytest.approx(5.0, abs=0.2)
+
+
+@virtual
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_the_assistants_own_voice_over_the_line_is_no_turn(guarded: bool) -> None:
+    spec = assistant(stt={"transcripts": ["three four five six seven"]}, tts={"word_s": 0.5})
+    spec = structs.replace(spec, texts=structs.replace(spec.texts, greeting="one two three four five six seven eight"))
+    if guarded:
+        spec = with_filter(spec, "stt", "filter.echo")
+    async with ringing(spec, transport=HoldingTransport()) as call:
+        await call.until(2.0)
+        await call.caller.speaks(0.4)
+        await call.until(9.0)
+        turns = await said(call)
+    greeting = ("assistant", "one two three four five six seven eight")
+    if guarded:
+        assert turns == [greeting]
+    else:
+        assert ("caller", "three four five six seven") in turns
