@@ -30,9 +30,9 @@ from processors.llm.intents import one_slip_apart
 from processors.through import DOWN
 
 KEPT_SENTENCES = 8
-MAX_WORDS = 60
-"""Of a transcript that is looked at; an echo is no longer."""
-MAX_SPOKEN_WORDS = 160
+MAX_WORDS = 32
+"""Of a transcript that are looked at: what is longer costs more than the loop has, and is no mere echo."""
+MAX_SPOKEN_WORDS = 96
 MISMATCH = 0.5
 """What a word takes away that one side has and the other has not."""
 
