@@ -112,8 +112,12 @@ def digest(config: msgspec.Struct) -> str:
 async def _rehearse_fixed(stage: LoadedStage, pipeline: LoadedPipeline, context: StageContext) -> None:
     """The greeting and the other fixed texts as they are said, before any call can need them; a template is none."""
     fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
-    said = tuple(pipeline.for_voice(text, context.persona.language) for text in fixed)
-    await _rehearse(stage, context, said, _unheeded)
+    await _rehearse(stage, context, _as_said(pipeline, tuple(fixed)), _unheeded)
+
+
+def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str, ...]:
+    """What the voice is given for them."""
+    return tuple(pipeline.for_voice(text, pipeline.persona.language) for text in texts)
 
 
 def _unheeded(_done: int, _total: int) -> None:
@@ -149,7 +153,8 @@ async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> 
     for stage in pipeline.stages:
         factory = stage.checked.factory
         said |= dict.fromkeys(await factory.says(stage.checked.config, stage.held.value, context))
-    sentences = tuple(pipeline.for_voice(text, context.persona.language) for text in said)[:MAX_REHEARSED_SENTENCES]
+    # Thousands of sentences, each of which may take a voice's text some tenths of a millisecond.
+    sentences = await asyncio.to_thread(_as_said, pipeline, tuple(said)[:MAX_REHEARSED_SENTENCES])
     before = rehearsal.done
     rehearsal.total += len(sentences)
 

@@ -27,7 +27,15 @@ class Filter(Through):
         await self.push_frame(frame, direction)
 
     async def let_through(self, frame: Frame, direction: FrameDirection) -> None:
-        if await self.sees(frame, direction):
+        try:
+            passes = await self.sees(frame, direction)
+        except Exception as error:
+            # It must not be laid at the door of the stage that pushed the frame, nor cost the frame.
+            await self.push_error(
+                f"{type(self).__name__} cannot work on a {type(frame).__name__}: {type(error).__name__}"
+            )
+            passes = True
+        if passes:
             await self.hand_on(frame, direction)
 
     async def hand_on(self, frame: Frame, direction: FrameDirection = DOWN) -> None:

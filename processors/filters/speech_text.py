@@ -1,5 +1,6 @@
 """`filter.speech_text`: numbers, dates, money, units and abbreviations as words, for a voice that reads them badly."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -40,8 +41,8 @@ class SpeechTextFilter(ProcessorFactory[SpeechTextConfig, Struct]):
     config_type = SpeechTextConfig
 
     async def prepare(self, config: SpeechTextConfig, context: StageContext, workshop: Workshop) -> Struct:
-        """Warms the library: its first number of a language takes 20 ms."""
-        for_voice(config)("1 2,5 3º", context.persona.language)
+        """Imports the library that knows the words, so that no call waits for it."""
+        await asyncio.to_thread(for_voice(config), "1 2,5 3º", context.persona.language)
         return config
 
     def for_voice(self, config: SpeechTextConfig, prepared: Struct) -> Change:

@@ -1,5 +1,6 @@
 """`filter.topics`: what is not talked about, whoever begins with it."""
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -106,7 +107,7 @@ class TopicsFilter(ProcessorFactory[TopicsConfig, Guard]):
                 raise PrepareError(
                     f"filter.topics: {empty[0]!r} in {topic.name!r} has a word without letters or digits"
                 )
-        return Guard(config.topics)
+        return await asyncio.to_thread(Guard, config.topics)
 
     async def says(self, config: TopicsConfig, prepared: Guard, context: StageContext) -> Sequence[str]:
         """The fixed sentences."""

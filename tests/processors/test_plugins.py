@@ -27,11 +27,14 @@ USE = "filter.acme_brand"
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    before = set(sys.modules)
+    _forget()
     yield
-    for name in set(sys.modules) - before:
-        if name.startswith("acme_"):
-            del sys.modules[name]
+    _forget()
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if name.startswith("acme_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

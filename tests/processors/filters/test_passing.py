@@ -33,6 +33,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from processors.catalog import CATALOG, Stages
 from processors.factory import Role
+from processors.filters.passing import Filter
 from processors.frames import CallRequestFrame, RetrievedFrame
 from tests.processors.cases import bare, case_of
 from tests.processors.stages import DOWN, UP, asked, call_of, heard, persona, told
@@ -117,3 +118,19 @@ def test_every_word_of_an_answer_that_may_be_said_is_said(use: str, words: list[
     spoken = " ".join(frame.text for frame in down if isinstance(frame, TextFrame))
     assert "".join(spoken.split()) == "".join("".join(words).split())
     assert isinstance(down[-1], LLMFullResponseEndFrame)
+
+
+async def test_a_filter_that_fails_says_so_itself_and_loses_nothing() -> None:
+    class Broken(Filter):
+        async def sees(self, frame: Frame, direction: FrameDirection) -> bool:
+            raise ValueError("with the caller's words in it")
+
+    before, stage, after = End(), Broken(), End()
+    before.link(stage)
+    stage.link(after)
+    frame = heard("bom dia")
+    await stage.queue_frame(frame, DOWN)
+    assert after.came == [frame]
+    (error,) = before.came
+    assert isinstance(error, ErrorFrame)
+    assert (error.processor, error.error) == (stage, "Broken cannot work on a TranscriptionFrame: ValueError")
