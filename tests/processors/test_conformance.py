@@ -130,24 +130,26 @@ def _is_said(frame: Frame) -> bool:
 
 
 async def test_two_calls_share_nothing_but_what_was_prepared(factory: AnyFactory, tmp_path: Path) -> None:
-    """A second call goes as the same call alone would have gone."""
+    """A second call goes as the same call has gone alone, before there was another."""
     (tmp_path / "alone").mkdir()
+    async with prepared(factory, told(persona()), tmp_path / "alone") as (config, ready):
+        only = factory.create(config, ready, call_of(persona(), "b"))
+        if only is None:
+            return
+        alone, _ = await played(only, turn(factory.role, NEW))
     async with prepared(factory, told(persona()), tmp_path) as (config, ready):
         first, second = (factory.create(config, ready, call_of(persona(), name)) for name in ("a", "b"))
-        if first is None:
-            return
+        assert first is not None
         assert second is not None
         assert second is not first
         await played(first, [*turn(factory.role, OLD), *half_a_turn(factory.role, OLD)])
         after, _ = await played(second, turn(factory.role, NEW))
-    async with prepared(factory, told(persona()), tmp_path / "alone") as (config, ready):
-        only = factory.create(config, ready, call_of(persona(), "b"))
-        assert only is not None
-        alone, _ = await played(only, turn(factory.role, NEW))
+    assert alone.of(*MADE_OF[factory.role])
     assert not [frame for frame in after.of(TextFrame) if OLD in frame.text]
     if factory.use != "stt.whisper":  # the stand-in counts utterances
         assert after.texts(TextFrame) == alone.texts(TextFrame)
-    assert [type(frame) for frame in after.of(TextFrame)] == [type(frame) for frame in alone.of(TextFrame)]
+    kinds = (TextFrame, *MADE_OF[factory.role])
+    assert [type(frame) for frame in after.of(*kinds)] == [type(frame) for frame in alone.of(*kinds)]
 
 
 HEAVY = (

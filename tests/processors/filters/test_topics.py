@@ -111,6 +111,7 @@ async def test_what_was_held_is_gone_with_an_interruption() -> None:
     begun = [LLMFullResponseStartFrame(), LLMTextFrame("Uma frase que não")]
     edge = await guarded(*begun, InterruptionFrame(), *answer("Outra."))
     assert spoken(edge) == ["Outra."]
+    assert spoken(await guarded(LLMFullResponseStartFrame(), LLMTextFrame("Uma frase"), InterruptionFrame())) == []
 
 
 @virtual
