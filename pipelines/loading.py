@@ -112,12 +112,16 @@ def digest(config: msgspec.Struct) -> str:
 async def _rehearse_fixed(stage: LoadedStage, pipeline: LoadedPipeline, context: StageContext) -> None:
     """The greeting and the other fixed texts as they are said, before any call can need them; a template is none."""
     fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
-    await _rehearse(stage, context, _as_said(pipeline, tuple(fixed)), _unheeded)
+    await _rehearse(stage, context, await _as_said(pipeline, tuple(fixed)), _unheeded)
 
 
-def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str, ...]:
-    """What the voice is given for them."""
-    return tuple(pipeline.for_voice(text, pipeline.persona.language) for text in texts)
+async def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str, ...]:
+    """What the voice is given for them. A text takes some tenths of a millisecond; live calls go on between."""
+    said: list[str] = []
+    for text in texts:
+        said.append(pipeline.for_voice(text, pipeline.persona.language))
+        await asyncio.sleep(0)
+    return tuple(said)
 
 
 def _unheeded(_done: int, _total: int) -> None:
@@ -153,8 +157,7 @@ async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> 
     for stage in pipeline.stages:
         factory = stage.checked.factory
         said |= dict.fromkeys(await factory.says(stage.checked.config, stage.held.value, context))
-    # Thousands of sentences, each of which may take a voice's text some tenths of a millisecond.
-    sentences = await asyncio.to_thread(_as_said, pipeline, tuple(said)[:MAX_REHEARSED_SENTENCES])
+    sentences = await _as_said(pipeline, tuple(said)[:MAX_REHEARSED_SENTENCES])
     before = rehearsal.done
     rehearsal.total += len(sentences)
 

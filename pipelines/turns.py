@@ -144,13 +144,14 @@ class TurnAccount:
         """The next words are of another breath. An `aside` (a filler) is said beside the answer and is a turn of its
         own.
         """
-        if self._aside:
+        was_aside = self._aside
+        if was_aside:
             answer = self._answer, self._is_answer
             self._write(interrupted=False)
             self._answer, self._is_answer = answer
         self._aside = aside
-        if self._speaking:
-            self._audible(at)
+        if was_aside and self._speaking:
+            self._audible(at)  # without a pause, so that nobody tells that speech has started
 
     def speech_started(self, at: float) -> None:
         """The first sample of something said left on the wire."""
@@ -187,9 +188,10 @@ class TurnAccount:
 
     def _write(self, *, interrupted: bool) -> bool:
         """Write down what was heard since the last time; whether there was anything but an aside."""
-        text = self._for_record(" ".join(" ".join(self._words).split()))
+        heard = " ".join(" ".join(self._words).split())
         is_answer, aside = self._is_answer and not self._aside, self._aside
-        if text:
+        if heard:
+            text = self._for_record(heard)
             waterfall = self._answering.waterfall() if is_answer else None
             self._turns.append(
                 Turn(
@@ -205,7 +207,7 @@ class TurnAccount:
             self._feed(Said(call_id=self._call_id, text=text, interrupted=interrupted, waterfall=waterfall))
         self._words, self._words_since = [], None
         self._is_answer, self._aside, self._answer = False, False, AnsweredFrame()
-        return bool(text) and not aside
+        return bool(heard) and not aside
 
     def _ms(self, at: float) -> float:
         return round(max(0.0, at - self._opened_at) * 1000, 1)

@@ -1,6 +1,5 @@
 """`filter.speech_text`: numbers, dates, money, units and abbreviations as words, for a voice that reads them badly."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -41,8 +40,6 @@ class SpeechTextFilter(ProcessorFactory[SpeechTextConfig, Struct]):
     config_type = SpeechTextConfig
 
     async def prepare(self, config: SpeechTextConfig, context: StageContext, workshop: Workshop) -> Struct:
-        """Imports the library that knows the words, so that no call waits for it."""
-        await asyncio.to_thread(for_voice(config), "1 2,5 3º", context.persona.language)
         return config
 
     def for_voice(self, config: SpeechTextConfig, prepared: Struct) -> Change:

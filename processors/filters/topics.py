@@ -72,8 +72,12 @@ class TopicsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Guard:
     """Finds topics in a text. Pure."""
 
-    def __init__(self, topics: Sequence[Topic]) -> None:
-        self._found = [(topic, re.compile(_pattern(topic.phrases))) for topic in topics]
+    def __init__(self) -> None:
+        self._found: list[tuple[Topic, re.Pattern[str]]] = []
+
+    def add(self, topic: Topic) -> None:
+        """Find this one too, behind those that were added before."""
+        self._found.append((topic, re.compile(_pattern(topic.phrases))))
 
     def met(self, text: str) -> Topic | None:
         """The first topic that the text is about."""
@@ -107,7 +111,11 @@ class TopicsFilter(ProcessorFactory[TopicsConfig, Guard]):
                 raise PrepareError(
                     f"filter.topics: {empty[0]!r} in {topic.name!r} has a word without letters or digits"
                 )
-        return await asyncio.to_thread(Guard, config.topics)
+        guard = Guard()
+        for topic in config.topics:
+            guard.add(topic)
+            await asyncio.sleep(0)  # two hundred phrases take some milliseconds; live calls go on between
+        return guard
 
     async def says(self, config: TopicsConfig, prepared: Guard, context: StageContext) -> Sequence[str]:
         """The fixed sentences."""

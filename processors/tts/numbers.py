@@ -9,6 +9,8 @@ from functools import partial
 from re import Match
 from typing import Any, Literal, TypeAlias
 
+from num2words import num2words  # type: ignore[import-untyped]
+
 from base.languages import primary, tag
 
 Dates: TypeAlias = Literal["auto", "day_first", "month_first"]
@@ -203,7 +205,5 @@ def _gendered(words: str, base: str, noun: str) -> str:
 
 
 def _say(number: int, base: str, **how: Any) -> str:
-    from num2words import num2words  # type: ignore[import-untyped]
-
     say: Callable[..., object] = num2words
     return str(say(number, lang=_NUM2WORDS[base], **how)).replace(",", "")

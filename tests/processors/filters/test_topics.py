@@ -47,7 +47,10 @@ def spoken(edge: Edge) -> list[str]:
     ],
 )
 def test_topics_are_found_as_whole_words(text: str, met: str | None) -> None:
-    found = Guard([Topic(**LAW), Topic(**POLITICS)]).met(text)  # type: ignore[arg-type]
+    guard = Guard()
+    for topic in (LAW, POLITICS):
+        guard.add(Topic(**topic))  # type: ignore[arg-type]
+    found = guard.met(text)
     assert (found and found.name) == met
 
 
