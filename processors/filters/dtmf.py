@@ -9,12 +9,13 @@ from pipecat.frames.frames import Frame, InputDTMFFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.utils.time import time_now_iso8601
 
-from base.languages import intents, primary
+from base.languages import LanguageUnknownError, intents, primary
 from processors.factory import (
     CallContext,
     Change,
     Persona,
     Place,
+    PrepareError,
     ProcessorFactory,
     Role,
     StageContext,
@@ -96,6 +97,11 @@ class DtmfFilter(ProcessorFactory[DtmfConfig, Struct]):
     place = Place.HEARING
 
     async def prepare(self, config: DtmfConfig, context: StageContext, workshop: Workshop) -> Struct:
+        """Raises PrepareError for a language without phrases of its own."""
+        try:
+            _meant(config.keys, context.persona.language)
+        except LanguageUnknownError as error:
+            raise PrepareError(f"filter.dtmf: {error}") from error
         return config
 
     def for_record(self, config: DtmfConfig, prepared: Struct) -> Change | None:

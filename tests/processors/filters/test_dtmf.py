@@ -7,6 +7,7 @@ import pytest
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import EndFrame, InputDTMFFrame, InterruptionFrame, TranscriptionFrame
 
+from processors.factory import PrepareError
 from tests.pipelines.virtual import virtual
 from tests.processors.filters.making import for_record, made
 from tests.processors.stages import Edge, Step, played
@@ -96,6 +97,12 @@ def test_muted_digits_are_not_written_down() -> None:
     assert for_record("filter.dtmf", muted=True, say="{digits} é o código")("9* é o código", "pt-BR") == (
         "[teclas] é o código"
     )
+
+
+@virtual
+async def test_a_language_without_phrases_is_refused() -> None:
+    with pytest.raises(PrepareError, match=r"filter\.dtmf: no texts for the language 'de'"):
+        await made("filter.dtmf", "de")
 
 
 @pytest.mark.parametrize(
