@@ -86,7 +86,7 @@ class CallSession:
         self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = loaded.assistant, clock.monotonic()
-        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
+        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=loaded.for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
         self._actions: deque[Action] = deque()

@@ -12,7 +12,8 @@ from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
-from pipelines.through import ACTED_ON, DOWN, Through, ThroughSink, ThroughSource
+from pipelines.through import ThroughSink, ThroughSource
+from processors.through import ACTED_ON, DOWN, Through
 
 
 class SwapError(Exception):
