@@ -38,6 +38,7 @@ from processors.catalog import AnyFactory
 from processors.compute import ComputeLanes
 from processors.factory import Workshop
 from processors.models.store import ModelStore
+from processors.plugins import stages_with
 from tenants.conversations import PostgresConversations
 from tenants.database import open_database
 from tenants.directory import Directory
@@ -61,14 +62,16 @@ DRAIN_TIMEOUT_S = 5.0
 async def open_service(
     found: Settings, *, feed: LiveFeed | None = None, stages: Mapping[str, AnyFactory] | None = None
 ) -> AsyncIterator[Service]:
-    """A service that takes calls while the block runs. `stages` is the catalog when None.
+    """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
     Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
     watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
     back to their dialplans, pipelines are closed, records that are on their way are stored.
 
-    Raises SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is taken.
+    Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
+    taken.
     """
+    stages = stages_with(found.plugins) if stages is None else stages
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
@@ -134,7 +137,8 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
         async with AsyncExitStack() as stack:
             library = await _open_library(own, stack)
             workshop = _workshop(own, stack, SystemClock(), library)
-            supervisor = PipelineSupervisor(dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read))
+            lent = dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read)
+            supervisor = PipelineSupervisor(lent, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)
 

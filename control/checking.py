@@ -4,7 +4,7 @@ Told of each file: mistakes, and what it says that acts on nothing. What could n
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -14,7 +14,9 @@ from control.server_facts import server_facts
 from control.settings import Settings
 from pipelines.loading import StageNotReadyError
 from pipelines.problems import SpecError
+from processors.catalog import AnyFactory
 from processors.factory import PrepareError
+from processors.plugins import stages_with
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
 from tenants.notices import notices
@@ -37,10 +39,14 @@ class CheckedFile(Struct, frozen=True, kw_only=True):
 
 
 def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
-    """Each file by itself, and what only one tenant can have. Blocks; loads nothing, changes nothing."""
+    """Each file by itself, and what only one tenant can have. Blocks; loads nothing, changes nothing.
+
+    Raises PluginError.
+    """
+    stages = stages_with(found.plugins)
     checked: list[CheckedFile] = []
     for file in files:
-        one = _check_file(file, found)
+        one = _check_file(file, found, stages)
         others = [other.document for other in checked if other.good and other.document is not None]
         if one.document is not None:
             one = structs.replace(one, problems=_shared(one.document, others))
@@ -48,9 +54,10 @@ def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
     return checked
 
 
-def _check_file(file: Path, found: Settings) -> CheckedFile:
+def _check_file(file: Path, found: Settings, stages: Mapping[str, AnyFactory]) -> CheckedFile:
+    server = server_facts(found)
     try:
-        document = parse_document(file.read_bytes(), str(file), switches=found.switch_names, server=server_facts(found))
+        document = parse_document(file.read_bytes(), str(file), stages, found.switch_names, server=server)
     except OSError as error:
         return _unreadable(file, error)
     except DocumentError as error:

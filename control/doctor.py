@@ -228,12 +228,17 @@ async def _models(found: Settings) -> list[Finding]:
 
 async def _documents(found: Settings) -> list[Finding]:
     from control.checking import check_files
+    from processors.plugins import PluginError
 
     files = tuple(sorted(found.tenants_dir.glob("*.yaml")))
     if not files:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
-    checked = await asyncio.to_thread(check_files, files, found)
+    try:
+        checked = await asyncio.to_thread(check_files, files, found)
+    except PluginError as error:
+        fix = "install it where Atende runs, or take it out of ATENDE_PLUGINS"
+        return [Finding(name="tenants", level="fail", text=f"ATENDE_PLUGINS: {error}", fix=fix)]
     faults = [problem for one in checked for problem in one.problems]
     if faults:
         text = f"{len(faults)} mistakes, the first: {faults[0]}"

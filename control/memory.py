@@ -14,8 +14,7 @@ def settle() -> None:
 
     A full collection looks through every object of the process and stops all calls meanwhile: 70 to 140 ms were
     measured with mock stages alone. What calls make is still collected, in a few milliseconds; a full collection of
-    that (130 ms with 84 calls) comes a seventh as often as by default: seldom enough for the calls, and often enough that what a live call has
-    changed over from does not pile up.
+    that (130 ms with 84 calls) comes a seventh as often as by default.
     """
     gc.collect()
     gc.freeze()

@@ -117,6 +117,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
     them; absent: a ringing tone."""
     vectors: Literal["chroma"] = "chroma"
+    plugins: tuple[str, ...] = ()
+    """Distributions or stages of others, by name, that tenants' documents may use; see docs/plugins.md."""
     outbound_allow: tuple[Endpoint, ...] = ()
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
     endpoints: Mapping[str, str] = {}
@@ -269,6 +271,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma"),
+    "plugins": many(str),
     "outbound_allow": many(endpoint),
     "endpoints": named_urls,
 }

@@ -16,7 +16,7 @@ from msgspec.inspect import type_info
 from pipelines.expectation import expectation, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
-from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, role_problems, slots
+from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, place_problems, role_problems, slots
 from pipelines.spec import EXTENSION, AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory, Stages, nearest
 from processors.factory import Role
@@ -165,6 +165,7 @@ def _fit(
     factories = {stage.id: stage.factory for stage in line}
     problems = parallel_problems(graph, factories) if complete else []
     problems += role_problems(line, complete=complete, streaming=streaming)
+    problems += place_problems(line) if complete else []
     if complete and not problems:
         problems = flow_problems(slots(graph, factories), factories)
     return problems

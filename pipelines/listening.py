@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
+    TTSStartedFrame,
     TTSTextFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -24,12 +25,10 @@ from pipecat.processors.frame_processor import FrameDirection
 
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
-from pipelines.through import Through
 from pipelines.turns import TurnAccount
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, WrittenFrame
+from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, SayingFrame, WrittenFrame
+from processors.through import DOWN, UP, Through
 
-DOWN = FrameDirection.DOWNSTREAM
-UP = FrameDirection.UPSTREAM
 Heed = Callable[[Any], None]
 Heeds = Mapping[tuple[type[Frame], FrameDirection], Heed]
 
@@ -68,6 +67,15 @@ class Tap(Through):
         return self._by_exact_type[kind, direction]
 
 
+class Announcing(Tap):
+    """Also tells the ear each sentence that is going to be heard, ahead of its audio."""
+
+    async def let_through(self, frame: Frame, direction: FrameDirection) -> None:
+        if direction is DOWN and type(frame) is AggregatedTextFrame and frame.will_be_spoken:
+            await self.push_frame(SayingFrame(frame.text), UP)
+        await super().let_through(frame, direction)
+
+
 class Listening:
     """Turns overheard frames into entries of the turn account and events for the conduct.
 
@@ -96,7 +104,7 @@ class Listening:
 
     def mind(self, name: str) -> Tap:
         """Behind the mind: what it found and made, before it waits to be heard."""
-        return Tap(
+        return Announcing(
             name,
             {
                 (RetrievedFrame, DOWN): self._retrieved,
@@ -114,6 +122,7 @@ class Listening:
                 (LLMFullResponseStartFrame, DOWN): self._answer_begins,
                 (LLMFullResponseEndFrame, DOWN): self._answer_ends,
                 (LLMAssistantPushAggregationFrame, DOWN): self._said_ends,
+                (TTSStartedFrame, DOWN): self._voice_begins,
                 (TTSTextFrame, DOWN): self._heard,
                 (BotStartedSpeakingFrame, DOWN): self._speech_started,
                 (BotStoppedSpeakingFrame, DOWN): self._speech_stopped,
@@ -179,6 +188,9 @@ class Listening:
         heard = self._account.finished()
         self._act(self._conduct.finished(self._now(), heard=heard, answer=False))
 
+    def _voice_begins(self, frame: TTSStartedFrame) -> None:
+        self._account.voice_begins(self._now(), aside=not frame.append_to_context)
+
     def _heard(self, frame: TTSTextFrame) -> None:
         self._account.heard(frame.text, self._now())
 
@@ -188,6 +200,7 @@ class Listening:
         self._act(None)
 
     def _speech_stopped(self, frame: BotStoppedSpeakingFrame) -> None:
+        self._account.speech_stopped()
         self._conduct.speech_stopped(self._now())
         self._act(None)
 

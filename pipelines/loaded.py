@@ -1,13 +1,15 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
 
+import structlog
 from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.tts_service import TTSService
 
 from base.ids import AssistantName
 from pipelines.check import CheckedStage
@@ -19,6 +21,11 @@ from pipelines.roles import Slots
 from pipelines.side_by_side import SideBySide
 from pipelines.spec import AssistantSpec
 from processors.factory import CallContext, Persona, Role
+
+log = structlog.get_logger()
+
+WITHHELD = "[…]"
+"""Stands in a record for a text of which it is not known what may be written down."""
 
 MAX_ERROR_CHARS = 500
 
@@ -94,7 +101,40 @@ class LoadedPipeline:
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""
         made = {stage.checked.id: stage.create(call) for stage in self.stages}
+        for voice in made.values():
+            if isinstance(voice, TTSService):
+                voice.add_text_transformer(_transform(voice, self))
         return CallStages(ear=_processors(self.slots.ear, made), mind=_processors(self.slots.mind, made))
+
+    def for_voice(self, text: str, language: str) -> str:
+        """A text as the voice is to say it."""
+        for stage in self.stages:
+            change = stage.checked.factory.for_voice(stage.checked.config, stage.held.value)
+            text = text if change is None else change(text, language)
+        return text
+
+    def for_record(self, text: str) -> str:
+        """A text as it is to be written down; nothing of it where a stage cannot tell what may be."""
+        for stage in self.stages:
+            change = stage.checked.factory.for_record(stage.checked.config, stage.held.value)
+            try:
+                text = text if change is None else change(text, self.persona.language)
+            except Exception as error:
+                # The record has to be written; what a stage was to take out of it must not be in it.
+                log.warning("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)
+                return WITHHELD
+        return text
+
+
+def _transform(voice: TTSService, pipeline: LoadedPipeline) -> Callable[[str, str], Awaitable[str]]:
+    """pipecat's own way to give a voice other words than the conversation has."""
+    at_first = voice.text_aggregation_language
+
+    async def transform(text: str, _kind: str) -> str:
+        now = voice.text_aggregation_language
+        return pipeline.for_voice(text, pipeline.persona.language if now == at_first else now)
+
+    return transform
 
 
 def _processors(graph: Graph, made: Mapping[str, FrameProcessor | None]) -> tuple[FrameProcessor, ...]:

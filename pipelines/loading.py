@@ -92,12 +92,13 @@ class Loader:
         try:
             for checked in assistant.stages:
                 stages.append(await self._prepare(assistant, checked, context))  # noqa: PERF401 - kept on failure
+            pipeline = LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
             for stage in stages:
-                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, context))
+                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, pipeline, context))
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
-        return LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
+        return pipeline
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
@@ -130,10 +131,19 @@ def digest(config: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
 
 
-async def _rehearse_fixed(stage: LoadedStage, context: StageContext) -> None:
-    """The greeting and the other fixed texts, before any call can need them; a template is none."""
+async def _rehearse_fixed(stage: LoadedStage, pipeline: LoadedPipeline, context: StageContext) -> None:
+    """The greeting and the other fixed texts as they are said, before any call can need them; a template is none."""
     fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
-    await _rehearse(stage, context, tuple(fixed), _unheeded)
+    await _rehearse(stage, context, await _as_said(pipeline, tuple(fixed)), _unheeded)
+
+
+async def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str, ...]:
+    """What the voice is given for them. A text takes some tenths of a millisecond; live calls go on between."""
+    said: list[str] = []
+    for text in texts:
+        said.append(pipeline.for_voice(text, pipeline.persona.language))
+        await asyncio.sleep(0)
+    return tuple(said)
 
 
 def _unheeded(_done: int, _total: int) -> None:
@@ -169,7 +179,7 @@ async def _rehearse_pipeline(pipeline: LoadedPipeline, rehearsal: Rehearsal) -> 
     for stage in pipeline.stages:
         factory = stage.checked.factory
         said |= dict.fromkeys(await factory.says(stage.checked.config, stage.held.value, context))
-    sentences = tuple(said)[:MAX_REHEARSED_SENTENCES]
+    sentences = await _as_said(pipeline, tuple(said)[:MAX_REHEARSED_SENTENCES])
     before = rehearsal.done
     rehearsal.total += len(sentences)
 

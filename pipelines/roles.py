@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from pipelines.placing import misplaced
 from pipelines.plan import Graph, Parallel, Series, Single, stages
 from pipelines.problems import Problem
 from processors.catalog import AnyFactory
-from processors.factory import EAR, GIVES, TAKES, Kind, Role
+from processors.factory import EAR, GIVES, TAKES, Kind, Place, Role
 
 NEEDED = (Role.VAD, Role.STT, Role.LLM, Role.TTS)
 """Roles without which a call would be deaf, silent or both; a realtime stage stands for all but the first."""
@@ -104,16 +105,32 @@ def parallel_problems(graph: Graph, factories: Mapping[str, AnyFactory]) -> list
 
 
 def slots(graph: Graph, factories: Mapping[str, AnyFactory]) -> Slots:
-    """The graph by slot: in the ear stands all up to the last stage that hears or that needs transcripts."""
+    """The graph by slot: in the ear stands all up to the last stage that hears, or whose place is there."""
     parts = graph.parts if isinstance(graph, Series) else (graph,)
     ear = 0
     for place, part in enumerate(parts, start=1):
         here = [factories[stage.id] for stage in stages(part)]
-        if any(factory.role in EAR or Kind.TRANSCRIPT in takes(factory) for factory in here):
+        if any(_hears(factory) for factory in here):
             ear = place
         if any(factory.role not in EAR and factory.role is not Role.FILTER for factory in here):
             break
     return Slots(Series(parts[:ear]), Series(parts[ear:]))
+
+
+def _hears(factory: AnyFactory) -> bool:
+    at_the_ear = factory.role is Role.FILTER and factory.place is Place.HEARING
+    return factory.role in EAR or Kind.TRANSCRIPT in takes(factory) or at_the_ear
+
+
+def place_problems(line: Sequence[Staged]) -> list[Problem]:
+    """Filters where they have nothing to do."""
+    wrong = misplaced([stage.factory for stage in line])
+    return [
+        Problem(
+            f"[{line[at].index}].use", f"{line[at].id!r} has nothing to do here", f"its place is {words}; use `after`"
+        )
+        for at, words in wrong.items()
+    ]
 
 
 def takes(factory: AnyFactory) -> frozenset[Kind]:

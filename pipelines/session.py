@@ -88,7 +88,9 @@ class CallSession:
         self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = lease.pipeline.assistant, clock.monotonic()
-        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s)
+        self._account = TurnAccount(
+            call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=lambda text: self._loaded.for_record(text)
+        )
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
         self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)

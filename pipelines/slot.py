@@ -13,7 +13,8 @@ from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
-from pipelines.through import ACTED_ON, DOWN, Through, ThroughSink, ThroughSource
+from pipelines.through import ThroughSink, ThroughSource
+from processors.through import ACTED_ON, DOWN, Through
 
 
 class SwapError(Exception):
@@ -73,8 +74,8 @@ class _Segment:
         half a million objects in one go, half a second in which no call gets its audio.
         """
         for processor in list(_all(self.pipeline)):
-            processor._next = processor._prev = None
-            processor._event_handlers.clear()
+            processor._next = processor._prev = None  # noqa: SLF001
+            processor._event_handlers.clear()  # noqa: SLF001
         del self._source, self._sink, self.pipeline
 
     async def _out(self, frame: Frame, direction: FrameDirection) -> None:

@@ -3,6 +3,8 @@
 All times are seconds of one monotonic clock. Only words that the caller heard are written down.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from base.ids import CallId
@@ -40,9 +42,20 @@ class _Marks(Struct):
 class TurnAccount:
     """Keeps the turns of one call and tells the feed of them as they happen."""
 
-    def __init__(self, call_id: CallId, opened_at: float, feed: LiveFeed, *, turn_wait_s: float = 0.0) -> None:
-        """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking."""
+    def __init__(
+        self,
+        call_id: CallId,
+        opened_at: float,
+        feed: LiveFeed,
+        *,
+        turn_wait_s: float = 0.0,
+        for_record: Callable[[str], str] = str,
+    ) -> None:
+        """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking; `for_record` makes
+        of what was said what is written down and told.
+        """
         self._turn_wait_s = turn_wait_s
+        self._for_record = for_record
         self._call_id = call_id
         self._opened_at = opened_at
         self._feed = feed
@@ -55,6 +68,8 @@ class TurnAccount:
         self._words: list[str] = []
         self._words_since: float | None = None
         self._is_answer = False
+        self._aside = False
+        self._speaking = False
         self._answer = AnsweredFrame()
 
     @property
@@ -89,6 +104,7 @@ class TurnAccount:
 
     def understood(self, text: str, at: float) -> None:
         """The caller's turn is over and this is what was understood."""
+        text = self._for_record(text)
         self._hearing.turn_end = at
         self._answering, self._hearing = self._hearing, _Marks()
         at_ms = self._ms(at if self._caller_since is None else self._caller_since)
@@ -133,11 +149,32 @@ class TurnAccount:
         """How the mind came to the answer that comes out next."""
         self._answer = answer
 
+    def voice_begins(self, at: float, *, aside: bool) -> None:
+        """The next words are of another breath. An `aside` (a filler) is said beside the answer and is a turn of its
+        own.
+        """
+        was_aside = self._aside
+        if was_aside:
+            answer = self._answer, self._is_answer
+            self._write(interrupted=False)
+            self._answer, self._is_answer = answer
+        self._aside = aside
+        if was_aside and self._speaking:
+            self._audible(at)  # without a pause, so that nobody tells that speech has started
+
     def speech_started(self, at: float) -> None:
         """The first sample of something said left on the wire."""
+        self._speaking = True
+        self._audible(at)
+
+    def speech_stopped(self) -> None:
+        """Nothing of ours is heard any more, for now."""
+        self._speaking = False
+
+    def _audible(self, at: float) -> None:
         if self._words_since is None:
             self._words_since = at
-        if self._is_answer:
+        if self._is_answer and not self._aside:
             self._answering.first("first_audio", at)
 
     def heard(self, text: str, at: float) -> None:
@@ -159,25 +196,27 @@ class TurnAccount:
         self._write(interrupted=True)
 
     def _write(self, *, interrupted: bool) -> bool:
-        """Write down what was heard since the last time; whether there was anything."""
-        text = " ".join(" ".join(self._words).split())
-        if text:
-            waterfall = self._answering.waterfall() if self._is_answer else None
+        """Write down what was heard since the last time; whether there was anything but an aside."""
+        heard = " ".join(" ".join(self._words).split())
+        is_answer, aside = self._is_answer and not self._aside, self._aside
+        if heard:
+            text = self._for_record(heard)
+            waterfall = self._answering.waterfall() if is_answer else None
             self._turns.append(
                 Turn(
                     role="assistant",
                     text=text,
                     at_ms=self._ms(self._words_since or 0.0),
                     interrupted=interrupted,
-                    intent=self._answer.intent if self._is_answer else None,
-                    passage_id=self._answer.passage_id if self._is_answer else None,
+                    intent=self._answer.intent if is_answer else None,
+                    passage_id=self._answer.passage_id if is_answer else None,
                     waterfall=waterfall,
                 )
             )
             self._feed(Said(call_id=self._call_id, text=text, interrupted=interrupted, waterfall=waterfall))
         self._words, self._words_since = [], None
-        self._is_answer, self._answer = False, AnsweredFrame()
-        return bool(text)
+        self._is_answer, self._aside, self._answer = False, False, AnsweredFrame()
+        return bool(heard) and not aside
 
     def _ms(self, at: float) -> float:
         return round(max(0.0, at - self._opened_at) * 1000, 1)

@@ -4,8 +4,8 @@ from pipecat.frames.frames import Frame, InputTextRawFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.utils.time import time_now_iso8601
 
-from pipelines.through import DOWN, Through
 from processors.frames import WrittenFrame
+from processors.through import DOWN, Through
 
 
 class Writing(Through):

@@ -37,6 +37,13 @@ CATALOG: tuple[StageEntry, ...] = (
     StageEntry("llm.mock", Role.LLM, "processors.llm.mock", "MockLlm"),
     StageEntry("tts.kokoro", Role.TTS, "processors.tts.kokoro", "KokoroTts"),
     StageEntry("tts.mock", Role.TTS, "processors.tts.mock", "MockTts"),
+    StageEntry("filter.dtmf", Role.FILTER, "processors.filters.dtmf", "DtmfFilter"),
+    StageEntry("filter.echo", Role.FILTER, "processors.filters.echo", "EchoFilter"),
+    StageEntry("filter.filler", Role.FILTER, "processors.filters.filler", "FillerFilter"),
+    StageEntry("filter.language", Role.FILTER, "processors.filters.language", "LanguageFilter"),
+    StageEntry("filter.redact", Role.FILTER, "processors.filters.redact", "RedactFilter"),
+    StageEntry("filter.speech_text", Role.FILTER, "processors.filters.speech_text", "SpeechTextFilter"),
+    StageEntry("filter.topics", Role.FILTER, "processors.filters.topics", "TopicsFilter"),
 )
 
 

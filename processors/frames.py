@@ -1,9 +1,9 @@
 """Frames of ours beside pipecat's: what a stage tells the spine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from pipecat.frames.frames import ControlFrame, DataFrame, TranscriptionFrame
+from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame, TranscriptionFrame
 
 from knowledge.passages import Passage
 
@@ -47,3 +47,18 @@ class CallRequestFrame(DataFrame):
     """
 
     request: Literal["hangup", "operator"] = "hangup"
+
+
+@dataclass
+class SayingFrame(SystemFrame):
+    """The assistant is going to say this sentence; goes upstream from behind the mind, ahead of its audio."""
+
+    text: str
+
+
+@dataclass
+class LanguageFrame(ControlFrame):
+    """The caller speaks this language (BCP 47 tag) from now on; goes downstream, and no interruption takes it."""
+
+    language: str = ""
+    interruptible: bool = field(default=False, init=False)

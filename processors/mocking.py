@@ -15,15 +15,16 @@ class MockError(RuntimeError):
 
 
 class Failing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a mock stage fails: `prepare` refuses to load, `raises` and `hangs` at the turns in `fail_on`.
-
-    `stubborn` hangs too and ignores its cancellation for `stubborn_s`, as a stage blocked in foreign
-    code would. Turns count from 0; an empty `fail_on` means every one.
-    """
+    """How a mock stage fails."""
 
     failure: Literal["none", "prepare", "raises", "hangs", "stubborn"] = "none"
+    """`prepare` refuses to load, `raises` and `hangs` do so at the turns in `fail_on`, `stubborn` hangs too and ignores
+    its cancellation, as a stage blocked in foreign code would.
+    """
     fail_on: tuple[int, ...] = ()
+    """Turns, counted from 0; none means every one."""
     stubborn_s: Seconds = 5.0
+    """How long `stubborn` ignores its cancellation."""
 
     def refuse(self) -> None:
         """Raises PrepareError when told to."""

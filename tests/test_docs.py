@@ -21,6 +21,8 @@ from control.peer import Write, load_script
 from control.peer.esl import CommandReader
 from control.settings import _PARSERS as PARSERS
 from pipelines.calls import CallRecord
+from processors.catalog import CATALOG
+from processors.factory import Role
 from tenants.document import parse_document
 from transports.freeswitch.esl_commands import EventClass
 from transports.freeswitch.esl_encoding import TEXT_OUT
@@ -134,3 +136,15 @@ def test_both_languages_tell_the_same() -> None:
     assert headings == cabecalhos
     rows, linhas = (len(re.findall(r"^\|", text, re.MULTILINE)) for text in TEXTS.values())
     assert rows == linhas
+
+
+def test_the_filters_example_is_a_pipeline_that_can_be_used_and_names_every_filter() -> None:
+    text = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    document = (ROOT / "configs" / "tenants" / "harbor-books.yaml").read_text(encoding="utf-8")
+    indented = "".join(f"    {line}\n" for line in example.splitlines())
+    written = re.sub(r"\n  - name: (.*)\n", rf"\n  - name: \1\n{indented}", document, count=1)
+    spec = parse_document(written.encode(), "filters.md").spec
+    filters = {entry.use for entry in CATALOG if entry.role is Role.FILTER}
+    assert {node.use for node in spec.assistants[0].pipeline or () if node.use.startswith("filter.")} == filters
+    assert set(re.findall(r"^\| `(filter\.\w+)`", text, re.MULTILINE)) == filters

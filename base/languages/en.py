@@ -129,4 +129,5 @@ ENGLISH: Final = Language(
         8 eight
         9 nine
     """),
+    fillers=("Just a moment, please.", "Let me check that.", "I am looking into it."),
 )

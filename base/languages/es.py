@@ -109,4 +109,5 @@ SPANISH: Final = Language(
         8 ocho
         9 nueve
     """),
+    fillers=("Un momento, por favor.", "Déjeme verificarlo.", "Lo estoy mirando."),
 )

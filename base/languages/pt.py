@@ -118,4 +118,5 @@ PORTUGUESE: Final = Language(
         8 oito
         9 nove
     """),
+    fillers=("Só um instante, por favor.", "Deixe-me verificar.", "Estou vendo isso para você."),
 )

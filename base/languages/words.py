@@ -90,6 +90,8 @@ class Language(Struct, frozen=True, kw_only=True):
     """Folded words that say nothing about a question's subject."""
     digits: Mapping[str, str]
     """Folded spoken digit to the digit."""
+    fillers: tuple[str, ...]
+    """Said while an answer takes long; each leaves open whether there will be a good one."""
 
 
 def fold(text: str) -> str:

@@ -31,7 +31,12 @@ def check_command(context: click.Context, files: tuple[Path, ...], as_json: bool
     chosen = files or tuple(sorted(folder.glob("*.yaml")))
     if not chosen:
         raise click.ClickException(f"no documents in {folder}")
-    checked, unseen = asyncio.run(_checked(chosen, tool, deep=deep))
+    from processors.plugins import PluginError
+
+    try:
+        checked, unseen = asyncio.run(_checked(chosen, tool, deep=deep))
+    except PluginError as error:
+        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
     if as_json:
         click.echo(_as_json(checked, unseen))
     else:

@@ -113,13 +113,18 @@ def _keys(settings: Settings) -> KeyRing:
 
 
 def _tenant(slug: str, settings: Settings) -> TenantSpec:
+    from processors.plugins import PluginError, stages_with
     from tenants.document import parse_document
     from tenants.errors import DocumentError
 
+    try:
+        stages = stages_with(settings.plugins)
+    except PluginError as error:
+        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
     broken = []
     for file in sorted(settings.tenants_dir.glob("*.yaml")):
         try:
-            spec = parse_document(file.read_bytes(), str(file), switches=settings.switch_names).spec
+            spec = parse_document(file.read_bytes(), str(file), stages, settings.switch_names).spec
         except DocumentError as error:
             broken.append(str(error))
             continue

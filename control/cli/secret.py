@@ -7,6 +7,7 @@ import click
 
 from base.secret import Secret
 from control.cli.context import program
+from processors.plugins import PluginError, stages_with
 from tenants.document import parse_document
 from tenants.errors import DocumentError
 from tenants.secrets import FileSecrets, SecretNameError
@@ -24,8 +25,8 @@ def secret_command(context: click.Context, slug: str, name: str) -> None:
     settings = program(context).settings
     path = settings.tenants_dir / f"{Path(slug).name}.yaml"
     try:
-        tenant_id = parse_document(path.read_bytes(), str(path)).tenant_id
-    except (OSError, DocumentError) as error:
+        tenant_id = parse_document(path.read_bytes(), str(path), stages_with(settings.plugins)).tenant_id
+    except (OSError, DocumentError, PluginError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     value = click.prompt("value", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip()
     if not value:

@@ -8,6 +8,7 @@ from control.cli.context import program
 from control.service import Service
 from control.slow_loop import SlowLoop, told
 from control.watchdog import Watchdog
+from processors.plugins import PluginError, stages_with
 
 
 @click.command("serve")
@@ -15,6 +16,10 @@ from control.watchdog import Watchdog
 def serve_command(context: click.Context) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
     tool = program(context)
+    try:
+        stages_with(tool.settings.plugins)
+    except PluginError as error:
+        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
     app = tool.create_app(tool.settings, _begun)
     config = uvicorn.Config(
         app,

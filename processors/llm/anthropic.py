@@ -19,7 +19,9 @@ class AnthropicConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_o
     """Which model, and with which key."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
+    """As Anthropic names it."""
     api_key: SecretRef
+    """`{secret: name}` of the tenant's own."""
     base_url: Annotated[str, Meta(max_length=500)] = "https://api.anthropic.com"
     """https on the public internet, or an endpoint that the platform's operator allows."""
 

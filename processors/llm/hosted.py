@@ -9,16 +9,18 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory, classify_http_exception, extract_http_status_code
 
-from base.languages import Texts
+from base.languages import Texts, primary
 from processors.conversation import last_words
-from processors.factory import CallContext
-from processors.frames import AnsweredFrame, RetrievedFrame
+from processors.factory import CallContext, Persona
+from processors.frames import AnsweredFrame, LanguageFrame, RetrievedFrame
 from processors.llm.answers import Answer, farewell, frames_of, sentences_of, to_operator
 from processors.llm.intents import Intent, Phrasebook, phrasebook
 from processors.llm.prompt import system_prompt
@@ -47,6 +49,7 @@ class LanguageModelError(Exception):
 class Hosted(_Service):
     """Mixed in before a pipecat LLM service. `attend` is to be called once, right after making it."""
 
+    _persona: Persona
     _phrases: Phrasebook
     _sentences: Texts
     _deadline_s: float
@@ -55,6 +58,7 @@ class Hosted(_Service):
 
     def attend(self, call: CallContext, deadline_s: float) -> None:
         """Learn whose call this is."""
+        self._persona = call.persona
         self._phrases = phrasebook(call.persona.language)
         self._sentences = sentences_of(call.persona)
         self._deadline_s = deadline_s
@@ -64,6 +68,8 @@ class Hosted(_Service):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, RetrievedFrame):
             self._found = frame
+        elif isinstance(frame, LanguageFrame):
+            await self._speak(frame.language)
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
             found, self._found = self._found, None
             decided = self._decided(found.query if found else last_words(frame.context))
@@ -74,6 +80,14 @@ class Hosted(_Service):
             source = found.passages[0].id if found and found.sure and found.passages else None
             await self.push_frame(AnsweredFrame(intent="free", passage_id=source))
         await super().process_frame(frame, direction)
+
+    async def _speak(self, language: str) -> None:
+        """Answer in another language from now on; in the operator's own words where it is the assistant's."""
+        persona = self._persona
+        if primary(language) != primary(persona.language):
+            persona = replace(persona, language=language, texts={})
+        self._phrases, self._sentences = phrasebook(persona.language), sentences_of(persona)
+        await self._update_settings(LLMSettings(system_instruction=system_prompt(persona, self._sentences)))
 
     def _decided(self, spoken: str) -> Answer | None:
         """What is not left to the model."""

@@ -42,6 +42,7 @@ class LocalConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_only=
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     """More than one is slower on a machine that does anything else."""
     context_tokens: Annotated[int, Meta(ge=1024, le=32768)] = 4096
+    """Of instructions, passages and conversation together, for all answers at the same time."""
     parallel: Annotated[int, Meta(ge=1, le=16)] = 1
     """Answers at the same time; each has its share of `context_tokens`."""
     deadline_s: Annotated[float, Meta(ge=0.5, le=60.0)] = 30.0

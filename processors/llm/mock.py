@@ -21,17 +21,18 @@ from processors.mocking import Failing, Seconds
 
 
 class MockLlmConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`answers` are given one per turn, from the first again after the last.
-
-    `{question}` in an answer stands for what the caller said; "" answers with nothing at all.
-    """
+    """What is answered, and how quickly."""
 
     answers: tuple[str, ...] = ("You asked: {question}",)
+    """Given one per turn, from the first again after the last. `{question}` in one stands for what the caller said; ""
+    answers with nothing at all.
+    """
     latency_s: Seconds = 0.0
     """From the question to the first word."""
     word_s: Seconds = 0.0
     """Between two words."""
     request: Literal["none", "hangup", "operator"] = "none"
+    """What is to be done with the call behind the answer of `request_on`."""
     request_on: int = 0
     """The turn whose answer ends with `request`, counted from 0."""
     writes: str = ""

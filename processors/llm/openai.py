@@ -23,6 +23,7 @@ class OpenAiConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_only
     """Which model, where, and with which key."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
+    """As the server names it."""
     base_url: Annotated[str, Meta(max_length=500)] = OPENAI
     """https on the public internet, or an endpoint that the platform's operator allows."""
     api_key: SecretRef | None = None

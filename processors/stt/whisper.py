@@ -36,9 +36,15 @@ class WhisperConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     prompt: str | None = None
     """What was said before, as far as the recogniser knows: names and words that callers use help it."""
     beam_size: Annotated[int, Meta(ge=1, le=5)] = 5
+    """Readings that are kept while it decodes; 1 is quicker and hears less well."""
+    tell_language: bool = False
+    """Also tell in which language each utterance seems to be, for `filter.language`; an eighth more work. Without it
+    Whisper understands (and translates) everything as the language that it was told.
+    """
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
     """Cores for one utterance; two where there are two."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    """For one utterance."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
             prompt=prompt,
             beam_size=config.beam_size,
             timeout_s=config.timeout_s,
+            tell_language=config.tell_language,
         )
         return WhisperSttService(hearing, call.sample_rate)
 

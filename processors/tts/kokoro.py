@@ -37,11 +37,13 @@ class KokoroConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How the assistant sounds."""
 
     engine: Literal["onnx", "torch"] = "onnx"
+    """What computes; `torch` needs the extra `atende[torch]`."""
     voice: Annotated[str, Meta(pattern=r"^[a-z]{2}_[a-z]+$")] | None = None
     """One of Kokoro's voices; the language's own when absent."""
     language: str | None = None
     """BCP 47 tag; the assistant's when absent."""
     speed: Annotated[float, Meta(ge=0.5, le=2.0)] = 1.0
+    """Of speech; 2.0 is twice as fast."""
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
     """Cores for one rendering; more than one gains little on a small machine."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0

@@ -21,11 +21,12 @@ TONE_HZ = 400
 
 
 class MockTtsConfig(Failing, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every word takes `word_s` of audio, rounded up to 100 ms per sentence."""
+    """How long speech is and takes to make."""
 
     latency_s: Seconds = 0.0
     """From a sentence to its first audio."""
     word_s: Annotated[float, Meta(ge=0.001, le=5.0)] = 0.3
+    """Audio of one word, rounded up to 100 ms per sentence."""
     chunk_s: Seconds = 0.0
     """Computing time of each 100 ms of audio."""
 

@@ -1,7 +1,7 @@
 """How written text is said aloud: money, hours, telephone numbers, dates, addresses; pure.
 
 The conversation keeps what was written; only the voice gets this. Plain numbers, percentages and ordinals
-are read right by espeak-ng and stay as they are.
+are read right by espeak-ng and stay as they are; `numbers` makes words of them for other voices.
 """
 
 import re
@@ -28,18 +28,21 @@ _CURRENCIES: Mapping[str, Mapping[str, _Money]] = {
         "US$": _Money("dólar", "dólares", "centavo", "centavos"),
         "$": _Money("dólar", "dólares", "centavo", "centavos"),
         "€": _Money("euro", "euros", "centavo", "centavos"),
+        "£": _Money("libra", "libras", "penny", "pence"),
     },
     "en": {
         "R$": _Money("real", "reais", "centavo", "centavos"),
         "US$": _Money("dollar", "dollars", "cent", "cents"),
         "$": _Money("dollar", "dollars", "cent", "cents"),
         "€": _Money("euro", "euros", "cent", "cents"),
+        "£": _Money("pound", "pounds", "penny", "pence"),
     },
     "es": {
         "R$": _Money("real", "reales", "centavo", "centavos"),
         "US$": _Money("dólar", "dólares", "centavo", "centavos"),
         "$": _Money("peso", "pesos", "centavo", "centavos"),
         "€": _Money("euro", "euros", "céntimo", "céntimos"),
+        "£": _Money("libra", "libras", "penique", "peniques"),
     },
 }
 _AND: Mapping[str, str] = {"pt": "e", "en": "and", "es": "con"}
@@ -72,7 +75,7 @@ _ABBREVIATIONS: Mapping[str, Mapping[str, str]] = {
 }
 
 _AMOUNT = r"(?P<amount>\d+(?:[.,]\d+)*)"
-_MONEY = re.compile(rf"(?P<sign>R\$|US\$|\$|€)\s?{_AMOUNT}|{_AMOUNT.replace('amount', 'amount2')}\s?(?P<sign2>€)")
+_MONEY = re.compile(rf"(?P<sign>R\$|US\$|\$|€|£)\s?{_AMOUNT}|{_AMOUNT.replace('amount', 'amount2')}\s?(?P<sign2>€)")
 _CLOCK = re.compile(r"\b(?P<hour>[01]?\d|2[0-4])\s?(?:[:h](?P<minute>[0-5]\d)(?:\s?(?:min|hs?)\b)?|h(?:s|oras?)?\b)")
 _HALF_DAY = re.compile(r"\s?([ap])\.?\s?m\b\.?", re.IGNORECASE)
 _PHONE = re.compile(

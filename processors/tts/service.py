@@ -3,14 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
+import structlog
 from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
 from base.ids import TenantId
 from processors.compute import LaneFullError
+from processors.factory import PrepareError
 from processors.tts.speaker import Manner, Speaker
+
+log = structlog.get_logger()
 
 CHUNK_S = 0.1
 QUIET_CONTEXT_S = 20.0
@@ -51,6 +56,22 @@ class KokoroTtsService(TTSService):
             yield ErrorFrame(f"a sentence could not be spoken: {error or type(error).__name__}")
         # Also where there was nothing to say: pipecat closes the turn's audio only behind some audio.
         yield self._audio(left.ljust(chunk, b"\0"), context_id)
+
+    async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:  # type: ignore[override]  # as pipecat does
+        """Speak what comes from now on in another language, or with another of the voices that were loaded.
+
+        A language without a voice, or a voice that was not loaded, changes nothing but is told.
+        """
+        changed = await super()._update_settings(delta)
+        if not {"language", "voice"} & set(changed):
+            return changed
+        language = str(delta.language) if isinstance(delta.language, str) else self._manner.language
+        voice = delta.voice if isinstance(delta.voice, str) else None
+        try:
+            self._manner = self._speaker.manner(self._manner, language, voice)
+        except PrepareError as error:
+            log.warning("the voice stays as it is", tenant=self._tenant_id, reason=str(error))
+        return changed
 
     async def _piece_of(self, pieces: AsyncGenerator[bytes, None]) -> bytes | None:
         async with asyncio.timeout(self._timeout_s):

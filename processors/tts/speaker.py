@@ -10,12 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from base.ids import TenantId
-from processors.factory import Compute
+from base.languages import primary
+from processors.factory import Compute, PrepareError
 from processors.tts.cache import DiskCache, MemoryCache, Pcm16, Utterance
 from processors.tts.engine import SAMPLE_RATE, Engine
 from processors.tts.normalise import normalise
 from processors.tts.phrases import clauses, sentences
-from processors.tts.voices import Voice
+from processors.tts.voices import Voice, default_voice, speech_language
 
 log = structlog.get_logger()
 
@@ -49,6 +50,17 @@ class Speaker:
     compute: Compute
     memory: MemoryCache
     disk: DiskCache
+
+    def manner(self, before: Manner, language: str, voice: str | None) -> Manner:
+        """Another language (BCP 47 tag), with `voice`, the one of before if it speaks it, or the language's own.
+
+        Raises PrepareError where there is no such voice.
+        """
+        if voice is None:
+            voice = before.voice if primary(language) == primary(before.language) else default_voice(language)
+        if voice not in self.voices:
+            raise PrepareError(f"tts.kokoro: the voice {voice!r} was not loaded; there are {', '.join(self.voices)}")
+        return replace(before, voice=voice, language=language, speech=speech_language(language, voice))
 
     async def say(self, tenant_id: TenantId, text: str, manner: Manner, rate: int) -> AsyncGenerator[bytes, None]:
         """S16LE at `rate` Hz, in pieces as they are ready."""

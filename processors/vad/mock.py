@@ -14,11 +14,14 @@ WINDOW_S = 0.02
 
 
 class MockVadConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Speech is what is louder than `threshold` (mean absolute sample, of 32768)."""
+    """Speech is what is louder than `threshold`."""
 
     threshold: Annotated[int, Meta(ge=1, le=32767)] = 300
+    """Mean absolute sample of 20 ms, of 32768."""
     start_s: Annotated[float, Meta(ge=0.02, le=2.0)] = 0.1
+    """Loudness without a gap before a start."""
     stop_s: Annotated[float, Meta(ge=0.02, le=5.0)] = 0.2
+    """Quiet without a gap before a stop."""
 
 
 class LoudnessStream:

@@ -136,3 +136,16 @@ def test_names_and_numbers_are_one_assistants_own() -> None:
 def test_a_pipeline_has_a_bounded_length() -> None:
     line = [node(f"n{i}", use="filter.a") for i in range(65)]
     assert "at most 64" in problems(assistant(*line))["$.assistants[0].pipeline"]
+
+
+def test_a_filter_that_has_nothing_to_do_where_it_stands_is_told_its_place() -> None:
+    names = ["filter.filler", "vad.mock", "stt.mock", "llm.mock", "filter.dtmf", "tts.mock"]
+    nodes = tuple(ProcessorSpec(id=f"s{at}", use=use) for at, use in enumerate(names))
+    with pytest.raises(SpecError) as refused:
+        check([AssistantSpec(name="front", numbers=("1",), pipeline=nodes)])
+    found = {problem.path: (problem.message, problem.hint) for problem in refused.value.problems}
+    assert found["$.assistants[0].pipeline[0].use"] == (
+        "'s0' has nothing to do here",
+        "its place is between the llm and the tts stage; use `after`",
+    )
+    assert "between the stt stage and the first one of the mind" in str(found["$.assistants[0].pipeline[4].use"])

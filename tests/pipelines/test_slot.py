@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, InterruptionFrame, StartFrame, TextFrame
+from pipecat.audio.dtmf.types import KeypadEntry
+from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, InputDTMFFrame, InterruptionFrame, StartFrame, TextFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
@@ -13,6 +14,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from pipelines.running import Running
 from pipelines.slot import HotSlot, SwapError
 from tests.pipelines.virtual import virtual
+from tests.processors.filters.making import made
 
 
 class Tag(FrameProcessor):
@@ -177,3 +179,19 @@ async def test_a_slot_knows_who_works_in_it() -> None:
         assert call.slot.holds(old)
         await call.slot.swap([new])
         assert (call.slot.holds(old), call.slot.holds(new), call.slot.holds(None)) == (False, True, False)
+
+
+@virtual
+async def test_a_filter_changes_over_with_what_it_holds_and_leaves_no_timer() -> None:
+    async with live(await made("filter.dtmf")) as call:
+        for key in "12":
+            await call.worker.queue_frame(InputDTMFFrame(button=KeypadEntry(key)))
+        await asyncio.sleep(0.1)
+        await call.slot.swap([await made("filter.dtmf")])
+        await call.send("a")
+        await asyncio.sleep(20)
+        for key in "34#":
+            await call.worker.queue_frame(InputDTMFFrame(button=KeypadEntry(key)))
+        await asyncio.sleep(0.1)
+        assert call.sink.got == ["StartFrame", "Digitei 12.", "a<", "Digitei 34."]
+        assert call.errors == []

@@ -26,7 +26,7 @@ from base.secret import Secret, SecretRef
 from knowledge.passages import Passage
 from processors.conversation import with_passages
 from processors.factory import CallContext, Persona, PrepareError, ProcessorFactory, StageContext, Workshop
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame
+from processors.frames import AnsweredFrame, CallRequestFrame, LanguageFrame, RetrievedFrame
 from processors.llm.anthropic import AnthropicConfig, AnthropicLlm
 from processors.llm.fenced import checked_base_url
 from processors.llm.hosted import ModelConfig
@@ -300,3 +300,15 @@ def test_base_urls_that_may_be_used(good: str) -> None:
 def test_base_urls_that_may_not(bad: str) -> None:
     with pytest.raises(PrepareError, match="base_url"):
         checked_base_url(bad, ALLOWED)
+
+
+async def test_a_caller_of_another_language_is_answered_in_it(kind: Kind) -> None:
+    async with scripted.Script(kind[2]) as script:
+        steps = [LanguageFrame(language="en"), asked("what are your hours?"), asked("goodbye"), asked("tchau")]
+        down, _ = await converse(kind, script, *steps, LanguageFrame(language="pt-BR"), asked())
+    prompts = [json.dumps(body, ensure_ascii=False) for _, body in script.seen]
+    assert ["the BCP 47 tag en" in prompt for prompt in prompts] == [True, True, False]
+    assert ["the BCP 47 tag pt-BR" in prompt for prompt in prompts] == [False, False, True]
+    farewells = [frame for frame in down if isinstance(frame, CallRequestFrame)]
+    assert len(farewells) == 1
+    assert texts("en").farewell in [frame.text for frame in down if isinstance(frame, LLMTextFrame)]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -11,15 +11,18 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InterruptionFrame,
     STTMetadataFrame,
+    STTUpdateSettingsFrame,
     TranscriptionFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
+from pipecat.services.settings import STTSettings
 from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.transcriptions.language import Language
 
 from processors.compute import ComputeLanes
-from processors.stt.recogniser import Recognition, Samples
+from processors.stt.recogniser import DEFAULT_PROMPTS, Recognition, Samples
 from processors.stt.service import Hearing, WhisperSttService
 
 RATE = 8000
@@ -138,3 +141,26 @@ async def test_a_recogniser_that_hangs_or_breaks_is_an_error_and_the_next_uttera
 
 def _broken() -> None:
     raise RuntimeError("broken")
+
+
+async def test_another_language_is_understood_when_it_is_told_and_the_own_prompt_comes_back(
+    lanes: ComputeLanes,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Noting(Scripted):
+        def recognise(
+            self, samples: Samples, language: str, prompt: str, beam_size: int, *, tell_language: bool = False
+        ) -> Recognition:
+            asked.append((language, prompt))
+            assert tell_language
+            return Recognition("sim", *SURE, "en")
+
+    hearing = replace(service(Noting([]), lanes)._hearing, tell_language=True)
+    steps: list[Frame | SleepFrame] = [*utterance(1.0), SleepFrame(0.1)]
+    for language in ("en", "fr", "pt-BR"):
+        update = STTUpdateSettingsFrame(delta=STTSettings(language=language))
+        steps += [update, SleepFrame(0.05), *utterance(1.0), SleepFrame(0.1)]
+    down, _ = await run_test(WhisperSttService(hearing, RATE), frames_to_send=steps)
+    assert asked == [("pt", "Olá!"), ("en", DEFAULT_PROMPTS["en"]), ("en", DEFAULT_PROMPTS["en"]), ("pt", "Olá!")]
+    assert [frame.language for frame in down if isinstance(frame, TranscriptionFrame)] == [Language.EN] * 4

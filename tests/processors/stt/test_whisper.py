@@ -92,6 +92,22 @@ async def test_callers_are_understood(
     assert {language: rate for language, rate in rates.items() if rate > LIMITS[language]} == {}, rates
 
 
+@pytest.mark.models
+async def test_the_language_that_is_spoken_is_told_rightly_or_not_at_all(
+    factory: WhisperStt, models: ModelStore, lanes: ComputeLanes
+) -> None:
+    ready = await prepared(factory, models, lanes)
+    lines = msgspec.json.decode((SPEECH / "first" / "texts.json").read_bytes(), type=dict[str, Line])
+    told: list[tuple[str, str | None]] = []
+    for name, line in lines.items():
+        audio, _ = soundfile.read(SPEECH / "first" / f"{name}.wav", dtype="int16")
+        other = "en" if primary(line.lang) == "pt" else "pt"
+        found = ready.recogniser.recognise(samples_of(audio.tobytes(), RATE), other, "", 1, tell_language=True)
+        told.append((primary(line.lang), found.sounds_like))
+    assert [pair for pair in told if pair[1] not in (None, pair[0])] == []
+    assert sum(found is not None for _, found in told) >= 0.8 * len(told)
+
+
 def noise(seconds: float, level: float) -> np.ndarray[Any, Any]:
     return np.random.default_rng(1).normal(0, level, int(seconds * RATE))
 

@@ -20,8 +20,10 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
+    TTSUpdateSettingsFrame,
 )
 from pipecat.pipeline.worker import PipelineParams
+from pipecat.services.settings import TTSSettings
 from pipecat.tests.utils import SleepFrame, run_test
 
 from base.ids import TenantId
@@ -147,3 +149,26 @@ async def test_a_text_without_a_sound_ends_the_turn_too(service: KokoroTtsServic
     down, up = await through(service, *answer("Silêncio."))
     assert of_kind(down, TTSStoppedFrame) == ["TTSStoppedFrame"]
     assert not [frame for frame in up if isinstance(frame, ErrorFrame)]
+
+
+async def test_another_language_is_spoken_with_its_own_voice_and_one_without_a_voice_changes_nothing(
+    engine: Engine, lanes: ComputeLanes, tmp_path: Path
+) -> None:
+    spoken: list[tuple[str, str]] = []
+
+    class Noting(Engine):
+        def render(self, text: str, voice: Voice, language: str, speed: float) -> Samples:
+            spoken.append((text, f"{language} {int(voice[0, 0, 0])}"))
+            return super().render(text, voice, language, speed)
+
+    voices = {name: np.full((510, 1, 256), n, dtype=np.float32) for n, name in enumerate(["pf_dora", "af_heart"])}
+    speaker = Speaker(
+        engine=Noting(), model="m", voices=voices, compute=lanes, memory=MemoryCache(), disk=DiskCache(tmp_path)
+    )
+    manner = Manner(voice="pf_dora", language="pt-BR", speech="pt-br", speed=1.0)
+    service = KokoroTtsService(speaker, TenantId("t"), manner, RATE, timeout_s=2.0)
+    steps: list[Frame] = []
+    for language, text in (("en", "At 9:15."), ("de", "Um neun."), ("pt-BR", "Às 9:15.")):
+        steps += [TTSUpdateSettingsFrame(delta=TTSSettings(language=language)), *answer(text)]
+    await through(service, *steps)
+    assert spoken == [("At nine fifteen.", "en-us 1"), ("Um neun.", "en-us 1"), ("Às nove e quinze.", "pt-br 0")]

@@ -1,0 +1,1 @@
+"""Filters: stages that let almost everything pass."""
