@@ -154,7 +154,7 @@ def test_check_knows_named_plugins_and_serve_refuses_to_start_without_one(tmp_pa
     def unused(*_: object, **__: object) -> None:
         raise AssertionError("must not be made")
 
-    program = Program(settings=Settings(plugins=("nobody",)), open_service=unused, create_app=unused)  # type: ignore[arg-type]
+    program = Program(settings=Settings(plugins=("nobody",)), open_service=unused, create_app=unused, open_trial=unused)  # type: ignore[arg-type]
     result = CliRunner().invoke(serve_command, [], obj=program)
     assert result.exit_code == 1
     assert "ATENDE_PLUGINS: no installed distribution or stage is called 'nobody'" in result.output
