@@ -88,9 +88,7 @@ class CallSession:
         self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = lease.pipeline.assistant, clock.monotonic()
-        self._account = TurnAccount(
-            call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=lambda text: self._loaded.for_record(text)
-        )
+        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=self._for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
         self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)
@@ -158,6 +156,10 @@ class CallSession:
     def _loaded(self) -> LoadedPipeline:
         """What the call runs on now."""
         return self._lease.pipeline
+
+    def _for_record(self, text: str) -> str:
+        """As the revision that the call runs on now has it written down."""
+        return self._loaded.for_record(text)
 
     def _context_of(self, pipeline: LoadedPipeline) -> CallContext:
         return CallContext(
