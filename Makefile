@@ -49,6 +49,8 @@ bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.first_call --check
 	@$(BIN)/python -m benchmarks.density --check
 	@$(BIN)/python -m benchmarks.wires --check
+	@$(BIN)/python -m benchmarks.hotswap --check
+	@$(BIN)/python -m benchmarks.documents --check
 	@$(BIN)/python -m benchmarks.fuzz --check
 
 clean: ## forget the environment and the demo's data

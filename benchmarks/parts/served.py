@@ -55,9 +55,10 @@ class Moment(msgspec.Struct, tag=True, kw_only=True):
     revision: int = 0
     call_id: str = ""
     took_ms: float = 0.0
-    """activated: from the file's saving."""
+    """activated: from the file's saving; over: the garbage collector's longest pause."""
     longest_ms: float = 0.0
-    """over: the longest time for which anything of publishing kept the event loop, in CPU time of its thread."""
+    """over: the longest time for which anything of publishing kept the event loop, in CPU time of its thread, without
+    the garbage collector's."""
 
 
 class Trimmed(msgspec.Struct, tag=True):

@@ -2,17 +2,19 @@
 
     python -m benchmarks.parts.swapping SWAPS PAUSE_S
 
-It serves as `benchmarks.parts.serve --probed` does. On SIGUSR2 it saves the tenant's document in SWAPS variants, one
-behind the other with a pause, by the way that a saved file takes: parse, check, load, store, activate, live calls at
-their next silence. What each variant changes goes round: the mind's words, the voice, the ear, the detector.
+It serves as `benchmarks.parts.serve --probed` does. On the first SIGUSR2 it saves the tenant's document in SWAPS / 10
+variants, on the second in SWAPS, one behind the other with a pause, by the way that a saved file takes: parse, check,
+load, store, activate, live calls at their next silence. What each variant changes goes round: the mind's words, the
+voice, the ear, the detector.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,15 +69,16 @@ def variant(number: int) -> str:
 class Stepped(Coroutine[Any, Any, Any]):
     """A coroutine that tells how long each of its steps keeps the event loop's thread busy."""
 
-    def __init__(self, inner: Coroutine[Any, Any, Any], note: Callable[[float], None]) -> None:
-        self._inner, self._note = inner, note
+    def __init__(self, inner: Coroutine[Any, Any, Any], watch: "Watch") -> None:
+        self._inner, self._watch = inner, watch
 
     def send(self, value: Any) -> Any:
-        began = time.thread_time()
+        began, collected = time.thread_time(), self._watch.collected_s
         try:
             return self._inner.send(value)
         finally:
-            self._note(time.thread_time() - began)
+            # The collector comes when it comes, to whomever made the last object.
+            self._watch.note(time.thread_time() - began - (self._watch.collected_s - collected))
 
     def throw(self, *error: Any) -> Any:
         return self._inner.throw(*error)
@@ -88,10 +91,24 @@ class Stepped(Coroutine[Any, Any, Any]):
 
 
 class Watch:
-    """The longest step of anything that publishing does."""
+    """The longest step of anything that publishing does, and the garbage collector's longest."""
 
     def __init__(self) -> None:
-        self.longest_s = 0.0
+        self.longest_s = self.collected_s = self.longest_collection_s = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._collecting)
+
+    def begin(self) -> None:
+        """Forget what was before."""
+        self.longest_s = self.longest_collection_s = 0.0
+
+    def _collecting(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+            return
+        took = time.thread_time() - self._began
+        self.collected_s += took
+        self.longest_collection_s = max(self.longest_collection_s, took)
 
     def note(self, seconds: float) -> None:
         self.longest_s = max(self.longest_s, seconds)
@@ -101,7 +118,7 @@ class Watch:
     ) -> "asyncio.Task[Any]":
         """A task factory."""
         watched = getattr(coro, "__qualname__", "") in PUBLISHING
-        return asyncio.Task(Stepped(coro, self.note) if watched else coro, loop=loop, context=context)
+        return asyncio.Task(Stepped(coro, self) if watched else coro, loop=loop, context=context)
 
 
 def feed(event: LiveEvent) -> None:
@@ -115,10 +132,10 @@ def feed(event: LiveEvent) -> None:
         write(Moment(what="changed", at=time.monotonic(), revision=event.revision, call_id=event.call_id))
 
 
-async def swap(service: Service, file: Path, swaps: int, pause_s: float, watch: Watch) -> None:
+async def swap(service: Service, file: Path, numbers: range, pause_s: float, watch: Watch) -> None:
     """Publish again and again, and say so."""
-    watch.longest_s = 0.0
-    for number in range(1, swaps + 1):
+    watch.begin()
+    for number in numbers:
         began = time.monotonic()
         await asyncio.to_thread(file.write_text, variant(number), "utf-8")
         await service.folder.refresh([file])
@@ -128,28 +145,38 @@ async def swap(service: Service, file: Path, swaps: int, pause_s: float, watch: 
         now = time.monotonic()
         write(Moment(what="activated", at=now, revision=status.revision or 0, took_ms=(now - began) * 1000))
         await asyncio.sleep(pause_s)
-    write(Moment(what="over", at=time.monotonic(), longest_ms=watch.longest_s * 1000))
+    longest, collection = watch.longest_s * 1000, watch.longest_collection_s * 1000
+    write(Moment(what="over", at=time.monotonic(), longest_ms=longest, took_ms=collection))
 
 
 async def main(swaps: int, pause_s: float) -> None:
     """Serve until told to stop."""
-    loop, stop, go, watch = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event(), Watch()
+    loop, stop, watch = asyncio.get_running_loop(), asyncio.Event(), Watch()
+    go: asyncio.Queue[None] = asyncio.Queue()
     loop.set_task_factory(watch.make_task)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, trim)
-    loop.add_signal_handler(signal.SIGUSR2, go.set)
+    loop.add_signal_handler(signal.SIGUSR2, go.put_nowait, None)
     found, _ = settings.load(os.environ, Path(".env"))
     logs.configure(found.log_format, found.log_level)
     file = found.tenants_dir / f"{SLUG}.yaml"
     async with open_service(found, feed=feed, stages=probed_stages()) as service:
         write(ready_of(service))
-        waits = asyncio.create_task(go.wait()), asyncio.create_task(stop.wait())
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if go.is_set():
-            await asyncio.create_task(swap(service, file, swaps, pause_s, watch))
+        warm = swaps // 10
+        swapping = asyncio.create_task(
+            _when_told(go, service, file, (range(1, warm), range(warm, warm + swaps)), pause_s, watch)
+        )
         await stop.wait()
-        for wait in waits:
-            wait.cancel()
+        swapping.cancel()
+        await asyncio.gather(swapping, return_exceptions=True)
+
+
+async def _when_told(
+    go: "asyncio.Queue[None]", service: Service, file: Path, parts: tuple[range, ...], pause_s: float, watch: Watch
+) -> None:
+    for numbers in parts:
+        await go.get()
+        await asyncio.create_task(swap(service, file, numbers, pause_s, watch))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ ASSISTANT = """\
     numbers: ["{number}"]
     record: false
     limits: {{max_concurrent_calls: 100, silence_s: 120}}
-    turn: {{wait_s: 0.2}}
+    turn: {{wait_s: 0.4}}
     texts: {{greeting: "{sentence}"}}
     pipeline:
       - {{id: vad, use: vad.probed}}
