@@ -22,7 +22,7 @@ SORRY = "Something went wrong"
 ANSWER = "You asked: What are your opening hours?"
 
 
-FLOOD = 3000
+FLOOD = 300
 """Frames out of one."""
 
 
