@@ -50,6 +50,7 @@ bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.density --check
 	@$(BIN)/python -m benchmarks.wires --check
 	@$(BIN)/python -m benchmarks.hotswap --check
+	@$(BIN)/python -m benchmarks.boot --check
 	@$(BIN)/python -m benchmarks.documents --check
 	@$(BIN)/python -m benchmarks.fuzz --check
 

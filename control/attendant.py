@@ -78,8 +78,9 @@ class Attendant:
                 self._transport.dtmf(digit, duration_ms)
             case Text(text=text):
                 self._transport.written(text)
-            case HungUp(cause=cause):
-                self._session.end("caller_hangup", cause)
+            case HungUp(cause=cause, by_caller=by_caller):
+                # FreeSWITCH does not always say; that it was somebody else it says.
+                self._session.end("hangup" if by_caller is False else "caller_hangup", cause)
                 await self._transport.caller_gone()
             case MediaEnded(for_good=False) if line.has_audio:
                 pass  # of a try that another one followed

@@ -28,6 +28,7 @@ class WithDocuments:
         self.activate = supervisor.activate
         self.discard = supervisor.discard
         self.remove = supervisor.remove
+        self.unload = supervisor.unload
         self.idle = supervisor.idle
 
     @property

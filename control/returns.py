@@ -89,6 +89,11 @@ class LiveCall:
             self._coming = None
             self._here.set()
 
+    @property
+    def waits(self) -> bool:
+        """Whether a connection is on its way back."""
+        return self._coming is not None
+
     def takes(self, ticket: Ticket, line: DoorCall) -> bool:
         """Whether this connection is the one that is waited for; if so the call goes on over it."""
         coming = self._coming
@@ -130,6 +135,10 @@ class LiveCalls:
         if live.takes(ticket, line):
             await live.serve(line)
             return True
+        if not (live.line.live or live.line.joined or live.waits):
+            # Sent on or given back, to a number that comes to us again: the dialplan is quicker than our clearing up.
+            self.leave(live)
+            return False
         if live.line.joined:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVES_WITHIN_S):

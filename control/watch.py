@@ -27,6 +27,10 @@ class Refreshes(Protocol):
         """Take these as they are now; one that is what it was is nothing new."""
         ...
 
+    async def look_again(self) -> None:
+        """Take every file as it is now, and those that are gone."""
+        ...
+
 
 class Documents(DefaultFilter):
     """`*.yaml`, and no editor's own files."""
@@ -71,16 +75,11 @@ async def _until_it_fails(folder: Path, tenants: Refreshes, stop: asyncio.Event)
     )
     looked = False
     async for changed in changes:
-        names = {Path(path).name for _, path in changed}
         if not looked:
             looked = True
-            names |= await asyncio.to_thread(_there, folder)
-        if names:
-            await tenants.refresh({folder / name for name in names})
-
-
-def _there(folder: Path) -> set[str]:
-    return {file.name for file in folder.glob("*.yaml") if not file.name.startswith(".")}
+            await tenants.look_again()
+        elif changed:
+            await tenants.refresh({folder / Path(path).name for _, path in changed})
 
 
 async def _pause(stop: asyncio.Event) -> None:

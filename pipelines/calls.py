@@ -63,9 +63,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     call: Call
     ended_at: datetime
     end_reason: str
-    """One of `caller_hangup`, `goodbye`, `operator`, `transferred` (to a number of the dialplan), `silence`,
-    `max_duration`, `max_turns`, `failure`, `lost` (the wire broke), `shutdown`, `crash` (found in the spool at the
-    next start)."""
+    """One of `caller_hangup`, `hangup` (by the switch, or by somebody at it: `hangup_cause` says why), `goodbye`,
+    `operator`, `transferred` (to a number of the dialplan), `silence`, `max_duration`, `max_turns`, `failure`, `lost`
+    (the wire broke), `shutdown`, `crash` (found in the spool at the next start)."""
     hangup_cause: str
     turns: tuple[Turn, ...]
     errors: tuple[str, ...] = ()

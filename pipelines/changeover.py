@@ -76,9 +76,13 @@ class ChangeOver:
         """When it is due whoever speaks; never while there is nothing to do."""
         return self._asked_at + self._deadline_s if self._ready else float("inf")
 
-    def due(self, *, quiet: bool) -> bool:
-        """Whether `perform` is to be called now; `quiet` when nobody speaks and nothing is owed."""
-        return self._ready and (quiet or self._now() >= self.deadline)
+    def due(self, *, quiet: bool, speaking: bool) -> bool:
+        """Whether `perform` is to be called now; `quiet` when nobody speaks and nothing is owed.
+
+        After the deadline while the assistant is `speaking`, too: what it has said is on its way by then. Not while
+        the caller speaks, or while an answer is thought of.
+        """
+        return self._ready and (quiet or (speaking and self._now() >= self.deadline))
 
     async def perform(self) -> str:
         """Change over. Why it could not be done; empty when it was: the lease is of the new revision then."""

@@ -80,10 +80,13 @@ class Conduct:
         self._closing_since = at
         self._final = False
 
-    def adopt(self, limits: LimitsSpec, turn: TurnSpec, transfer: TransferSpec | None) -> None:
-        """Another revision's policy from now on. The call's time goes on from its beginning."""
+    def adopt(self, limits: LimitsSpec, transfer: TransferSpec | None) -> None:
+        """Another revision's policy from now on. The call's time goes on from its beginning.
+
+        How turns are taken stays: the call's pipeline was made for it.
+        """
         self._ends_at += limits.max_call_s - self._limits.max_call_s
-        self._limits, self._transfer, self._interruptible = limits, transfer, turn.interruptible
+        self._limits, self._transfer = limits, transfer
 
     @property
     def phase(self) -> Phase:

@@ -42,13 +42,19 @@ class Lease:
         """Ask the call to change over. One that has ended is not asked; the same again is nothing new."""
         if self._loaded is None or (self._next is not None and self._next[0] is loaded):
             return
-        self._drop()
+        self.withdraw()
+        if self._taking is not None and self._taking[0] is loaded:
+            return  # it is being tried already
         if loaded is self._loaded:
             return  # back to what it runs on: nothing is to be done any more
         loaded.take()
         self._next = (loaded, pipeline)
         if self.heed is not None:
             self.heed()
+
+    def withdraw(self) -> None:
+        """What is offered, and not tried yet, answers no more: the call is not asked to change over to it."""
+        self._drop()
 
     def take(self) -> LoadedPipeline | None:
         """What is offered, to be tried: `accept` or `decline` follows. None when nothing is offered or one is tried."""

@@ -10,6 +10,7 @@ import structlog
 
 from base.ids import AssistantName
 from base.languages import LanguageUnknownError
+from base.secret import SecretRef
 from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, CheckedStage, checking
 from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage, Rehearsal
 from pipelines.persona import persona_of
@@ -102,7 +103,8 @@ class Loader:
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
-        key = ResourceKey(factory.use, digest(config), context.tenant_id if factory.scope == "tenant" else None)
+        own = factory.scope == "tenant" or _names_a_secret(config)
+        key = ResourceKey(factory.use, digest(config), context.tenant_id if own else None)
         holding = self._pool.hold(
             key,
             lambda: factory.prepare(config, context, self._workshop),
@@ -123,6 +125,16 @@ class Loader:
         except Exception as error:
             # A stage's own bug is that stage's failure: it must not end the process that answers for others.
             raise StageNotReadyError(assistant, checked, repr(error)) from error
+
+
+def _names_a_secret(value: object) -> bool:
+    """Whether a config has a `{secret: name}`: what is prepared with it is never another tenant's."""
+    if isinstance(value, SecretRef):
+        return True
+    if isinstance(value, msgspec.Struct):
+        return any(_names_a_secret(getattr(value, name)) for name in value.__struct_fields__)
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return any(map(_names_a_secret, parts))
 
 
 def digest(config: msgspec.Struct) -> str:

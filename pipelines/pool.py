@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from base.ids import TenantId
-from processors.factory import Weight
+from processors.factory import PrepareError, Weight
 
 log = structlog.get_logger()
 
@@ -96,6 +96,12 @@ class ResourcePool:
         try:
             # Shielded: one load that is given up must not spoil the others that wait for the same thing.
             value = await asyncio.shield(resource.making)
+        except asyncio.CancelledError as error:
+            self._give_up(resource)
+            if resource.making.cancelled() and not _asked_to_stop():
+                # What was cancelled is inside the stage: that is its failure, and nobody's end who waits for it.
+                raise PrepareError("preparing was cancelled inside the stage") from error
+            raise
         except BaseException:
             self._give_up(resource)
             raise
@@ -148,6 +154,12 @@ class ResourcePool:
 def _failed(making: asyncio.Task[Any]) -> bool:
     """Also marks the exception as seen."""
     return making.done() and (making.cancelled() or making.exception() is not None)
+
+
+def _asked_to_stop() -> bool:
+    """Whether the task that runs now is itself being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _done() -> "asyncio.Future[None]":

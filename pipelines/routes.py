@@ -43,6 +43,11 @@ class TenantRoutes(Struct, frozen=True):
         """All that answer, the one that stands first."""
         return (self.stable,) if self.canary is None else (self.stable, self.canary.loaded)
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of all that answer."""
+        return tuple(loaded.revision.number for loaded in self.revisions)
+
     def route(self, assistant: AssistantName, caller: str) -> Route | None:
         """Who answers this caller; None where there is no such assistant.
 

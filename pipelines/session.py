@@ -50,6 +50,10 @@ LEAVING_BY: dict[str, str] = {"lost": "failed", "shutdown": "failed"}
 """The door for endings that come from outside while the caller may still be there."""
 
 
+HUNG_UP = frozenset({"caller_hangup", "hangup"})
+"""Endings after which there is no line to be given up."""
+
+
 class CallSession:
     """A call that is answered. `run` once; `end` from anywhere, any number of times, the first counts.
 
@@ -104,7 +108,7 @@ class CallSession:
         """The conversation, when `run` has returned."""
 
     def end(self, reason: str, cause: str = "") -> None:
-        """End the call now because of something outside: `caller_hangup`, `lost` or `shutdown`.
+        """End the call now because of something outside: `caller_hangup`, `hangup`, `lost` or `shutdown`.
 
         `cause` is the phone's hang-up cause, for the record. Never waits.
         """
@@ -206,15 +210,20 @@ class CallSession:
             if self._actions:
                 await self._perform(self._actions.popleft(), spine)
                 continue
-            if self._change.due(quiet=self._at_a_turns_end()):
+            if self._change.due(quiet=self._at_a_turns_end(), speaking=self._conduct.phase is Phase.SPEAKING):
                 await self._change_over()
                 continue
             at = self._clock.monotonic()
             try:
-                async with asyncio.timeout(max(0.0, min(self._conduct.deadline(), self._change.deadline) - at)):
+                async with asyncio.timeout(max(0.0, self._next_deadline() - at)):
                     await self._wake.wait()
             except TimeoutError:
                 self._act(self._conduct.due(self._clock.monotonic()))
+
+    def _next_deadline(self) -> float:
+        """Monotonic seconds; whatever else happens wakes the session."""
+        speaking = self._conduct.phase is Phase.SPEAKING
+        return min(self._conduct.deadline(), self._change.deadline if speaking else float("inf"))
 
     def _at_a_turns_end(self) -> bool:
         return self._conduct.phase is Phase.LISTENING and (self._reaching is None or self._reaching.done())
@@ -228,7 +237,7 @@ class CallSession:
             return
         revision, policy = self._loaded.revision.number, self._loaded.assistant
         self._revisions.append(revision)
-        self._conduct.adopt(policy.limits, policy.turn, policy.transfer)
+        self._conduct.adopt(policy.limits, policy.transfer)
         log.info("a live call was changed over", revision=revision)
         self._feed(ChangedOver(call_id=self._call.id, revision=revision))
 
@@ -273,7 +282,7 @@ class CallSession:
         """Give the caller's leg up, once, as decided."""
         ending = self._ending
         assert ending is not None
-        if ending.reason == "caller_hangup" or ending.connected:
+        if ending.reason in HUNG_UP or ending.connected:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
@@ -294,6 +303,9 @@ class CallSession:
 
     def _failed(self, spine: Spine, frame: ErrorFrame) -> None:
         """A processor reported an error."""
+        if spine.mind.held(frame.processor) or spine.ear.held(frame.processor):
+            log.info("a stage that the call has changed over from failed", stage=str(frame.processor))
+            return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
@@ -325,7 +337,7 @@ class CallSession:
         ending = self._ending
         assert ending is not None
         given_away = ending.door is not None or ending.number is not None or ending.connected
-        hung_up_by_us = ending.reason != "caller_hangup" and not given_away
+        hung_up_by_us = ending.reason not in HUNG_UP and not given_away
         return CallRecord(
             call=self._call,
             ended_at=self._clock.now(),

@@ -7,6 +7,7 @@ pipecat 1.14 has no public way to do that. Private names of pipecat that we use:
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from weakref import WeakSet
 
 from pipecat.frames.frames import CancelFrame, EndFrame, ErrorFrame, Frame, StartFrame
 from pipecat.pipeline.base_pipeline import BasePipeline
@@ -102,6 +103,7 @@ class HotSlot(Through, BasePipeline):
     def __init__(self, processors: Sequence[FrameProcessor]) -> None:
         super().__init__(enable_direct_mode=True)  # type: ignore[no-untyped-call]
         self._segment = _Segment(self, processors, active=True)
+        self._former: WeakSet[FrameProcessor] = WeakSet()
 
     @property
     def processors(self) -> list[FrameProcessor]:
@@ -114,6 +116,10 @@ class HotSlot(Through, BasePipeline):
     def holds(self, processor: FrameProcessor | None) -> bool:
         """Whether a processor works in this slot now."""
         return processor is not None and any(processor is mine for mine in _all(self._segment.pipeline))
+
+    def held(self, processor: FrameProcessor | None) -> bool:
+        """Whether a processor worked here before an exchange: what it says of itself now is nobody's concern."""
+        return processor is not None and processor in self._former
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as FrameProcessor does
         await super().setup(setup)
@@ -162,8 +168,13 @@ class HotSlot(Through, BasePipeline):
     async def exchange(self, candidate: Candidate, *, timeout_s: float = 5.0) -> None:
         """Have the candidate work from now on; what the former ones hold comes out first, within `timeout_s`."""
         segment = candidate.segment
+        if unusable := segment.unusable():
+            raise SwapError(
+                f"{', '.join(unusable)} cannot work any more: {'; '.join(segment.errors) or 'no reason given'}"
+            )
         segment.started()
         former, self._segment = self._segment, segment
+        self._former.update(_all(former.pipeline))
         try:
             if not await former.pass_through(EndFrame(), timeout_s):
                 await former.pass_through(CancelFrame(), timeout_s)

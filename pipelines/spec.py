@@ -171,8 +171,8 @@ class AssistantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Called so in logs and records, and by the texts' `{assistant}`."""
     numbers: tuple[Number, ...]
     """What callers dial to have this assistant; each belongs to one assistant of the tenant."""
-    id: Annotated[Uuid | None, KEPT] = None
-    """A UUID that stays when the name changes."""
+    id: Uuid | None = None
+    """A UUID that stays when the name changes: live calls of an assistant that is renamed change over to it."""
     language: str | None = None
     """BCP 47 tag; the tenant's when absent."""
     voice: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}\Z", description="a voice's name")] | None = (

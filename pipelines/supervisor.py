@@ -162,9 +162,18 @@ class PipelineSupervisor:
         """The tenant is gone: no new calls; live ones end on what they have."""
         self._failed.pop(tenant_id, None)
         self.rolled_back.pop(tenant_id, None)
+        self._rung_at.pop(tenant_id, None)
         if (routes := self._routes.pop(tenant_id, None)) is not None:
             for loaded in routes.revisions:
                 self._retire(loaded)
+
+    async def unload(self, tenant_id: TenantId) -> None:
+        """As `remove`, and return when what only this tenant used is closed. Raises nothing for a tenant in calls."""
+        routes = self._routes.get(tenant_id)
+        self.remove(tenant_id)
+        ending = [self._retiring[loaded] for loaded in (routes.revisions if routes else ()) if not loaded.leases]
+        if ending:
+            await asyncio.wait(ending)
 
     @asynccontextmanager
     async def lease(self, tenant_id: TenantId, assistant: AssistantName, *, caller: str = "") -> AsyncIterator[Lease]:
@@ -284,6 +293,10 @@ class PipelineSupervisor:
                 self._rehearsing[loaded] = asyncio.create_task(rehearse_rest(loaded), name=f"rehearse {tenant_id}")
         if swap == "turn":
             self._offer(tenant_id, routes)
+        else:
+            for lease in self._leases.get(tenant_id, ()):
+                if lease.offered is not None and lease.offered.revision.number not in routes.numbers:
+                    lease.withdraw()
         for loaded in was:
             if loaded not in routes.revisions:
                 self._retire(loaded)

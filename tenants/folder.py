@@ -9,6 +9,7 @@ unloaded again; their next call loads them anew.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
@@ -41,6 +42,10 @@ log = structlog.get_logger()
 
 class Keeper(Supervisor[L], Protocol[L]):
     """What a folder asks of the pipelines."""
+
+    async def unload(self, tenant_id: TenantId) -> None:
+        """Remove, and return when what only this tenant used is closed."""
+        ...
 
     def idle(self) -> list[TenantId]:
         """Tenants that are loaded and in no call, who was rung longest ago first."""
@@ -113,6 +118,8 @@ class TenantFolder(Generic[L]):
         self._cold: dict[TenantId, TenantDocument] = {}
         self._warming: dict[TenantId, asyncio.Task[None]] = {}
         self._busy = asyncio.Lock()
+        self._publishing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One document of a tenant at a time."""
         self._room = asyncio.Semaphore(AT_ONCE)
         self._behind: asyncio.Task[None] | None = None
 
@@ -149,12 +156,19 @@ class TenantFolder(Generic[L]):
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
         async with self._busy:
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
-            for file in sorted(there):
-                document = await self._parsed(file)
-                if document is not None and not self._answers(document) and self._claim(document):
-                    await self._published(document)
-            for file in sorted({*files} - there):
-                self._removed(file)
+            try:
+                for file in sorted(there):
+                    document = await self._parsed(file)
+                    if document is not None and not self._answers(document) and self._claim(document):
+                        await self._published(document)
+            finally:
+                for file in sorted({*files} - there):
+                    await self._removed(file)
+
+    async def look_again(self) -> None:
+        """At every file that is there, and at those that were."""
+        files = await asyncio.to_thread(_files, self._folder)
+        await self.refresh({*files, *self._statuses})
 
     def _answers(self, document: TenantDocument) -> bool:
         """Whether this very document answers already, or waits to be loaded."""
@@ -194,31 +208,37 @@ class TenantFolder(Generic[L]):
 
     async def _load(self, document: TenantDocument) -> None:
         """Raises PrepareError."""
-        file = Path(document.file)
-        try:
-            number = await self._publish(document)
-        except Exception as error:
-            # It stays cold: the next call tries again.
-            self._note(file, problems=(f"{file}: {error}",), waiting=False)
-            raise PrepareError(str(error)) from error
-        self._cold.pop(document.tenant_id, None)
-        self._note(file, revision=number, waiting=False, problems=())
-        self._make_room(document.tenant_id)
+        file, tenant_id = Path(document.file), document.tenant_id
+        async with self._publishing[tenant_id]:
+            if self._cold.get(tenant_id) is not document:
+                return  # removed, or published anew meanwhile
+            try:
+                async with self._room:
+                    number = await self._publish(document)
+            except Exception as error:
+                # It stays cold: the next call tries again.
+                self._note(file, problems=(f"{file}: {error}",), waiting=False)
+                raise PrepareError(str(error)) from error
+            self._cold.pop(tenant_id, None)
+            # What is wrong with a newer text of the file stays told.
+            newer = self._statuses[file].waiting and self._statuses[file].problems if file in self._statuses else ()
+            self._note(file, revision=number, waiting=False, problems=newer or ())
+        await self._make_room(tenant_id)
 
     def _within_budget(self) -> bool:
         return self._budget_mb is None or self._supervisor.weight_mb <= self._budget_mb
 
-    def _make_room(self, but: TenantId) -> None:
-        """Unload who was rung longest ago, until the models fit."""
+    async def _make_room(self, but: TenantId) -> None:
+        """Unload who was rung longest ago, one after the other, until the models fit."""
         for tenant_id in self._supervisor.idle():
             if self._within_budget():
                 return
             file = self._owners.get(tenant_id)
             if tenant_id == but or file is None or (document := self._documents.get(tenant_id)) is None:
                 continue
-            self._supervisor.remove(tenant_id)
             self._cold[tenant_id] = document
             self._note(file, waiting=True)
+            await self._supervisor.unload(tenant_id)
             log.info("tenant unloaded to make room", tenant=tenant_id)
 
     async def _parsed(self, file: Path) -> TenantDocument | None:
@@ -231,6 +251,10 @@ class TenantFolder(Generic[L]):
             self._failed(file, tuple(map(str, error.problems)))
         except OSError as error:
             self._failed(file, (f"{file}: {error.strerror}",))
+        except Exception as error:
+            # A stage's own bug while its settings were read: this tenant's failure, and no other's.
+            log.exception("a document could not be read", file=str(file))
+            self._failed(file, (f"{file}: {error!r}",))
         return None
 
     def _parse(self, file: Path) -> TenantDocument:
@@ -270,21 +294,21 @@ class TenantFolder(Generic[L]):
     async def _published(self, document: TenantDocument) -> None:
         file, spec = Path(document.file), document.spec
         try:
-            async with self._room:
+            async with self._publishing[spec.tenant_id], self._room:
                 number = await self._publish(document)
+                self._cold.pop(spec.tenant_id, None)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
             self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
             if not self._speaks_for(file, spec.tenant_id):
                 self._owners.pop(spec.tenant_id, None)
             return
-        self._cold.pop(spec.tenant_id, None)
         former = self._statuses.get(file)
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
-            self._removed(file)  # the file is another tenant's now
+            await self._removed(file)  # the file is another tenant's now
         self._statuses[file] = TenantStatus(
             file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, revision=number, enabled=spec.enabled
         )
-        self._make_room(spec.tenant_id)
+        await self._make_room(spec.tenant_id)
 
     async def _publish(self, document: TenantDocument) -> int:
         number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
@@ -310,11 +334,16 @@ class TenantFolder(Generic[L]):
         """Whether what the file says, or said, is this tenant's."""
         return file in self._statuses and self._statuses[file].tenant_id == tenant_id
 
-    def _removed(self, file: Path) -> None:
+    async def _removed(self, file: Path) -> None:
         status = self._statuses.pop(file, None)
         tenant_id = status.tenant_id if status is not None else None
         if tenant_id is None or self._owners.get(tenant_id) != file:
             return
+        self._cold.pop(tenant_id, None)  # who loads it now finds that it is not wanted, or has it taken away below
+        async with self._publishing[tenant_id]:
+            self._gone(file, tenant_id)
+
+    def _gone(self, file: Path, tenant_id: TenantId) -> None:
         del self._owners[tenant_id]
         self._cold.pop(tenant_id, None)
         self._documents.pop(tenant_id, None)

@@ -46,7 +46,10 @@ class MediaWire(Protocol):
         ...
 
     def send(self, pcm: bytes) -> None:
-        """Put one frame on the wire now (with a lead: see there). Never blocks, never raises; nothing after `close`."""
+        """Put one frame on the wire now, or `burst_ms` of them (with a lead: see there).
+
+        Never blocks, never raises; nothing after `close`.
+        """
         ...
 
     def flush(self) -> None:

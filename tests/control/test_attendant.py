@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
+import pytest
+
 from control.attendant import Attendant
 from control.returns import LiveCall, Ticket
 from pipelines.session import CallSession
@@ -60,6 +62,12 @@ async def test_what_the_event_socket_tells_reaches_those_whom_it_concerns() -> N
     events = Dtmf("5", 160), HungUp("NORMAL_CLEARING", True), Disconnected("over")
     told = await attended(Heard(), *events)
     assert told == ["5", "caller_hangup NORMAL_CLEARING", "gone", "lost", "gone"], "the session keeps the first end"
+
+
+@pytest.mark.parametrize(("by_caller", "reason"), [(True, "caller_hangup"), (None, "caller_hangup"), (False, "hangup")])
+async def test_who_hung_up_is_told_apart(by_caller: bool | None, reason: str) -> None:
+    told = await attended(Heard(), HungUp("MEDIA_TIMEOUT", by_caller), Disconnected("over"))
+    assert told[0] == f"{reason} MEDIA_TIMEOUT"
 
 
 async def test_a_mistake_of_ours_is_the_dialplan_s_chance() -> None:

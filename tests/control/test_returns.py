@@ -176,3 +176,28 @@ def test_a_channel_that_was_here_before_is_known() -> None:
     for again in (False, True):
         with calls.enter(TICKET, line()) as live:
             assert live.again is again
+
+
+async def test_a_caller_who_was_sent_on_to_a_number_of_ours_is_a_new_call_at_once() -> None:
+    calls, first, second = LiveCalls(), line(), line()
+    with calls.enter(TICKET, first) as live:
+        with pytest.raises(CallHereError):
+            await calls.served(TICKET, second)
+        cast(Line, first).live = False  # blind transfer, or a door that leads here
+        assert not await calls.served(TICKET, second)
+        with calls.enter(TICKET, second) as again:
+            assert again is not live
+            assert calls.get(CALL) is again
+        assert calls.get(CALL) is None
+
+
+async def test_while_a_call_is_on_its_way_back_nobody_else_takes_its_place() -> None:
+    calls, first = LiveCalls(), line()
+    with calls.enter(TICKET, first) as live:
+        returning = asyncio.create_task(live.re_enter(LIMIT_S))
+        await cast(Line, first).left.wait()
+        for other in OTHERS[1:]:
+            with pytest.raises(CallHereError):
+                await calls.served(other, line())
+        assert live.takes(TICKET, line())
+        await returning

@@ -14,7 +14,8 @@ LIMIT_S = 10.0
 class Told:
     """Whoever is told which files have changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.files: asyncio.Queue[set[str]] = asyncio.Queue()
         self.fails = False
 
@@ -22,6 +23,11 @@ class Told:
         self.files.put_nowait({file.name for file in files})
         if self.fails:
             raise OSError("the database is away")
+
+    async def look_again(self) -> None:
+        there = {file.name for file in self.folder.glob("*.yaml")}
+        if there:
+            await self.refresh([self.folder / name for name in there])
 
     async def next(self) -> set[str]:
         async with asyncio.timeout(LIMIT_S):
@@ -41,7 +47,7 @@ async def written(told: Told, file: Path, text: str) -> set[str]:
 
 
 async def test_what_is_saved_made_and_removed_is_told_and_an_editors_own_files_are_not(tmp_path: Path) -> None:
-    told = Told()
+    told = Told(tmp_path)
     (tmp_path / "early.yaml").write_text("e")
     async with watched(tmp_path, told):
         assert await told.next() == {"early.yaml"}, "saved before it was watched"
@@ -59,7 +65,7 @@ async def test_what_is_saved_made_and_removed_is_told_and_an_editors_own_files_a
 
 async def test_a_publishing_that_fails_does_not_end_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("control.watch.AGAIN_S", 0.05)
-    told = Told()
+    told = Told(tmp_path)
     told.fails = True
     async with watched(tmp_path, told):
         await written(told, tmp_path / "acme.yaml", "a")
@@ -69,8 +75,8 @@ async def test_a_publishing_that_fails_does_not_end_the_watch(tmp_path: Path, mo
 
 async def test_a_folder_that_is_made_later_is_watched_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("control.watch.AGAIN_S", 0.05)
-    told = Told()
     folder = tmp_path / "tenants"
+    told = Told(folder)
     async with watched(folder, told):
         folder.mkdir()
         assert await written(told, folder / "acme.yaml", "a") == {"acme.yaml"}

@@ -144,6 +144,38 @@ async def test_a_call_is_asked_to_change_over_only_at_a_turn() -> None:
 
 
 @virtual
+async def test_a_newer_one_that_drains_takes_the_offer_back() -> None:
+    house = House()
+    await house.put(1)
+    async with house.supervisor.lease(TENANT, FRONT) as lease:
+        house.supervisor.activate(await house.supervisor.load(document(2, model="two")), swap="turn")
+        assert lease.offered is not None
+        await house.put(3, model="three")
+        assert lease.take() is None, "what answers no more is not changed over to"
+        await asyncio.sleep(5)
+        assert [model.open for model in house.llm.made] == [True, False, True]
+    await house.supervisor.close()
+
+
+@virtual
+async def test_what_is_being_tried_is_not_offered_once_more() -> None:
+    house = House()
+    await house.put(1)
+    async with house.supervisor.lease(TENANT, FRONT) as lease:
+        two = await house.supervisor.load(document(2, model="two"))
+        house.supervisor.activate(two, swap="turn")
+        tried = lease.take()
+        assert tried is not None
+        house.supervisor.try_out(await house.supervisor.load(document(3, model="three")), CanaryPolicy())
+        house.supervisor.roll_back(TENANT)
+        assert lease.offered is None
+        assert lease.accept()
+        assert lease.pipeline.revision.number == 2
+    assert two.leases == 0
+    await house.supervisor.close()
+
+
+@virtual
 async def test_a_lease_that_is_over_holds_nothing() -> None:
     house = House()
     loaded = await house.put(1)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.pool import Held, ResourceKey, ResourcePool
+from processors.factory import PrepareError
 from tests.pipelines.virtual import virtual
 
 
@@ -154,3 +155,23 @@ def test_whatever_the_order_nothing_leaks_and_nothing_is_used_closed(steps: list
         assert len(bench.pool) == 0
 
     play()
+
+
+@virtual
+async def test_a_prepare_that_is_cancelled_inside_is_a_failure_and_nobodys_end() -> None:
+    pool = ResourcePool()
+
+    async def prepare() -> Thing:
+        inner = asyncio.create_task(asyncio.sleep(100))
+        inner.cancel()
+        await inner
+        return Thing("never")
+
+    async def hold() -> Held:
+        return await pool.hold(ResourceKey("x.y", "a", None), prepare, lambda _: None)
+
+    for outcome in await asyncio.gather(hold(), hold(), return_exceptions=True):
+        assert isinstance(outcome, PrepareError)
+        assert "cancelled inside the stage" in str(outcome)
+    assert len(pool) == 0
+    await pool.close()

@@ -48,6 +48,9 @@ class Pipelines:
         if tenant_id in self.loaded:
             self.asked.append(f"remove {self.loaded.pop(tenant_id)}")
 
+    async def unload(self, tenant_id: TenantId) -> None:
+        self.remove(tenant_id)
+
     def idle(self) -> list[TenantId]:
         return list(self.loaded)
 

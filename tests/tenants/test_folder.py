@@ -220,3 +220,63 @@ async def test_tenants_that_nobody_rings_make_room_for_those_that_are_rung(house
     await tenants.warm(gone.tenant_id)
     assert gone.slug in house.pipelines.loaded.values()
     await tenants.close()
+
+
+async def test_a_tenant_that_is_removed_while_it_is_loaded_stays_removed(house: House) -> None:
+    house.write("beta", BETA)
+    house.pipelines.slow.clear()
+    tenants = house.tenants(eager=0)
+    await tenants.open()
+    warming = asyncio.create_task(tenants.warm(BETA))
+    await asyncio.sleep(0.05)
+    (house.folder / "beta.yaml").unlink()
+    removing = asyncio.create_task(tenants.refresh([house.folder / "beta.yaml"]))
+    await asyncio.sleep(0.05)
+    house.pipelines.slow.set()
+    await asyncio.gather(warming, removing)
+    assert house.directory.tenants() == []
+    assert house.pipelines.loaded == {}
+    await tenants.close()
+
+
+async def test_a_file_that_is_saved_while_its_tenant_is_loaded_wins(house: House) -> None:
+    house.write("beta", BETA)
+    house.pipelines.slow.clear()
+    tenants = house.tenants(eager=0)
+    await tenants.open()
+    warming = asyncio.create_task(tenants.warm(BETA))
+    await asyncio.sleep(0.05)
+    house.write("beta", BETA, "2002")
+    saving = asyncio.create_task(tenants.refresh([house.folder / "beta.yaml"]))
+    await asyncio.sleep(0.05)
+    house.pipelines.slow.set()
+    await asyncio.gather(warming, saving)
+    assert house.directory.find(BETA, "2002").tenant.revision == 2
+    (status,) = tenants.statuses
+    assert (status.revision, status.problem) == (2, "")
+    await tenants.close()
+
+
+async def test_a_mistake_that_is_saved_stays_told_when_the_former_text_is_loaded(house: House) -> None:
+    house.write("beta", BETA)
+    tenants = house.tenants(eager=0)
+    house.pipelines.slow.clear()
+    await tenants.open()
+    house.write("beta", BETA, more="langage: pt\n")
+    await tenants.refresh([house.folder / "beta.yaml"])
+    house.pipelines.slow.set()
+    await tenants.warm(BETA)
+    (status,) = tenants.statuses
+    assert (status.revision, status.waiting) == (1, False)
+    assert "$.langage" in status.problem
+    await tenants.close()
+
+
+async def test_looking_again_finds_what_is_gone(house: House) -> None:
+    house.write("acme", ACME)
+    house.write("beta", BETA)
+    tenants = house.tenants()
+    await tenants.open()
+    (house.folder / "acme.yaml").unlink()
+    await tenants.look_again()
+    assert [entry.slug for entry in house.directory.tenants()] == ["beta"]

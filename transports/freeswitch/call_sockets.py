@@ -53,6 +53,8 @@ async def open_socket(
         socket = await _came(wire, expected, options.socket_timeout_s)
     except BaseException:
         expected.withdraw()
+        # A stream that was accepted and whose socket never came is stopped before the next is asked for.
+        wire.machine.media.socket_lost()
         raise
     # When the call is hung up its media socket closes some 12 ms before the event socket says so. The module tells of a
     # loss, too; a switch that hangs does not.

@@ -1,5 +1,6 @@
 """A call's audio over mod_audio_fork, as the transport above wants it."""
 
+from transports.audio import FRAME_MS
 from transports.freeswitch.fork import KILL_AUDIO, LAG_MS
 from transports.freeswitch.socket_media import SocketMedia
 
@@ -27,8 +28,9 @@ class ForkMedia(SocketMedia):
         return 0
 
     def send(self, pcm: bytes) -> None:
-        """Send 20 ms to the caller now; see MediaWire."""
-        if len(pcm) != self._uplink.frame_bytes:
+        """Send 20 ms to the caller now, or `burst_ms` in one message; see MediaWire."""
+        size = self._uplink.frame_bytes
+        if len(pcm) not in {size, size * LAG_MS // FRAME_MS}:
             self._socket.counters.dropped += 1
             return
         self._socket.send_audio(pcm)

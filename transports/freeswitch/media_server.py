@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakSet
 
 import structlog
 
@@ -14,6 +15,9 @@ from transports.freeswitch.media_tickets import Tickets, TooManyTicketsError
 from transports.freeswitch.peers import LOOPBACK, Network, bound_address, is_allowed
 
 log = structlog.get_logger()
+
+MAX_SILENT: Final = 100
+"""Connections of one address that have not asked for their upgrade yet."""
 
 
 class Expected:
@@ -71,6 +75,7 @@ class MediaServer:
         self._tickets: Tickets | None = None
         self._expected: dict[CallId, Expected] = {}
         self._sockets: set[MediaSocket] = set()
+        self._waiting: dict[str, WeakSet[MediaSocket]] = {}
         self.taken = 0
         """Sockets that calls have had since the start."""
 
@@ -91,7 +96,7 @@ class MediaServer:
         """Listen. Raises OSError when the address is taken."""
         loop = asyncio.get_running_loop()
         self._tickets = Tickets(loop.time)
-        self._server = await loop.create_server(lambda: MediaSocket(self._admit), self._host, self._port)
+        self._server = await loop.create_server(self._connection, self._host, self._port)
         log.info("media server open", address=self.address)
 
     async def close(self) -> None:
@@ -138,6 +143,22 @@ class MediaServer:
         expected = Expected(f"ws://{host}:{self.address[1]}{path}", withdraw, on_text)
         self._expected[call_id] = expected
         return expected
+
+    def _connection(self) -> MediaSocket:
+        socket = MediaSocket(self._admit)
+        socket.on_connection = self._may_wait
+        return socket
+
+    def _may_wait(self, socket: MediaSocket) -> bool:
+        """Few of one address may be connected and say nothing: descriptors are what calls need, too."""
+        waiting = self._waiting.setdefault(socket.peer_host, WeakSet())
+        silent = sum(not (other.open or other.closed.is_set()) for other in waiting)
+        if silent >= MAX_SILENT:
+            return False
+        waiting.add(socket)
+        for host in [host for host, sockets in self._waiting.items() if not sockets]:
+            del self._waiting[host]
+        return True
 
     def _admit(self, socket: MediaSocket, path: str) -> int:
         """0 for a socket that a call expects, else the HTTP status to refuse it with."""

@@ -54,6 +54,8 @@ class MediaSocket(asyncio.Protocol):
         self._on_audio: Callable[[bytes], None] | None = None
         self._on_text: Callable[[str], None] | None = None
         self.counters: Final = SocketCounters()
+        self.on_connection: Callable[[MediaSocket], bool] | None = None
+        """Whether a connection may wait for its upgrade."""
         self.peer_host = ""
         self.open = False
         """The upgrade was accepted and neither side has ended it."""
@@ -98,6 +100,8 @@ class MediaSocket(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer_host = str(peer[0]).removeprefix("::ffff:") if peer else ""
         self._deadline = asyncio.get_running_loop().call_later(UPGRADE_TIMEOUT_S, self._too_slow)
+        if self.on_connection is not None and not self.on_connection(self):
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)

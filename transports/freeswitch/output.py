@@ -237,13 +237,15 @@ class FreeSwitchOutput(BaseOutputTransport):
 
     def _tick(self, at: float) -> None:
         was_speaking = self._playout.speaking
-        frames = self._frames_now()
+        frames, given = self._frames_now(), list[bytes]()
         for more in range(frames):
-            beat = self._play()
+            beat = self._play(given)
             self._tell_tap(beat.pcm, at + more * FRAME_MS / 1000)
             for frame, direction in _routed(beat.out):
                 self._outbox.post(frame, direction)
             self._quiet_ms = 0 if beat.pcm else min(self._quiet_ms + FRAME_MS, self._wire.burst_ms)
+        if given:
+            self._wire.send(b"".join(given))
         self._beat_at = at
         if frames > 1:
             self._lag_s = (frames - 1) * FRAME_MS / 1000
@@ -276,12 +278,12 @@ class FreeSwitchOutput(BaseOutputTransport):
     def _lag(self) -> float:
         return min(self._wire.lag_ms, TOLD_AHEAD_MS) / 1000
 
-    def _play(self) -> Beat:
-        """20 ms by our clock; the wire gets them now, or has had them."""
+    def _play(self, given: list[bytes]) -> Beat:
+        """20 ms by our clock; the wire gets them with what is `given`, or has had them."""
         now_ns = self.get_clock().get_time()
         if self._lead is None:
             beat = self._playout.tick(now_ns)
-            self._wire.send(beat.pcm or self._silence)
+            given.append(beat.pcm or self._silence)
         else:
             beat = Beat() if self._lead.holds(self._playout.queued_ms) else self._playout.tick(now_ns)
             piece = self._lead.take(beat.pcm, self._playout.upcoming)
