@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import structlog
 from msgspec import Struct
@@ -129,9 +129,13 @@ class LoadedPipeline:
 def _transform(voice: TTSService, pipeline: LoadedPipeline) -> Callable[[str, str], Awaitable[str]]:
     """pipecat's own way to give a voice other words than the conversation has."""
     at_first = voice.text_aggregation_language
+    # The voice keeps the transformer: a transformer that kept the voice would keep both, and the whole revision, until
+    # the garbage collector comes.
+    of_voice = ref(voice)
 
     async def transform(text: str, _kind: str) -> str:
-        now = voice.text_aggregation_language
+        voice = of_voice()
+        now = at_first if voice is None else voice.text_aggregation_language
         return pipeline.for_voice(text, pipeline.persona.language if now == at_first else now)
 
     return transform

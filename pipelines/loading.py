@@ -94,8 +94,9 @@ class Loader:
             for checked in assistant.stages:
                 stages.append(await self._prepare(assistant, checked, context))  # noqa: PERF401 - kept on failure
             pipeline = LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
+            said = await _fixed_as_said(pipeline)
             for stage in stages:
-                await self._bounded(assistant, stage.checked, _rehearse_fixed(stage, pipeline, context))
+                await self._bounded(assistant, stage.checked, _rehearse(stage, context, said, _unheeded))
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
@@ -143,10 +144,10 @@ def digest(config: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
 
 
-async def _rehearse_fixed(stage: LoadedStage, pipeline: LoadedPipeline, context: StageContext) -> None:
+async def _fixed_as_said(pipeline: LoadedPipeline) -> tuple[str, ...]:
     """The greeting and the other fixed texts as they are said, before any call can need them; a template is none."""
-    fixed = dict.fromkeys(text for text in context.persona.texts.values() if "{question}" not in text)
-    await _rehearse(stage, context, await _as_said(pipeline, tuple(fixed)), _unheeded)
+    fixed = dict.fromkeys(text for text in pipeline.persona.texts.values() if "{question}" not in text)
+    return await _as_said(pipeline, tuple(fixed))
 
 
 async def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str, ...]:

@@ -61,27 +61,37 @@ class Directory:
 
     def __init__(self) -> None:
         self._entries: Mapping[TenantId, TenantEntry] = {}
+        self._slugs: dict[str, TenantId] = {}
+        self._domains: dict[str, TenantId] = {}
 
     def admit(self, entry: TenantEntry) -> None:
         """Raises NumberConflictError when another tenant has this one's slug, or its domain: whose telephones ring is
         decided by that.
         """
-        for other in self._entries.values():
-            if other.tenant_id == entry.tenant_id:
-                continue
-            if other.slug == entry.slug:
-                raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {other.tenant_id}")
-            if other.domain.lower() == entry.domain.lower():
-                raise NumberConflictError(f"the domain {entry.domain} belongs to tenant {other.slug}")
+        owner = self._slugs.get(entry.slug, entry.tenant_id)
+        if owner != entry.tenant_id:
+            raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {owner}")
+        owner = self._domains.get(entry.domain.lower(), entry.tenant_id)
+        if owner != entry.tenant_id:
+            raise NumberConflictError(f"the domain {entry.domain} belongs to tenant {self._entries[owner].slug}")
 
     def replace(self, entry: TenantEntry) -> None:
         """Put one tenant's entry in place of its former one. Raises NumberConflictError as `admit` does."""
         self.admit(entry)
+        self._forget(entry.tenant_id)
+        self._slugs[entry.slug] = self._domains[entry.domain.lower()] = entry.tenant_id
         self._entries = {**self._entries, entry.tenant_id: entry}
 
     def remove(self, tenant_id: TenantId) -> None:
         """Answer no more calls for that tenant. Idempotent."""
+        self._forget(tenant_id)
         self._entries = {key: entry for key, entry in self._entries.items() if key != tenant_id}
+
+    def _forget(self, tenant_id: TenantId) -> None:
+        """What a tenant had is free for others."""
+        if (entry := self._entries.get(tenant_id)) is not None:
+            self._slugs.pop(entry.slug, None)
+            self._domains.pop(entry.domain.lower(), None)
 
     def find(self, tenant_id: TenantId, number: str) -> Destination:
         """Who answers. Raises TenantUnknownError (also for a disabled tenant) or NumberUnknownError."""
