@@ -6,6 +6,7 @@ from typing import Protocol
 from base.ids import TenantId
 from knowledge.documents import DocumentError
 from knowledge.passages import KnowledgeError
+from pipelines.check import DEFAULT_GRAPH
 from pipelines.loaded import LoadedRevision
 from pipelines.revision import PipelineRevision
 from pipelines.supervisor import PipelineSupervisor
@@ -37,7 +38,14 @@ class WithDocuments:
         return self._supervisor.weight_mb
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
-        """Raises SpecError or PrepareError, the latter also for documents that cannot be read."""
+        """Raises SpecError or PrepareError, the latter also for documents that cannot be read.
+
+        They are read for a revision of which some assistant looks things up.
+        """
+        if not any(
+            node.use.startswith("rag.") for one in revision.assistants for node in one.pipeline or DEFAULT_GRAPH
+        ):
+            return await self._supervisor.load(revision)
         try:
             await self._library.sync(revision.tenant_id, self._folder / revision.slug)
         except (DocumentError, KnowledgeError) as error:
