@@ -10,6 +10,8 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.runner import WorkerRunner
 
+from pipelines.unlink import unlink
+
 log = structlog.get_logger()
 
 GRACE_S = 1.0
@@ -20,7 +22,7 @@ class Running:
     """A worker that runs in a task of ours.
 
     Closing order: the worker is cancelled and cleans up its processors; what does not end within the limit
-    is cancelled task by task.
+    is cancelled task by task; what has ended is unlinked.
     """
 
     def __init__(self, worker: PipelineWorker) -> None:
@@ -43,7 +45,9 @@ class Running:
             await asyncio.wait(left, timeout=GRACE_S)
         if self.task.done() and not self.task.cancelled() and (error := self.task.exception()) is not None:
             log.error("the call's pipeline failed", error=repr(error))
-        return [task.get_name() for task in self._left()]
+        if not (left_over := self._left()):
+            unlink(self._worker.pipeline)
+        return [task.get_name() for task in left_over]
 
     async def _run(self) -> None:
         runner = WorkerRunner(

@@ -1,12 +1,11 @@
 """A place in a call's pipeline whose processors can be exchanged while the call lives.
 
 pipecat 1.14 has no public way to do that. Private names of pipecat that we use:
-`_setup_finished`, `_setup_processors` and `_cleanup_processors` of `BasePipeline`, `_next` and `_prev` of
-`FrameProcessor`, `_event_handlers` of `BaseObject`; two more stand in `through.py`.
+`_setup_finished`, `_setup_processors` and `_cleanup_processors` of `BasePipeline`; two more stand in `through.py`.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from weakref import WeakSet
 
 from pipecat.frames.frames import CancelFrame, EndFrame, ErrorFrame, Frame, StartFrame
@@ -15,6 +14,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipelines.through import ThroughSink, ThroughSource
+from pipelines.unlink import everything_in, unlink
 from processors.through import ACTED_ON, DOWN, Through
 
 
@@ -41,7 +41,7 @@ class _Segment:
 
     def unusable(self) -> list[str]:
         """Names of processors that cannot do their job."""
-        return [processor.name for processor in _all(self.pipeline) if not processor.is_usable]
+        return [processor.name for processor in everything_in(self.pipeline) if not processor.is_usable]
 
     async def enter(self, frame: Frame, direction: FrameDirection) -> None:
         """A frame from outside; not one that pipecat's own pipeline acts on."""
@@ -69,14 +69,12 @@ class _Segment:
         self._active = True
 
     def forget(self) -> None:
-        """It is over: its processors know each other no more, and what is left of them is free at once.
+        """It is over: what is left of its processors is free at once.
 
-        Else they would wait for the garbage collector, and calls that change over again and again would have it free
-        half a million objects in one go, half a second in which no call gets its audio.
+        Else calls that change over again and again would have the garbage collector free half a million objects in one
+        go, half a second in which no call gets its audio.
         """
-        for processor in list(_all(self.pipeline)):
-            processor._next = processor._prev = None  # noqa: SLF001
-            processor._event_handlers.clear()  # noqa: SLF001
+        unlink(self.pipeline)
         del self._source, self._sink, self.pipeline
 
     async def _out(self, frame: Frame, direction: FrameDirection) -> None:
@@ -115,7 +113,7 @@ class HotSlot(Through, BasePipeline):
 
     def holds(self, processor: FrameProcessor | None) -> bool:
         """Whether a processor works in this slot now."""
-        return processor is not None and any(processor is mine for mine in _all(self._segment.pipeline))
+        return processor is not None and any(processor is mine for mine in everything_in(self._segment.pipeline))
 
     def held(self, processor: FrameProcessor | None) -> bool:
         """Whether a processor worked here before an exchange: what it says of itself now is nobody's concern."""
@@ -174,7 +172,7 @@ class HotSlot(Through, BasePipeline):
             )
         segment.started()
         former, self._segment = self._segment, segment
-        self._former.update(_all(former.pipeline))
+        self._former.update(everything_in(former.pipeline))
         try:
             if not await former.pass_through(EndFrame(), timeout_s):
                 await former.pass_through(CancelFrame(), timeout_s)
@@ -199,9 +197,3 @@ class HotSlot(Through, BasePipeline):
             raise SwapError(f"the candidate was not started within {timeout_s} s")
         if unusable := candidate.unusable():
             raise SwapError(f"{', '.join(unusable)} cannot work: {'; '.join(candidate.errors) or 'no reason given'}")
-
-
-def _all(processor: FrameProcessor) -> Iterator[FrameProcessor]:
-    yield processor
-    for inner in processor.processors:
-        yield from _all(inner)
