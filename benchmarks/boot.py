@@ -9,7 +9,6 @@ Full run: about 2 minutes, all bounds. `--quick`: at most 50 s, 200 tenants, wit
 when a bound does not hold. The last line is one JSON object of all figures. Peer in the same run: one tenant.
 """
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -18,8 +17,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report
 from benchmarks.parts.served import served
 
@@ -47,15 +45,14 @@ NAMESPACE = uuid.UUID("0d9f3a52-6b1e-4c0e-9d7a-5b8c2f4e6a11")
 class Size:
     """How many, and what has to hold."""
 
-    mode: str
     tenants: int
     eager: int
     most_s: float
     most_kb: float
 
 
-FULL = Size("full", 1000, 100, 10.0, 100.0)
-QUICK = Size("quick", 200, 20, 5.0, 200.0)
+FULL = Size(1000, 100, 10.0, 100.0)
+QUICK = Size(200, 20, 5.0, 200.0)
 
 
 @dataclass(frozen=True)
@@ -105,18 +102,9 @@ async def measure(report: Report, size: Size) -> None:
 
 def main() -> int:
     """Run it and judge it; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
+    options = options_of(__doc__).parse_args()
     size = QUICK if options.quick else FULL
-    out, report = Console(stderr=True), Report("boot", size.mode)
-    began = time.monotonic()
-    asyncio.run(measure(report, size))
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(out)
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+    return judged("boot", options, lambda report, _: asyncio.run(measure(report, size)))
 
 
 if __name__ == "__main__":

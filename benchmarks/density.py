@@ -12,7 +12,6 @@ Full run: about 14 minutes, all bounds. `--quick`: at most 50 s, a subset with b
 object of all figures. Stock needs FastAPI, which the dependency group `dev` brings.
 """
 
-import argparse
 import asyncio
 import os
 import sys
@@ -30,6 +29,7 @@ from rich.console import Console
 from benchmarks.parts import mocks
 from benchmarks.parts.cadence import Step, best, capacity, enough, unanswered
 from benchmarks.parts.callers import dialed
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.cores import two_cores
 from benchmarks.parts.crowd import Crowd
 from benchmarks.parts.judge import Report
@@ -277,19 +277,11 @@ async def measure(report: Report, parts: Sequence[str], plan: Plan, out: Console
 
 def main() -> int:
     """Run the parts and judge them; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
+    parser = options_of(__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     options = parser.parse_args()
-    out, report = Console(stderr=True), Report("density", "quick" if options.quick else "full")
-    began = time.monotonic()
-    plan = QUICK if options.quick else FULL
-    uvloop.run(measure(report, tuple(options.only or PARTS), plan, out))
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(out)
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+    parts, plan = tuple(options.only or PARTS), QUICK if options.quick else FULL
+    return judged("density", options, lambda report, out: uvloop.run(measure(report, parts, plan, out)))
 
 
 if __name__ == "__main__":

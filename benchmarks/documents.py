@@ -9,15 +9,14 @@ them alike; medians. Full run: some 20 s. `--quick`: fewer rounds. `--check`: ex
 last line is one JSON object of all figures.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import yaml
-from rich.console import Console
 
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from processors.catalog import Stages
 from tenants.document import parse_document
@@ -57,15 +56,8 @@ ASSISTANTS: Final = 20
 
 def main() -> int:
     """The exit code."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--quick", action="store_true")
-    options.add_argument("--check", action="store_true")
-    chosen = options.parse_args()
-    report = Report("documents", "quick" if chosen.quick else "full")
-    measure(report, rounds=15 if chosen.quick else 100)
-    report.show(Console(stderr=True))
-    print(report.last_line())
-    return 1 if chosen.check and report.short else 0
+    options = options_of(__doc__).parse_args()
+    return judged("documents", options, lambda report, _: measure(report, rounds=15 if options.quick else 100))
 
 
 def document(assistants: int) -> bytes:

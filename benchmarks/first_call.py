@@ -11,12 +11,10 @@ Peers in the same (full) run: faster-whisper's own `transcribe` (30 s window) fo
 (of the questions as written); an idle reference clock for lateness.
 """
 
-import argparse
 import asyncio
 import os
 import sys
 import tempfile
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from rich.console import Console
 
 from benchmarks.parts import answer, hold, lookup, stop, understand
 from benchmarks.parts.callers import FIFTH, FIRST, FOURTH, SECOND, THIRD, Question, Utterance, questions, utterances
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.served import Served, served
 
@@ -41,19 +40,14 @@ ENDS_CALLS = ("_06", "_10")
 
 def main() -> int:
     """Run the parts and judge them; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
+    parser = options_of(__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--set", choices=EVERY_SET, action="append", help="question sets to ask by voice; all")
     options = parser.parse_args()
-    out, report = Console(stderr=True), Report("first_call", "quick" if options.quick else "full")
-    began = time.monotonic()
-    asyncio.run(measure(report, tuple(options.only or PARTS), tuple(options.set or EVERY_SET), options.quick, out))
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(out)
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+    parts, sets = tuple(options.only or PARTS), tuple(options.set or EVERY_SET)
+    return judged(
+        "first_call", options, lambda report, out: asyncio.run(measure(report, parts, sets, options.quick, out))
+    )
 
 
 async def measure(report: Report, parts: tuple[str, ...], sets: tuple[str, ...], quick: bool, out: Console) -> None:

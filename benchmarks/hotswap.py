@@ -13,14 +13,11 @@ Peers in the same run: the same calls without any swap, before it; and an idle r
 is late itself is left out, and counted. Memory is compared with what it was after a tenth of the swaps.
 """
 
-import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +27,7 @@ from rich.console import Console
 
 from benchmarks.parts import wire_calls, wire_figures
 from benchmarks.parts.callers import utterances
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.served import Moment, Served, served
 from benchmarks.parts.swapping import variant
@@ -49,7 +47,6 @@ GREETED = Script(steps=(WaitFor(what=Hears.SPEECH_START, limit_s=10), HangUp()))
 class Size:
     """How much is done, and what has to hold."""
 
-    mode: str
     swaps: int
     pause_s: float
     calls: int
@@ -64,8 +61,28 @@ class Size:
     """Live calls have changed over so often, all together."""
 
 
-FULL = Size("full", 1000, 0.12, 20, 40, 4, 60, 40.0, 0.05, 300)
-QUICK = Size("quick", 100, 0.06, 8, 3, 1, 8, 60.0, 0.15, 8)
+FULL = Size(
+    swaps=1000,
+    pause_s=0.12,
+    calls=20,
+    turns=40,
+    before=4,
+    newcomers=60,
+    p999_ms=40.0,
+    memory_share=0.05,
+    changed_least=300,
+)
+QUICK = Size(
+    swaps=100,
+    pause_s=0.06,
+    calls=8,
+    turns=3,
+    before=1,
+    newcomers=8,
+    p999_ms=60.0,
+    memory_share=0.15,
+    changed_least=8,
+)
 
 
 class Bench:
@@ -202,19 +219,9 @@ async def _over(service: Served, times: int) -> Moment:
 
 def main() -> int:
     """Run it and judge it; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
+    options = options_of(__doc__).parse_args()
     size = QUICK if options.quick else FULL
-    out, report = Console(stderr=True), Report("hotswap", size.mode)
-    began = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(Bench(report, size, out).run())
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(out)
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+    return judged("hotswap", options, lambda report, out: asyncio.run(Bench(report, size, out).run()))
 
 
 if __name__ == "__main__":

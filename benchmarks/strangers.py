@@ -8,11 +8,9 @@ one third of their questions, looser bounds. `--check`: exit 1 when a bound does
 object of all figures.
 """
 
-import argparse
 import asyncio
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from rich.console import Console
 
 from base.ids import TenantId
 from benchmarks.parts.callers import DATA
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report
 from benchmarks.parts.lookup import best_by_keywords
 from knowledge.documents import base_id, read_document
@@ -77,18 +76,13 @@ class Tried:
 
 def main() -> int:
     """Measure; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
+    options = options_of(__doc__).parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    report, began = Report("strangers", "quick" if options.quick else "full"), time.monotonic()
-    tried = asyncio.run(measure(options.quick))
-    judge(report, tried, quick=options.quick)
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(Console(stderr=True))
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+
+    def work(report: Report, _: Console) -> None:
+        judge(report, asyncio.run(measure(options.quick)), quick=options.quick)
+
+    return judged("strangers", options, work)
 
 
 async def measure(quick: bool) -> list[Tried]:

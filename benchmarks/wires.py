@@ -14,13 +14,11 @@ Peer in the same run: an idle reference clock; what happens while it is late is 
 is timed and finds no other end is counted too, and bounded (`…_unmatched_share`).
 """
 
-import argparse
 import asyncio
 import math
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from rich.console import Console
 
 from benchmarks.parts import wire_calls, wire_figures
 from benchmarks.parts.callers import DATA, utterances
+from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.marked import FRAME_S
 from benchmarks.parts.noises import at_level, cough
@@ -50,7 +49,6 @@ LEVEL_DBFS = -20.0
 class Size:
     """How much is measured, and what has to hold."""
 
-    mode: str
     word_s: float
     speech_sets: tuple[str, ...]
     interruptions: int
@@ -71,7 +69,6 @@ class Size:
 
 
 FULL = Size(
-    mode="full",
     word_s=0.25,
     speech_sets=("first", "second"),
     interruptions=60,
@@ -89,7 +86,6 @@ FULL = Size(
     inside_p95_ms=25,
 )
 QUICK = Size(
-    mode="quick",
     word_s=0.1,
     speech_sets=("first",),
     interruptions=10,
@@ -115,22 +111,18 @@ AGAIN_MS = 180
 
 def main() -> int:
     """Run the parts and judge them; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--check", action="store_true")
+    parser = options_of(__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--level", type=float, default=LEVEL_DBFS, help="of the callers' speech, dBFS")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
-    out, report = Console(stderr=True), Report("wires", size.mode)
-    report.add("load_before", os.getloadavg()[0])
-    report.add("speech_level_dbfs", options.level, "dBFS")
-    began = time.monotonic()
-    asyncio.run(Bench(report, size, options.level, out).run(tuple(options.only or PARTS)))
-    report.add("seconds", time.monotonic() - began, "s")
-    report.show(out)
-    print(report.last_line())
-    return 1 if options.check and report.short else 0
+
+    def measure(report: Report, out: Console) -> None:
+        report.add("load_before", os.getloadavg()[0])
+        report.add("speech_level_dbfs", options.level, "dBFS")
+        asyncio.run(Bench(report, size, options.level, out).run(tuple(options.only or PARTS)))
+
+    return judged("wires", options, measure)
 
 
 class Bench:
