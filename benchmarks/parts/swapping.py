@@ -24,20 +24,14 @@ from app import open_service
 from benchmarks.parts.probes import probed_stages
 from benchmarks.parts.serve import ready_of, trim
 from benchmarks.parts.served import Moment, write
-from benchmarks.parts.wire_calls import SLUG, TALKER, WORDS
+from benchmarks.parts.wire_calls import HEAD, SLUG, TALKER, WORDS
 from control import logs, settings
 from control.service import Service
 from pipelines.calls import ChangedOver, LiveEvent, Opened
 
 PUBLISHING: Final = frozenset({"swap", "_make", "ChangeOver._make", "rehearse_rest", "PipelineSupervisor._end"})
 """Coroutines by their qualified names: whatever publishing does on the loop, in whichever task."""
-DOCUMENT = """\
-slug: {slug}
-id: 0d9f3a52-6b1e-4c0e-9d7a-5b8c2f4e6a11
-domain: wires.example.net
-name: Wires
-language: pt-BR
-assistants:
+ASSISTANT = """\
   - name: ear-{number}
     numbers: ["{number}"]
     record: false
@@ -55,8 +49,7 @@ assistants:
 def variant(number: int) -> str:
     """The document number `number`: no two that follow each other are alike, and all answers are of one length."""
     turned = number % len(WORDS)
-    return DOCUMENT.format(
-        slug=SLUG,
+    return HEAD + ASSISTANT.format(
         number=TALKER,
         sentence=" ".join(WORDS),
         answer=" ".join(WORDS[turned:] + WORDS[:turned]),

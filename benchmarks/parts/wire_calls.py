@@ -38,8 +38,8 @@ EARS = {
     COUGHER: ("stt.mock", '{transcripts: [""]}'),
     LISTENER: ("stt.mock", '{transcripts: ["Uhum."], latency_s: 0.5}'),
 }
-TENANT = """\
-slug: {slug}
+HEAD = f"""\
+slug: {SLUG}
 id: 0d9f3a52-6b1e-4c0e-9d7a-5b8c2f4e6a11
 domain: wires.example.net
 name: Wires
@@ -79,7 +79,7 @@ class Rung:
 def tenants_folder(folder: Path, word_s: float) -> Path:
     """A folder with the one tenant; every sentence of its assistants is the same `WORDS`."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [TENANT.format(slug=SLUG)]
+    parts = [HEAD]
     for number, (use, config) in EARS.items():
         parts.append(ASSISTANT.format(number=number, use=use, config=config, word_s=word_s, sentence=" ".join(WORDS)))
     (folder / f"{SLUG}.yaml").write_text("".join(parts), encoding="utf-8")

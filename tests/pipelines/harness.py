@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,6 +75,21 @@ def revision(*assistants: AssistantSpec, number: int = 1, tenant_id: TenantId = 
         number=number,
         digest=f"{number:064x}",
         assistants=assistants,
+    )
+
+
+def a_call(opened_at: datetime, *, revision: int = 1) -> Call:
+    """A call that somebody has let in."""
+    return Call(
+        id=CallId("c1"),
+        tenant_id=TENANT,
+        tenant_slug="us",
+        assistant=FRONT,
+        number="100",
+        caller="+5511999990000",
+        revision=revision,
+        language="en",
+        opened_at=opened_at,
     )
 
 
@@ -166,17 +182,7 @@ async def ringing(
     transport = transport or MemoryTransport()
     try:
         async with supervisor.lease(TENANT, FRONT) as lease:
-            call = Call(
-                id=CallId("c1"),
-                tenant_id=TENANT,
-                tenant_slug="us",
-                assistant=FRONT,
-                number="100",
-                caller="+5511999990000",
-                revision=1,
-                language="en",
-                opened_at=LoopClock().now(),
-            )
+            call = a_call(LoopClock().now())
             events: list[LiveEvent] = []
             session = CallSession(
                 call,

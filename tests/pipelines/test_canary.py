@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.ids import CallId
-from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.calls import CallRecord, Turn, Waterfall
 from pipelines.outcomes import CanaryPolicy, Outcome, OutcomeCounts, Outcomes, judge, outcome_of
 from pipelines.routes import place
 from pipelines.supervisor import NoCanaryError, TenantUnknownError
-from tests.pipelines.harness import FRONT, TENANT
+from tests.pipelines.harness import FRONT, TENANT, a_call
 from tests.pipelines.test_supervisor import House, document
 from tests.pipelines.virtual import virtual
 
@@ -205,17 +204,7 @@ AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 def record(reason: str, seconds: float, *turns: Turn, errors: tuple[str, ...] = ()) -> CallRecord:
-    call = Call(
-        id=CallId("c"),
-        tenant_id=TENANT,
-        tenant_slug="us",
-        assistant=FRONT,
-        number="100",
-        caller="+5511",
-        revision=2,
-        language="en",
-        opened_at=AT,
-    )
+    call = a_call(AT, revision=2)
     ended = AT + timedelta(seconds=seconds)
     return CallRecord(call=call, ended_at=ended, end_reason=reason, hangup_cause="", turns=turns, errors=errors)
 

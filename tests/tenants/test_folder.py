@@ -1,13 +1,17 @@
 """A folder of tenants: a bad one alone fails, what is saved answers, nothing is stopped to find out."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from base.ids import TenantId
+from pipelines.revision import PipelineRevision
 from processors.factory import PrepareError
 from tenants.directory import TenantUnknownError
+from tenants.folder import TenantFolder
+from tests.pipelines.virtual import eventually
 from tests.tenants.folders import ACME, BETA, House, Stages
 
 GAMMA = TenantId("33333333-3333-4333-8333-333333333333")
@@ -222,35 +226,31 @@ async def test_tenants_that_nobody_rings_make_room_for_those_that_are_rung(house
     await tenants.close()
 
 
-async def test_a_tenant_that_is_removed_while_it_is_loaded_stays_removed(house: House) -> None:
+async def while_it_is_loaded(house: House, change: Callable[[], None]) -> TenantFolder[PipelineRevision]:
+    """Beta's file is changed and read again while beta is being loaded for a call; both are done."""
     house.write("beta", BETA)
     house.pipelines.slow.clear()
     tenants = house.tenants(eager=0)
     await tenants.open()
     warming = asyncio.create_task(tenants.warm(BETA))
-    await asyncio.sleep(0.05)
-    (house.folder / "beta.yaml").unlink()
-    removing = asyncio.create_task(tenants.refresh([house.folder / "beta.yaml"]))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: "load beta 1" in house.pipelines.asked)
+    change()
+    reading = asyncio.create_task(tenants.refresh([house.folder / "beta.yaml"]))
+    await asyncio.wait({reading}, timeout=0.05)
     house.pipelines.slow.set()
-    await asyncio.gather(warming, removing)
+    await asyncio.gather(warming, reading)
+    return tenants
+
+
+async def test_a_tenant_that_is_removed_while_it_is_loaded_stays_removed(house: House) -> None:
+    tenants = await while_it_is_loaded(house, (house.folder / "beta.yaml").unlink)
     assert house.directory.tenants() == []
     assert house.pipelines.loaded == {}
     await tenants.close()
 
 
 async def test_a_file_that_is_saved_while_its_tenant_is_loaded_wins(house: House) -> None:
-    house.write("beta", BETA)
-    house.pipelines.slow.clear()
-    tenants = house.tenants(eager=0)
-    await tenants.open()
-    warming = asyncio.create_task(tenants.warm(BETA))
-    await asyncio.sleep(0.05)
-    house.write("beta", BETA, "2002")
-    saving = asyncio.create_task(tenants.refresh([house.folder / "beta.yaml"]))
-    await asyncio.sleep(0.05)
-    house.pipelines.slow.set()
-    await asyncio.gather(warming, saving)
+    tenants = await while_it_is_loaded(house, lambda: house.write("beta", BETA, "2002"))
     assert house.directory.find(BETA, "2002").tenant.revision == 2
     (status,) = tenants.statuses
     assert (status.revision, status.problem) == (2, "")
