@@ -16,7 +16,7 @@ from pipelines.assembly import Spine
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
 from pipelines.plan import Graph, Single
-from pipelines.slot import Candidate
+from pipelines.slot import Candidate, HotSlot
 from processors.factory import CallContext, Role
 
 log = structlog.get_logger()
@@ -93,6 +93,8 @@ class ChangeOver:
             candidates = making.result()
             await candidates.take_over(self._spine)
         except Exception as error:
+            if making.exception() is None:
+                await making.result().dismiss(self._spine)
             self._lease.decline()
             self._offered()
             return f"{type(error).__name__}: {error}"
@@ -156,16 +158,22 @@ class _Candidates:
         self.mind: Candidate | None = None
 
     async def take_over(self, spine: Spine) -> None:
-        if self.ear is not None:
-            await spine.ear.exchange(self.ear, timeout_s=LEAVE_S)
-        if self.mind is not None:
-            await spine.mind.exchange(self.mind, timeout_s=LEAVE_S)
+        """Both or none. Raises SwapError, with the call as it was, when one of them cannot work any more."""
+        waiting = self._waiting(spine)
+        for _, candidate in waiting:
+            candidate.require_usable()
+        self.ear = self.mind = None
+        for slot, candidate in waiting:
+            await slot.exchange(candidate, timeout_s=LEAVE_S)
 
     async def dismiss(self, spine: Spine) -> None:
-        if self.ear is not None:
-            await spine.ear.dismiss(self.ear, timeout_s=LEAVE_S)
-        if self.mind is not None:
-            await spine.mind.dismiss(self.mind, timeout_s=LEAVE_S)
+        """Let go of what has not taken over."""
+        for slot, candidate in self._waiting(spine):
+            await slot.dismiss(candidate, timeout_s=LEAVE_S)
+
+    def _waiting(self, spine: Spine) -> list[tuple[HotSlot, Candidate]]:
+        both = ((spine.ear, self.ear), (spine.mind, self.mind))
+        return [(slot, candidate) for slot, candidate in both if candidate is not None]
 
 
 def same_ear(one: LoadedPipeline, other: LoadedPipeline) -> bool:

@@ -94,6 +94,11 @@ class Candidate:
     def __init__(self, segment: _Segment) -> None:
         self.segment = segment
 
+    def require_usable(self) -> None:
+        """Raises SwapError when it cannot do its job (any more)."""
+        if unusable := self.segment.unusable():
+            raise SwapError(f"{', '.join(unusable)} cannot work: {'; '.join(self.segment.errors) or 'no reason given'}")
+
 
 class HotSlot(Through, BasePipeline):
     """Runs a list of processors as one; `swap` exchanges all of them without losing a frame."""
@@ -155,21 +160,21 @@ class HotSlot(Through, BasePipeline):
 
         `exchange` or `dismiss` follows. Raises SwapError when they are not usable or not started in time.
         """
-        segment = _Segment(self, processors, active=False)
+        candidate = Candidate(_Segment(self, processors, active=False))
         try:
-            await self._start(segment, timeout_s)
+            await self._start(candidate, timeout_s)
         except BaseException:
-            await self._cleanup_processors([segment.pipeline])
+            await self._cleanup_processors([candidate.segment.pipeline])
             raise
-        return Candidate(segment)
+        return candidate
 
     async def exchange(self, candidate: Candidate, *, timeout_s: float = 5.0) -> None:
-        """Have the candidate work from now on; what the former ones hold comes out first, within `timeout_s`."""
+        """Have the candidate work from now on; what the former ones hold comes out first, within `timeout_s`.
+
+        Raises SwapError when it is not usable any more; then nothing has changed.
+        """
+        candidate.require_usable()
         segment = candidate.segment
-        if unusable := segment.unusable():
-            raise SwapError(
-                f"{', '.join(unusable)} cannot work any more: {'; '.join(segment.errors) or 'no reason given'}"
-            )
         segment.started()
         former, self._segment = self._segment, segment
         self._former.update(everything_in(former.pipeline))
@@ -187,13 +192,13 @@ class HotSlot(Through, BasePipeline):
         await self._cleanup_processors([candidate.segment.pipeline])
         candidate.segment.forget()
 
-    async def _start(self, candidate: _Segment, timeout_s: float) -> None:
+    async def _start(self, candidate: Candidate, timeout_s: float) -> None:
+        segment = candidate.segment
         try:
             async with asyncio.timeout(timeout_s):
-                await self._setup_processors([candidate.pipeline], self.processor_setup)
+                await self._setup_processors([segment.pipeline], self.processor_setup)
         except TimeoutError as error:
             raise SwapError(f"the candidate was not set up within {timeout_s} s") from error
-        if not candidate.unusable() and not await candidate.pass_through(StartFrame(), timeout_s):
+        if not segment.unusable() and not await segment.pass_through(StartFrame(), timeout_s):
             raise SwapError(f"the candidate was not started within {timeout_s} s")
-        if unusable := candidate.unusable():
-            raise SwapError(f"{', '.join(unusable)} cannot work: {'; '.join(candidate.errors) or 'no reason given'}")
+        candidate.require_usable()

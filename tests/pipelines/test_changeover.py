@@ -105,7 +105,48 @@ class _Overhears(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-OWN = {stage.use: stage for stage in (NotMade(), NotSetUp(), NeverStarts(), NeverEnds(), Overhears())}
+class GivesUp(Prepared):
+    """Works when it is made, and not any more two seconds later."""
+
+    use = "filter.gives_up"
+
+    def create(self, config: Nothing, prepared: None, call: CallContext) -> FrameProcessor:
+        return _GivesUp()
+
+
+class _GivesUp(IdentityFilter):
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        await super().setup(setup)
+        self.create_task(self._give_up(), "gives up")
+
+    async def _give_up(self) -> None:
+        await asyncio.sleep(2.0)
+        await self.push_error("the account is closed", force_treat_as_permanent=True)
+
+
+class _Counted(IdentityFilter):
+    """How many of it are set up now."""
+
+    now = 0
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        await super().setup(setup)
+        _Counted.now += 1
+
+    async def cleanup(self) -> None:
+        await super().cleanup()  # type: ignore[no-untyped-call]
+        _Counted.now -= 1
+
+
+class Counts(Prepared):
+    use = "filter.counted"
+
+    def create(self, config: Nothing, prepared: None, call: CallContext) -> FrameProcessor:
+        return _Counted()
+
+
+STAGE_TYPES = (NotMade, NotSetUp, NeverStarts, NeverEnds, Overhears, GivesUp, Counts)
+OWN = {made.use: made for made in (stage() for stage in STAGE_TYPES)}
 STAGES = ChainMap(OWN, Stages())
 
 
@@ -209,6 +250,27 @@ def test_what_does_not_work_is_not_taken_and_the_call_goes_on(use: str, why: str
         assert why in error
 
     run()
+
+
+@virtual
+async def test_what_gives_up_while_it_waits_for_a_silence_is_let_go_whole() -> None:
+    """The other half of it, too: the call hears by the ear that it had."""
+    _Counted.now = 0
+    async with ringing(spec("a long answer of the first revision of all"), stages=STAGES) as call:
+        await asks(call, 3.0)
+        await call.until(5.0)
+        bad = spec("second", "filter.gives_up", "filter.counted", stt={"transcripts": ["another ear"]})
+        await call.publish(bad, 2)
+        await call.until(5.5)
+        assert _Counted.now == 1, "it is made ready while the assistant speaks"
+        await asks(call, 12.0)
+        await call.until(20.0)
+        assert _Counted.now == 0
+        record = await ended(call)
+    assert [turn.text for turn in record.turns if turn.role == "caller"] == ["one", "two"]
+    assert record.revisions == (1,)
+    (error,) = record.errors
+    assert "the account is closed" in error
 
 
 @virtual
