@@ -15,8 +15,9 @@ from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
-from tenants.folder import TenantFolder, TenantStatus
+from tenants.folder import TenantFolder
 from tenants.signing import KeyRing
+from tenants.statuses import TenantStatus
 from transports.freeswitch.esl_server import DoorServer
 
 

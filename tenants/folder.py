@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
-from msgspec import Struct, structs
 
 from base.ids import TenantId
 from pipelines.problems import SpecError
@@ -28,6 +27,7 @@ from tenants.errors import DocumentError
 from tenants.named import ServerFacts
 from tenants.publishing import RaceLostError, Supervisor, entry_of, publish
 from tenants.revisions import RevisionStore, SlugTakenError
+from tenants.statuses import Statuses, TenantStatus
 from tenants.yaml_nodes import MAX_BYTES
 
 L = TypeVar("L")
@@ -55,28 +55,6 @@ class Keeper(Supervisor[L], Protocol[L]):
     def weight_mb(self) -> float:
         """What the prepared models take, by their stages' own declaration."""
         ...
-
-
-class TenantStatus(Struct, frozen=True, kw_only=True):
-    """How one document fared. Without problems it answers with `revision` (or is disabled).
-
-    With problems, `revision` is the one that answers instead, from before; None when none does.
-    """
-
-    file: str
-    slug: str
-    """The file's name without its ending, when the document could not be read."""
-    tenant_id: TenantId | None = None
-    revision: int | None = None
-    enabled: bool = True
-    waiting: bool = False
-    """It was checked, and is loaded with its first call, or when its turn comes."""
-    problems: tuple[str, ...] = ()
-
-    @property
-    def problem(self) -> str:
-        """All problems in one text; empty when there are none."""
-        return "\n".join(self.problems)
 
 
 class TenantFolder(Generic[L]):
@@ -112,7 +90,7 @@ class TenantFolder(Generic[L]):
         self._swap: Swap = swap
         self._eager = eager
         self._budget_mb = budget_mb
-        self._statuses: dict[Path, TenantStatus] = {}
+        self._statuses = Statuses()
         self._owners: dict[TenantId, Path] = {}
         self._documents: dict[TenantId, TenantDocument] = {}
         self._cold: dict[TenantId, TenantDocument] = {}
@@ -126,7 +104,7 @@ class TenantFolder(Generic[L]):
     @property
     def statuses(self) -> tuple[TenantStatus, ...]:
         """One for each file, by name."""
-        return tuple(self._statuses[file] for file in sorted(self._statuses))
+        return self._statuses.all()
 
     async def open(self) -> None:
         """Publish every `*.yaml`. Raises what the database raises: without it nothing is published."""
@@ -168,7 +146,7 @@ class TenantFolder(Generic[L]):
     async def look_again(self) -> None:
         """At every file that is there, and at those that were."""
         files = await asyncio.to_thread(_files, self._folder)
-        await self.refresh({*files, *self._statuses})
+        await self.refresh({*files, *self._statuses.files})
 
     def _answers(self, document: TenantDocument) -> bool:
         """Whether this very document answers already, or waits to be loaded."""
@@ -217,12 +195,13 @@ class TenantFolder(Generic[L]):
                     number = await self._publish(document)
             except Exception as error:
                 # It stays cold: the next call tries again.
-                self._note(file, problems=(f"{file}: {error}",), waiting=False)
+                self._statuses.note(file, problems=(f"{file}: {error}",), waiting=False)
                 raise PrepareError(str(error)) from error
             self._cold.pop(tenant_id, None)
             # What is wrong with a newer text of the file stays told.
-            newer = self._statuses[file].waiting and self._statuses[file].problems if file in self._statuses else ()
-            self._note(file, revision=number, waiting=False, problems=newer or ())
+            status = self._statuses.get(file)
+            newer = status.problems if status is not None and status.waiting else ()
+            self._statuses.note(file, revision=number, waiting=False, problems=newer)
         await self._make_room(tenant_id)
 
     def _within_budget(self) -> bool:
@@ -237,7 +216,7 @@ class TenantFolder(Generic[L]):
             if tenant_id == but or file is None or (document := self._documents.get(tenant_id)) is None:
                 continue
             self._cold[tenant_id] = document
-            self._note(file, waiting=True)
+            self._statuses.note(file, waiting=True)
             await self._supervisor.unload(tenant_id)
             log.info("tenant unloaded to make room", tenant=tenant_id)
 
@@ -248,13 +227,13 @@ class TenantFolder(Generic[L]):
                 # On a thread: parsing imports the stages that the document names.
                 return await asyncio.to_thread(self._parse, file)
         except DocumentError as error:
-            self._failed(file, tuple(map(str, error.problems)))
+            self._statuses.failed(file, tuple(map(str, error.problems)))
         except OSError as error:
-            self._failed(file, (f"{file}: {error.strerror}",))
+            self._statuses.failed(file, (f"{file}: {error.strerror}",))
         except Exception as error:
             # A stage's own bug while its settings were read: this tenant's failure, and no other's.
             log.exception("a document could not be read", file=str(file))
-            self._failed(file, (f"{file}: {error!r}",))
+            self._statuses.failed(file, (f"{file}: {error!r}",))
         return None
 
     def _parse(self, file: Path) -> TenantDocument:
@@ -268,10 +247,10 @@ class TenantFolder(Generic[L]):
         owner = self._owners.get(spec.tenant_id)
         if owner is not None and owner != file and owner.is_file():
             told = f"{file}: another file has the tenant id {spec.tenant_id}: {owner}"
-            self._failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+            self._statuses.failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
             return False
         if owner is not None and owner != file:
-            self._statuses.pop(owner, None)  # the file was given another name
+            self._statuses.pop(owner)  # the file was given another name
         self._owners[spec.tenant_id] = file
         return True
 
@@ -285,7 +264,7 @@ class TenantFolder(Generic[L]):
             for what, taken, mine in (("slug", slugs, spec.slug), ("domain", domains, spec.domain.lower())):
                 if (other := taken.setdefault(mine, document)) is not document:
                     told = f"{document.file}: the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
-                    self._failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+                    self._statuses.failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
                     break
             else:
                 alone.append(document)
@@ -298,16 +277,17 @@ class TenantFolder(Generic[L]):
                 number = await self._publish(document)
                 self._cold.pop(spec.tenant_id, None)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
-            self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
-            if not self._speaks_for(file, spec.tenant_id):
+            self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            if not self._statuses.speaks_for(file, spec.tenant_id):
                 self._owners.pop(spec.tenant_id, None)
             return
         former = self._statuses.get(file)
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
             await self._removed(file)  # the file is another tenant's now
-        self._statuses[file] = TenantStatus(
+        status = TenantStatus(
             file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, revision=number, enabled=spec.enabled
         )
+        self._statuses.put(file, status)
         await self._make_room(spec.tenant_id)
 
     async def _publish(self, document: TenantDocument) -> int:
@@ -322,20 +302,17 @@ class TenantFolder(Generic[L]):
         try:
             self._directory.replace(entry_of(document, newest.number if newest is not None else 0))
         except NumberConflictError as error:
-            self._failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
             return
-        self._statuses[file] = TenantStatus(
+        status = TenantStatus(
             file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, enabled=spec.enabled, waiting=spec.enabled
         )
+        self._statuses.put(file, status)
         if spec.enabled:
             self._cold[spec.tenant_id] = document
 
-    def _speaks_for(self, file: Path, tenant_id: TenantId) -> bool:
-        """Whether what the file says, or said, is this tenant's."""
-        return file in self._statuses and self._statuses[file].tenant_id == tenant_id
-
     async def _removed(self, file: Path) -> None:
-        status = self._statuses.pop(file, None)
+        status = self._statuses.pop(file)
         tenant_id = status.tenant_id if status is not None else None
         if tenant_id is None or self._owners.get(tenant_id) != file:
             return
@@ -350,19 +327,6 @@ class TenantFolder(Generic[L]):
         self._directory.remove(tenant_id)
         self._supervisor.remove(tenant_id)
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)
-
-    def _failed(
-        self, file: Path, problems: tuple[str, ...], *, slug: str | None = None, tenant_id: TenantId | None = None
-    ) -> None:
-        """What the file said before goes on answering, if it said anything."""
-        former = self._statuses.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
-        self._statuses[file] = structs.replace(former, problems=problems)
-        answers = former.revision if former.tenant_id is not None else None
-        log.error("tenant not published", file=str(file), tenant=former.tenant_id, answers=answers, problems=problems)
-
-    def _note(self, file: Path, **changes: object) -> None:
-        if file in self._statuses:
-            self._statuses[file] = structs.replace(self._statuses[file], **changes)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from control.service import Service
 from control.settings import Settings
 from pipelines.status import PipelineStatus
 from tenants.directory import Directory, TenantEntry
-from tenants.folder import TenantStatus
+from tenants.statuses import TenantStatus
 
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 

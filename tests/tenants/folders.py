@@ -11,8 +11,9 @@ from pipelines.revision import PipelineRevision
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from tenants.directory import Directory
-from tenants.folder import TenantFolder, TenantStatus
+from tenants.folder import TenantFolder
 from tenants.revisions import MemoryRevisions
+from tenants.statuses import TenantStatus
 
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 Stages = Mapping[str, AnyFactory]

@@ -1,0 +1,78 @@
+"""How the documents of a folder fared, file by file."""
+
+from pathlib import Path
+
+import structlog
+from msgspec import Struct, structs
+
+from base.ids import TenantId
+
+log = structlog.get_logger()
+
+
+class TenantStatus(Struct, frozen=True, kw_only=True):
+    """How one document fared. Without problems it answers with `revision` (or is disabled).
+
+    With problems, `revision` is the one that answers instead, from before; None when none does.
+    """
+
+    file: str
+    slug: str
+    """The file's name without its ending, when the document could not be read."""
+    tenant_id: TenantId | None = None
+    revision: int | None = None
+    enabled: bool = True
+    waiting: bool = False
+    """It was checked, and is loaded with its first call, or when its turn comes."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """All problems in one text; empty when there are none."""
+        return "\n".join(self.problems)
+
+
+class Statuses:
+    """One for each file that is there."""
+
+    def __init__(self) -> None:
+        self._of: dict[Path, TenantStatus] = {}
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Whose status there is."""
+        return frozenset(self._of)
+
+    def all(self) -> tuple[TenantStatus, ...]:
+        """By the files' names."""
+        return tuple(self._of[file] for file in sorted(self._of))
+
+    def get(self, file: Path) -> TenantStatus | None:
+        """A file's; None when nothing is known of it."""
+        return self._of.get(file)
+
+    def put(self, file: Path, status: TenantStatus) -> None:
+        """It fared so."""
+        self._of[file] = status
+
+    def pop(self, file: Path) -> TenantStatus | None:
+        """The file is no more."""
+        return self._of.pop(file, None)
+
+    def note(self, file: Path, **changes: object) -> None:
+        """Change some of a status; nothing happens when the file is gone."""
+        if file in self._of:
+            self._of[file] = structs.replace(self._of[file], **changes)
+
+    def failed(
+        self, file: Path, problems: tuple[str, ...], *, slug: str | None = None, tenant_id: TenantId | None = None
+    ) -> None:
+        """What the file said before goes on answering, if it said anything."""
+        former = self._of.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
+        self._of[file] = structs.replace(former, problems=problems)
+        answers = former.revision if former.tenant_id is not None else None
+        log.error("tenant not published", file=str(file), tenant=former.tenant_id, answers=answers, problems=problems)
+
+    def speaks_for(self, file: Path, tenant_id: TenantId) -> bool:
+        """Whether what the file says, or said, is this tenant's."""
+        return file in self._of and self._of[file].tenant_id == tenant_id
