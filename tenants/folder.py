@@ -10,7 +10,7 @@ unloaded again; their next call loads them anew.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -22,13 +22,12 @@ from pipelines.supervisor import Swap
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
-from tenants.document import TenantDocument, parse_document
-from tenants.errors import DocumentError
+from tenants.document import TenantDocument
 from tenants.named import ServerFacts
 from tenants.publishing import RaceLostError, Supervisor, entry_of, publish
+from tenants.reading import DocumentReader, files_of
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.statuses import Statuses, TenantStatus
-from tenants.yaml_nodes import MAX_BYTES
 
 L = TypeVar("L")
 
@@ -84,13 +83,9 @@ class TenantFolder(Generic[L]):
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
-        self._stages = stages
-        self._switches = switches
-        self._server = server
         self._swap: Swap = swap
         self._eager = eager
         self._budget_mb = budget_mb
-        self._statuses = Statuses()
         self._owners: dict[TenantId, Path] = {}
         self._documents: dict[TenantId, TenantDocument] = {}
         self._cold: dict[TenantId, TenantDocument] = {}
@@ -99,6 +94,8 @@ class TenantFolder(Generic[L]):
         self._publishing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """One document of a tenant at a time."""
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._statuses = Statuses()
+        self._reader = DocumentReader(self._statuses, self._room, stages, switches, server)
         self._behind: asyncio.Task[None] | None = None
 
     @property
@@ -108,12 +105,12 @@ class TenantFolder(Generic[L]):
 
     async def open(self) -> None:
         """Publish every `*.yaml`. Raises what the database raises: without it nothing is published."""
-        files = await asyncio.to_thread(_files, self._folder)
+        files = await asyncio.to_thread(files_of, self._folder)
         if not files:
             log.warning("no tenant documents", folder=str(self._folder))
         async with self._busy:
-            documents = await asyncio.gather(*(self._parsed(file) for file in files))
-            claimed = self._without_rivals(
+            documents = await asyncio.gather(*(self._reader.read(file) for file in files))
+            claimed = self._reader.without_rivals(
                 [document for document in documents if document is not None and self._claim(document)]
             )
             await asyncio.gather(*(self._published(document) for document in claimed[: self._eager]))
@@ -136,7 +133,7 @@ class TenantFolder(Generic[L]):
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             try:
                 for file in sorted(there):
-                    document = await self._parsed(file)
+                    document = await self._reader.read(file)
                     if document is not None and not self._answers(document) and self._claim(document):
                         await self._published(document)
             finally:
@@ -145,7 +142,7 @@ class TenantFolder(Generic[L]):
 
     async def look_again(self) -> None:
         """At every file that is there, and at those that were."""
-        files = await asyncio.to_thread(_files, self._folder)
+        files = await asyncio.to_thread(files_of, self._folder)
         await self.refresh({*files, *self._statuses.files})
 
     def _answers(self, document: TenantDocument) -> bool:
@@ -220,27 +217,6 @@ class TenantFolder(Generic[L]):
             await self._supervisor.unload(tenant_id)
             log.info("tenant unloaded to make room", tenant=tenant_id)
 
-    async def _parsed(self, file: Path) -> TenantDocument | None:
-        """The document, or None with its problems in the file's status."""
-        try:
-            async with self._room:
-                # On a thread: parsing imports the stages that the document names.
-                return await asyncio.to_thread(self._parse, file)
-        except DocumentError as error:
-            self._statuses.failed(file, tuple(map(str, error.problems)))
-        except OSError as error:
-            self._statuses.failed(file, (f"{file}: {error.strerror}",))
-        except Exception as error:
-            # A stage's own bug while its settings were read: this tenant's failure, and no other's.
-            log.exception("a document could not be read", file=str(file))
-            self._statuses.failed(file, (f"{file}: {error!r}",))
-        return None
-
-    def _parse(self, file: Path) -> TenantDocument:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)  # one too many is told as such
-        return parse_document(raw, str(file), self._stages, self._switches, server=self._server)
-
     def _claim(self, document: TenantDocument) -> bool:
         """Whether the file may speak for its tenant: no other one does, or the other is gone."""
         file, spec = Path(document.file), document.spec
@@ -253,22 +229,6 @@ class TenantFolder(Generic[L]):
             self._statuses.pop(owner)  # the file was given another name
         self._owners[spec.tenant_id] = file
         return True
-
-    def _without_rivals(self, documents: Sequence[TenantDocument]) -> list[TenantDocument]:
-        """Those whose slug and domain no file before them has: what is published at once cannot see the others."""
-        slugs: dict[str, TenantDocument] = {}
-        domains: dict[str, TenantDocument] = {}
-        alone: list[TenantDocument] = []
-        for document in documents:
-            spec = document.spec
-            for what, taken, mine in (("slug", slugs, spec.slug), ("domain", domains, spec.domain.lower())):
-                if (other := taken.setdefault(mine, document)) is not document:
-                    told = f"{document.file}: the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
-                    self._statuses.failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
-                    break
-            else:
-                alone.append(document)
-        return alone
 
     async def _published(self, document: TenantDocument) -> None:
         file, spec = Path(document.file), document.spec
@@ -327,7 +287,3 @@ class TenantFolder(Generic[L]):
         self._directory.remove(tenant_id)
         self._supervisor.remove(tenant_id)
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
