@@ -9,7 +9,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -17,8 +16,10 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import TenantId
+from control.admission import Admission, RefusedError
 from control.attendant import Attendant
 from control.line import TALKING, CompanyLine, note
+from control.records import RecordKeeper, failed
 from control.returns import (
     MAX_MESSAGES,
     CallHereError,
@@ -26,7 +27,6 @@ from control.returns import (
     Conversations,
     LiveCall,
     LiveCalls,
-    Ticket,
     record_id,
 )
 from control.wires import open_media
@@ -39,26 +39,17 @@ from pipelines.recording import Recording
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
 from processors.factory import PrepareError
-from tenants.directory import Destination, Directory, NumberUnknownError
-from tenants.directory import TenantUnknownError as DirectoryTenantUnknownError
-from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, verify
+from tenants.directory import Destination, Directory
+from tenants.signing import NUMBER_VARIABLE, KeyRing
 from transports.clock import MediaClock
 from transports.freeswitch.errors import CallEndedError, MediaUnavailableError, PhoneTimeoutError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.renewed import RenewedWire
 from transports.freeswitch.transport import FreeSwitchTransport
-from transports.freeswitch.words import WIRE_VARIABLE, WIRES, DoorName, Wire
+from transports.freeswitch.words import DoorName, Wire
 
 log = structlog.get_logger()
-
-
-class RefusedError(Exception):
-    """A call that is not answered; the dialplan goes on at `door`."""
-
-    def __init__(self, reason: str, door: DoorName) -> None:
-        super().__init__(reason)
-        self.door = door
 
 
 class NotLoadedError(Exception):
@@ -110,10 +101,15 @@ class PhoneDoor:
         """
         self._warm = warm
         self._media_server = media_server
-        self._keys = keys
-        self._directory = directory
+        self._admission = Admission(
+            keys,
+            directory,
+            wire=options.wire,
+            switch_wires=options.switch_wires,
+            media_sockets=media_server is not None,
+        )
         self._supervisor = supervisor
-        self._call_log = call_log
+        self._records = RecordKeeper(call_log, options.keep_timeout_s)
         self._feed = feed
         self._clock = clock
         self._options = options
@@ -121,7 +117,6 @@ class PhoneDoor:
         self._live = LiveCalls()
         self._conversations = Conversations(clock.monotonic)
         self._sessions: set[CallSession] = set()
-        self._keeping: set[asyncio.Task[None]] = set()
         self._let_in = 0
         self._shut = False
 
@@ -138,15 +133,15 @@ class PhoneDoor:
 
     async def settled(self, timeout_s: float) -> None:
         """Wait for records that are still being written."""
-        if self._keeping:
-            await asyncio.wait(self._keeping, timeout=timeout_s)
+        await self._records.settled(timeout_s)
 
     async def on_call(self, line: DoorCall) -> None:
         """One call, from its first word to its record; or a connection by which a live call goes on."""
         try:
-            ticket = self._ticket(line)
+            ticket = self._admission.ticket(line)
             if not await self._live.served(ticket, line):
-                destination = self._admit(line, ticket)
+                self._require_room()
+                destination = self._admission.destination(line, ticket)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination)
         except (RefusedError, CallHereError) as refusal:
@@ -154,39 +149,9 @@ class PhoneDoor:
             log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
             await line.refuse(door)
 
-    def _ticket(self, line: DoorCall) -> Ticket:
-        """Which call it is. Raises RefusedError when it is not signed."""
-        hello = line.hello
-        try:
-            uuid.UUID(hello.call_id)
-        except ValueError as error:
-            raise RefusedError("the channel's id is not a UUID", DoorName.FAILED) from error
-        tenant_id = TenantId(hello.variables.get(TENANT_VARIABLE, "").lower())
-        number = hello.variables.get(NUMBER_VARIABLE, "")
-        if not verify(self._keys, tenant_id, number, hello.variables.get(SIGNATURE_VARIABLE, "")):
-            raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
-        return Ticket(hello.call_id, tenant_id, number, line.switch)
-
-    def _admit(self, line: DoorCall, ticket: Ticket) -> Destination:
-        """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
+    def _require_room(self) -> None:
         if self._shut or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
-        wire = self._wire_of(line)
-        if wire not in WIRES or (wire != "unicast" and self._media_server is None):
-            raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
-        if wire == "unicast" and not line.can_unicast:
-            raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED)
-        try:
-            destination = self._directory.find(ticket.tenant_id, ticket.number)
-        except (DirectoryTenantUnknownError, NumberUnknownError) as error:
-            raise RefusedError(str(error), DoorName.FAILED) from error
-        if destination.tenant.switch not in {None, line.switch}:
-            raise RefusedError(f"the tenant's calls come from the switch {destination.tenant.switch}", DoorName.FAILED)
-        return destination
-
-    def _wire_of(self, line: DoorCall) -> str:
-        ours = self._options.switch_wires.get(line.switch, self._options.wire)
-        return line.hello.variables.get(WIRE_VARIABLE) or ours
 
     async def _lease(self, live: LiveCall, destination: Destination) -> None:
         self._let_in += 1
@@ -240,51 +205,36 @@ class PhoneDoor:
     ) -> None:
         """Answer and talk; a record is kept whatever happens."""
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
-            opening = asyncio.create_task(self._call_log.opened(call), name="open the call's row")
-            record = _failed(call, "failure", self._clock.now())
+            opening = self._records.open(call)
+            record = failed(call, "failure", self._clock.now())
             try:
                 record = await self._talk(live, call, lease, domain, before)
             except CallEndedError:
                 cause = live.line.hangup_cause
-                record = _failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
+                record = failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
-                record = _failed(call, "failure", self._clock.now(), error=str(error))
+                record = failed(call, "failure", self._clock.now(), error=str(error))
                 await _give_up(live.line, call)
             except asyncio.CancelledError:
-                record = _failed(call, "shutdown", self._clock.now())
+                record = failed(call, "shutdown", self._clock.now())
                 raise
             except Exception as error:
-                record = _failed(call, "failure", self._clock.now(), error=repr(error))
+                record = failed(call, "failure", self._clock.now(), error=repr(error))
                 # The caller first: what is written down can wait, and the disk may be what failed.
                 await _give_up(live.line, call)
                 raise
             finally:
                 self._live.leave(live)
                 self._supervisor.count(lease, outcome_of(record, lease.pipeline.persona.texts.get("failure", "")))
-                await self._kept(opening, record)
-
-    async def _kept(self, opening: asyncio.Task[None], record: CallRecord) -> None:
-        """The record is safe, or the disk has had `keep_timeout_s`: a lease is not held for its sake."""
-        keeping = asyncio.create_task(self._keep(opening, record), name="keep the call's record")
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
-        done, _ = await asyncio.shield(asyncio.wait({keeping}, timeout=self._options.keep_timeout_s))
-        if not done:
-            log.error("the call's record is not written yet", waited_s=self._options.keep_timeout_s)
-
-    async def _keep(self, opening: asyncio.Task[None], record: CallRecord) -> None:
-        await asyncio.wait({opening})
-        if (error := opening.exception()) is not None:
-            log.error("the call's row could not be opened", error=repr(error))
-        await self._call_log.closed(record)
+                await self._records.keep(opening, record)
 
     async def _talk(
         self, live: LiveCall, call: Call, lease: Lease, domain: str, before: Conversation | None
     ) -> CallRecord:
         loaded = lease.pipeline
         line, answer_timeout_s = live.line, self._options.answer_timeout_s
-        wire = RenewedWire(await open_media(line, self._wire_of(line), self._media_server, answer_timeout_s))
+        wire = RenewedWire(await open_media(line, self._admission.wire_of(line), self._media_server, answer_timeout_s))
         note(line, call, TALKING)
         transfer = loaded.assistant.transfer
         company = CompanyLine(live, call, domain, returns=transfer is not None and transfer.returns)
@@ -356,9 +306,3 @@ async def _give_up(line: DoorCall, call: Call) -> None:
     """Something of ours broke: the dialplan goes on."""
     note(line, call, "failure")
     await line.give_back(DoorName.FAILED)
-
-
-def _failed(call: Call, reason: str, ended_at: datetime, *, cause: str = "", error: str | None = None) -> CallRecord:
-    """The record of a call in which nothing was said."""
-    errors = () if error is None else (error,)
-    return CallRecord(call=call, ended_at=ended_at, end_reason=reason, hangup_cause=cause, turns=(), errors=errors)

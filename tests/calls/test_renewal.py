@@ -9,11 +9,10 @@ import pytest
 from base.ids import CallId
 from control.peer import CallResult, HangUp, Say, Script, WireEvent
 from control.peer.call import PeerCall
-from control.phone import WIRE_VARIABLE
 from tests.calls.callers import SPEECH, STAYS, document, hears
 from tests.calls.house import House, Rung, house
 from transports.freeswitch.media_socket import MediaSocket
-from transports.freeswitch.words import WIRES
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 FILE = "/usr/share/announcement.wav"
 GREETING = "Welcome to us this is a greeting of a good many words"

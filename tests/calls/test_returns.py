@@ -18,14 +18,13 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.ids import CallId
 from control.peer import Callee, HangUp, Say, Script, Wait
-from control.phone import WIRE_VARIABLE
 from pipelines.calls import CallRecord
 from processors.catalog import Stages
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import AnsweredFrame, CallRequestFrame
 from tests.calls.callers import SPEECH, document, hears
 from tests.calls.house import House, Rung, house
-from transports.freeswitch.words import WIRES
+from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 BACK = "There you are again"
 COMPANY: Mapping[str, Any] = {
