@@ -11,6 +11,8 @@ from transports.freeswitch.words import Device, Route
 
 _MARGIN_S = 5.0
 """The switch tells the end of its own ringing time; so much later it has failed to."""
+_JOIN_TIMEOUT_S = 10.0
+"""A busy switch connects two legs seconds later; who gave up before would not know that the caller is with a person."""
 
 
 async def reach(wire: DoorWire, destination: Device | Route, ring_s: int) -> None:
@@ -35,14 +37,14 @@ def drop(wire: DoorWire) -> None:
         wire.ask(wire.machine.drop_leg)
 
 
-async def join(wire: DoorWire, back_to: str | None, timeout_s: float) -> None:
+async def join(wire: DoorWire, back_to: str | None) -> None:
     """See DoorCall.join; the socket has not ended yet."""
     machine = wire.machine
     wire.require_live("join")
     _require_leg(wire)
     wire.leg_news = None
     wire.ask(lambda: machine.join(back_to))
-    await wire.until(lambda: wire.joined or wire.leg_news is not None or machine.over, timeout_s, "join")
+    await wire.until(lambda: wire.joined or wire.leg_news is not None or machine.over, _JOIN_TIMEOUT_S, "join")
     _require_leg(wire)
     if not wire.joined:
         raise CallEndedError("join: the caller has gone")

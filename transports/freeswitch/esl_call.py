@@ -206,7 +206,7 @@ class DoorCall:
         `back_to`, with the same `hello.call_id`. Raises LegFailedError when the other side has gone meanwhile (the
         call is still ours then), CallEndedError, LocalProtocolError when nobody has answered, PhoneTimeoutError.
         """
-        await call_legs.join(self._wire, back_to, self._close_timeout_s)
+        await call_legs.join(self._wire, back_to)
         await self._ended()
 
     async def transfer(self, destination: Route) -> None:

@@ -24,6 +24,7 @@ from transports.freeswitch.peers import PeerSwitch
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import (
     Answered,
+    Device,
     Disconnected,
     DoorName,
     Dtmf,
@@ -161,6 +162,34 @@ async def settled(server: DoorServer) -> None:
     async with asyncio.timeout(LIMIT_S):
         while server.live_calls:  # noqa: ASYNC110 - the condition is in the code under test
             await asyncio.sleep(0.001)
+
+
+async def test_a_switch_that_is_slow_to_connect_two_legs_is_waited_for() -> None:
+    """Longer than for a call's end: else the caller would be with a person, and the service would not know."""
+
+    async def act(call: DoorCall) -> None:
+        await call.reach(Device("200", "clinica.example.net"), ring_s=5)
+        await call.join()
+        assert call.joined
+
+    service = Script(act)
+    async with door(service, close_timeout_s=0.05) as server, ring(server) as switch:
+        await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+        await switch.hear()  # linger
+        leg = (await switch.hear()).split(b"origination_uuid=")[1][:36]
+        job = b"Event-Name: BACKGROUND_JOB\nJob-UUID: %b\nContent-Length: 41\n\n+OK %b\n" % (leg, leg)
+        await switch.say(OK + OK + b"Content-Length: %d\nContent-Type: text/event-plain\n\n%b" % (len(job), job))
+        await switch.hear()  # the variables
+        await switch.say(API_OK)
+        bridge = await switch.hear()
+        assert b"uuid_bridge" in bridge
+        await asyncio.wait({asyncio.create_task(service.finished())}, timeout=0.5)
+        assert not service.done.is_set()
+        await switch.say(b"Content-Type: api/response\nContent-Length: 41\n\n+OK %b\n" % leg)
+        await switch.hear("exit")
+        await switch.say(OK + NOTICE)
+        await service.finished()
+    assert service.errors == []
 
 
 class TestReplayed:
