@@ -197,19 +197,30 @@ class FencedNetwork(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
     async def _judged(self, host: str, port: int, limit_s: float) -> Sequence[str]:
-        """Every address of the host, if all may be reached. One bad address spoils the name."""
         try:
             async with asyncio.timeout(limit_s):
-                addresses = await self._resolve(host, port)
+                return await judged(self._policy, self._resolve, Endpoint(host, port))
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"{host} was not resolved within {limit_s:g} s") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved") from error
-        if Endpoint(host.lower().rstrip("."), port) not in self._policy.allow and not all(map(is_public, addresses)):
-            raise OutboundRefusedError(
-                f"{host}:{port} is not on the public internet; the platform's operator may allow it by name"
-            )
-        return addresses
+
+
+async def judged(policy: OutboundPolicy, resolve: Resolver, endpoint: Endpoint) -> list[str]:
+    """Every address of the endpoint's host, if all may be reached: one bad address spoils the name.
+
+    Raises OutboundRefusedError, and httpcore.ConnectError for a name that has no address.
+    """
+    host, port = endpoint.host, endpoint.port
+    try:
+        addresses = list(await resolve(host, port))
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise httpcore.ConnectError(f"{host} cannot be resolved") from error
+    if Endpoint(host.lower().rstrip("."), port) not in policy.allow and not all(map(is_public, addresses)):
+        raise OutboundRefusedError(
+            f"{host}:{port} is not on the public internet; the platform's operator may allow it by name"
+        )
+    return addresses
 
 
 class _BoundedStream(httpx.AsyncByteStream):

@@ -8,7 +8,14 @@ mind are the revision's and can be exchanged; all else lives as long as the call
 
 from collections.abc import Callable, Sequence
 
-from pipecat.frames.frames import ErrorFrame, Frame, InterruptionFrame, OutputAudioRawFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InterruptionFrame,
+    LLMContextFrame,
+    OutputAudioRawFrame,
+    TTSSpeakFrame,
+)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
@@ -34,7 +41,7 @@ from pipelines.loaded import CallStages
 from pipelines.slot import HotSlot
 from pipelines.spec import TurnSpec
 from pipelines.writing import Writing
-from processors.frames import CallRequestFrame
+from processors.frames import CallRequestFrame, SpokenTurn
 
 UNHEARD_TURN_S = 4.0
 """A turn in which the caller stopped speaking ends after this long, transcript or not."""
@@ -60,9 +67,13 @@ class Spine:
         self.context = LLMContext(list(before))
         self.ear = HotSlot(stages.ear)
         self.mind = HotSlot(stages.mind)
-        aggregators = LLMContextAggregatorPair(self.context, user_params=_turn_taking(turn, transport, says_nothing))
+        params = _turn_taking(turn, transport, says_nothing)
+        self._turn_ends = params.user_turn_strategies.stop if params.user_turn_strategies else None
+        aggregators = LLMContextAggregatorPair(self.context, user_params=params)
         self._caller = aggregators.user()
         self._listening = listening
+        self._spoken_turns = 0
+        self.mind_hears(stages.mind_hears)
         processors: list[FrameProcessor] = [
             transport.input(),
             self.ear,
@@ -87,12 +98,30 @@ class Spine:
             on_error(frame)
 
         async def turn_stopped(_caller: LLMUserAggregator, _strategy: object, message: UserTurnStoppedMessage) -> None:
-            if not message.content:
+            if message.content:
+                return
+            if self._mind_hears:
+                await self._take_turn()
+            else:
                 self._listening.unheard()
 
         self.worker.add_event_handler("on_pipeline_started", started)
         self.worker.add_event_handler("on_pipeline_error", failed)
         self._caller.add_event_handler("on_user_turn_stopped", turn_stopped)
+
+    def mind_hears(self, by_itself: bool) -> None:
+        """From now on: whether the caller's turn is given to the mind without words, when the voice has ended."""
+        self._mind_hears = by_itself
+        for end in self._turn_ends or ():
+            assert isinstance(end, SpeechTimeoutUserTurnStopStrategy)
+            end.wait_for_transcript = not by_itself
+
+    async def _take_turn(self) -> None:
+        turn = SpokenTurn(self._spoken_turns)
+        self._spoken_turns += 1
+        self.context.add_message(turn)  # type: ignore[arg-type]  # a message like any other, but for its number
+        self._listening.taken(turn.number)
+        await self.mind.queue_frame(LLMContextFrame(self.context), FrameDirection.DOWNSTREAM)
 
     async def say(self, text: str, *, instead: bool, final: bool, then_hang_up: bool) -> None:
         """Speak a fixed text behind what is being said, or `instead` of it.

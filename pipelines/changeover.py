@@ -98,6 +98,7 @@ class ChangeOver:
             self._lease.decline()
             self._offered()
             return f"{type(error).__name__}: {error}"
+        self._spine.mind_hears(candidates.pipeline.mind_hears)
         self._tell_transport(self._lease.pipeline, candidates.pipeline)
         self._lease.accept()
         self._offered()

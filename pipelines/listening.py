@@ -26,7 +26,14 @@ from pipecat.processors.frame_processor import FrameDirection
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
 from pipelines.turns import TurnAccount
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, SayingFrame, WrittenFrame
+from processors.frames import (
+    AnsweredFrame,
+    CallRequestFrame,
+    RetrievedFrame,
+    SayingFrame,
+    UnderstoodFrame,
+    WrittenFrame,
+)
 from processors.through import DOWN, UP, Through
 
 Heed = Callable[[Any], None]
@@ -99,6 +106,7 @@ class Listening:
                 (WrittenFrame, DOWN): self._written,
                 (UserStartedSpeakingFrame, UP): self._caller_started,
                 (LLMContextUserTurnFrame, UP): self._understood,
+                (UnderstoodFrame, UP): self._told,
             },
         )
 
@@ -130,6 +138,13 @@ class Listening:
                 (CallRequestFrame, DOWN): self._requested,
             },
         )
+
+    def taken(self, number: int) -> None:
+        """The caller's turn ended, and the mind has heard it by itself."""
+        at = self._now()
+        self._account.taken(number, at)
+        self._conduct.understood(at)
+        self._act(None)
 
     def unheard(self) -> None:
         """The caller's turn ended without a word understood."""
@@ -164,6 +179,9 @@ class Listening:
         self._account.understood(frame.text, at)
         self._conduct.understood(at)
         self._act(None)
+
+    def _told(self, frame: UnderstoodFrame) -> None:
+        self._account.told(frame.turn, frame.text)
 
     def _retrieved(self, frame: RetrievedFrame) -> None:
         self._account.retrieved(frame, self._now())

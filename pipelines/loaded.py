@@ -70,6 +70,8 @@ class CallStages(Struct, frozen=True):
 
     ear: tuple[FrameProcessor, ...]
     mind: tuple[FrameProcessor, ...]
+    mind_hears: bool = False
+    """Whether the mind hears the caller by itself: no transcript is waited for."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ class LoadedPipeline:
         """Whether some stage must hear silence too, so that no gate may withhold it."""
         return any(stage.checked.factory.audio == "continuous" for stage in self.stages if stage.role is not Role.VAD)
 
+    @property
+    def mind_hears(self) -> bool:
+        """Whether it is speech to speech."""
+        return any(stage.role is Role.REALTIME for stage in self.stages)
+
     def failed(self, processor: FrameProcessor | None, error: str) -> None:
         """A processor of a live call reported an error: its stage's health knows."""
         for stage in self.stages:
@@ -104,7 +111,9 @@ class LoadedPipeline:
         for voice in made.values():
             if isinstance(voice, TTSService):
                 voice.add_text_transformer(_transform(voice, self))
-        return CallStages(ear=_processors(self.slots.ear, made), mind=_processors(self.slots.mind, made))
+        return CallStages(
+            ear=_processors(self.slots.ear, made), mind=_processors(self.slots.mind, made), mind_hears=self.mind_hears
+        )
 
     def for_voice(self, text: str, language: str) -> str:
         """A text as the voice is to say it."""

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from processors.catalog import AnyFactory
 from processors.factory import Place, Role
 
-THOUGHT = (Role.RAG, Role.LLM, Role.TTS)
+THOUGHT = (Role.RAG, Role.LLM, Role.REALTIME, Role.TTS)
 """Roles of the mind, as far as filters stand ahead of them or behind."""
 
 BOUNDS: dict[Place, tuple[tuple[Role, ...], tuple[Role, ...], str]] = {
-    Place.HEARING: ((Role.STT,), THOUGHT, "between the stt stage and the first one of the mind (rag, llm, tts)"),
+    Place.HEARING: (
+        (Role.STT,),
+        THOUGHT,
+        "between the stt stage and the first one of the mind (rag, llm, tts, realtime)",
+    ),
     Place.THINKING: ((Role.STT,), (Role.TTS,), "between the stt and the tts stage"),
     Place.ANSWERING: ((Role.LLM,), (Role.TTS,), "between the llm and the tts stage"),
 }

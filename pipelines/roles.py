@@ -20,6 +20,7 @@ USES_UP: Mapping[Role, frozenset[Kind]] = {
     Role.STT: frozenset({Kind.AUDIO}),
     Role.LLM: frozenset({Kind.TURN, Kind.PASSAGES}),
     Role.TTS: frozenset({Kind.WORDS}),
+    Role.REALTIME: frozenset({Kind.AUDIO, Kind.TURN, Kind.WORDS}),
 }
 """What comes in to a stage of a role and does not go out again."""
 ENTERS = frozenset({Kind.AUDIO, Kind.KEYS})
@@ -74,6 +75,9 @@ def _beside_realtime(line: Sequence[Staged], seen: Mapping[Role, str], *, stream
         if role in {Role.STT, Role.RAG, Role.LLM, Role.TTS}:
             told = f"the realtime stage {seen[Role.REALTIME]!r} hears, thinks and speaks by itself"
             problems.append(Problem(path, told, f"leave out {stage.id!r}, or the realtime stage"))
+        elif role is Role.FILTER and stage.factory.needs_words:
+            told = f"{stage.id!r} works on words, and the realtime stage {seen[Role.REALTIME]!r} does without"
+            problems.append(Problem(path, told, f"leave out {stage.id!r}"))
         elif role is Role.REALTIME and not streaming:
             told = f"the realtime stage {stage.id!r} needs a wire that plays sound as it comes"
             problems.append(Problem(path, told, "the server's settings have audio_stream, which plays files"))

@@ -5,7 +5,7 @@ All times are seconds of one monotonic clock. Only words that the caller heard a
 
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from base.ids import CallId
 from pipelines.calls import CallerSpeaking, Found, LiveFeed, Said, Turn, Understood, Waterfall
@@ -71,6 +71,8 @@ class TurnAccount:
         self._aside = False
         self._speaking = False
         self._answer = AnsweredFrame()
+        self._untold: dict[int, int] = {}
+        """Turns of which the words are still to come: their place by their number."""
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -105,12 +107,28 @@ class TurnAccount:
     def understood(self, text: str, at: float) -> None:
         """The caller's turn is over and this is what was understood."""
         text = self._for_record(text)
+        self._take_turn(text, at)
+        self._feed(Understood(call_id=self._call_id, text=text))
+
+    def taken(self, number: int, at: float) -> None:
+        """The caller's turn is over; a mind that hears by itself has it, and its words may follow (`told`)."""
+        self._untold[number] = len(self._turns)
+        self._take_turn("", at)
+
+    def told(self, number: int, text: str) -> None:
+        """These were the words of a turn that was taken; "" when nobody knows."""
+        place = self._untold.pop(number, None)
+        if place is not None and text:
+            text = self._for_record(text)
+            self._turns[place] = structs.replace(self._turns[place], text=text)
+            self._feed(Understood(call_id=self._call_id, text=text))
+
+    def _take_turn(self, text: str, at: float) -> None:
         self._hearing.turn_end = at
         self._answering, self._hearing = self._hearing, _Marks()
         at_ms = self._ms(at if self._caller_since is None else self._caller_since)
         self._turns.append(Turn(role="caller", text=text, at_ms=at_ms, written=self._written))
         self._caller_since, self._turn_open, self._written = None, False, False
-        self._feed(Understood(call_id=self._call_id, text=text))
 
     def unheard(self) -> None:
         """The caller's turn is over and nothing was understood."""

@@ -37,6 +37,8 @@ CATALOG: tuple[StageEntry, ...] = (
     StageEntry("llm.mock", Role.LLM, "processors.llm.mock", "MockLlm"),
     StageEntry("tts.kokoro", Role.TTS, "processors.tts.kokoro", "KokoroTts"),
     StageEntry("tts.mock", Role.TTS, "processors.tts.mock", "MockTts"),
+    StageEntry("realtime.openai", Role.REALTIME, "processors.realtime.openai", "OpenAiRealtime"),
+    StageEntry("realtime.mock", Role.REALTIME, "processors.realtime.mock", "MockRealtime"),
     StageEntry("filter.dtmf", Role.FILTER, "processors.filters.dtmf", "DtmfFilter"),
     StageEntry("filter.echo", Role.FILTER, "processors.filters.echo", "EchoFilter"),
     StageEntry("filter.filler", Role.FILTER, "processors.filters.filler", "FillerFilter"),

@@ -29,7 +29,7 @@ def with_passages(context: LLMContext, passages: Sequence[Passage]) -> LLMContex
     at = next((i for i in reversed(range(len(messages))) if _is_user(messages[i])), None)
     if at is None:
         return context
-    words = f"{_listed(passages)}\n\n{standard_message_text(messages[at])}"
+    words = f"{listed(passages)}\n\n{standard_message_text(messages[at])}"
     messages[at] = {"role": "user", "content": words}
     return LLMContext(messages, context.tools, context.tool_choice)
 
@@ -38,7 +38,8 @@ def _is_user(message: LLMContextMessage) -> bool:
     return isinstance(message, dict) and message.get("role") == "user"
 
 
-def _listed(passages: Sequence[Passage]) -> str:
+def listed(passages: Sequence[Passage]) -> str:
+    """Passages between tags, for a language model; what they hold of tags is made harmless."""
     lines = [f"[{n}] {_plain(passage.heading)}\n{_plain(passage.text)}" for n, passage in enumerate(passages, start=1)]
     return "\n".join(["<passages>", *(lines or ["(none found)"]), "</passages>"])
 

@@ -180,6 +180,8 @@ class ProcessorFactory(Generic[C, P]):
     """Whether tenants with the same config share the prepared object; a stage with secrets never does."""
     place: Place = Place.ANYWHERE
     """Of a filter: where it has something to do."""
+    needs_words: bool = False
+    """Of a filter: it works on transcripts or on the answer's words, and a realtime stage makes neither."""
 
     takes: frozenset[Kind] | None = None
     """Without these it has nothing to do, and a document that never brings them is refused; None: as its role."""

@@ -1,11 +1,14 @@
 """Frames of ours beside pipecat's: what a stage tells the spine."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame, TranscriptionFrame
 
 from knowledge.passages import Passage
+
+UNHEARD = "…"
+"""In a conversation, what was said and nobody knows; some models refuse a message without content."""
 
 
 @dataclass
@@ -62,3 +65,26 @@ class LanguageFrame(ControlFrame):
 
     language: str = ""
     interruptible: bool = field(default=False, init=False)
+
+
+class SpokenTurn(dict[str, Any]):
+    """A turn of the caller's that nobody has transcribed (yet): a message of the conversation, with its place in it.
+
+    A mind that hears by itself answers before there are words; `understood` fills them in where they belong.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(role="user", content=UNHEARD)
+        self.number = number
+
+    def understood(self, text: str) -> None:
+        """What it was, or "" when nobody knows."""
+        self["content"] = text or UNHEARD
+
+
+@dataclass
+class UnderstoodFrame(SystemFrame):
+    """The mind tells upstream what it has heard in a turn that it has been given as a `SpokenTurn`."""
+
+    turn: int = 0
+    text: str = ""

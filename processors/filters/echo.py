@@ -98,6 +98,7 @@ class EchoFilter(ProcessorFactory[EchoConfig, Struct]):
     role = Role.FILTER
     config_type = EchoConfig
     place = Place.HEARING
+    needs_words = True
 
     async def prepare(self, config: EchoConfig, context: StageContext, workshop: Workshop) -> Struct:
         return config

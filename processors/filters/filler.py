@@ -43,6 +43,7 @@ class FillerFilter(ProcessorFactory[FillerConfig, tuple[str, ...]]):
     config_type = FillerConfig
     scope = "tenant"
     place = Place.ANSWERING
+    needs_words = True
 
     async def prepare(self, config: FillerConfig, context: StageContext, workshop: Workshop) -> tuple[str, ...]:
         """Raises PrepareError for a sentence that stands twice, and a language without fillers of its own."""

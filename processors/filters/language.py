@@ -48,6 +48,7 @@ class LanguageFilter(ProcessorFactory[LanguageConfig, Struct]):
     role = Role.FILTER
     config_type = LanguageConfig
     place = Place.HEARING
+    needs_words = True
 
     async def prepare(self, config: LanguageConfig, context: StageContext, workshop: Workshop) -> Struct:
         """Raises PrepareError for a language that cannot be told from the others, or stands there twice."""

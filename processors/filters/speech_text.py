@@ -37,6 +37,7 @@ class SpeechTextFilter(ProcessorFactory[SpeechTextConfig, Struct]):
 
     use = "filter.speech_text"
     role = Role.FILTER
+    needs_words = True
     config_type = SpeechTextConfig
 
     async def prepare(self, config: SpeechTextConfig, context: StageContext, workshop: Workshop) -> Struct:

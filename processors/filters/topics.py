@@ -102,6 +102,7 @@ class TopicsFilter(ProcessorFactory[TopicsConfig, Guard]):
     role = Role.FILTER
     config_type = TopicsConfig
     place = Place.THINKING
+    needs_words = True
 
     async def prepare(self, config: TopicsConfig, context: StageContext, workshop: Workshop) -> Guard:
         """Raises PrepareError for a phrase of which no word is left, and for a language without texts."""

@@ -32,13 +32,17 @@ def document(
     """A tenant with one assistant of mock stages and the real detector, quick of speech.
 
     `vad`, `stt`, `llm`, `tts` configure the stages; `texts`, `turn`, `limits` and `transfer` the assistant; `extra` are
-    stages between the ear and the mind; `switch` is where the calls come from.
+    stages between the ear and the mind; `switch` is where the calls come from. `realtime` configures a mind that hears
+    and speaks by itself, in the place of all but the detector.
     """
     configs: dict[str, Any] = {"vad": {}, "stt": {}, "llm": {}, "tts": {"word_s": 0.1}}
     configs = {kind: config | parts.get(kind, {}) for kind, config in configs.items()}
     uses = {"vad": "vad.silero", "stt": "stt.mock", "llm": "llm.mock", "tts": "tts.mock"}
     stages = [{"id": kind, "use": use, "config": configs[kind]} for kind, use in uses.items()]
     stages[2:2] = parts.get("extra", [])
+    if "realtime" in parts:
+        mind = {"id": "realtime", "use": "realtime.mock", "config": {"word_s": 0.1} | parts["realtime"]}
+        stages = [stages[0], mind]
     texts = {"greeting": "Welcome to us", "farewell": "Good bye then", "reprompt": "Are you there"}
     texts |= {"not_understood": "Say again please", "failure": "Something went wrong"}
     assistant = {

@@ -10,7 +10,7 @@ from pipelines.figures import estimate
 from pipelines.plan import Graph, Parallel, Single
 from pipelines.problems import SpecError
 from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec, VadSpec
-from processors.catalog import AnyFactory
+from processors.catalog import CATALOG, AnyFactory, Stages
 from processors.factory import CallContext, Kind, ProcessorFactory, Role
 
 
@@ -61,6 +61,7 @@ STAGES: dict[str, AnyFactory] = {
         Stage("tts.a", Role.TTS, Voice, cost=0.001),
         Stage("realtime.a", Role.REALTIME, audio="continuous"),
         Stage("filter.any", Role.FILTER),
+        Stage("filter.words", Role.FILTER, needs_words=True),
         Stage("filter.tap", Role.FILTER, tap=True),
         Stage("filter.other", Role.FILTER, tap=True),
         Stage("filter.keys", Role.FILTER, takes=needs(Kind.KEYS)),
@@ -114,6 +115,19 @@ def test_beside_a_realtime_stage_nothing_else_hears_thinks_or_speaks() -> None:
     assert "'realtime-a' hears, thinks and speaks by itself | leave out 'stt-a'" in next(iter(found.values()))
     assert "no vad stage" in problems("realtime.a")["$.assistants[0].pipeline"]
     assert "second realtime" in str(problems("vad.a", "realtime.a", node("realtime.a", name="more")))
+
+
+def test_a_filter_of_words_has_nothing_to_do_beside_a_realtime_stage() -> None:
+    found = problems("vad.a", "filter.words", "realtime.a", "filter.any")
+    assert list(found) == ["$.assistants[0].pipeline[1].use"]
+    assert "'realtime-a' does without | leave out 'filter-words'" in found["$.assistants[0].pipeline[1].use"]
+    assert "'realtime-a' uses them up before" in str(problems("vad.a", "realtime.a", "filter.audio"))
+
+
+def test_of_the_filters_only_those_that_need_no_words_stand_beside_a_realtime_stage() -> None:
+    filters = [entry.use for entry in CATALOG if entry.role is Role.FILTER]
+    without = [use for use in filters if not Stages()[use].needs_words]
+    assert without == ["filter.dtmf", "filter.redact"]
 
 
 def test_a_realtime_stage_needs_a_wire_that_plays_sound_as_it_comes() -> None:

@@ -5,7 +5,7 @@ Models, hosted servers and documents are stand-ins; what the real ones do is tes
 
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.engine import SAMPLE_RATE, Samples
 from processors.tts.speaker import Speaker
 from tests.processors.llm import scripted
+from tests.processors.realtime.scripted import Model
 from tests.processors.stages import HEARD_AT, RATE, Step, answer, asked, heard
 
 HOURS = Passage(id="faq#1", document="faq", heading="Horário?", question="Horário?", text="Das oito às seis.")
@@ -74,6 +75,8 @@ CASES: Mapping[str, Case] = {
     "llm.mock": Case({"answers": ["um {question} dois três quatro cinco seis"], "word_s": 0.03}),
     "tts.kokoro": Case(needs="atende models pull"),
     "tts.mock": Case({"chunk_s": 0.02}),
+    "realtime.openai": Case({"passages": 0, "api_key": {"secret": "llm"}}, "secret"),
+    "realtime.mock": Case({"answers": ["um {question} dois três quatro cinco seis"], "latency_s": 0.03}),
     "filter.filler": Case({"after_s": 0.2}),
     "filter.redact": Case({"mind": True}),
     "filter.topics": Case({"topics": [{"name": "law", "phrases": ["process* judicial"]}]}),
@@ -85,6 +88,7 @@ MADE_OF: Mapping[Role, tuple[type[Frame], ...]] = {
     Role.RAG: (RetrievedFrame,),
     Role.LLM: (LLMTextFrame,),
     Role.TTS: (TTSAudioRawFrame,),
+    Role.REALTIME: (TTSAudioRawFrame,),
     Role.FILTER: (LLMTextFrame, AggregatedTextFrame),
 }
 """What comes out of a stage for `turn`."""
@@ -102,6 +106,7 @@ def turn(role: Role, word: str) -> list[Step]:
         Role.STT: [VADUserStartedSpeakingFrame(), speech, stopped],
         Role.RAG: [asked(f"qual é o horário {word}?")],
         Role.LLM: [asked(f"qual é o horário {word}?")],
+        Role.REALTIME: [asked(f"qual é o horário {word}?")],
         Role.TTS: [*answer("Bom dia. ", f"Aqui fala {word}, da clínica. ", "Diga o que deseja, por favor. ")],
         Role.FILTER: [
             InputDTMFFrame(button=KeypadEntry.ONE),
@@ -191,15 +196,20 @@ async def prepared(factory: AnyFactory, context: Any, folder: Path) -> AsyncIter
         written = dict(case.config)
         if script is not None and factory.use != "llm.local":
             written["base_url"] = f"http://127.0.0.1:{script.port}/v1"
+        ports = [script.port] if script is not None else []
+        if factory.use == "realtime.openai":
+            model = await stack.enter_async_context(Model(otherwise="um dois três"))
+            written["base_url"] = model.base_url
+            ports = [model.port]
         config: Struct = msgspec.convert(written, factory.config_type)
-        ready = await _prepared(factory, config, context, _workshop(folder, lanes, script), script)
+        ready = await _prepared(factory, config, context, _workshop(folder, lanes, ports), script)
         yield config, ready
         closing = factory.close(ready)
         if closing is not None:
             await closing
 
 
-def _workshop(folder: Path, lanes: ComputeLanes, script: scripted.Script | None) -> Workshop:
+def _workshop(folder: Path, lanes: ComputeLanes, ports: Sequence[int]) -> Workshop:
     return Workshop(
         clock=SystemClock(),
         models=SimpleNamespace(path=lambda _: folder),  # type: ignore[arg-type]
@@ -207,7 +217,7 @@ def _workshop(folder: Path, lanes: ComputeLanes, script: scripted.Script | None)
         data_dir=folder,
         secret=lambda _, name: Secret(f"key-{name}"),
         compute=lanes,
-        outbound=OutboundPolicy(allow=frozenset({Endpoint("127.0.0.1", script.port)} if script else ())),
+        outbound=OutboundPolicy(allow=frozenset(Endpoint("127.0.0.1", port) for port in ports)),
     )
 
 

@@ -1,0 +1,1 @@
+"""Stages that hear, think and speak by themselves."""

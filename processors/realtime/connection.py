@@ -1,0 +1,113 @@
+"""One call's way to a speech-to-speech model: made when it is needed, made anew when it broke, given up when silent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
+
+from processors.factory import CallContext
+from processors.realtime.speech_model import Brief, SpeechEvent, SpeechModel, SpeechModelError, SpeechSession
+
+HUNG_UP: Final = "the realtime model hung up in the middle of an answer"
+
+
+class Tasks(Protocol):
+    """Who makes tasks and ends them: a pipecat processor."""
+
+    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]: ...
+
+    async def cancel_task(self, task: asyncio.Task[None]) -> None: ...
+
+
+class Connection:
+    """`told` gets what the model tells; `broke` why there is no more of what was expected."""
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        brief: Brief,
+        call: CallContext,
+        tasks: Tasks,
+        *,
+        told: Callable[[SpeechEvent], Awaitable[None]],
+        broke: Callable[[str], Coroutine[Any, Any, None]],
+        deadline_s: float,
+    ) -> None:
+        """`deadline_s` is the longest silence of a model that something is expected of."""
+        self._model, self._brief, self._call, self._tasks = model, brief, call, tasks
+        self._told, self._broke = told, broke
+        self._deadline_s = deadline_s
+        self._receiving: asyncio.Task[None] | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self.session: SpeechSession | None = None
+        """None while there is none."""
+        self.knows_the_conversation = False
+
+    async def open(self) -> bool:
+        """Have a session; whether it is a new one. Raises SpeechModelError."""
+        if self.session is not None:
+            return False
+        session = await self._model.connect(self._brief, self._call)
+        self.session, self.knows_the_conversation = session, False
+        self._receiving = self._tasks.create_task(self._receive(session), "receive")
+        return True
+
+    async def close(self) -> None:
+        """Hang up. Idempotent."""
+        self.expect_nothing()
+        session, self.session = self.session, None
+        receiving, self._receiving = self._receiving, None
+        if session is not None:
+            await session.close()
+        if receiving is not None and receiving is not asyncio.current_task():
+            await self._tasks.cancel_task(receiving)
+
+    async def hear(self, pcm: bytes) -> None:
+        """More of the caller's turn. A model that is not there gets all of it at its end."""
+        if pcm and self.session is not None:
+            try:
+                await self.session.hear(pcm)
+            except SpeechModelError:
+                await self.close()
+
+    async def tell_once(self, messages: Sequence[LLMContextMessage]) -> None:
+        """The conversation so far, to a session that has not been told. Raises SpeechModelError."""
+        if not self.knows_the_conversation:
+            for message in messages:
+                await self.tell(message)
+            self.knows_the_conversation = True
+
+    async def tell(self, message: LLMContextMessage) -> None:
+        """A message of the conversation; only texts of the caller and the assistant are. Raises SpeechModelError."""
+        role = message.get("role") if isinstance(message, dict) else None
+        text = standard_message_text(message) if role in ("user", "assistant") else ""
+        if text and self.session is not None:
+            await self.session.tell("assistant" if role == "assistant" else "user", text)
+
+    def expect(self) -> None:
+        """Something of the model's within the deadline, from now on."""
+        self.expect_nothing()
+        self._late = asyncio.get_running_loop().call_later(self._deadline_s, self._silent)
+
+    def expect_nothing(self) -> None:
+        """It may be silent."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _silent(self) -> None:
+        self._late = None
+        why = f"the realtime model was silent for {self._deadline_s:g} s"
+        self._tasks.create_task(self._broke(why), "give up")
+
+    async def _receive(self, session: SpeechSession) -> None:
+        async for event in session.events():
+            try:
+                await self._told(event)
+            except SpeechModelError as error:
+                await self._broke(str(error))
+        if self.session is session:
+            self.session = None
+            if self._late is not None:
+                await self._broke(HUNG_UP)

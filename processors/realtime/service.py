@@ -1,0 +1,312 @@
+"""The frame processor of the `realtime.*` stages: a mind that hears the caller and speaks by itself.
+
+What it relies on: a turn begins with a `UserStartedSpeakingFrame` and ends with an `LLMContextFrame` whose last message
+is a `SpokenTurn`, or what was written; audio of no turn (a cough that was passed over) is never sent.
+
+What comes out is what an `llm.*` and a `tts.*` stage would make together. The model may look things up in between, and
+being passed to a person and ending the call do not depend on it: where the caller's words are nothing else, that is
+done whatever it answers.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Final
+
+import structlog
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    SystemFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+
+from processors.factory import CallContext
+from processors.frames import SpokenTurn, UnderstoodFrame
+from processors.llm.answers import Answer, farewell, sentences_of, to_operator
+from processors.llm.intents import Intent, phrasebook
+from processors.realtime.brief import HANG_UP, PERSON, brief_of
+from processors.realtime.connection import HUNG_UP, Connection
+from processors.realtime.hearing import Audibility, Utterance
+from processors.realtime.reply import Reply
+from processors.realtime.speech_model import (
+    Done,
+    Heard,
+    Sound,
+    SpeechEvent,
+    SpeechModel,
+    SpeechModelError,
+    SpeechSession,
+    Wanted,
+    Words,
+)
+from processors.through import UP
+
+log = structlog.get_logger()
+
+MAX_LOOK_UPS: Final = 4
+"""In a row, without a word to the caller."""
+NO_TURN: Final = -1
+"""The number of audio beside what was written: its words are of no turn."""
+
+
+class SpeechService(FrameProcessor):
+    """One call's. Connects in `setup`, so that a candidate which cannot be connected is never exchanged."""
+
+    def __init__(self, model: SpeechModel, call: CallContext, deadline_s: float) -> None:
+        """`deadline_s` is the longest silence of a model that was asked for an answer."""
+        super().__init__()
+        self._model = model
+        self._call = call
+        self._deadline_s = deadline_s
+        self._sentences = sentences_of(call.persona)
+        self._phrases = phrasebook(call.persona.language)
+        brief = brief_of(call.persona, self._sentences, model.tools)
+        self._model_line = Connection(
+            model, brief, call, self, told=self._told, broke=self._failed, deadline_s=deadline_s
+        )
+        self._utterance = Utterance(call.sample_rate)
+        self._audibility = Audibility()
+        self._turns: dict[int, SpokenTurn] = {}
+        self._replies: deque[Reply] = deque()
+        """Asked for; what the model tells is of the first."""
+        self._answered: int | None = None
+        """The turn of the last answer, while that is complete and nothing else was done since."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as FrameProcessor does
+        """Connect. Raises SpeechModelError."""
+        await super().setup(setup)
+        await self._model_line.open()
+
+    async def cleanup(self) -> None:
+        """Hang up."""
+        await self._model_line.close()
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Takes the caller's audio, turns and fixed sentences; passes everything else on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame):
+            self._audibility.began(_now())
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._audibility.ended()
+        if direction is UP:
+            await self.push_frame(frame, direction)
+            return
+        match frame:
+            case InputAudioRawFrame():
+                await self._model_line.hear(self._utterance.audio(frame.audio))
+                return
+            case LLMContextFrame():
+                await self._turn(frame.context.get_messages())
+                return
+            case TTSSpeakFrame():
+                await self._ask(Reply(self.push_frame, says=frame.text, interruptible=frame.interruptible))
+                return
+            case InterruptionFrame():
+                await self._interrupted()
+            case EndFrame():
+                await self._finish()
+            case SystemFrame():
+                await self._listen(frame)
+            case _:
+                # What stands behind a sentence (the call is to end, somebody's telephone rings) comes out behind it.
+                await self._idle.wait()
+        await self.push_frame(frame)
+
+    async def _listen(self, frame: Frame) -> None:
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            self._utterance.voice_began()
+            self._audibility.voice_began(_now())
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._audibility.voice_ended(_now())
+        elif isinstance(frame, UserStartedSpeakingFrame):
+            await self._model_line.hear(self._utterance.turn_began())
+
+    async def _turn(self, messages: list[LLMContextMessage]) -> None:
+        """The caller's turn is over: its rest, then the question."""
+        if not messages:
+            return
+        last = messages[-1]
+        spoken = last if isinstance(last, SpokenTurn) else None
+        if spoken is not None:
+            self._turns[spoken.number] = spoken
+        rest = self._utterance.turn_ended()
+        try:
+            if await self._model_line.open():
+                rest = self._utterance.once_more()
+            await self._model_line.tell_once(messages[:-1])
+            await self._end_turn(rest, spoken)
+            if spoken is None:
+                await self._model_line.tell(last)
+        except SpeechModelError as error:
+            await self._failed(str(error))
+            return
+        await self._ask(Reply(self.push_frame, turn=None if spoken is None else spoken.number))
+
+    async def _end_turn(self, rest: bytes, spoken: SpokenTurn | None) -> None:
+        empty = self._utterance.empty
+        self._utterance.forget()
+        if empty and spoken is not None:
+            await self._understood(spoken.number, "")
+        elif not empty:
+            session = self._session
+            await session.hear(rest)
+            await session.end_turn(NO_TURN if spoken is None else spoken.number)
+
+    async def _ask(self, reply: Reply) -> None:
+        """Have the model answer the conversation, or say a sentence."""
+        try:
+            await self._model_line.open()
+            self._replies.append(reply)
+            self._idle.clear()
+            if self._replies[0] is reply:
+                await reply.begin()
+                self._model_line.expect()
+            session = self._session
+            await (session.answer() if reply.says is None else session.say(reply.says))
+        except SpeechModelError as error:
+            await self._failed(str(error))
+
+    @property
+    def _session(self) -> SpeechSession:
+        """Raises SpeechModelError when it has broken since it was opened."""
+        if self._model_line.session is None:
+            raise SpeechModelError(HUNG_UP)
+        return self._model_line.session
+
+    async def _told(self, event: SpeechEvent) -> None:
+        if isinstance(event, Heard):
+            await self._understood(event.turn, event.text)
+            return
+        reply = self._replies[0] if self._replies else None
+        if reply is None:
+            return
+        match event:
+            case Sound():
+                self._model_line.expect()
+                await reply.sound(event.pcm)
+            case Words():
+                reply.words(event.text)
+            case Done():
+                self._model_line.expect_nothing()
+                await self._done(reply, event)
+
+    async def _done(self, reply: Reply, done: Done) -> None:
+        """The model has done what it was asked: go on with what it wants, or the reply is complete."""
+        await reply.stretch_ends()
+        wants_more = False
+        for wanted in done.wants:
+            wants_more |= await self._use(reply, wanted)
+        if not self._replies or self._replies[0] is not reply:
+            return  # interrupted meanwhile
+        if reply.closing is not None and (reply.closing_owed or not reply.spoke):
+            reply.closing_owed, reply.spoke = False, True
+            self._model_line.expect()
+            await self._session.say(reply.closing.text)
+        elif reply.closing is None and wants_more and reply.look_ups < MAX_LOOK_UPS:
+            reply.look_ups += 1
+            self._model_line.expect()
+            await self._session.answer()
+        else:
+            await self._over(reply)
+            if done.failed:
+                await self.push_error(done.failed)
+
+    async def _use(self, reply: Reply, wanted: Wanted) -> bool:
+        """Do what the model asks for; whether it is to go on with the result."""
+        closing = self._closing_by(wanted.tool)
+        if closing is not None:
+            reply.close_with(closing, by_model=True)
+        result = "done" if closing else await self._model.use(wanted.tool, wanted.arguments, self._call)
+        await self._session.give(wanted, result)
+        return closing is None
+
+    def _closing_by(self, tool: str) -> Answer | None:
+        if tool == PERSON.name:
+            return to_operator(self._sentences)
+        return farewell(self._sentences) if tool == HANG_UP.name else None
+
+    async def _understood(self, number: int, text: str) -> None:
+        """What the caller's turn was, which the model has answered or is answering."""
+        turn = self._turns.pop(number, None)
+        if turn is None:
+            return
+        turn.understood(text)
+        await self.push_frame(UnderstoodFrame(turn=number, text=text), UP)
+        intent = self._phrases.whole(text)
+        if intent not in {Intent.OPERATOR, Intent.GOODBYE}:
+            return
+        closing = to_operator(self._sentences) if intent is Intent.OPERATOR else farewell(self._sentences)
+        for reply in self._replies:
+            if reply.turn == number:
+                reply.close_with(closing, by_model=False)
+        if self._answered == number and not self._replies:
+            # The answer was complete before it was known what the caller had said.
+            self._answered = None
+            late = Reply(self.push_frame, says=closing.text, answers=True)
+            late.close_with(closing, by_model=True)
+            await self._ask(late)
+
+    async def _over(self, reply: Reply) -> None:
+        """It is complete."""
+        self._replies.popleft()
+        if reply.turn is not None and reply.closing is None:
+            self._answered = reply.turn
+        await reply.end()
+        if reply.says is not None and self._model_line.knows_the_conversation:
+            await self._session.tell("assistant", reply.says)
+        if not self._replies:
+            self._idle.set()
+        else:
+            self._model_line.expect()
+            await self._replies[0].begin()
+
+    async def _interrupted(self) -> None:
+        """Drop what is being said, but what may not be interrupted."""
+        heard_ms = self._audibility.heard_ms(_now())
+        self._audibility.ended()
+        self._answered = None
+        kept = [reply for reply in self._replies if not reply.interruptible]
+        if kept and self._replies[0] is kept[0]:
+            return
+        self._drop_replies()
+        try:
+            if self._model_line.session is not None:
+                await self._model_line.session.cancel(heard_ms)
+        except SpeechModelError:
+            await self._model_line.close()
+        for reply in kept:
+            await self._ask(reply)
+
+    async def _finish(self) -> None:
+        """Let what is being said come out, in as long as a silence may last."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), self._deadline_s)
+
+    async def _failed(self, why: str) -> None:
+        """Nothing more is to be had of this connection; the next turn makes another."""
+        self._drop_replies()
+        await self._model_line.close()
+        await self.push_error(why)
+
+    def _drop_replies(self) -> None:
+        self._replies.clear()
+        self._model_line.expect_nothing()
+        self._idle.set()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

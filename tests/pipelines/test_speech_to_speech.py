@@ -1,0 +1,333 @@
+"""Whole calls with a mind that hears and speaks by itself, in virtual time; and changing to one, and back."""
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Mapping
+
+import pytest
+from msgspec.structs import replace
+from pipecat.frames.frames import InputTextRawFrame
+
+from pipelines.calls import CallRecord, Understood
+from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec
+from processors.catalog import Stages
+from processors.factory import CallContext, StageContext, Workshop
+from processors.frames import UNHEARD
+from processors.realtime.mock import MockRealtime, MockRealtimeConfig, MockSession, MockSpeechModel
+from processors.realtime.speech_model import Brief, Done, SpeechModelError, SpeechSession, Wanted
+from tests.pipelines.harness import FRONT, TEXTS, Ringing, assistant, ringing
+from tests.pipelines.transport import HoldingTransport
+from tests.pipelines.virtual import virtual
+
+
+def speech_to_speech(turn: TurnSpec | None = None, limits: LimitsSpec | None = None, **config: object) -> AssistantSpec:
+    return AssistantSpec(
+        name=FRONT,
+        numbers=("100",),
+        texts=TEXTS,
+        turn=turn or TurnSpec(wait_s=0.4),
+        limits=limits or LimitsSpec(),
+        pipeline=(
+            ProcessorSpec(id="vad", use="vad.mock", config={}),
+            ProcessorSpec(id="mind", use="realtime.mock", config=config),
+        ),
+    )
+
+
+def spoken(record: CallRecord) -> list[tuple[str, str]]:
+    return [(turn.role, turn.text) for turn in record.turns]
+
+
+async def hung_up(call: Ringing) -> CallRecord:
+    call.session.end("caller_hangup")
+    return await call.record()
+
+
+@virtual
+async def test_a_call_is_greeted_answered_and_written_down() -> None:
+    async with ringing(speech_to_speech(transcripts=["when do you open"], latency_s=0.3)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(8.0)
+        record = await hung_up(call)
+    assert spoken(record) == [
+        ("assistant", "Welcome to us"),
+        ("caller", "when do you open"),
+        ("assistant", "You asked: when do you open"),
+    ]
+    assert record.errors == ()
+    assert call.said() == ["Welcome to us", "You asked: when do you open"]
+    assert [event.text for event in call.events if isinstance(event, Understood)] == ["when do you open"]
+
+
+@virtual
+async def test_the_answer_does_not_wait_for_a_transcript() -> None:
+    config = {"answers": ["At eight"], "transcripts": ["when"], "transcript_s": 3.0, "latency_s": 0.3}
+    async with ringing(speech_to_speech(**config)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(9.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [("caller", "when"), ("assistant", "At eight")]
+    fall = record.turns[2].waterfall
+    assert fall is not None
+    assert fall.transcript is None
+    assert fall.turn_end == pytest.approx(600, abs=1)  # the detector's 200 ms, and the turn's 400
+    assert fall.first_audio == pytest.approx(900, abs=101)
+
+
+@virtual
+async def test_what_nobody_understood_is_a_turn_without_words() -> None:
+    async with ringing(speech_to_speech(answers=["Pardon"], transcripts=[""])) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(8.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [("caller", ""), ("assistant", "Pardon")]
+    assert call.session.messages[1]["content"] == UNHEARD  # type: ignore[index]
+
+
+@virtual
+async def test_an_answer_that_is_broken_off_is_written_down_as_far_as_it_was_heard() -> None:
+    config = {"answers": ["one two three four five six seven eight", "yes"], "transcripts": ["a", "b"]}
+    async with ringing(speech_to_speech(TurnSpec(wait_s=0.4, false_interruption_s=0.0), **config)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)  # answered from 3.6 on
+        await call.until(4.7)
+        await call.caller.speaks(1.0)
+        await call.until(10.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [
+        ("caller", "a"),
+        ("assistant", "one two three"),
+        ("caller", "b"),
+        ("assistant", "yes"),
+    ]
+    assert [turn.interrupted for turn in record.turns] == [False, False, True, False, False]
+
+
+@virtual
+async def test_a_cough_over_an_answer_is_no_turn() -> None:
+    config = {"answers": ["one two three four five six seven eight"], "transcripts": ["a"]}
+    async with ringing(speech_to_speech(**config), transport=HoldingTransport()) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(4.5)
+        await call.caller.speaks(0.1)
+        await call.until(10.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [("caller", "a"), ("assistant", config["answers"][0])]
+
+
+@virtual
+async def test_what_is_written_is_answered_by_voice() -> None:
+    async with ringing(speech_to_speech()) as call:
+        await call.until(2.0)
+        await call.caller.push_frame(InputTextRawFrame(text="my plate is ABC1D23"))
+        await call.until(8.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [
+        ("caller", "my plate is ABC1D23"),
+        ("assistant", "You asked: my plate is ABC1D23"),
+    ]
+
+
+@virtual
+async def test_a_silent_caller_is_asked_and_then_taken_leave_of() -> None:
+    async with ringing(speech_to_speech(limits=LimitsSpec(silence_s=3.0, reprompts=1))) as call:
+        record = await call.record()
+    assert spoken(record) == [
+        ("assistant", "Welcome to us"),
+        ("assistant", "Are you there"),
+        ("assistant", "Good bye then"),
+    ]
+    assert record.end_reason == "silence"
+
+
+@pytest.mark.parametrize(("request_", "line"), [("hangup", "hang_up"), ("operator", "operator")])
+@virtual
+async def test_the_model_may_end_the_call_or_pass_it_on(request_: str, line: str) -> None:
+    async with ringing(speech_to_speech(answers=["One moment"], request=request_)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        record = await call.record()
+    assert spoken(record)[-1] == ("assistant", "One moment")
+    assert call.line.asked == [line]
+
+
+@virtual
+async def test_a_caller_who_wants_a_person_gets_one_whatever_the_model_says() -> None:
+    async with ringing(speech_to_speech(answers=["No"], transcripts=["operator"])) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        record = await call.record()
+    assert record.turns[-1].intent == "operator"
+    assert call.line.asked == ["operator"]
+
+
+@virtual
+async def test_also_when_that_is_known_after_the_answer() -> None:
+    config = {"answers": ["No"], "transcripts": ["operator"], "transcript_s": 2.0}
+    async with ringing(speech_to_speech(**config)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        record = await call.record()
+    assert spoken(record)[1:3] == [("caller", "operator"), ("assistant", "No")]
+    assert record.turns[-1].intent == "operator"
+    assert call.line.asked == ["operator"]
+
+
+@virtual
+async def test_a_model_that_fails_once_is_forgiven_and_one_that_fails_twice_is_not() -> None:
+    config = {"answers": ["yes"], "failure": "raises", "fail_on": [0]}
+    async with ringing(speech_to_speech(**config)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(7.0)
+        await call.caller.speaks(1.0)
+        await call.until(12.0)
+        record = await hung_up(call)
+    assert [text for role, text in spoken(record) if role == "assistant"] == [
+        "Welcome to us",
+        "Something went wrong",
+        "yes",
+    ]
+    async with ringing(speech_to_speech(failure="hangs", deadline_s=2.0)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(12.0)
+        await call.caller.speaks(1.0)
+        record = await call.record()
+    assert record.end_reason == "failure"
+    assert call.line.asked == ["failed"]
+    assert "silent for 2 s" in record.errors[0]
+
+
+@virtual
+async def test_a_live_call_changes_to_speech_to_speech_and_back_with_its_conversation() -> None:
+    cascade = assistant(turn=TurnSpec(wait_s=0.4), stt={"transcripts": ["one"]}, llm={"answers": ["first: {question}"]})
+    async with ringing(cascade) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(6.0)
+        await call.publish(speech_to_speech(transcripts=["two"], answers=["second: {question}"]), 2)
+        await call.until(7.0)
+        await call.caller.speaks(1.0)
+        await call.until(12.0)
+        await call.publish(cascade, 3)
+        await call.until(13.0)
+        await call.caller.speaks(1.0)
+        await call.until(18.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [
+        ("caller", "one"),
+        ("assistant", "first: one"),
+        ("caller", "two"),
+        ("assistant", "second: two"),
+        ("caller", "one"),
+        ("assistant", "first: one"),
+    ]
+    assert record.revisions == (1, 2, 3)
+    assert record.errors == ()
+    assert [message["content"] for message in call.session.messages] == [  # type: ignore[index]
+        text for _, text in spoken(record)
+    ]
+
+
+class Unreachable(MockRealtime):
+    """A model that cannot be connected."""
+
+    use = "realtime.unreachable"
+
+    async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
+        return _Unreachable(config)
+
+
+class _Unreachable(MockSpeechModel):
+    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+        raise SpeechModelError("the realtime model cannot be reached: HTTP 401")
+
+
+STAGES = ChainMap({Unreachable.use: Unreachable()}, Stages())
+
+
+def unreachable() -> AssistantSpec:
+    vad, mind = speech_to_speech().pipeline
+    return replace(speech_to_speech(), pipeline=(vad, replace(mind, use=Unreachable.use)))
+
+
+@virtual
+async def test_a_model_that_cannot_be_connected_gives_the_call_back() -> None:
+    async with ringing(unreachable(), stages=STAGES) as call:
+        record = await call.record()
+    assert call.line.asked == ["failed"]
+    assert "HTTP 401" in " ".join(record.errors)
+
+
+@virtual
+async def test_a_model_that_cannot_be_connected_is_not_changed_to() -> None:
+    async with ringing(assistant(llm={"answers": ["yes"]}), stages=STAGES) as call:
+        await call.until(2.0)
+        await call.publish(unreachable(), 2)
+        await call.until(4.0)
+        await call.caller.speaks(1.0)
+        await call.until(9.0)
+        record = await hung_up(call)
+    assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "yes"]
+    assert record.revisions == (1,)
+    assert "HTTP 401" in record.errors[0]
+
+
+@virtual
+async def test_an_interruption_while_something_is_looked_up_ends_that_answer() -> None:
+    """What is looked up takes a second; the caller says something else meanwhile."""
+    async with ringing(looking_up(), stages=LOOKS) as call:
+        await call.until(2.0)
+        await call.caller.speaks(0.5)  # looked up from 3.1 to 4.1
+        await call.until(3.3)
+        await call.caller.speaks(0.5)
+        await call.until(12.0)
+        record = await hung_up(call)
+    assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "found"]
+    assert record.errors == ()
+
+
+class Looks(MockRealtime):
+    use = "realtime.looks"
+
+    async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
+        return _Looks(config)
+
+
+class _Looks(MockSpeechModel):
+    async def use(self, tool: str, arguments: Mapping[str, str], call: CallContext) -> str:
+        await asyncio.sleep(1.0)
+        return "found"
+
+    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+        return _LooksFirst(self._config)
+
+
+class _LooksFirst(MockSession):
+    """Wants to look something up for every question, and says what came of it."""
+
+    _result = ""
+
+    async def answer(self) -> None:
+        self._require_open()
+        if self._result:
+            await self.say(self._result)
+            self._result = ""
+        else:
+            self._told.put_nowait(Done(wants=(Wanted("w", "look_up"),)))
+
+    async def give(self, wanted: Wanted, result: str) -> None:
+        self._result = result
+
+
+LOOKS = ChainMap({Looks.use: Looks()}, Stages())
+
+
+def looking_up() -> AssistantSpec:
+    vad, mind = speech_to_speech().pipeline
+    return replace(speech_to_speech(), pipeline=(vad, replace(mind, use=Looks.use)))
