@@ -9,11 +9,7 @@ THOUGHT = (Role.RAG, Role.LLM, Role.REALTIME, Role.TTS)
 """Roles of the mind, as far as filters stand ahead of them or behind."""
 
 BOUNDS: dict[Place, tuple[tuple[Role, ...], tuple[Role, ...], str]] = {
-    Place.HEARING: (
-        (Role.STT,),
-        THOUGHT,
-        "between the stt stage and the first one of the mind (rag, llm, tts, realtime)",
-    ),
+    Place.HEARING: ((Role.STT,), THOUGHT, "between the stt stage and the first one of the mind"),
     Place.THINKING: ((Role.STT,), (Role.TTS,), "between the stt and the tts stage"),
     Place.ANSWERING: ((Role.LLM,), (Role.TTS,), "between the llm and the tts stage"),
 }
