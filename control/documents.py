@@ -12,6 +12,9 @@ from pipelines.revision import PipelineRevision
 from pipelines.supervisor import PipelineSupervisor
 from processors.factory import PrepareError
 
+LOOK_UP = ("rag.", "realtime.")
+"""Stages that may."""
+
 
 class Shelves(Protocol):
     """The library, as far as documents are put into it."""
@@ -43,7 +46,7 @@ class WithDocuments:
         They are read for a revision of which some assistant looks things up.
         """
         if not any(
-            node.use.startswith("rag.") for one in revision.assistants for node in one.pipeline or DEFAULT_GRAPH
+            node.use.startswith(LOOK_UP) for one in revision.assistants for node in one.pipeline or DEFAULT_GRAPH
         ):
             return await self._supervisor.load(revision)
         try:

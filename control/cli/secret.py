@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from base.secret import Secret
 from control.cli.context import program
+from control.server_facts import server_facts
 from processors.plugins import PluginError, stages_with
 from tenants.document import parse_document
 from tenants.errors import DocumentError
@@ -24,15 +26,17 @@ def secret_command(context: click.Context, slug: str, name: str) -> None:
     """
     settings = program(context).settings
     path = settings.tenants_dir / f"{Path(slug).name}.yaml"
+    # The document may name the secret already: that it is not there yet is why we are here.
+    server = replace(server_facts(settings), has_secret=None)
     try:
-        tenant_id = parse_document(path.read_bytes(), str(path), stages_with(settings.plugins)).tenant_id
+        document = parse_document(path.read_bytes(), str(path), stages_with(settings.plugins), server=server)
     except (OSError, DocumentError, PluginError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     value = click.prompt("value", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip()
     if not value:
         raise click.ClickException("the value is empty")
     try:
-        FileSecrets(settings.data_dir).write(tenant_id, name, Secret(value))
+        FileSecrets(settings.data_dir).write(document.tenant_id, name, Secret(value))
     except (SecretNameError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"kept; write {{secret: {name}}} in the document of {slug}")
