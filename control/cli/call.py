@@ -19,6 +19,7 @@ from transports.freeswitch.words import WIRES
 if TYPE_CHECKING:
     from control.peer import CallResult, Dialed, Script
     from control.settings import Settings
+    from tenants.spec import TenantSpec
 
 CODECS = ("PCMU", "PCMA", "L16/16000", "opus")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -49,24 +50,6 @@ class CallOptions(RingOptions, frozen=True, kw_only=True):
 
     record: Path | None
     heard: Path | None
-
-
-class AssistantSketch(Struct, frozen=True):
-    """Of an assistant: where it is rung."""
-
-    numbers: tuple[str, ...] = ()
-
-
-class TenantSketch(Struct, frozen=True):
-    """Of a tenant's document: who is rung, and where."""
-
-    id: str
-    assistants: tuple[AssistantSketch, ...] = ()
-
-    @property
-    def first_number(self) -> str | None:
-        """The first number of the first assistant that has one."""
-        return next((number for assistant in self.assistants for number in assistant.numbers), None)
 
 
 _RING_OPTIONS = (
@@ -150,8 +133,9 @@ def dialed_of(options: RingOptions, settings: Settings) -> Dialed:
     from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyFormatError, sign
 
     document = _document(options.tenant, settings) if options.tenant is not None else None
-    tenant_id = _tenant_id(document.id if document is not None else options.tenant_id)
-    number = options.number or (document.first_number if document is not None else None)
+    tenant_id = _tenant_id(document.tenant_id if document is not None else options.tenant_id)
+    numbers = [number for assistant in document.assistants for number in assistant.numbers] if document else []
+    number = options.number or next(iter(numbers), None)
     if number is None:
         raise click.UsageError("--number is missing, and no tenant document gives one")
     try:
@@ -173,15 +157,13 @@ def _tenant_id(written: str | None) -> TenantId:
         raise click.UsageError(f"the tenant's id {written!r} is not a UUID") from error
 
 
-def _document(slug: str, settings: Settings) -> TenantSketch:
-    """The little of a tenant's document that a caller needs; the service checks the rest."""
-    path = settings.tenants_dir / f"{slug}.yaml"
-    if Path(slug).name != slug or not path.is_file():
-        raise click.ClickException(f"no tenant document {path}; give --tenant-id and --number instead")
+def _document(slug: str, settings: Settings) -> TenantSpec:
+    from control.cli.tenant_files import written_tenant
+
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=TenantSketch)
-    except msgspec.DecodeError as error:
-        raise click.ClickException(f"{path}: {error}") from error
+        return written_tenant(slug, settings)
+    except click.ClickException as error:
+        raise click.ClickException(f"{error.message}; give --tenant-id and --number instead") from error
 
 
 def _ring(options: CallOptions, settings: Settings, dialed: Dialed, script: Script) -> CallResult:

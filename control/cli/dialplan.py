@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from control.cli.context import program
 from control.dialplan.fusionpbx import dialplan_sql
@@ -113,6 +114,7 @@ def _keys(settings: Settings) -> KeyRing:
 
 
 def _tenant(slug: str, settings: Settings) -> TenantSpec:
+    from control.server_facts import server_facts
     from processors.plugins import PluginError, stages_with
     from tenants.document import parse_document
     from tenants.errors import DocumentError
@@ -121,10 +123,12 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
         stages = stages_with(settings.plugins)
     except PluginError as error:
         raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
+    # Whether the secrets are there is the service's concern; the endpoints are the settings'.
+    server = replace(server_facts(settings), has_secret=None)
     broken = []
     for file in sorted(settings.tenants_dir.glob("*.yaml")):
         try:
-            spec = parse_document(file.read_bytes(), str(file), stages, settings.switch_names).spec
+            spec = parse_document(file.read_bytes(), str(file), stages, settings.switch_names, server=server).spec
         except DocumentError as error:
             broken.append(str(error))
             continue

@@ -101,6 +101,19 @@ def test_a_tenant_s_document_gives_id_and_first_number(settings: Settings, scrip
     assert "variable_atende_number: 1000" in heard()
 
 
+def test_a_document_is_read_as_publishing_reads_it(settings: Settings, script: Path, tmp_path: Path) -> None:
+    """Numbers need no quotes and keep their zeros, the file may have any name, and what else is in it is no matter."""
+    (tmp_path / "any.yaml").write_text(f"slug: fala\nid: {TENANT}\nassistants:\n  - numbers: [0710]\n    pipeline: 5\n")
+    (tmp_path / "broken.yaml").write_text("slug: [")
+    elsewhere = replace(settings, tenants_dir=tmp_path)
+    code, output = run(elsewhere, "--tenant", "fala", "--script", str(script), "--quiet")
+    assert code == 0, output
+    assert "variable_atende_number: 0710" in heard()
+    code, output = run(elsewhere, "--tenant", "other", "--script", str(script))
+    assert code == 1
+    assert "broken.yaml:" in output
+
+
 def test_a_signature_may_be_given(settings: Settings, script: Path) -> None:
     options = ("--tenant-id", TENANT, "--number", "7", "--sig", "k1.abc", "--script", str(script))
     assert run(settings, *options)[0] == 0

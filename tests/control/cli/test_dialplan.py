@@ -99,6 +99,17 @@ def test_what_is_said_goes_before_what_is_set(two: Settings) -> None:
     assert ("set", "atende_wire=unicast") in found
 
 
+def test_a_tenant_that_names_an_endpoint_and_a_secret_has_a_dialplan(settings: Settings, tmp_path: Path) -> None:
+    mind = "{id: mind, use: realtime.openai, config: {base_url: {endpoint: gpu}, api_key: {secret: s}}}"
+    head = "slug: clinica-sorriso\nid: 6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10\ndomain: s.example.net\nname: S\n"
+    ana = f"{{name: ana, numbers: [7100], pipeline: [{{id: vad, use: vad.silero}}, {mind}]}}"
+    (tmp_path / "clinica.yaml").write_text(f"{head}assistants:\n  - {ana}\n")
+    (settings.data_dir / "secrets").mkdir(parents=True)
+    elsewhere = replace(settings, tenants_dir=tmp_path, endpoints={"gpu": "http://10.0.0.7/v1"})
+    result = run(elsewhere, *SORRISO, "--operator", "1001")
+    assert result.exit_code == 0, result.output
+
+
 def test_the_tenant_s_own_switch_is_taken_and_no_other(two: Settings, tmp_path: Path) -> None:
     owned = of_switch(two, tmp_path, "filial")
     own = run(owned, *SORRISO)

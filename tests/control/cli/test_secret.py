@@ -54,7 +54,7 @@ def test_a_secret_that_the_document_names_already_is_kept(settings: Settings) ->
 @pytest.mark.parametrize(
     ("arguments", "value", "told"),
     [
-        (("--tenant", "nobody", "openai"), "x\n", "nobody.yaml"),
+        (("--tenant", "nobody", "openai"), "x\n", "no tenant document of 'nobody'"),
         (("--tenant", "fala", "openai"), "\n", "empty"),
         (("--tenant", "fala", "../key"), "x\n", "../key"),
     ],

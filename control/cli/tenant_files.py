@@ -1,0 +1,32 @@
+"""The little of a tenant's document that a command needs; whether the rest is right the service tells."""
+
+from pathlib import Path
+
+import click
+
+from control.settings import Settings
+from tenants.convert import salvage
+from tenants.report import Report
+from tenants.spec import TenantSpec
+from tenants.yaml_nodes import YamlError, compose
+
+
+def written_tenant(slug: str, settings: Settings) -> TenantSpec:
+    """The tenant of that slug as it is written, numbers and names read as publishing reads them, nothing checked.
+
+    Raises ClickException where no file of the folder has it.
+    """
+    named = settings.tenants_dir / f"{Path(slug).name}.yaml"
+    broken: list[str] = []
+    for file in sorted(settings.tenants_dir.glob("*.yaml"), key=lambda file: (file != named, file.name)):
+        try:
+            spec = salvage(compose(file.read_bytes()), TenantSpec, Report(str(file)))
+        except YamlError as error:
+            broken.append(f"{file}:{error.mark.line}:{error.mark.column}: {error.message}")
+            continue
+        except OSError as error:
+            broken.append(f"{file}: {error.strerror}")
+            continue
+        if spec is not None and spec.slug == slug and spec.tenant_id:
+            return spec
+    raise click.ClickException("\n".join([f"no tenant document of {slug!r} in {settings.tenants_dir}", *broken]))
