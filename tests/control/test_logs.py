@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import structlog
 from loguru import logger as loguru_logger
+from pipecat.frames.frames import VADUserStoppedSpeakingFrame
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.utils.asyncio.task_manager import TaskManager
 
 from base.secret import Secret
 from control.logs import bound, configure
@@ -96,6 +99,15 @@ def test_levels_hold_for_all_and_pipecats_chatter_is_not_an_operators(log: Log) 
     structlog.get_logger().debug("yes")
     loguru_logger.info("yes")
     assert [line["event"] for line in log.lines()] == ["yes", "yes"]
+
+
+async def test_what_pipecat_tells_its_developers_is_not_an_operators(log: Log) -> None:
+    """A turn that ends by a detector of ours; pipecat itself says what it thinks of that."""
+    end = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0)  # type: ignore[no-untyped-call]
+    end._task_manager = TaskManager()
+    await end.process_frame(VADUserStoppedSpeakingFrame(stop_secs=0.192))
+    await end.cleanup()  # type: ignore[no-untyped-call]
+    assert [line["event"] for line in log.lines() if line["level"] != "debug"] == []
 
 
 def test_pipecats_warnings_do_not_quote_what_is_said(log: Log) -> None:

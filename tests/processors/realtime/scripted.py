@@ -11,8 +11,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from processors.realtime.speech_model import MODEL_RATE
+from processors.tts.mock import tone
 
-MS_100 = base64.b64encode(b"\1\0" * (MODEL_RATE // 10)).decode()
+MS_100 = base64.b64encode(tone(MODEL_RATE)).decode()
 
 
 class Answer:
