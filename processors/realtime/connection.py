@@ -1,8 +1,9 @@
 """One call's way to a speech-to-speech model: made when it is needed, made anew when it broke, given up when silent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
+from weakref import ref
 
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
 
@@ -12,31 +13,37 @@ from processors.realtime.speech_model import Brief, SpeechEvent, SpeechModel, Sp
 HUNG_UP: Final = "the realtime model hung up in the middle of an answer"
 
 
-class Tasks(Protocol):
-    """Who makes tasks and ends them: a pipecat processor."""
+class Owner(Protocol):
+    """Whose connection it is: a pipecat processor, as far as it is needed here."""
 
     def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]: ...
 
     async def cancel_task(self, task: asyncio.Task[None]) -> None: ...
 
+    async def told(self, event: SpeechEvent) -> None:
+        """What the model tells. May raise SpeechModelError."""
+        ...
+
+    async def broke(self, why: str) -> None:
+        """There is no more of what was expected."""
+        ...
+
 
 class Connection:
-    """`told` gets what the model tells; `broke` why there is no more of what was expected."""
+    """Knows its owner weakly, so that a call that is over is free at once."""
 
     def __init__(
         self,
         model: SpeechModel,
         brief: Brief,
         call: CallContext,
-        tasks: Tasks,
+        owner: Owner,
         *,
-        told: Callable[[SpeechEvent], Awaitable[None]],
-        broke: Callable[[str], Coroutine[Any, Any, None]],
         deadline_s: float,
     ) -> None:
         """`deadline_s` is the longest silence of a model that something is expected of."""
-        self._model, self._brief, self._call, self._tasks = model, brief, call, tasks
-        self._told, self._broke = told, broke
+        self._model, self._brief, self._call = model, brief, call
+        self._weak_owner = ref(owner)
         self._deadline_s = deadline_s
         self._receiving: asyncio.Task[None] | None = None
         self._late: asyncio.TimerHandle | None = None
@@ -44,13 +51,19 @@ class Connection:
         """None while there is none."""
         self.knows_the_conversation = False
 
+    @property
+    def _owner(self) -> Owner:
+        owner = self._weak_owner()
+        assert owner is not None, "its cleanup closes the connection"
+        return owner
+
     async def open(self) -> bool:
         """Have a session; whether it is a new one. Raises SpeechModelError."""
         if self.session is not None:
             return False
         session = await self._model.connect(self._brief, self._call)
         self.session, self.knows_the_conversation = session, False
-        self._receiving = self._tasks.create_task(self._receive(session), "receive")
+        self._receiving = self._owner.create_task(self._receive(session), "receive")
         return True
 
     async def close(self) -> None:
@@ -61,7 +74,7 @@ class Connection:
         if session is not None:
             await session.close()
         if receiving is not None and receiving is not asyncio.current_task():
-            await self._tasks.cancel_task(receiving)
+            await self._owner.cancel_task(receiving)
 
     async def hear(self, pcm: bytes) -> None:
         """More of the caller's turn. A model that is not there gets all of it at its end."""
@@ -99,15 +112,15 @@ class Connection:
     def _silent(self) -> None:
         self._late = None
         why = f"the realtime model was silent for {self._deadline_s:g} s"
-        self._tasks.create_task(self._broke(why), "give up")
+        self._owner.create_task(self._owner.broke(why), "give up")
 
     async def _receive(self, session: SpeechSession) -> None:
         async for event in session.events():
             try:
-                await self._told(event)
+                await self._owner.told(event)
             except SpeechModelError as error:
-                await self._broke(str(error))
+                await self._owner.broke(str(error))
         if self.session is session:
             self.session = None
             if self._late is not None:
-                await self._broke(HUNG_UP)
+                await self._owner.broke(HUNG_UP)

@@ -72,9 +72,7 @@ class SpeechService(FrameProcessor):
         self._sentences = sentences_of(call.persona)
         self._phrases = phrasebook(call.persona.language)
         brief = brief_of(call.persona, self._sentences, model.tools)
-        self._model_line = Connection(
-            model, brief, call, self, told=self._told, broke=self._failed, deadline_s=deadline_s
-        )
+        self._model_line = Connection(model, brief, call, self, deadline_s=deadline_s)
         self._utterance = Utterance(call.sample_rate)
         self._audibility = Audibility()
         self._turns: dict[int, SpokenTurn] = {}
@@ -92,6 +90,7 @@ class SpeechService(FrameProcessor):
 
     async def cleanup(self) -> None:
         """Hang up."""
+        self._drop_replies()
         await self._model_line.close()
         await super().cleanup()  # type: ignore[no-untyped-call]
 
@@ -152,7 +151,7 @@ class SpeechService(FrameProcessor):
             if spoken is None:
                 await self._model_line.tell(last)
         except SpeechModelError as error:
-            await self._failed(str(error))
+            await self.broke(str(error))
             return
         await self._ask(Reply(self.push_frame, turn=None if spoken is None else spoken.number))
 
@@ -178,7 +177,7 @@ class SpeechService(FrameProcessor):
             session = self._session
             await (session.answer() if reply.says is None else session.say(reply.says))
         except SpeechModelError as error:
-            await self._failed(str(error))
+            await self.broke(str(error))
 
     @property
     def _session(self) -> SpeechSession:
@@ -187,7 +186,8 @@ class SpeechService(FrameProcessor):
             raise SpeechModelError(HUNG_UP)
         return self._model_line.session
 
-    async def _told(self, event: SpeechEvent) -> None:
+    async def told(self, event: SpeechEvent) -> None:
+        """What the model tells is of the first reply. Raises SpeechModelError."""
         if isinstance(event, Heard):
             await self._understood(event.turn, event.text)
             return
@@ -296,7 +296,7 @@ class SpeechService(FrameProcessor):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), self._deadline_s)
 
-    async def _failed(self, why: str) -> None:
+    async def broke(self, why: str) -> None:
         """Nothing more is to be had of this connection; the next turn makes another."""
         self._drop_replies()
         await self._model_line.close()

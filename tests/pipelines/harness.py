@@ -66,6 +66,21 @@ def assistant(
     )
 
 
+def speech_to_speech(turn: TurnSpec | None = None, limits: LimitsSpec | None = None, **config: object) -> AssistantSpec:
+    """An assistant whose mind hears and speaks by itself; `config` is its stage's."""
+    return AssistantSpec(
+        name=FRONT,
+        numbers=("100",),
+        texts=TEXTS,
+        turn=turn or TurnSpec(wait_s=0.4),
+        limits=limits or LimitsSpec(),
+        pipeline=(
+            ProcessorSpec(id="vad", use="vad.mock", config={}),
+            ProcessorSpec(id="mind", use="realtime.mock", config=config),
+        ),
+    )
+
+
 def revision(*assistants: AssistantSpec, number: int = 1, tenant_id: TenantId = TENANT) -> PipelineRevision:
     return PipelineRevision(
         tenant_id=tenant_id,

@@ -9,29 +9,15 @@ from msgspec.structs import replace
 from pipecat.frames.frames import InputTextRawFrame
 
 from pipelines.calls import CallRecord, Understood
-from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec
+from pipelines.spec import AssistantSpec, LimitsSpec, TurnSpec
 from processors.catalog import Stages
 from processors.factory import CallContext, StageContext, Workshop
 from processors.frames import UNHEARD
 from processors.realtime.mock import MockRealtime, MockRealtimeConfig, MockSession, MockSpeechModel
 from processors.realtime.speech_model import Brief, Done, SpeechModelError, SpeechSession, Wanted
-from tests.pipelines.harness import FRONT, TEXTS, Ringing, assistant, ringing
+from tests.pipelines.harness import Ringing, assistant, ringing, speech_to_speech
 from tests.pipelines.transport import HoldingTransport
 from tests.pipelines.virtual import virtual
-
-
-def speech_to_speech(turn: TurnSpec | None = None, limits: LimitsSpec | None = None, **config: object) -> AssistantSpec:
-    return AssistantSpec(
-        name=FRONT,
-        numbers=("100",),
-        texts=TEXTS,
-        turn=turn or TurnSpec(wait_s=0.4),
-        limits=limits or LimitsSpec(),
-        pipeline=(
-            ProcessorSpec(id="vad", use="vad.mock", config={}),
-            ProcessorSpec(id="mind", use="realtime.mock", config=config),
-        ),
-    )
 
 
 def spoken(record: CallRecord) -> list[tuple[str, str]]:

@@ -3,28 +3,34 @@
 import gc
 import weakref
 
+import pytest
 from pipecat.processors.frame_processor import FrameProcessor
 
+from pipelines.spec import AssistantSpec
 from processors.llm.mock import MockLlmService
+from processors.realtime.service import SpeechService
 from processors.stt.mock import MockSttService
 from processors.tts.mock import MockTtsService
-from tests.pipelines.harness import assistant, ringing
+from tests.pipelines.harness import assistant, ringing, speech_to_speech
 from tests.pipelines.virtual import virtual
 
-STAGES = (MockSttService, MockLlmService, MockTtsService)
+CASCADE = (MockSttService, MockLlmService, MockTtsService)
 
 
+@pytest.mark.parametrize(
+    ("spec", "kinds"), [(assistant(), CASCADE), (speech_to_speech(), (SpeechService,))], ids=["cascade", "realtime"]
+)
 @virtual
-async def test_the_stages_of_a_finished_call_are_free_at_once() -> None:
+async def test_the_stages_of_a_finished_call_are_free_at_once(spec: AssistantSpec, kinds: tuple[type, ...]) -> None:
     gc.collect()
-    async with ringing(assistant()) as call:
+    async with ringing(spec) as call:
         await call.until(2.0)
         await call.caller.speaks(1.0)
         await call.until(6.0)
         stages: list[weakref.ref[FrameProcessor]] = [
-            weakref.ref(item) for item in gc.get_objects() if isinstance(item, STAGES)
+            weakref.ref(item) for item in gc.get_objects() if isinstance(item, kinds)
         ]
-        assert {type(stage()) for stage in stages} >= set(STAGES)
+        assert {type(stage()) for stage in stages} >= set(kinds)
         gc.disable()
         try:
             call.session.end("caller_hangup")
