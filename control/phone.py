@@ -226,7 +226,8 @@ class PhoneDoor:
                 raise
             finally:
                 self._live.leave(live)
-                self._supervisor.count(lease, outcome_of(record, lease.pipeline.persona.texts.get("failure", "")))
+                failure = lease.pipeline.persona.texts.get("failure", "")
+                self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 await self._records.keep(opening, record)
 
     async def _talk(

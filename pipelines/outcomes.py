@@ -47,13 +47,17 @@ class Outcome(Struct, frozen=True, kw_only=True):
     latencies_ms: tuple[float, ...]
 
 
-def outcome_of(record: CallRecord, failure_text: str) -> Outcome:
-    """`failure_text` is the sentence that the assistant says instead of an answer."""
+def outcome_of(record: CallRecord, failure_text: str, *, stage_errors: int = 0) -> Outcome:
+    """`failure_text` is the sentence that the assistant says instead of an answer.
+
+    `stage_errors` are those that the revision's own stages reported: what else the record tells of (a full disk, a
+    telephone that could not be called) is no fault of a revision.
+    """
     said = [turn for turn in record.turns if turn.role == "assistant"]
     latencies = [turn.waterfall.first_audio for turn in said if turn.waterfall is not None]
     talked_s = (record.ended_at - record.call.opened_at).total_seconds()
     return Outcome(
-        failed=record.end_reason in FAILED or bool(record.errors),
+        failed=record.end_reason in FAILED or stage_errors > 0,
         early_hangup=record.end_reason == "caller_hangup" and talked_s < EARLY_S,
         turns=len(said),
         fallback_turns=sum(turn.text.strip() == failure_text.strip() for turn in said),

@@ -154,6 +154,7 @@ class CallSession:
             left = await running.stop(self._limits.teardown_timeout_s)
             if left:
                 self._note(f"did not stop in time: {', '.join(left)}")
+                self._lease.stage_errors += 1
                 log.error("a stage ignores its cancellation", tasks=left)
 
     @property
@@ -308,6 +309,7 @@ class CallSession:
             return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
+        self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
             # pipecat goes on without a stage whose setup failed; a call does not begin like that.

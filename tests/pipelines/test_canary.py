@@ -217,7 +217,8 @@ def test_what_a_record_says_of_its_revision() -> None:
     assert told == Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=1, latencies_ms=(950.0,))
     assert outcome_of(record("caller_hangup", 5), "").early_hangup
     assert not outcome_of(record("goodbye", 5), "").early_hangup
-    assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "").failed
+    assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "", stage_errors=1).failed
+    assert not outcome_of(record("goodbye", 5, errors=("the recording is not whole: no space left",)), "").failed
     assert outcome_of(record("failure", 5), "").failed
 
 
