@@ -1,7 +1,7 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet, ref
@@ -15,6 +15,7 @@ from base.ids import AssistantName
 from pipelines.check import CheckedStage
 from pipelines.outcomes import Outcomes
 from pipelines.plan import Graph, Parallel, Series, Single
+from pipelines.plan import stages as in_order
 from pipelines.pool import Held
 from pipelines.revision import PipelineRevision
 from pipelines.roles import Slots
@@ -97,6 +98,20 @@ class LoadedPipeline:
         for stage in self.stages:
             if processor in stage.made:
                 stage.health.failed(error)
+
+    def adopt_ear(self, former: "LoadedPipeline", ear: Iterable[FrameProcessor]) -> None:
+        """A live call keeps its ear, which is the same in both: its processors are of this one's stages from now on."""
+        pairs = list(zip(former.hearing(), self.hearing(), strict=True))
+        for processor in ear:
+            for was, now in pairs:
+                if processor in was.made:
+                    was.made.discard(processor)
+                    now.made.add(processor)
+
+    def hearing(self) -> Iterator[LoadedStage]:
+        """The ear's stages but the detector, which has no processor."""
+        by_id = {stage.checked.id: stage for stage in self.stages}
+        return (by_id[one.id] for one in in_order(self.slots.ear) if by_id[one.id].role is not Role.VAD)
 
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""
