@@ -26,7 +26,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from base.clock import Clock
 from pipelines.conduct import Action, Conduct
 from pipelines.turns import TurnAccount
-from processors.frames import AnsweredFrame, CallRequestFrame, RetrievedFrame, SayingFrame, WrittenFrame
+from processors.frames import AnsweredFrame, CallRequestFrame, LanguageFrame, RetrievedFrame, SayingFrame, WrittenFrame
 from processors.through import DOWN, UP, Through
 
 Heed = Callable[[Any], None]
@@ -97,6 +97,7 @@ class Listening:
                 (VADUserStoppedSpeakingFrame, DOWN): self._vad_stopped,
                 (TranscriptionFrame, DOWN): self._transcribed,
                 (WrittenFrame, DOWN): self._written,
+                (LanguageFrame, DOWN): self._language_found,
                 (UserStartedSpeakingFrame, UP): self._caller_started,
                 (LLMContextUserTurnFrame, UP): self._understood,
             },
@@ -153,6 +154,9 @@ class Listening:
 
     def _written(self, frame: WrittenFrame) -> None:
         self._account.wrote(self._now())
+
+    def _language_found(self, frame: LanguageFrame) -> None:
+        self._account.speaks(frame.language)
 
     def _caller_started(self, frame: UserStartedSpeakingFrame) -> None:
         self._account.turn_began()

@@ -1,8 +1,9 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -128,12 +129,18 @@ class LoadedPipeline:
             text = text if change is None else change(text, language)
         return text
 
-    def for_record(self, text: str) -> str:
-        """A text as it is to be written down; nothing of it where a stage cannot tell what may be."""
+    def for_record(self, text: str, spoken: Sequence[str] = ()) -> str:
+        """A text as it is to be written down; nothing of it where a stage cannot tell what may be.
+
+        What is taken out is looked for in the languages that were found spoken, the first of them first, and in the
+        assistant's own.
+        """
+        languages = dict.fromkeys((*spoken, self.persona.language))
         for stage in self.stages:
             change = stage.checked.factory.for_record(stage.checked.config, stage.held.value)
             try:
-                text = text if change is None else change(text, self.persona.language)
+                if change is not None:
+                    text = reduce(change, languages, text)
             except Exception as error:
                 # The record has to be written; what a stage was to take out of it must not be in it.
                 log.warning("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)

@@ -162,9 +162,9 @@ class CallSession:
         """What the call runs on now."""
         return self._lease.pipeline
 
-    def _for_record(self, text: str) -> str:
+    def _for_record(self, text: str, spoken: Sequence[str]) -> str:
         """As the revision that the call runs on now has it written down."""
-        return self._loaded.for_record(text)
+        return self._loaded.for_record(text, spoken)
 
     def _context_of(self, pipeline: LoadedPipeline) -> CallContext:
         return CallContext(
