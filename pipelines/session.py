@@ -239,6 +239,7 @@ class CallSession:
         revision, policy = self._loaded.revision.number, self._loaded.assistant
         self._revisions.append(revision)
         self._conduct.adopt(policy.limits, policy.transfer)
+        self._line.changed_over()
         log.info("a live call was changed over", revision=revision)
         self._feed(ChangedOver(call_id=self._call.id, revision=revision))
 
