@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, repeat
 
 from base.ids import CallId, TenantId
@@ -86,8 +87,9 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
+        tries = {status.tenant_id: status.next_try for status in self.tenants if status.tenant_id and status.problems}
         rows = [
-            _health(status, problems.get(status.tenant_id))
+            _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
             for status in statuses
             if status.state != "failed" or status.tenant_id not in answering
         ]
@@ -99,14 +101,21 @@ class Service:
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(slug=status.slug, state="failed", revision=None, live_calls=0, problem=status.problem)
+    return TenantHealth(
+        slug=status.slug,
+        state="failed",
+        revision=None,
+        live_calls=0,
+        problem=status.problem,
+        next_try=status.next_try,
+    )
 
 
 def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
 
 
-def _health(status: PipelineStatus, problem: str | None) -> TenantHealth:
+def _health(status: PipelineStatus, problem: str | None, next_try: datetime | None) -> TenantHealth:
     failed = status.state == "failed"
     state = str(status.state)
     if status.state == "active":
@@ -117,4 +126,5 @@ def _health(status: PipelineStatus, problem: str | None) -> TenantHealth:
         revision=None if failed else status.revision,
         live_calls=status.live_calls,
         problem=status.error or (problem if status.state == "active" else None) or None,
+        next_try=next_try if status.state != "on trial" else None,
     )

@@ -30,6 +30,23 @@ class Supervisor(Protocol[L]):
     def remove(self, tenant_id: TenantId) -> None: ...
 
 
+class Keeper(Supervisor[L], Protocol[L]):
+    """What a folder asks of the pipelines."""
+
+    async def unload(self, tenant_id: TenantId) -> None:
+        """Remove, and return when what only this tenant used is closed."""
+        ...
+
+    def idle(self) -> list[TenantId]:
+        """Tenants that are loaded and in no call, who was rung longest ago first."""
+        ...
+
+    @property
+    def weight_mb(self) -> float:
+        """What the prepared models take, by their stages' own declaration."""
+        ...
+
+
 class RaceLostError(Exception):
     """Another process has published another document of this tenant meanwhile."""
 

@@ -1,5 +1,6 @@
 """What the HTTP door tells of the process and its tenants."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -92,7 +93,24 @@ def test_what_the_pipelines_refused_is_told_once() -> None:
     view = service([refused], [published]).readiness()
 
     assert states(view) == [("beta", "failed", None)]
+    assert view.tenants[0].next_try is None
     assert not view.ready, "nobody answers"
+
+
+def test_when_a_tenant_is_tried_again_is_told_with_its_problem() -> None:
+    at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    refused = loaded(BETA, "beta", state="failed", error="no voice")
+    failed = TenantStatus(file="b.yaml", slug="beta", tenant_id=BETA, problems=("b.yaml: no voice",), next_try=at)
+    unloaded = TenantStatus(file="c.yaml", slug="c", tenant_id=ACME, problems=("c.yaml: no key",), next_try=at)
+
+    view = service([refused], [failed, unloaded]).readiness()
+
+    assert [(row.slug, row.state, row.next_try) for row in view.tenants] == [
+        ("beta", "failed", at),
+        ("c", "failed", at),
+    ]
+    with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
+        assert client.get("/health/ready").json()["tenants"][0]["next_try"] == "2026-03-01T12:00:00Z"
 
 
 def test_the_door_answers_with_what_there_is() -> None:
