@@ -1,6 +1,7 @@
 """A running service as its commands see it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
@@ -84,6 +85,7 @@ class Service:
         statuses = [status for status in self.supervisor.status() if status.state != "retiring"]
         answering = {status.tenant_id for status in statuses if status.state == "active"}
         problems = {status.tenant_id: status.error for status in statuses if status.state == "failed"}
+        problems |= self._rolled_back(statuses)
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
@@ -98,6 +100,17 @@ class Service:
             if status.tenant_id is None or status.tenant_id not in told:
                 rows += [_unpublished(status)] if status.problems else [_waiting(status)] if status.waiting else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
+
+    def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
+        """Of tenants whose newest document failed on trial, why it does not answer."""
+        ended = self.supervisor.rolled_back
+        return {
+            status.tenant_id: f"revision {trial.revision} was rolled back: {trial.reason}"
+            for status in statuses
+            if (trial := ended.get(status.tenant_id)) is not None
+            and status.state == "active"
+            and trial.revision > status.revision
+        }
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:

@@ -1,6 +1,7 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -192,6 +193,8 @@ class LoadedRevision:
     pipelines: Mapping[AssistantName, LoadedPipeline]
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    outcomes_of: defaultdict[AssistantName, Outcomes] = field(default_factory=lambda: defaultdict(Outcomes))
+    """Of each assistant's own calls."""
     leases: int = 0
     retired: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -208,6 +211,15 @@ class LoadedRevision:
         self.leases -= 1
         if self.leases == 0:
             self.idle.set()
+
+    def says_the_same(self, other: "LoadedRevision") -> bool:
+        """Whether calls are alike on both, whatever their numbers are."""
+        one, two = self.revision, other.revision
+        return (one.company, one.language, one.assistants) == (two.company, two.language, two.assistants)
+
+    def follow(self, other: "LoadedRevision") -> None:
+        """It says the same: what is counted of the other one is counted of this one."""
+        self.outcomes, self.outcomes_of = other.outcomes, other.outcomes_of
 
     def successor_of(self, assistant: AssistantSpec) -> LoadedPipeline | None:
         """Who goes on with the calls of another revision's assistant: the same id, where it has one, else the name."""

@@ -30,6 +30,7 @@ from tenants.reading import DocumentReader, files_of
 from tenants.retries import Retries
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.statuses import Statuses, TenantStatus
+from tenants.trials import let_former_stand
 
 L = TypeVar("L")
 
@@ -252,7 +253,9 @@ class TenantFolder(Generic[L]):
         return True
 
     async def _publish(self, document: TenantDocument) -> int:
-        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
+        own = self._revisions, self._supervisor, self._directory
+        await let_former_stand(document, *own, self._reader.parse)
+        number = await publish(document, *own, swap=self._swap)
         self._documents[document.tenant_id] = document
         return number
 

@@ -6,7 +6,10 @@ document marks its own tenant as failed, and all others answer.
 
 from typing import Protocol, TypeVar
 
+from msgspec import structs
+
 from base.ids import TenantId
+from pipelines.outcomes import CanaryPolicy
 from pipelines.revision import PipelineRevision
 from pipelines.supervisor import Swap
 from tenants.directory import Directory, TenantEntry, numbers_of
@@ -23,7 +26,15 @@ class Supervisor(Protocol[L]):
         """Raises SpecError or PrepareError."""
         ...
 
+    def answers(self, tenant_id: TenantId) -> bool:
+        """Whether some revision of the tenant does."""
+        ...
+
     def activate(self, loaded: L, *, swap: Swap = "drain") -> None: ...
+
+    def try_out(self, loaded: L, policy: CanaryPolicy) -> None:
+        """Beside what answers."""
+        ...
 
     async def discard(self, loaded: L) -> None: ...
 
@@ -62,7 +73,8 @@ async def publish(
     """The number under which the document answers from now on; that of the newest when it is the same.
 
     What answered before goes on answering when anything fails. `swap` says what becomes of its live calls. A disabled
-    tenant is stored, not loaded, and takes no further call.
+    tenant is stored, not loaded, and takes no further call. A document with a `canary` is tried beside what answers, if
+    anything does: then numbers, domain and switch stay what they are until it is promoted.
     Raises SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError.
     """
     spec = document.spec
@@ -81,6 +93,9 @@ async def publish(
     except BaseException:
         await supervisor.discard(loaded)
         raise
+    if spec.canary is not None and supervisor.answers(spec.tenant_id):
+        supervisor.try_out(loaded, CanaryPolicy(**structs.asdict(spec.canary)))
+        return number
     supervisor.activate(loaded, swap=swap)
     directory.replace(entry)
     return number

@@ -11,7 +11,8 @@ from base.ids import TenantId
 from control.http import ReadyView, health_router
 from control.service import Service
 from control.settings import Settings
-from pipelines.status import PipelineStatus
+from pipelines.outcomes import OutcomeCounts
+from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.statuses import TenantStatus
 
@@ -23,7 +24,11 @@ def loaded(tenant_id: TenantId, slug: str, **facts: Any) -> PipelineStatus:
     return PipelineStatus(tenant_id=tenant_id, slug=slug, **whole)
 
 
-def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Service:
+def service(
+    statuses: list[PipelineStatus],
+    published: list[TenantStatus],
+    rolled_back: dict[TenantId, RolledBack] | None = None,
+) -> Service:
     directory = Directory()
     for one in statuses:
         if one.state == "active":
@@ -40,7 +45,7 @@ def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Se
     return Service(
         settings=Settings(),
         directory=directory,
-        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses)),
+        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
         phone=cast(Any, SimpleNamespace(live_calls=2)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
@@ -84,6 +89,14 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
     tried = loaded(ACME, "acme", revision=4, state="on trial", share=10.0)
     view = service([loaded(ACME, "acme"), tried], [waits]).readiness()
     assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
+
+
+def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
+    ended = {ACME: RolledBack(revision=4, reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
+    (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
+    assert (row.state, row.revision, row.problem) == ("ready", 3, "revision 4 was rolled back: 3 of 20 calls failed")
+    (row,) = service([loaded(ACME, "acme", revision=5)], [], ended).readiness().tenants
+    assert row.problem is None
 
 
 def test_what_the_pipelines_refused_is_told_once() -> None:
