@@ -54,20 +54,24 @@ class Retries:
             await self.drop(file)
 
     async def _keep_trying(self, file: Path, document: TenantDocument) -> None:
-        try:
-            for failures in count(1):
-                pause_s = pause_after(failures)
-                self._statuses.note(file, next_try=self._clock.now() + timedelta(seconds=pause_s))
-                log.info("tenant is tried again", tenant=document.tenant_id, after_s=round(pause_s, 1))
-                await asyncio.sleep(pause_s)
-                self._statuses.note(file, next_try=None)
-                if await self._attempt(document):
-                    break
-        except Exception:
-            # What nobody foresaw: told, and not tried again before the file changes.
-            log.exception("tenant is tried no more", tenant=document.tenant_id)
+        for failures in count(1):
+            pause_s = pause_after(failures)
+            self._statuses.note(file, next_try=self._clock.now() + timedelta(seconds=pause_s))
+            log.info("tenant is tried again", tenant=document.tenant_id, after_s=round(pause_s, 1))
+            await asyncio.sleep(pause_s)
+            self._statuses.note(file, next_try=None)
+            if await self._settled(document):
+                break
         if self._waiting.get(file) is asyncio.current_task():
             del self._waiting[file]
+
+    async def _settled(self, document: TenantDocument) -> bool:
+        try:
+            return await self._attempt(document)
+        except Exception as error:
+            # A database that is away for the moment, or what nobody foresaw: another time it may work.
+            log.exception("tenant could not be tried again", tenant=document.tenant_id, error=repr(error))
+            return False
 
 
 def pause_after(failures: int) -> float:

@@ -113,3 +113,24 @@ async def test_what_answered_before_goes_on_until_the_newer_text_can_be_made_rea
     await eventually(lambda: tenants.statuses[0].revision == 2)
     assert house.directory.find(ACME, "1001").tenant.revision == 2
     await tenants.close()
+
+
+async def test_a_database_that_is_away_for_the_moment_ends_no_trying(
+    house: House, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("acme", ACME)
+    house.pipelines.broken = {"acme"}
+    tenants = house.tenants()
+    await tenants.open()
+    asked: list[str] = []
+
+    async def away(tenant_id: str) -> None:
+        asked.append(tenant_id)
+        raise ConnectionError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.revisions, "current", away)
+        await eventually(lambda: len(asked) >= 2)
+    house.pipelines.broken = set()
+    await eventually(lambda: tenants.statuses[0].revision == 1)
+    await tenants.close()
