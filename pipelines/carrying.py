@@ -21,8 +21,8 @@ def carry_over(former: LoadedPipeline, working: FrameProcessor, now: LoadedPipel
         try:
             taking.take(gives.carry())
         except Exception as error:
-            # It goes on as a stage that is new does.
-            log.warning("a stage does not take over what was known", stage=stage[0], error=repr(error))
+            # It goes on as a stage that is new does. What the message says may be the caller's.
+            log.warning("a stage does not take over what was known", stage=stage[0], error=type(error).__name__)
 
 
 async def go_on(working: FrameProcessor) -> None:
@@ -33,7 +33,7 @@ async def go_on(working: FrameProcessor) -> None:
                 await processor.go_on()
             except Exception as error:
                 # Its own mistake; the call has changed over all the same.
-                log.warning("a stage does not tell what it knows", stage=processor.name, error=repr(error))
+                log.warning("a stage does not tell what it knows", stage=processor.name, error=type(error).__name__)
 
 
 def _by_stage(pipeline: LoadedPipeline, slot: FrameProcessor) -> Iterator[tuple[tuple[str, str], Carries]]:

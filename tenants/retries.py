@@ -17,6 +17,8 @@ from tenants.statuses import Statuses
 FIRST_S: Final = 10.0
 """After the first failure; each further one doubles it."""
 MOST_S: Final = 600.0
+AT_ONCE: Final = 2
+"""Of those that hang while they are made ready; the others wait, and no file that is saved does."""
 JITTER: Final = 0.25
 """Tenants that failed together, for want of the same thing, do not try again together."""
 
@@ -32,6 +34,7 @@ class Retries:
         self._statuses = statuses
         self._clock = clock
         self._waiting: dict[Path, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     def begin(self, document: TenantDocument) -> None:
         """It has failed for the first time."""
@@ -67,7 +70,8 @@ class Retries:
 
     async def _settled(self, document: TenantDocument) -> bool:
         try:
-            return await self._attempt(document)
+            async with self._room:
+                return await self._attempt(document)
         except Exception as error:
             # A database that is away for the moment, or what nobody foresaw: another time it may work.
             log.exception("tenant could not be tried again", tenant=document.tenant_id, error=repr(error))

@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InterruptionFrame,
+    LLMTextFrame,
     SystemFrame,
     TextFrame,
     TranscriptionFrame,
@@ -21,7 +22,7 @@ from pipecat.frames.frames import (
 )
 
 from processors.catalog import CATALOG, AnyFactory, StageEntry, Stages
-from processors.factory import PrepareError, ProcessorFactory, Role, StageContext, Weight, Workshop
+from processors.factory import Carries, PrepareError, ProcessorFactory, Role, StageContext, Weight, Workshop
 from processors.plugins import stages_with
 from tests.processors.cases import MADE_OF, bare, case_of, half_a_turn, prepared, turn
 from tests.processors.conformance import documented, probes, schema_of, scope_faults, unit_faults, weight_faults
@@ -195,6 +196,19 @@ async def test_two_calls_share_nothing_but_what_was_prepared(factory: AnyFactory
         assert after.texts(TextFrame) == alone.texts(TextFrame)
     kinds = (TextFrame, *MADE_OF[factory.role])
     assert [type(frame) for frame in after.of(*kinds)] == [type(frame) for frame in alone.of(*kinds)]
+
+
+async def test_what_it_knows_of_a_call_another_one_takes(factory: AnyFactory, tmp_path: Path) -> None:
+    async with prepared(factory, told(persona()), tmp_path) as (config, ready):
+        first, second = (factory.create(config, ready, call_of(persona())) for _ in range(2))
+        if not isinstance(first, Carries):
+            return
+        assert isinstance(second, Carries)
+        await played(first, [*turn(factory.role, OLD), *half_a_turn(factory.role, OLD)])
+        second.take(first.carry())
+        behind, _ = await played(second, [*turn(factory.role, NEW)])
+    assert behind.of(*MADE_OF[factory.role])
+    assert not [frame for frame in behind.of(LLMTextFrame, AggregatedTextFrame) if OLD in frame.text]
 
 
 HEAVY = (
