@@ -3,9 +3,10 @@
 A file that is saved is checked, loaded, stored and answers from then on; one that cannot be used is told, and what
 answered before goes on answering. A file that is gone takes its tenant with it: no new calls, live ones end.
 
-Of many tenants the first `eager` are loaded at the start; the others are known and take calls, and are loaded one after
-the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung for longest are
-unloaded again; their next call loads them anew. What could not be made ready when its file was read is tried again.
+Of many tenants the first `eager`, and those on trial, are loaded at the start; the others are known and take calls, and
+are loaded one after the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung
+for longest are unloaded again; their next call loads them anew. What could not be made ready when its file was read is
+tried again.
 """
 
 import asyncio
@@ -101,9 +102,12 @@ class TenantFolder(Generic[L]):
             claimed = self._reader.without_rivals(
                 [document for document in documents if document is not None and self._claim(document)]
             )
-            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager]))
+            # Who answers a number while a document is on trial is what stood before, which is known when it is loaded.
+            trials = [document for document in claimed[self._eager :] if document.spec.canary is not None]
+            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager] + trials))
             for document in claimed[self._eager :]:
-                await self._known(document)
+                if document.spec.canary is None:
+                    await self._known(document)
         if self._cold:
             log.info("tenants are loaded behind", tenants=len(self._cold))
             self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")

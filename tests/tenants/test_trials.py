@@ -43,10 +43,11 @@ class Service:
     revisions: MemoryRevisions
     supervisor: PipelineSupervisor = field(default_factory=lambda: PipelineSupervisor(workshop(SystemClock())))
     directory: Directory = field(default_factory=Directory)
+    eager: int = 100
     tenants: TenantFolder[LoadedRevision] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tenants = TenantFolder(self.folder, self.revisions, self.supervisor, self.directory)
+        self.tenants = TenantFolder(self.folder, self.revisions, self.supervisor, self.directory, eager=self.eager)
 
     async def save(self, written: str) -> None:
         (self.folder / "acme.yaml").write_text(written)
@@ -66,8 +67,8 @@ class Service:
 
 
 @asynccontextmanager
-async def service(folder: Path, revisions: MemoryRevisions) -> AsyncIterator[Service]:
-    home = Service(folder, revisions)
+async def service(folder: Path, revisions: MemoryRevisions, eager: int = 100) -> AsyncIterator[Service]:
+    home = Service(folder, revisions, eager=eager)
     await home.tenants.open()
     try:
         yield home
@@ -136,7 +137,7 @@ async def test_a_process_that_starts_in_the_middle_of_it_has_both(tmp_path: Path
         await home.save(text("Old"))
         await home.save(text("First try", TRIAL))
         await home.save(text("New", TRIAL, number="2000"))
-    async with service(tmp_path, revisions) as home:
+    async with service(tmp_path, revisions, eager=0) as home:
         answered = {greeting: len(callers) for greeting, callers in (await home.greetings()).items()}
         assert answered == {"Old": 400 - answered["New"], "New": answered["New"]}
         assert 120 < answered["New"] < 200
