@@ -29,7 +29,9 @@ class WithDocuments:
         self._supervisor = supervisor
         self._library = library
         self._folder = folder
+        self.answers = supervisor.answers
         self.activate = supervisor.activate
+        self.try_out = supervisor.try_out
         self.discard = supervisor.discard
         self.remove = supervisor.remove
         self.unload = supervisor.unload

@@ -1,6 +1,7 @@
 """The HTTP door: whether the process lives and whether it can take calls."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from litestar import Response, Router, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
@@ -11,7 +12,7 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     """One tenant as an operator sees it.
 
     `state`: `ready`, `preparing`, `on trial`, `waiting` (loaded with its first call) or `failed`. The `problem` of one
-    that is ready is that of its newest document, which does not answer.
+    that is ready is that of its newest document, which does not answer; `next_try` is when it is tried again (UTC).
     """
 
     slug: str
@@ -19,6 +20,7 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     revision: int | None
     live_calls: int
     problem: str | None = None
+    next_try: datetime | None = None
 
 
 class ReadyView(Struct, frozen=True, kw_only=True):

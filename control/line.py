@@ -3,9 +3,11 @@
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from control.returns import LiveCall
 from pipelines.calls import Call
+from pipelines.leases import Lease
 from transports.freeswitch.errors import LegFailedError, LocalProtocolError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_values import checked_context
@@ -20,14 +22,15 @@ TALKING: Final = "talking"
 class CompanyLine:
     """A live call of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`.
 
-    With `returns` a caller who was connected comes back through the door when the person has hung up.
+    What the revision says that the call holds at the time counts: with `transfer.returns` a caller who was connected
+    comes back through the door when the person has hung up.
     """
 
-    def __init__(self, live: LiveCall, call: Call, domain: str, *, returns: bool = False) -> None:
+    def __init__(self, live: LiveCall, call: Call, lease: Lease, domain: str) -> None:
         self._live: Final = live
         self._call: Final = call
+        self._lease: Final = lease
         self._domain: Final = domain
-        self._returns: Final = returns
         self.comes_back = False
         """The caller is with a person, and comes back when that person hangs up."""
 
@@ -45,7 +48,11 @@ class CompanyLine:
 
     def note(self, outcome: str) -> None:
         """See PhoneLine."""
-        note(self._live.line, self._call, outcome)
+        note(self._live.line, as_it_runs(self._call, self._lease), outcome)
+
+    def changed_over(self) -> None:
+        """See PhoneLine."""
+        self.note(TALKING)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does."""
@@ -53,13 +60,20 @@ class CompanyLine:
         try:
             await call.reach(Device(extension, self._domain), ring_s=ring_s)
             self.note("operator")
-            back_to = _context(call.hello) if self._returns else None
+            transfer = self._lease.pipeline.assistant.transfer
+            back_to = _context(call.hello) if transfer is not None and transfer.returns else None
             await call.join(back_to=back_to)
         except LegFailedError as error:
             self.note(TALKING)
             return error.cause
         self.comes_back = back_to is not None
         return ""
+
+
+def as_it_runs(call: Call, lease: Lease) -> Call:
+    """The call with the revision that it runs on now, and who answers in it; it began with what `call` says."""
+    now = lease.pipeline
+    return structs.replace(call, revision=now.revision.number, assistant=now.assistant.key)
 
 
 def note(line: DoorCall, call: Call, outcome: str) -> None:

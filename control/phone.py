@@ -18,7 +18,7 @@ from base.clock import Clock
 from base.ids import TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
-from control.line import TALKING, CompanyLine, note
+from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.records import RecordKeeper, failed
 from control.returns import (
     MAX_MESSAGES,
@@ -215,18 +215,19 @@ class PhoneDoor:
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
                 record = failed(call, "failure", self._clock.now(), error=str(error))
-                await _give_up(live.line, call)
+                await _give_up(live.line, as_it_runs(call, lease))
             except asyncio.CancelledError:
                 record = failed(call, "shutdown", self._clock.now())
                 raise
             except Exception as error:
                 record = failed(call, "failure", self._clock.now(), error=repr(error))
                 # The caller first: what is written down can wait, and the disk may be what failed.
-                await _give_up(live.line, call)
+                await _give_up(live.line, as_it_runs(call, lease))
                 raise
             finally:
                 self._live.leave(live)
-                self._supervisor.count(lease, outcome_of(record, lease.pipeline.persona.texts.get("failure", "")))
+                failure = lease.pipeline.persona.texts.get("failure", "")
+                self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 await self._records.keep(opening, record)
 
     async def _talk(
@@ -236,8 +237,7 @@ class PhoneDoor:
         line, answer_timeout_s = live.line, self._options.answer_timeout_s
         wire = RenewedWire(await open_media(line, self._admission.wire_of(line), self._media_server, answer_timeout_s))
         note(line, call, TALKING)
-        transfer = loaded.assistant.transfer
-        company = CompanyLine(live, call, domain, returns=transfer is not None and transfer.returns)
+        company = CompanyLine(live, call, lease, domain)
         async with self._recording(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 wire,

@@ -1,7 +1,9 @@
 """A running service as its commands see it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, repeat
 
 from base.ids import CallId, TenantId
@@ -83,11 +85,13 @@ class Service:
         statuses = [status for status in self.supervisor.status() if status.state != "retiring"]
         answering = {status.tenant_id for status in statuses if status.state == "active"}
         problems = {status.tenant_id: status.error for status in statuses if status.state == "failed"}
+        problems |= self._rolled_back(statuses)
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
+        tries = {status.tenant_id: status.next_try for status in self.tenants if status.tenant_id and status.problems}
         rows = [
-            _health(status, problems.get(status.tenant_id))
+            _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
             for status in statuses
             if status.state != "failed" or status.tenant_id not in answering
         ]
@@ -97,16 +101,34 @@ class Service:
                 rows += [_unpublished(status)] if status.problems else [_waiting(status)] if status.waiting else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
+    def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
+        """Of tenants whose newest document failed on trial, why it does not answer."""
+        ended = self.supervisor.rolled_back
+        return {
+            status.tenant_id: f"revision {trial.revision} was rolled back: {trial.reason}"
+            for status in statuses
+            if (trial := ended.get(status.tenant_id)) is not None
+            and status.state == "active"
+            and trial.revision > status.revision
+        }
+
 
 def _unpublished(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(slug=status.slug, state="failed", revision=None, live_calls=0, problem=status.problem)
+    return TenantHealth(
+        slug=status.slug,
+        state="failed",
+        revision=None,
+        live_calls=0,
+        problem=status.problem,
+        next_try=status.next_try,
+    )
 
 
 def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
 
 
-def _health(status: PipelineStatus, problem: str | None) -> TenantHealth:
+def _health(status: PipelineStatus, problem: str | None, next_try: datetime | None) -> TenantHealth:
     failed = status.state == "failed"
     state = str(status.state)
     if status.state == "active":
@@ -117,4 +139,5 @@ def _health(status: PipelineStatus, problem: str | None) -> TenantHealth:
         revision=None if failed else status.revision,
         live_calls=status.live_calls,
         problem=status.error or (problem if status.state == "active" else None) or None,
+        next_try=next_try if status.state != "on trial" else None,
     )

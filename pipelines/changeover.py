@@ -13,10 +13,12 @@ from typing import Any, Final, Protocol, runtime_checkable
 import structlog
 
 from pipelines.assembly import Spine
+from pipelines.carrying import carry_over, go_on
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
 from pipelines.plan import Graph, Single
 from pipelines.slot import Candidate, HotSlot
+from pipelines.unlink import everything_in
 from processors.factory import CallContext, Role
 
 log = structlog.get_logger()
@@ -91,16 +93,21 @@ class ChangeOver:
         assert self._spine is not None
         try:
             candidates = making.result()
-            await candidates.take_over(self._spine)
+            await candidates.take_over(self._spine, self._lease.pipeline)
         except Exception as error:
             if making.exception() is None:
                 await making.result().dismiss(self._spine)
             self._lease.decline()
             self._offered()
             return f"{type(error).__name__}: {error}"
-        self._spine.mind_hears(candidates.pipeline.mind_hears)
-        self._tell_transport(self._lease.pipeline, candidates.pipeline)
+        former, now = self._lease.pipeline, candidates.pipeline
+        self._spine.mind_hears(now.mind_hears)
+        self._tell_transport(former, now)
+        if candidates.keeps_ear:
+            now.adopt_ear(former, everything_in(self._spine.ear))
         self._lease.accept()
+        await go_on(self._spine.ear)
+        await go_on(self._spine.mind)
         self._offered()
         return ""
 
@@ -131,7 +138,7 @@ class ChangeOver:
         assert self._spine is not None
         stages = pipeline.create_stages(self._context_of(pipeline))
         ear = None if same_ear(self._lease.pipeline, pipeline) else stages.ear
-        candidates = _Candidates(pipeline)
+        candidates = _Candidates(pipeline, keeps_ear=ear is None)
         try:
             if ear is not None:
                 candidates.ear = await self._spine.ear.candidate(ear, timeout_s=READY_S)
@@ -153,18 +160,23 @@ class ChangeOver:
 class _Candidates:
     """What is to take the place of ear and mind; an ear that is the same stays."""
 
-    def __init__(self, pipeline: LoadedPipeline) -> None:
+    def __init__(self, pipeline: LoadedPipeline, *, keeps_ear: bool) -> None:
         self.pipeline = pipeline
+        self.keeps_ear = keeps_ear
         self.ear: Candidate | None = None
         self.mind: Candidate | None = None
 
-    async def take_over(self, spine: Spine) -> None:
-        """Both or none. Raises SwapError, with the call as it was, when one of them cannot work any more."""
+    async def take_over(self, spine: Spine, former: LoadedPipeline) -> None:
+        """Both or none, with what the stages of `former` know of the call.
+
+        Raises SwapError, with the call as it was, when one of them cannot work any more.
+        """
         waiting = self._waiting(spine)
         for _, candidate in waiting:
             candidate.require_usable()
         self.ear = self.mind = None
         for slot, candidate in waiting:
+            carry_over(former, slot, self.pipeline, candidate.segment.pipeline)
             await slot.exchange(candidate, timeout_s=LEAVE_S)
 
     async def dismiss(self, spine: Spine) -> None:

@@ -22,6 +22,8 @@ class Lease:
         self._next: tuple[LoadedRevision, LoadedPipeline] | None = None
         self._taking: tuple[LoadedRevision, LoadedPipeline] | None = None
         self.heed: Callable[[], None] | None = None
+        self.stage_errors = 0
+        """That stages of the revision that is held have reported in this call."""
 
     @property
     def pipeline(self) -> LoadedPipeline:
@@ -71,6 +73,7 @@ class Lease:
         if self._loaded is None or self._taking is None:
             return False
         former, (self._loaded, self._pipeline), self._taking = self._loaded, self._taking, None
+        self.stage_errors = 0
         former.give()
         return True
 

@@ -29,6 +29,7 @@ from pipelines.turns import TurnAccount
 from processors.frames import (
     AnsweredFrame,
     CallRequestFrame,
+    LanguageFrame,
     RetrievedFrame,
     SayingFrame,
     UnderstoodFrame,
@@ -104,6 +105,7 @@ class Listening:
                 (VADUserStoppedSpeakingFrame, DOWN): self._vad_stopped,
                 (TranscriptionFrame, DOWN): self._transcribed,
                 (WrittenFrame, DOWN): self._written,
+                (LanguageFrame, DOWN): self._language_found,
                 (UserStartedSpeakingFrame, UP): self._caller_started,
                 (LLMContextUserTurnFrame, UP): self._understood,
                 (UnderstoodFrame, UP): self._told,
@@ -168,6 +170,9 @@ class Listening:
 
     def _written(self, frame: WrittenFrame) -> None:
         self._account.wrote(self._now())
+
+    def _language_found(self, frame: LanguageFrame) -> None:
+        self._account.speaks(frame.language)
 
     def _caller_started(self, frame: UserStartedSpeakingFrame) -> None:
         self._account.turn_began()

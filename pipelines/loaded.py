@@ -1,8 +1,10 @@
 """A revision that is ready to answer: its prepared stages, and what a call is given of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -15,6 +17,7 @@ from base.ids import AssistantName
 from pipelines.check import CheckedStage
 from pipelines.outcomes import Outcomes
 from pipelines.plan import Graph, Parallel, Series, Single
+from pipelines.plan import stages as in_order
 from pipelines.pool import Held
 from pipelines.revision import PipelineRevision
 from pipelines.roles import Slots
@@ -105,6 +108,20 @@ class LoadedPipeline:
             if processor in stage.made:
                 stage.health.failed(error)
 
+    def adopt_ear(self, former: "LoadedPipeline", ear: Iterable[FrameProcessor]) -> None:
+        """A live call keeps its ear, which is the same in both: its processors are of this one's stages from now on."""
+        pairs = list(zip(former.hearing(), self.hearing(), strict=True))
+        for processor in ear:
+            for was, now in pairs:
+                if processor in was.made:
+                    was.made.discard(processor)
+                    now.made.add(processor)
+
+    def hearing(self) -> Iterator[LoadedStage]:
+        """The ear's stages but the detector, which has no processor."""
+        by_id = {stage.checked.id: stage for stage in self.stages}
+        return (by_id[one.id] for one in in_order(self.slots.ear) if by_id[one.id].role is not Role.VAD)
+
     def create_stages(self, call: CallContext) -> CallStages:
         """New processors for one call; quick, never waits."""
         made = {stage.checked.id: stage.create(call) for stage in self.stages}
@@ -122,12 +139,18 @@ class LoadedPipeline:
             text = text if change is None else change(text, language)
         return text
 
-    def for_record(self, text: str) -> str:
-        """A text as it is to be written down; nothing of it where a stage cannot tell what may be."""
+    def for_record(self, text: str, spoken: Sequence[str] = ()) -> str:
+        """A text as it is to be written down; nothing of it where a stage cannot tell what may be.
+
+        What is taken out is looked for in the languages that were found spoken, the first of them first, and in the
+        assistant's own.
+        """
+        languages = dict.fromkeys((*spoken, self.persona.language))
         for stage in self.stages:
             change = stage.checked.factory.for_record(stage.checked.config, stage.held.value)
             try:
-                text = text if change is None else change(text, self.persona.language)
+                if change is not None:
+                    text = reduce(change, languages, text)
             except Exception as error:
                 # The record has to be written; what a stage was to take out of it must not be in it.
                 log.warning("a stage cannot change a text", stage=stage.checked.id, error=type(error).__name__)
@@ -179,6 +202,8 @@ class LoadedRevision:
     pipelines: Mapping[AssistantName, LoadedPipeline]
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    outcomes_of: defaultdict[AssistantName, Outcomes] = field(default_factory=lambda: defaultdict(Outcomes))
+    """Of each assistant's own calls."""
     leases: int = 0
     retired: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -195,6 +220,15 @@ class LoadedRevision:
         self.leases -= 1
         if self.leases == 0:
             self.idle.set()
+
+    def says_the_same(self, other: "LoadedRevision") -> bool:
+        """Whether calls are alike on both, whatever their numbers are."""
+        one, two = self.revision, other.revision
+        return (one.company, one.language, one.assistants) == (two.company, two.language, two.assistants)
+
+    def follow(self, other: "LoadedRevision") -> None:
+        """It says the same: what is counted of the other one is counted of this one."""
+        self.outcomes, self.outcomes_of = other.outcomes, other.outcomes_of
 
     def successor_of(self, assistant: AssistantSpec) -> LoadedPipeline | None:
         """Who goes on with the calls of another revision's assistant: the same id, where it has one, else the name."""

@@ -5,7 +5,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from base.ids import AssistantName
 from pipelines.calls import CallRecord
+from pipelines.spec_desk import Slug
 
 EARLY_S: Final = 15.0
 """A caller who hangs up sooner than this, and was not told good-bye, has not got what they rang for."""
@@ -15,24 +17,39 @@ KEPT_LATENCIES: Final = 512
 """Of one revision, the latest; percentiles are of these."""
 
 Share = Annotated[float, Meta(ge=0.01, le=100.0)]
+OwnShare = Annotated[float, Meta(ge=0.0, le=100.0)]
 Rate = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
-class CanaryPolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a revision is tried, and what ends the trial. A threshold that is absent ends nothing."""
+class CanarySpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a document is tried on some callers, and what ends the trial. A threshold that is null ends nothing.
+
+    Thresholds hold for all calls of the trial together and for those of each assistant.
+    """
 
     share: Share = 10.0
-    """Of the callers, in per cent."""
-    min_calls: Annotated[int, Meta(ge=1)] = 20
-    """Finished calls before anything is decided."""
+    """Of the callers, in per cent; always the same ones."""
+    shares: Annotated[dict[Slug, OwnShare], Meta(max_length=100)] = {}
+    """An assistant's own share in place of that, by its name; 0: it is not tried there."""
+    min_calls: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    """Finished calls before anything is decided; of an assistant, before anything is decided by its own."""
     max_failed: Rate | None = 0.05
-    """Of the calls: ended by a failure of ours, or with errors of a stage."""
+    """Of the calls, 0 to 1: ended by a failure of ours, or with errors of a stage."""
     max_fallback_turns: Rate | None = 0.2
-    """Of the assistant's turns: the failure sentence instead of an answer."""
-    max_p95_ms: Annotated[float, Meta(gt=0)] | None = None
+    """Of the assistant's turns, 0 to 1: the failure sentence instead of an answer."""
+    max_p95_ms: Annotated[float, Meta(ge=1.0)] | None = None
     """Last speech sample of the caller → first sample of the answer, 95th percentile."""
     max_early_hangups: Rate | None = 0.5
-    """Of the calls: the caller hung up within 15 s of the answer."""
+    """Of the calls, 0 to 1: the caller hung up within 15 s of the answer."""
+
+    def share_of(self, assistant: AssistantName) -> float:
+        """Of that assistant's callers, in per cent."""
+        return self.shares.get(assistant, self.share)
+
+
+class CanaryPolicy(CanarySpec, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As `CanarySpec`, and how a trial may end well by itself."""
+
     promote_after_calls: Annotated[int, Meta(ge=1)] | None = None
     """The revision stands once so many calls have ended without a breach; absent: an operator says so."""
 
@@ -47,13 +64,17 @@ class Outcome(Struct, frozen=True, kw_only=True):
     latencies_ms: tuple[float, ...]
 
 
-def outcome_of(record: CallRecord, failure_text: str) -> Outcome:
-    """`failure_text` is the sentence that the assistant says instead of an answer."""
+def outcome_of(record: CallRecord, failure_text: str, *, stage_errors: int = 0) -> Outcome:
+    """`failure_text` is the sentence that the assistant says instead of an answer.
+
+    `stage_errors` are those that the revision's own stages reported: what else the record tells of (a full disk, a
+    telephone that could not be called) is no fault of a revision.
+    """
     said = [turn for turn in record.turns if turn.role == "assistant"]
     latencies = [turn.waterfall.first_audio for turn in said if turn.waterfall is not None]
     talked_s = (record.ended_at - record.call.opened_at).total_seconds()
     return Outcome(
-        failed=record.end_reason in FAILED or bool(record.errors),
+        failed=record.end_reason in FAILED or stage_errors > 0,
         early_hangup=record.end_reason == "caller_hangup" and talked_s < EARLY_S,
         turns=len(said),
         fallback_turns=sum(turn.text.strip() == failure_text.strip() for turn in said),
@@ -73,7 +94,7 @@ class OutcomeCounts(Struct, frozen=True, kw_only=True):
 
 
 class Outcomes:
-    """Counts the finished calls of one revision."""
+    """Counts the finished calls of one revision, or of one assistant in it."""
 
     def __init__(self) -> None:
         self._calls = self._failed = self._early = self._turns = self._fallbacks = 0
@@ -126,3 +147,11 @@ def judge(policy: CanaryPolicy, counts: OutcomeCounts) -> Verdict:
     if policy.promote_after_calls is not None and counts.calls >= policy.promote_after_calls:
         return Verdict(what="promote", reason=f"{counts.calls} calls without a breach")
     return Verdict(what="wait")
+
+
+def judge_with(policy: CanaryPolicy, counts: OutcomeCounts, name: AssistantName, own: OutcomeCounts) -> Verdict:
+    """By all calls of the trial, and by those of one assistant: where many do well one that fails ends it, too."""
+    whole, alone = judge(policy, counts), judge(policy, own)
+    if whole.what != "roll back" and alone.what == "roll back":
+        return Verdict(what="roll back", reason=f"assistant {name!r}: {alone.reason}")
+    return whole

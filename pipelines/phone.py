@@ -22,6 +22,10 @@ class PhoneLine(Protocol):
         """Leave word with the PBX of how the call ends here, while it can be left. Never waits, never raises."""
         ...
 
+    def changed_over(self) -> None:
+        """The call runs on another revision from now on: leave word of that. Never waits, never raises."""
+        ...
+
     async def connect(self, extension: str, ring_s: int) -> str:
         """Call an extension while the caller stays with us, and connect both once somebody has answered.
 

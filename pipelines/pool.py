@@ -70,6 +70,7 @@ class ResourcePool:
     """
 
     def __init__(self, *, close_timeout_s: float = 10.0) -> None:
+        """What is given up, and what is closed, has this long to end; nobody waits for it longer."""
         self._close_timeout_s = close_timeout_s
         self._resources: dict[ResourceKey, _Resource] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -138,20 +139,39 @@ class ResourcePool:
 
     async def _dispose(self, resource: _Resource) -> None:
         resource.making.cancel()  # Does nothing when it is done.
-        await asyncio.wait({resource.making})
+        if not await self._ends(resource, resource.making, "a stage does not give up getting ready"):
+            # What it makes after all is closed then.
+            resource.making.add_done_callback(lambda making: None if _failed(making) else self._later(resource))
+            return
         if _failed(resource.making):
             return
         try:
-            async with asyncio.timeout(self._close_timeout_s):
-                closing = resource.close(resource.making.result())
-                if closing is not None:
-                    await closing
-        except Exception as error:
+            closing = resource.close(resource.making.result())
+            if closing is not None:
+                ended = asyncio.ensure_future(closing)
+                if await self._ends(resource, ended, "a stage does not close"):
+                    ended.result()
+                else:
+                    ended.cancel()
+                    ended.add_done_callback(_failed)
+        except (Exception, asyncio.CancelledError) as error:
+            if _asked_to_stop():
+                raise
             # A stage's own bug; closing the others must go on.
             log.warning("a stage failed to close", stage=resource.key.use, error=repr(error))
 
+    async def _ends(self, resource: _Resource, work: "asyncio.Future[Any]", if_not: str) -> bool:
+        """Whether it has ended, well or badly, within the time that it has; told if not."""
+        done, _ = await asyncio.wait({work}, timeout=self._close_timeout_s)
+        if not done:
+            key = resource.key
+            log.error(
+                if_not, stage=key.use, config=key.config_digest, tenant=key.tenant_id, waited_s=self._close_timeout_s
+            )
+        return bool(done)
 
-def _failed(making: asyncio.Task[Any]) -> bool:
+
+def _failed(making: "asyncio.Future[Any]") -> bool:
     """Also marks the exception as seen."""
     return making.done() and (making.cancelled() or making.exception() is not None)
 

@@ -27,9 +27,9 @@ class Canary(Struct, frozen=True):
     policy: CanaryPolicy
     salt: str
 
-    def gets(self, caller: str) -> bool:
-        """Whether this caller is among those on whom it is tried."""
-        return place(self.salt, caller) < self.policy.share * PLACES / 100
+    def gets(self, assistant: AssistantName, caller: str) -> bool:
+        """Whether this caller of an assistant is among those on whom it is tried."""
+        return place(self.salt, caller) < self.policy.share_of(assistant) * PLACES / 100
 
 
 class TenantRoutes(Struct, frozen=True):
@@ -58,7 +58,7 @@ class TenantRoutes(Struct, frozen=True):
         if stable is None:
             return None
         tried = self.canary.loaded.pipelines.get(assistant) if self.canary is not None else None
-        if self.canary is not None and tried is not None and self.canary.gets(caller):
+        if self.canary is not None and tried is not None and self.canary.gets(assistant, caller):
             return Route(self.canary.loaded, tried)
         return Route(self.stable, stable)
 

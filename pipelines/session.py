@@ -154,6 +154,7 @@ class CallSession:
             left = await running.stop(self._limits.teardown_timeout_s)
             if left:
                 self._note(f"did not stop in time: {', '.join(left)}")
+                self._lease.stage_errors += 1
                 log.error("a stage ignores its cancellation", tasks=left)
 
     @property
@@ -161,9 +162,9 @@ class CallSession:
         """What the call runs on now."""
         return self._lease.pipeline
 
-    def _for_record(self, text: str) -> str:
+    def _for_record(self, text: str, spoken: Sequence[str]) -> str:
         """As the revision that the call runs on now has it written down."""
-        return self._loaded.for_record(text)
+        return self._loaded.for_record(text, spoken)
 
     def _context_of(self, pipeline: LoadedPipeline) -> CallContext:
         return CallContext(
@@ -238,6 +239,7 @@ class CallSession:
         revision, policy = self._loaded.revision.number, self._loaded.assistant
         self._revisions.append(revision)
         self._conduct.adopt(policy.limits, policy.transfer)
+        self._line.changed_over()
         log.info("a live call was changed over", revision=revision)
         self._feed(ChangedOver(call_id=self._call.id, revision=revision))
 
@@ -308,6 +310,7 @@ class CallSession:
             return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
+        self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
             # pipecat goes on without a stage whose setup failed; a call does not begin like that.

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from base.ids import AssistantName, TenantId
 from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage
-from pipelines.outcomes import OutcomeCounts
+from pipelines.outcomes import CanarySpec, OutcomeCounts
 
 
 class StageStatus(Struct, frozen=True, kw_only=True):
@@ -28,6 +28,9 @@ class AssistantStatus(Struct, frozen=True, kw_only=True):
     id: str | None
     numbers: tuple[str, ...]
     stages: tuple[StageStatus, ...]
+    share: float | None = None
+    """Of its callers, in per cent, while its revision is on trial."""
+    outcomes: OutcomeCounts = OutcomeCounts()
 
 
 class PipelineStatus(Struct, frozen=True, kw_only=True):
@@ -39,7 +42,7 @@ class PipelineStatus(Struct, frozen=True, kw_only=True):
     digest: str
     state: Literal["active", "on trial", "retiring", "failed"]
     share: float | None = None
-    """Of the callers, in per cent, while it is on trial."""
+    """Of the callers, in per cent, while it is on trial; an assistant may have its own."""
     live_calls: int = 0
     rehearsed: int = 0
     to_rehearse: int = 0
@@ -59,30 +62,35 @@ class RolledBack(Struct, frozen=True, kw_only=True):
 
 
 def status_of(
-    loaded: LoadedRevision, state: Literal["active", "on trial", "retiring"], share: float | None = None
+    loaded: LoadedRevision, state: Literal["active", "on trial", "retiring"], policy: CanarySpec | None = None
 ) -> PipelineStatus:
-    """What a loaded revision is like now."""
+    """What a loaded revision is like now; `policy` is that of its trial."""
     return PipelineStatus(
         tenant_id=loaded.revision.tenant_id,
         slug=loaded.revision.slug,
         revision=loaded.revision.number,
         digest=loaded.revision.digest,
         state=state,
-        share=share,
+        share=None if policy is None else policy.share,
         live_calls=loaded.leases,
         rehearsed=loaded.rehearsal.done,
         to_rehearse=loaded.rehearsal.total,
         rehearsal_over=loaded.rehearsal.over,
         outcomes=loaded.outcomes.counts(),
-        assistants=tuple(_assistant(pipeline) for pipeline in loaded.pipelines.values()),
+        assistants=tuple(_assistant(loaded, pipeline, policy) for pipeline in loaded.pipelines.values()),
         error=loaded.rehearsal.error,
     )
 
 
-def _assistant(pipeline: LoadedPipeline) -> AssistantStatus:
+def _assistant(loaded: LoadedRevision, pipeline: LoadedPipeline, policy: CanarySpec | None) -> AssistantStatus:
     spec = pipeline.assistant
     return AssistantStatus(
-        name=spec.key, id=spec.id, numbers=spec.numbers, stages=tuple(_stage(stage) for stage in pipeline.stages)
+        name=spec.key,
+        id=spec.id,
+        numbers=spec.numbers,
+        stages=tuple(_stage(stage) for stage in pipeline.stages),
+        share=None if policy is None else policy.share_of(spec.key),
+        outcomes=loaded.outcomes_of[spec.key].counts(),
     )
 
 

@@ -19,7 +19,7 @@ from base.ids import AssistantName, TenantId
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedRevision
 from pipelines.loading import Loader, rehearse_rest
-from pipelines.outcomes import CanaryPolicy, Outcome, judge
+from pipelines.outcomes import CanaryPolicy, Outcome, judge_with
 from pipelines.pool import ResourcePool
 from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
@@ -103,6 +103,10 @@ class PipelineSupervisor:
         self._failed.pop(revision.tenant_id, None)
         return loaded
 
+    def answers(self, tenant_id: TenantId) -> bool:
+        """Whether some revision of the tenant does."""
+        return tenant_id in self._routes
+
     def activate(self, loaded: LoadedRevision, *, swap: Swap = "drain") -> None:
         """From now on this revision answers, alone. Cannot fail; the former are closed when their last call ends."""
         self._route(TenantRoutes(loaded), swap)
@@ -111,13 +115,17 @@ class PipelineSupervisor:
     def try_out(self, loaded: LoadedRevision, policy: CanaryPolicy) -> None:
         """Have some callers answered by this revision, the others as before; see `CanaryPolicy` for how that ends.
 
-        Said again of the revision that is on trial, the new policy counts, and callers stay where they are as far as
-        the share lets them. Raises TenantUnknownError when nothing answers beside which it could be tried.
+        Said again of the revision that is on trial, or of one that says the same, the new policy counts; callers stay
+        where they are as far as the share lets them, and what was counted stays. Raises TenantUnknownError when
+        nothing answers beside which it could be tried.
         """
         tenant_id = loaded.revision.tenant_id
         routes = self._routes_of(tenant_id)
         former = routes.canary
-        salt = former.salt if former is not None and former.loaded is loaded else secrets.token_hex(8)
+        salt = secrets.token_hex(8)
+        if former is not None and former.loaded.says_the_same(loaded):
+            salt = former.salt
+            loaded.follow(former.loaded)
         self._route(TenantRoutes(routes.stable, Canary(loaded, policy, salt)), "drain")
         log.info("revision on trial", tenant=tenant_id, revision=loaded.revision.number, share=policy.share)
 
@@ -141,11 +149,14 @@ class PipelineSupervisor:
         """A call that holds this lease is over; with it the trial of its revision may be, too."""
         if (loaded := lease.loaded) is None:
             return
+        name = lease.pipeline.assistant.key
         loaded.outcomes.add(outcome)
+        loaded.outcomes_of[name].add(outcome)
         routes = self._routes.get(loaded.revision.tenant_id)
         if routes is None or routes.canary is None or routes.canary.loaded is not loaded:
             return
-        verdict = judge(routes.canary.policy, loaded.outcomes.counts())
+        counts, own = loaded.outcomes.counts(), loaded.outcomes_of[name].counts()
+        verdict = judge_with(routes.canary.policy, counts, name, own)
         if verdict.what == "roll back":
             self.roll_back(loaded.revision.tenant_id, reason=verdict.reason)
         elif verdict.what == "promote":
@@ -209,7 +220,7 @@ class PipelineSupervisor:
         """What answers, what is going, what could not be loaded; by slug."""
         active = [status_of(routes.stable, "active") for routes in self._routes.values()]
         on_trial = [
-            status_of(routes.canary.loaded, "on trial", routes.canary.policy.share)
+            status_of(routes.canary.loaded, "on trial", routes.canary.policy)
             for routes in self._routes.values()
             if routes.canary is not None
         ]

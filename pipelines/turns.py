@@ -3,7 +3,7 @@
 All times are seconds of one monotonic clock. Only words that the caller heard are written down.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, structs
 
@@ -49,13 +49,14 @@ class TurnAccount:
         feed: LiveFeed,
         *,
         turn_wait_s: float = 0.0,
-        for_record: Callable[[str], str] = str,
+        for_record: Callable[[str, Sequence[str]], str] = lambda text, _spoken: text,
     ) -> None:
         """`turn_wait_s` is the silence after the detector's stop that belongs to the turn taking; `for_record` makes
-        of what was said what is written down and told.
+        of what was said what is written down and told, given the languages that were found spoken.
         """
         self._turn_wait_s = turn_wait_s
         self._for_record = for_record
+        self._spoken: tuple[str, ...] = ()
         self._call_id = call_id
         self._opened_at = opened_at
         self._feed = feed
@@ -104,9 +105,13 @@ class TurnAccount:
             self._caller_since = at
         self._written = True
 
+    def speaks(self, language: str) -> None:
+        """The caller was found to speak this language (BCP 47 tag); the latest comes first."""
+        self._spoken = (language, *(other for other in self._spoken if other != language))
+
     def understood(self, text: str, at: float) -> None:
         """The caller's turn is over and this is what was understood."""
-        text = self._for_record(text)
+        text = self._for_record(text, self._spoken)
         self._take_turn(text, at)
         self._feed(Understood(call_id=self._call_id, text=text))
 
@@ -119,7 +124,7 @@ class TurnAccount:
         """These were the words of a turn that was taken; "" when nobody knows."""
         place = self._untold.pop(number, None)
         if place is not None and text:
-            text = self._for_record(text)
+            text = self._for_record(text, self._spoken)
             self._turns[place] = structs.replace(self._turns[place], text=text)
             self._feed(Understood(call_id=self._call_id, text=text))
 
@@ -218,7 +223,7 @@ class TurnAccount:
         heard = " ".join(" ".join(self._words).split())
         is_answer, aside = self._is_answer and not self._aside, self._aside
         if heard:
-            text = self._for_record(heard)
+            text = self._for_record(heard, self._spoken)
             waterfall = self._answering.waterfall() if is_answer else None
             self._turns.append(
                 Turn(

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import Struct
 from pipecat.processors.frame_processor import FrameProcessor
@@ -158,6 +158,30 @@ class CallContext(Struct, frozen=True, kw_only=True):
     persona: Persona
     sample_rate: int
     """Of the wire, in Hz; audio in the pipeline has this rate both ways."""
+
+
+@runtime_checkable
+class Carries(Protocol):
+    """A processor that knows something of the call which has to outlive it.
+
+    When a call changes over to a revision that has the same stage (of the same id and type), `take` of its processor
+    there is given what `carry` of this one gave, and no frame passes between the two. Neither waits.
+    """
+
+    def carry(self) -> object:
+        """What the next one has to know. It is given away: this one has no more to say of it."""
+        ...
+
+    def take(self, carried: Any) -> None:
+        """Know it too, as far as it fits one's own settings, which may be others."""
+        ...
+
+    async def go_on(self) -> None:
+        """The call has changed over: tell the stages, which may be new, what they have to know of it.
+
+        Also called where this processor has stayed.
+        """
+        ...
 
 
 class Weight(Struct, frozen=True):

@@ -28,6 +28,9 @@ def check_references(spec: TenantSpec, report: Report) -> None:
     _names(spec.tools.http + spec.tools.mcp, "$.tools", "tool", report)
     _check_destinations(spec.destinations, destinations, hours, report)
     _check_collections(spec, report)
+    assistants = [assistant.name for assistant in spec.assistants]
+    for name in spec.canary.shares if spec.canary is not None else ():
+        _refers(name, assistants, f"$.canary.shares.{name}", "assistant", report)
     for index, one in enumerate(spec.hours):
         _check_hours(one, f"$.hours[{index}]", report)
     for index, menu in enumerate(spec.menus):

@@ -3,19 +3,21 @@
 A file that is saved is checked, loaded, stored and answers from then on; one that cannot be used is told, and what
 answered before goes on answering. A file that is gone takes its tenant with it: no new calls, live ones end.
 
-Of many tenants the first `eager` are loaded at the start; the others are known and take calls, and are loaded one after
-the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung for longest are
-unloaded again; their next call loads them anew.
+Of many tenants the first `eager`, and those on trial, are loaded at the start; the others are known and take calls, and
+are loaded one after the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung
+for longest are unloaded again; their next call loads them anew. What could not be made ready when its file was read is
+tried again.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
+from base.clock import Clock, SystemClock
 from base.ids import TenantId
 from pipelines.problems import SpecError
 from pipelines.supervisor import Swap
@@ -24,10 +26,12 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
 from tenants.named import ServerFacts
-from tenants.publishing import RaceLostError, Supervisor, entry_of, publish
+from tenants.publishing import Keeper, RaceLostError, entry_of, publish
 from tenants.reading import DocumentReader, files_of
+from tenants.retries import Retries
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.statuses import Statuses, TenantStatus
+from tenants.trials import let_former_stand
 
 L = TypeVar("L")
 
@@ -37,23 +41,6 @@ WARM_TIMEOUT_S: Final = 4.0
 """A caller hears ringing so long while the tenant is being loaded; then the dialplan goes on."""
 
 log = structlog.get_logger()
-
-
-class Keeper(Supervisor[L], Protocol[L]):
-    """What a folder asks of the pipelines."""
-
-    async def unload(self, tenant_id: TenantId) -> None:
-        """Remove, and return when what only this tenant used is closed."""
-        ...
-
-    def idle(self) -> list[TenantId]:
-        """Tenants that are loaded and in no call, who was rung longest ago first."""
-        ...
-
-    @property
-    def weight_mb(self) -> float:
-        """What the prepared models take, by their stages' own declaration."""
-        ...
 
 
 class TenantFolder(Generic[L]):
@@ -72,6 +59,7 @@ class TenantFolder(Generic[L]):
         eager: int = 100,
         budget_mb: float | None = None,
         server: ServerFacts | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any. `server` is what else of
         the server it may name.
@@ -96,6 +84,7 @@ class TenantFolder(Generic[L]):
         self._room = asyncio.Semaphore(AT_ONCE)
         self._statuses = Statuses()
         self._reader = DocumentReader(self._statuses, self._room, stages, switches, server)
+        self._retries = Retries(self._tried_again, self._statuses, clock or SystemClock())
         self._behind: asyncio.Task[None] | None = None
 
     @property
@@ -113,9 +102,12 @@ class TenantFolder(Generic[L]):
             claimed = self._reader.without_rivals(
                 [document for document in documents if document is not None and self._claim(document)]
             )
-            await asyncio.gather(*(self._published(document) for document in claimed[: self._eager]))
+            # Who answers a number while a document is on trial is what stood before, which is known when it is loaded.
+            trials = [document for document in claimed[self._eager :] if document.spec.canary is not None]
+            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager] + trials))
             for document in claimed[self._eager :]:
-                await self._known(document)
+                if document.spec.canary is None:
+                    await self._known(document)
         if self._cold:
             log.info("tenants are loaded behind", tenants=len(self._cold))
             self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")
@@ -126,6 +118,7 @@ class TenantFolder(Generic[L]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._retries.close()
 
     async def refresh(self, files: Iterable[Path]) -> None:
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
@@ -134,10 +127,13 @@ class TenantFolder(Generic[L]):
             try:
                 for file in sorted(there):
                     document = await self._reader.read(file)
-                    if document is not None and not self._answers(document) and self._claim(document):
-                        await self._published(document)
+                    if document is None or not self._answers(document):
+                        await self._retries.drop(file)
+                        if document is not None and self._claim(document):
+                            await self._answers_now(document)
             finally:
                 for file in sorted({*files} - there):
+                    await self._retries.drop(file)
                     await self._removed(file)
 
     async def look_again(self) -> None:
@@ -230,7 +226,16 @@ class TenantFolder(Generic[L]):
         self._owners[spec.tenant_id] = file
         return True
 
-    async def _published(self, document: TenantDocument) -> None:
+    async def _answers_now(self, document: TenantDocument) -> None:
+        """It answers, or its status tells why not, and when that is tried again."""
+        if not await self._published(document):
+            self._retries.begin(document)
+
+    async def _tried_again(self, document: TenantDocument) -> bool:
+        return not self._claim(document) or await self._published(document)
+
+    async def _published(self, document: TenantDocument) -> bool:
+        """False: what it needs is not there, and may be there another time."""
         file, spec = Path(document.file), document.spec
         try:
             async with self._publishing[spec.tenant_id], self._room:
@@ -240,7 +245,7 @@ class TenantFolder(Generic[L]):
             self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
             if not self._statuses.speaks_for(file, spec.tenant_id):
                 self._owners.pop(spec.tenant_id, None)
-            return
+            return not isinstance(error, PrepareError)
         former = self._statuses.get(file)
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
             await self._removed(file)  # the file is another tenant's now
@@ -249,9 +254,12 @@ class TenantFolder(Generic[L]):
         )
         self._statuses.put(file, status)
         await self._make_room(spec.tenant_id)
+        return True
 
     async def _publish(self, document: TenantDocument) -> int:
-        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
+        own = self._revisions, self._supervisor, self._directory
+        await let_former_stand(document, *own, self._reader.parse)
+        number = await publish(document, *own, swap=self._swap)
         self._documents[document.tenant_id] = document
         return number
 

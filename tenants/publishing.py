@@ -6,7 +6,10 @@ document marks its own tenant as failed, and all others answer.
 
 from typing import Protocol, TypeVar
 
+from msgspec import structs
+
 from base.ids import TenantId
+from pipelines.outcomes import CanaryPolicy
 from pipelines.revision import PipelineRevision
 from pipelines.supervisor import Swap
 from tenants.directory import Directory, TenantEntry, numbers_of
@@ -23,11 +26,36 @@ class Supervisor(Protocol[L]):
         """Raises SpecError or PrepareError."""
         ...
 
+    def answers(self, tenant_id: TenantId) -> bool:
+        """Whether some revision of the tenant does."""
+        ...
+
     def activate(self, loaded: L, *, swap: Swap = "drain") -> None: ...
+
+    def try_out(self, loaded: L, policy: CanaryPolicy) -> None:
+        """Beside what answers."""
+        ...
 
     async def discard(self, loaded: L) -> None: ...
 
     def remove(self, tenant_id: TenantId) -> None: ...
+
+
+class Keeper(Supervisor[L], Protocol[L]):
+    """What a folder asks of the pipelines."""
+
+    async def unload(self, tenant_id: TenantId) -> None:
+        """Remove, and return when what only this tenant used is closed."""
+        ...
+
+    def idle(self) -> list[TenantId]:
+        """Tenants that are loaded and in no call, who was rung longest ago first."""
+        ...
+
+    @property
+    def weight_mb(self) -> float:
+        """What the prepared models take, by their stages' own declaration."""
+        ...
 
 
 class RaceLostError(Exception):
@@ -45,7 +73,8 @@ async def publish(
     """The number under which the document answers from now on; that of the newest when it is the same.
 
     What answered before goes on answering when anything fails. `swap` says what becomes of its live calls. A disabled
-    tenant is stored, not loaded, and takes no further call.
+    tenant is stored, not loaded, and takes no further call. A document with a `canary` is tried beside what answers, if
+    anything does: then numbers, domain and switch stay what they are until it is promoted.
     Raises SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError.
     """
     spec = document.spec
@@ -64,6 +93,9 @@ async def publish(
     except BaseException:
         await supervisor.discard(loaded)
         raise
+    if spec.canary is not None and supervisor.answers(spec.tenant_id):
+        supervisor.try_out(loaded, CanaryPolicy(**structs.asdict(spec.canary)))
+        return number
     supervisor.activate(loaded, swap=swap)
     directory.replace(entry)
     return number

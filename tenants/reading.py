@@ -49,10 +49,16 @@ class DocumentReader:
             self._statuses.failed(file, (f"{file}: {error!r}",))
         return None
 
+    async def parse(self, raw: bytes) -> TenantDocument:
+        """A stored document, for who has room already. Raises DocumentError."""
+        return await asyncio.to_thread(self._parsed, raw, "stored")
+
     def _parse(self, file: Path) -> TenantDocument:
         with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)  # one too many is told as such
-        return parse_document(raw, str(file), self._stages, self._switches, server=self._server)
+            return self._parsed(opened.read(MAX_BYTES + 1), str(file))  # one too many is told as such
+
+    def _parsed(self, raw: bytes, file: str) -> TenantDocument:
+        return parse_document(raw, file, self._stages, self._switches, server=self._server)
 
     def without_rivals(self, documents: Sequence[TenantDocument]) -> list[TenantDocument]:
         """Those whose slug and domain no file before them has: what is published at once cannot see the others."""

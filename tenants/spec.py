@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from base.ids import TenantId
+from pipelines.outcomes import CanarySpec
 from pipelines.spec import AssistantSpec, Slug, Uuid
 from pipelines.spec_desk import KEPT, DestinationSpec, Domain, HoursSpec, MenuSpec
 from tenants.spec_outward import ToolsSpec, WebhookSpec
@@ -92,6 +93,8 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """IANA name; `hours` are read in it."""
     enabled: bool = True
     """Whether its calls are answered; a document that is not enabled is stored and not loaded."""
+    canary: CanarySpec | None = None
+    """With it the document is tried on some callers, beside what answered before; without, it answers everybody."""
     assistants: Annotated[tuple[AssistantSpec, ...], Meta(min_length=1, max_length=100)]
     knowledge: KnowledgeSpec = KnowledgeSpec()
     providers: Annotated[tuple[ProviderSpec, ...], Meta(max_length=50)] = ()

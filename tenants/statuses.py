@@ -1,5 +1,6 @@
 """How the documents of a folder fared, file by file."""
 
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,8 @@ class TenantStatus(Struct, frozen=True, kw_only=True):
     waiting: bool = False
     """It was checked, and is loaded with its first call, or when its turn comes."""
     problems: tuple[str, ...] = ()
+    next_try: datetime | None = None
+    """When it is tried again to make it ready (UTC); None when nothing is to be tried, or it is being tried now."""
 
     @property
     def problem(self) -> str:

@@ -1,7 +1,8 @@
-"""What docs/freeswitch.md tells an operator to type, to set and to look for is there, in both languages."""
+"""What docs/freeswitch.md and docs/live-change.md tell an operator to type, to set and to look for is there."""
 
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import click
@@ -16,14 +17,19 @@ from control.cli.serve import serve_command
 from control.dialplan.fusionpbx import ORDER
 from control.dialplan.plan import ANY_DOOR
 from control.findings import WEAKNESSES
+from control.http import TenantHealth
 from control.line import TALKING
 from control.peer import Write, load_script
 from control.peer.esl import CommandReader
 from control.settings import _PARSERS as PARSERS
+from control.settings import Settings
+from pipelines import changeover, supervisor
 from pipelines.calls import CallRecord
 from processors.catalog import CATALOG
 from processors.factory import Role
+from tenants import folder, retries
 from tenants.document import parse_document
+from tenants.errors import DocumentError
 from transports.freeswitch.esl_commands import EventClass
 from transports.freeswitch.esl_encoding import TEXT_OUT
 from transports.freeswitch.text import message_of
@@ -148,3 +154,56 @@ def test_the_filters_example_is_a_pipeline_that_can_be_used_and_names_every_filt
     filters = {entry.use for entry in CATALOG if entry.role is Role.FILTER}
     assert {node.use for node in spec.assistants[0].pipeline or () if node.use.startswith("filter.")} == filters
     assert set(re.findall(r"^\| `(filter\.\w+)`", text, re.MULTILINE)) == filters
+
+
+LIVE_CHANGE = (ROOT / "docs" / "live-change.md").read_text(encoding="utf-8")
+CLINIC = (ROOT / "configs" / "tenants" / "clinica-sorriso.yaml").read_text(encoding="utf-8")
+
+
+def test_what_the_guide_to_live_changes_has_typed_is_there() -> None:
+    used = re.findall(r"(?:\.venv/bin/|`)atende (\w+)([^#\n`]*)", LIVE_CHANGE)
+    assert {name for name, _ in used} == {"call", "check"}
+    for name, rest in used:
+        options = {option for param in COMMANDS[name].params for option in param.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options, (name, rest)
+    [(tenant, script)] = re.findall(r"atende call --tenant (\S+) --script (\S+)", LIVE_CHANGE)
+    assert parse_document(CLINIC.encode(), "docs").spec.slug == tenant
+    assert load_script(ROOT / script).steps
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"demo", "run"} == set(re.findall(r"(?:^|`)make (\w+)", LIVE_CHANGE, re.MULTILINE)) <= set(targets)
+    for path in re.findall(r"\bconfigs/[\w./-]+\w/?", LIVE_CHANGE):
+        assert (ROOT / path).exists(), path
+    for target in re.findall(r"\]\(([^)]+)\)", LIVE_CHANGE):
+        assert (ROOT / "docs" / target).is_file(), target
+
+
+def test_the_guide_to_live_changes_names_variables_and_numbers_as_they_are() -> None:
+    told = set(re.findall(r"ATENDE_[A-Z_]+[A-Z]", LIVE_CHANGE))
+    assert told == {f"ATENDE_{name}" for name in ("WATCH", "SWAP", "EAGER_TENANTS", "MODELS_BUDGET_MB")}
+    for variable, written in re.findall(r"`(ATENDE_[A-Z_]+)=(\w+)`", LIVE_CHANGE):
+        PARSERS[variable.removeprefix("ATENDE_").lower()](written)
+    assert f"`ATENDE_SWAP={Settings().swap}`, the default" in LIVE_CHANGE
+    assert f"The first {Settings().eager_tenants} (`ATENDE_EAGER_TENANTS`)" in LIVE_CHANGE
+    assert f"changes over after {changeover.DEADLINE_S:.0f} s" in LIVE_CHANGE
+    assert f"ring for up to {folder.WARM_TIMEOUT_S:.0f} s" in LIVE_CHANGE
+    assert f"after {retries.FIRST_S:.0f} s, then" in LIVE_CHANGE
+    assert f"every {retries.MOST_S / 60:.0f} minutes in the end" in LIVE_CHANGE
+    assert {"state", "next_try"} <= set(TenantHealth.__struct_fields__)
+    assert '"revision rolled back"' in inspect.getsource(supervisor)
+
+
+def test_what_the_guide_to_live_changes_has_saved_is_a_good_document_and_its_mistake_is_told() -> None:
+    sentence, canary = (textwrap.dedent(text) for text in re.findall(r"```yaml\n(.*?)```", LIVE_CHANGE, re.DOTALL))
+    [words] = re.findall(r"unanswerable: (.*)", sentence)
+    saved, changed = re.subn(r"\n    texts:\n", f"\n    texts:\n      unanswerable: {words}\n", CLINIC)
+    assert changed == 1
+    spec = parse_document(saved.encode(), "docs").spec
+    assert spec.assistants[0].texts.unanswerable == words
+    with pytest.raises(DocumentError) as told:
+        parse_document(saved.replace("    texts:", "    textos:").encode(), "docs")
+    assert [problem.hint for problem in told.value.problems] == ["did you mean 'texts'?"]
+    [short] = re.findall(r"```yaml\n(.*?)```", TEXTS["freeswitch.md"], re.DOTALL)
+    tried = re.sub(r"\n  - name: \w+\n", "\n  - name: vendas\n", short, count=1) + canary
+    found = parse_document(tried.encode(), "docs").spec.canary
+    assert found is not None
+    assert (found.share, found.shares, found.max_failed) == (10, {"vendas": 50}, 0.05)

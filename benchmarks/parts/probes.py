@@ -22,7 +22,7 @@ from benchmarks.parts.served import Noted, write
 from processors.catalog import AnyFactory, Stages
 from processors.factory import CallContext, StageContext, Workshop
 from processors.stt.mock import MockStt, MockSttConfig, MockSttService
-from processors.tts.mock import CHUNK_S, MockTts, MockTtsConfig, MockTtsService, Rehearsed
+from processors.tts.mock import CHUNK_S, MockTts, MockTtsConfig, MockTtsService
 from processors.vad.silero import SileroConfig, SileroIngress, SileroStream, SileroVad
 
 FRAMES_PER_CHUNK = round(CHUNK_S / FRAME_S)
@@ -129,7 +129,7 @@ class MarkedTts(MockTts):
 
     use = "tts.marked"
 
-    def create(self, config: MockTtsConfig, prepared: Rehearsed, call: CallContext) -> MarkedTtsService:
+    def create(self, config: MockTtsConfig, prepared: Struct, call: CallContext) -> MarkedTtsService:
         return MarkedTtsService(config, call)
 
 

@@ -65,6 +65,15 @@ class Keypad:
         """Whether a number has begun."""
         return bool(self._digits)
 
+    def give(self) -> str:
+        """The keys of a number that has begun, which somebody else completes."""
+        digits, self._digits = self._digits, ""
+        return digits
+
+    def go_on(self, digits: str) -> None:
+        """A number has begun elsewhere."""
+        self._digits = digits
+
     def press(self, key: str) -> str:
         """What is said with this key; "" while the number may go on, or where it says nothing."""
         config = self._config
@@ -146,6 +155,17 @@ class Dtmf(Filter):
     async def ends(self) -> None:
         """Whatever was typed so far is all of it."""
         await self._say(self._keypad.complete())
+
+    def carry(self) -> str:
+        """The keys of a number that has begun."""
+        return self._keypad.give()
+
+    def take(self, carried: str) -> None:
+        self._keypad.go_on(carried)
+
+    async def go_on(self) -> None:
+        if self._keypad.waits and not self._alarm.is_set:
+            await self._alarm.set(self._timeout_s)
 
     async def cleanup(self) -> None:
         await self._alarm.off()

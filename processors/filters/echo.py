@@ -57,16 +57,17 @@ class OwnWords:
     def __init__(self, likeness: float, min_words: int) -> None:
         self._likeness = likeness
         self._min_words = min_words
-        self._sentences: deque[list[str]] = deque(maxlen=KEPT_SENTENCES)
+        self.sentences: deque[list[str]] = deque(maxlen=KEPT_SENTENCES)
+        """In words, as they are compared."""
 
     def saying(self, sentence: str) -> None:
         """It is going to be heard."""
-        self._sentences.append(fold(sentence).split())
+        self.sentences.append(fold(sentence).split())
 
     def are(self, text: str) -> bool:
         """Whether a transcript is nearly a part of what was said."""
         words = fold(text).split()[:MAX_WORDS]
-        spoken = [word for sentence in self._sentences for word in sentence][-MAX_SPOKEN_WORDS:]
+        spoken = [word for sentence in self.sentences for word in sentence][-MAX_SPOKEN_WORDS:]
         return len(words) >= self._min_words and likeness(words, spoken) >= self._likeness
 
 
@@ -89,6 +90,16 @@ def likeness(words: Sequence[str], spoken: Sequence[str]) -> float:
 
 def _same(word: str, other: str) -> bool:
     return word == other or (len(word) > 4 and abs(len(word) - len(other)) < 2 and one_slip_apart(word, other))
+
+
+class Spoken(Struct, frozen=True):
+    """What a call's echo guard knows of it."""
+
+    sentences: tuple[list[str], ...]
+    speaks: bool
+    fell_silent: float
+    """Seconds of the loop's clock."""
+    in_turn: bool
 
 
 class EchoFilter(ProcessorFactory[EchoConfig, Struct]):
@@ -133,6 +144,17 @@ class Echo(Filter):
         elif isinstance(frame, UserStartedSpeakingFrame | UserStoppedSpeakingFrame):
             self._in_turn = isinstance(frame, UserStartedSpeakingFrame)
         return True
+
+    def carry(self) -> Spoken:
+        """What was said, and who speaks."""
+        return Spoken(tuple(self._own.sentences), self._speaks, self._fell_silent, self._in_turn)
+
+    def take(self, carried: Spoken) -> None:
+        self._own.sentences.extend(carried.sentences)
+        self._speaks, self._fell_silent, self._in_turn = carried.speaks, carried.fell_silent, carried.in_turn
+
+    async def go_on(self) -> None:
+        """Nobody else has to know."""
 
     async def _is_callers(self, frame: TranscriptionFrame | InterimTranscriptionFrame) -> bool:
         may_echo = self._speaks or _now() - self._fell_silent <= self._tail_s

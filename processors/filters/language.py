@@ -94,9 +94,24 @@ class LanguageSwitch(Filter):
                 await self._switch(changed)
         return True
 
+    def carry(self) -> Listener:
+        """What the caller speaks, and how sure that is."""
+        return self._listener
+
+    def take(self, carried: Listener) -> None:
+        self._listener.follow(carried)
+
+    async def go_on(self) -> None:
+        if self._listener.has_changed:
+            await self._tell(self._listener.language)
+
     async def _switch(self, base: str) -> None:
-        tag, voice = self._tags[base], self._voices.get(base)
+        tag = self._tags[base]
         log.info("the caller's language changed", tenant=self._call.tenant_id, call=self._call.call_id, language=tag)
+        await self._tell(base)
+
+    async def _tell(self, base: str) -> None:
+        tag, voice = self._tags[base], self._voices.get(base)
         spoken = TTSSettings(language=tag) if voice is None else TTSSettings(language=tag, voice=voice)
         await self.push_frame(STTUpdateSettingsFrame(delta=STTSettings(language=tag)), UP)
         await self.push_frame(TTSUpdateSettingsFrame(delta=spoken))

@@ -61,6 +61,11 @@ class Alarm:
         self._rings = rings
         self._waiting: asyncio.Task[None] | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it is going to ring."""
+        return self._waiting is not None
+
     async def set(self, after_s: float) -> None:
         """From now on; what was set before does not ring."""
         await self.off()

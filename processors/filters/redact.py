@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from pipecat.frames.frames import Frame, InterimTranscriptionFrame, TranscriptionFrame
+from pipecat.frames.frames import Frame, InterimTranscriptionFrame, STTUpdateSettingsFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection
 
 from base.languages import primary
 from processors.factory import CallContext, Change, Place, ProcessorFactory, Role, StageContext, Workshop
 from processors.filters.passing import Filter
 from processors.filters.personal import KINDS, Kind, redacted
+from processors.frames import LanguageFrame
 from processors.through import DOWN
 
 NAMES = {
@@ -58,17 +59,29 @@ class RedactFilter(ProcessorFactory[RedactConfig, Struct]):
 
 
 class Redactor(Filter):
-    """Changes the caller's words on their way to the mind."""
+    """Changes the caller's words on their way to the mind, in every language that was found spoken."""
 
     def __init__(self, redact: Change, language: str) -> None:
         super().__init__()
         self._redact = redact
-        self._language = language
+        self._languages: tuple[str, ...] = (language,)
 
     async def sees(self, frame: Frame, direction: FrameDirection) -> bool:
         if direction is DOWN and isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):
-            text = self._redact(frame.text, self._language)
+            text = frame.text
+            for language in self._languages:
+                text = self._redact(text, language)
             if text != frame.text:
                 await self.hand_on(replace(frame, text=text, result=None))
                 return False
+        elif isinstance(frame, LanguageFrame):
+            self._found(frame.language)
+        elif isinstance(frame, STTUpdateSettingsFrame) and frame.delta is not None:
+            # `filter.language` stands behind this stage: it tells the recogniser, upwards, and the mind.
+            self._found(str(frame.delta.given_fields().get("language") or ""))
         return True
+
+    def _found(self, language: str) -> None:
+        """The latest first: a number in it is taken for a whole."""
+        if language:
+            self._languages = (language, *(other for other in self._languages if other != language))

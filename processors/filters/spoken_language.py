@@ -63,12 +63,25 @@ class Listener:
     """Decides when the caller's language has changed. Pure; one per call."""
 
     def __init__(self, language: str, among: Collection[str], *, min_words: int, turns: int, sure_words: int) -> None:
-        self.language = language
+        self.language = self._at_first = language
         self._among = among
         self._min_words = min_words
         self._turns = turns
         self._sure_words = sure_words
-        self._votes: tuple[str, int] = (language, 0)
+        self.votes: tuple[str, int] = (language, 0)
+        """The language of the last utterances, and how many of them in a row were in it."""
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the caller speaks another language than was expected."""
+        return self.language != self._at_first
+
+    def follow(self, other: "Listener") -> None:
+        """What another one found out, as far as it is among these languages."""
+        if other.has_changed and other.language in self._among:
+            self.language = other.language
+        if other.votes[0] in self._among:
+            self.votes = other.votes
 
     def heard(self, text: str, told: str | None = None) -> str | None:
         """The new base language, when this utterance makes it sure. `told`: what the recogniser says that it is."""
@@ -78,11 +91,11 @@ class Listener:
         if language is None or found.words < self._min_words:
             return None
         if language == self.language:
-            self._votes = (language, 0)
+            self.votes = (language, 0)
             return None
-        same, votes = self._votes
-        self._votes = (language, votes + 1 if same == language else 1)
-        if self._votes[1] < self._turns and found.words < self._sure_words:
+        same, votes = self.votes
+        self.votes = (language, votes + 1 if same == language else 1)
+        if self.votes[1] < self._turns and found.words < self._sure_words:
             return None
-        self.language, self._votes = language, (language, 0)
+        self.language, self.votes = language, (language, 0)
         return language

@@ -62,13 +62,7 @@ def tone(sample_rate: int) -> bytes:
     return array("h", (int(8192 * sin(step * n)) for n in range(int(sample_rate * CHUNK_S)))).tobytes()
 
 
-class Rehearsed(Struct):
-    """What was asked to be rendered ahead."""
-
-    sentences: dict[str, None]
-
-
-class MockTts(ProcessorFactory[MockTtsConfig, Rehearsed]):
+class MockTts(ProcessorFactory[MockTtsConfig, Struct]):
     """`tts.mock`"""
 
     use = "tts.mock"
@@ -81,22 +75,20 @@ class MockTts(ProcessorFactory[MockTtsConfig, Rehearsed]):
     def cost_per_turn(self, config: MockTtsConfig) -> float:
         return 0.0
 
-    async def prepare(self, config: MockTtsConfig, context: StageContext, workshop: Workshop) -> Rehearsed:
+    async def prepare(self, config: MockTtsConfig, context: StageContext, workshop: Workshop) -> Struct:
         config.refuse()
-        return Rehearsed({})
+        return config
 
     async def rehearse(
         self,
         config: MockTtsConfig,
-        prepared: Rehearsed,
+        prepared: Struct,
         context: StageContext,
         sentences: Sequence[str],
         progress: Callable[[int, int], None],
     ) -> None:
-        """Renders nothing, but remembers that it was asked to."""
-        for done, sentence in enumerate(sentences, start=1):
-            prepared.sentences[sentence] = None
-            progress(done, len(sentences))
+        """Renders nothing."""
+        progress(len(sentences), len(sentences))
 
-    def create(self, config: MockTtsConfig, prepared: Rehearsed, call: CallContext) -> MockTtsService:
+    def create(self, config: MockTtsConfig, prepared: Struct, call: CallContext) -> MockTtsService:
         return MockTtsService(config, call.sample_rate)

@@ -35,7 +35,7 @@ from control.peer.legs import Callees
 from control.phone import PhoneDoor, PhoneOptions
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
-from pipelines.supervisor import PipelineSupervisor
+from pipelines.supervisor import PipelineSupervisor, Swap
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 from tenants.conversations import MemoryConversations
@@ -138,10 +138,10 @@ class House:
     door: DoorServer = field(init=False)
     switch: Switch = field(init=False)
 
-    async def publish(self, raw: bytes) -> int:
+    async def publish(self, raw: bytes, *, swap: Swap = "drain") -> int:
         """As an operator does; the number of the revision that answers from now on."""
         parsed = parse_document(raw, "test.yaml", self.stages)
-        return await publish(parsed, self.revisions, self.supervisor, self.directory)
+        return await publish(parsed, self.revisions, self.supervisor, self.directory, swap=swap)
 
     def dialed(
         self,

@@ -17,7 +17,9 @@ async def test_a_recording_that_breaks_off_is_told_and_the_call_goes_on(monkeypa
     monkeypatch.setattr(recording, "_append", full)
     async with house(document(llm={"answers": ["At nine"]}), record=True) as home:
         call = await home.call(asks(SPEECH))
+        [revision] = home.supervisor.status()
 
+    assert (revision.outcomes.calls, revision.outcomes.failed) == (1, 0), "the disk's fault is no revision's"
     assert call.record.turns[-1].text == "At nine"
     assert (call.record.end_reason, call.record.recording is not None) == ("caller_hangup", True)
     [error] = call.record.errors

@@ -18,12 +18,13 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.ids import CallId
 from control.peer import Callee, HangUp, Say, Script, Wait
-from pipelines.calls import CallRecord
+from pipelines.calls import CallRecord, ChangedOver, Said
 from processors.catalog import Stages
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import AnsweredFrame, CallRequestFrame
 from tests.calls.callers import SPEECH, document, hears
 from tests.calls.house import House, Rung, house
+from tests.pipelines.virtual import eventually
 from transports.freeswitch.words import WIRE_VARIABLE, WIRES
 
 BACK = "There you are again"
@@ -104,6 +105,23 @@ async def test_the_conversation_goes_on_on_every_wire() -> None:
             assert all(part.errors == () for part in (first, second, third))
         assert len(home.phone._conversations) == 0
         assert home.media_server.open_sockets == 0
+
+
+async def test_what_was_published_while_the_call_lives_says_whether_the_caller_comes_back() -> None:
+    """The PBX reads the revision that the call ran on from the channel, whoever hangs up."""
+    stays: dict[str, Any] = {"to": "200", "ring_s": 5}
+    async with open_house(Callee(rings_s=0.3, talks_s=0.5), transfer=stays) as home:
+        dialed = home.dial(Script(steps=(hears(), Wait(1.5), *TALKS, HangUp())))
+        calling = asyncio.create_task(home.ring(dialed))
+        await eventually(lambda: any(isinstance(event, Said) for event in home.events))
+        assert dialed.machine.channel.variables.as_dict()["atende_revision"] == "1"
+        assert await home.publish(document(**COMPANY), swap="turn") == 2
+        await eventually(lambda: any(isinstance(event, ChangedOver) for event in home.events))
+        await eventually(lambda: dialed.machine.channel.variables.as_dict()["atende_revision"] == "2")
+        rung = await calling
+        first, second = parts_of(home, rung)
+        assert (rung.result.doors, heard(second)) == (("again",), [BACK])
+        assert (first.call.revision, first.revisions, second.call.revision) == (1, (1, 2), 2)
 
 
 async def test_a_caller_who_leaves_while_he_talks_to_the_person_has_one_record() -> None:

@@ -182,6 +182,15 @@ def test_other_calls_go_on_meanwhile(call: Rung) -> None:
     assert call.result.downlink.longest_gap_ms < 200
 
 
+async def test_a_call_in_which_a_stage_failed_counts_against_its_revision() -> None:
+    parts: Any = {"llm": {"failure": "raises", "fail_on": [0]}, "limits": {"answer_timeout_s": 1}}
+    async with house(document(**parts)) as home:
+        assert (await home.call(asks(SPEECH))).heard()[-1] == SORRY
+        await home.call(Script(steps=(hears(), HangUp()), limit_s=10))
+        [revision] = home.supervisor.status()
+    assert (revision.outcomes.calls, revision.outcomes.failed) == (2, 1)
+
+
 async def test_what_cannot_be_prepared_is_not_published_and_the_former_answers() -> None:
     async with house(document(), stages=STAGES) as home:
         for parts in (broken("prepare"), {"llm": {"failure": "prepare"}}, {"tts": {"failure": "prepare"}}):

@@ -1,5 +1,6 @@
 """What the HTTP door tells of the process and its tenants."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from base.ids import TenantId
 from control.http import ReadyView, health_router
 from control.service import Service
 from control.settings import Settings
-from pipelines.status import PipelineStatus
+from pipelines.outcomes import OutcomeCounts
+from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.statuses import TenantStatus
 
@@ -22,7 +24,11 @@ def loaded(tenant_id: TenantId, slug: str, **facts: Any) -> PipelineStatus:
     return PipelineStatus(tenant_id=tenant_id, slug=slug, **whole)
 
 
-def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Service:
+def service(
+    statuses: list[PipelineStatus],
+    published: list[TenantStatus],
+    rolled_back: dict[TenantId, RolledBack] | None = None,
+) -> Service:
     directory = Directory()
     for one in statuses:
         if one.state == "active":
@@ -39,7 +45,7 @@ def service(statuses: list[PipelineStatus], published: list[TenantStatus]) -> Se
     return Service(
         settings=Settings(),
         directory=directory,
-        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses)),
+        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
         phone=cast(Any, SimpleNamespace(live_calls=2)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
@@ -85,6 +91,14 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
     assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
 
 
+def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
+    ended = {ACME: RolledBack(revision=4, reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
+    (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
+    assert (row.state, row.revision, row.problem) == ("ready", 3, "revision 4 was rolled back: 3 of 20 calls failed")
+    (row,) = service([loaded(ACME, "acme", revision=5)], [], ended).readiness().tenants
+    assert row.problem is None
+
+
 def test_what_the_pipelines_refused_is_told_once() -> None:
     refused = loaded(BETA, "beta", state="failed", error="no voice")
     published = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, problems=("beta.yaml: no voice",))
@@ -92,7 +106,24 @@ def test_what_the_pipelines_refused_is_told_once() -> None:
     view = service([refused], [published]).readiness()
 
     assert states(view) == [("beta", "failed", None)]
+    assert view.tenants[0].next_try is None
     assert not view.ready, "nobody answers"
+
+
+def test_when_a_tenant_is_tried_again_is_told_with_its_problem() -> None:
+    at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    refused = loaded(BETA, "beta", state="failed", error="no voice")
+    failed = TenantStatus(file="b.yaml", slug="beta", tenant_id=BETA, problems=("b.yaml: no voice",), next_try=at)
+    unloaded = TenantStatus(file="c.yaml", slug="c", tenant_id=ACME, problems=("c.yaml: no key",), next_try=at)
+
+    view = service([refused], [failed, unloaded]).readiness()
+
+    assert [(row.slug, row.state, row.next_try) for row in view.tenants] == [
+        ("beta", "failed", at),
+        ("c", "failed", at),
+    ]
+    with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
+        assert client.get("/health/ready").json()["tenants"][0]["next_try"] == "2026-03-01T12:00:00Z"
 
 
 def test_the_door_answers_with_what_there_is() -> None:

@@ -129,6 +129,9 @@ class Line:
     def note(self, outcome: str) -> None:
         self.noted.append(outcome)
 
+    def changed_over(self) -> None:
+        self.noted.append("changed over")
+
     async def connect(self, extension: str, ring_s: int) -> str:
         self.asked.append(f"connect {extension}")
         return await self.connecting(ring_s)

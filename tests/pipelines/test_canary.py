@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from base.ids import AssistantName
 from pipelines.calls import CallRecord, Turn, Waterfall
 from pipelines.outcomes import CanaryPolicy, Outcome, OutcomeCounts, Outcomes, judge, outcome_of
+from pipelines.revision import PipelineRevision
 from pipelines.routes import place
 from pipelines.supervisor import NoCanaryError, TenantUnknownError
 from tests.pipelines.harness import FRONT, TENANT, a_call
@@ -43,6 +46,83 @@ async def test_a_share_of_the_callers_gets_it_and_each_of_them_keeps_it() -> Non
     assert states == {1: ("active", None), 2: ("on trial", 60.0)}
     await house.supervisor.close()
     assert house.open == 0
+
+
+BACK = AssistantName("back")
+
+
+def two_assistants(number: int, model: str) -> PipelineRevision:
+    whole = document(number, model=model)
+    (front,) = whole.assistants
+    return structs.replace(whole, assistants=(front, structs.replace(front, name=BACK, numbers=("200",))))
+
+
+@virtual
+async def test_an_assistant_has_its_own_share_and_0_is_none() -> None:
+    house = House()
+    house.supervisor.activate(await house.supervisor.load(two_assistants(1, "one")))
+    loaded = await house.supervisor.load(two_assistants(2, "two"))
+    house.supervisor.try_out(loaded, CanaryPolicy(share=30.0, shares={BACK: 0.0}))
+    answered: Counter[tuple[AssistantName, int]] = Counter()
+    for n in range(1000):
+        for name in (FRONT, BACK):
+            async with house.supervisor.lease(TENANT, name, caller=f"+55119{n:08}") as lease:
+                answered[name, lease.pipeline.revision.number] += 1
+    assert 250 < answered[FRONT, 2] < 350
+    assert (answered[BACK, 1], answered[BACK, 2]) == (1000, 0)
+    [tried] = [status for status in house.supervisor.status() if status.state == "on trial"]
+    assert {one.name: one.share for one in tried.assistants} == {FRONT: 30.0, BACK: 0.0}
+    await house.supervisor.close()
+
+
+@virtual
+async def test_one_assistant_whose_calls_fail_ends_the_trial_however_well_the_others_do() -> None:
+    house = House()
+    house.supervisor.activate(await house.supervisor.load(two_assistants(1, "one")))
+    loaded = await house.supervisor.load(two_assistants(2, "two"))
+    house.supervisor.try_out(loaded, CanaryPolicy(share=100.0, min_calls=4, max_failed=0.3))
+
+    async def calls(name: AssistantName, *outcomes: Outcome) -> None:
+        for outcome in outcomes:
+            async with house.supervisor.lease(TENANT, name) as lease:
+                assert lease.pipeline.revision.number == 2
+                house.supervisor.count(lease, outcome)
+
+    await calls(FRONT, *[WELL] * 20)
+    await calls(BACK, BADLY, BADLY, WELL)
+    [tried] = [status for status in house.supervisor.status() if status.state == "on trial"]
+    assert (tried.outcomes.calls, tried.outcomes.failed) == (23, 2)
+    assert {one.name: (one.outcomes.calls, one.outcomes.failed) for one in tried.assistants} == {
+        FRONT: (20, 0),
+        BACK: (3, 2),
+    }
+    await calls(BACK, WELL)
+    told = house.supervisor.rolled_back[TENANT]
+    assert told.reason == "assistant 'back': 2 of 4 calls failed; at most 30% may be"
+    assert await answers(house, "x") == 1
+    await house.supervisor.close()
+
+
+@virtual
+async def test_the_same_document_with_another_share_goes_on_with_the_trial() -> None:
+    """As a file is saved again: it is another revision, for the same callers, and what was counted counts."""
+    house = House()
+    await house.put(1)
+    house.supervisor.try_out(await house.supervisor.load(document(2, model="two")), CanaryPolicy(share=20.0))
+    callers = [f"+55119{n:08}" for n in range(500)]
+    had_it = {caller for caller in callers if await answers(house, caller) == 2}
+    async with house.supervisor.lease(TENANT, FRONT, caller=min(had_it)) as live:
+        house.supervisor.try_out(await house.supervisor.load(document(3, model="two")), CanaryPolicy(share=60.0))
+        house.supervisor.count(live, WELL)
+    have_it = {caller for caller in callers if await answers(house, caller) == 3}
+    assert had_it < have_it
+    [tried] = [status for status in house.supervisor.status() if status.state == "on trial"]
+    assert (tried.revision, tried.outcomes.calls) == (3, 1)
+    house.supervisor.try_out(await house.supervisor.load(document(4, model="three")), CanaryPolicy(share=60.0))
+    [tried] = [status for status in house.supervisor.status() if status.state == "on trial"]
+    assert (tried.revision, tried.outcomes.calls) == (4, 0), "another document is another trial"
+    assert {caller for caller in callers if await answers(house, caller) == 4} != have_it
+    await house.supervisor.close()
 
 
 @virtual
@@ -217,7 +297,8 @@ def test_what_a_record_says_of_its_revision() -> None:
     assert told == Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=1, latencies_ms=(950.0,))
     assert outcome_of(record("caller_hangup", 5), "").early_hangup
     assert not outcome_of(record("goodbye", 5), "").early_hangup
-    assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "").failed
+    assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "", stage_errors=1).failed
+    assert not outcome_of(record("goodbye", 5, errors=("the recording is not whole: no space left",)), "").failed
     assert outcome_of(record("failure", 5), "").failed
 
 

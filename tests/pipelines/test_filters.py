@@ -7,7 +7,7 @@ from msgspec import structs
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import InputDTMFFrame
 
-from pipelines.spec import AssistantSpec, ProcessorSpec, TurnSpec
+from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec
 from tests.pipelines.harness import Ringing, assistant, ringing
 from tests.pipelines.transport import HoldingTransport, MemoryTransport
 from tests.pipelines.virtual import virtual
@@ -127,6 +127,31 @@ async def test_the_record_and_the_feed_are_redacted_and_the_mind_is_not() -> Non
         turns = await said(call)
     assert turns[1:] == [("caller", "my number is [phone]"), ("assistant", "my number is [phone], is it")]
     assert not any("2671" in event.text for event in call.events if hasattr(event, "text"))
+
+
+@virtual
+@pytest.mark.parametrize("order", [("filter.language", "filter.redact"), ("filter.redact", "filter.language")])
+async def test_what_is_said_in_the_language_that_was_found_is_redacted_too(order: tuple[str, str]) -> None:
+    """The digits of one language are words without a meaning in the other; both are looked for from then on."""
+    english = "my phone number is nine nine eight seven six five four three two"
+    transcripts = [english, "o meu telefone é nove nove oito sete meia cinco quatro três dois", english]
+    limits = LimitsSpec(silence_s=300.0)
+    spec = assistant(limits=limits, stt={"transcripts": transcripts}, llm={"answers": ["{question}, ok"]})
+    for use in reversed(order):
+        spec = with_filter(spec, "stt", use, **({"mind": True} if use == "filter.redact" else {}))
+    async with ringing(structs.replace(spec, language="pt-BR")) as call:
+        for at in (2.0, 16.0, 30.0):
+            await call.until(at)
+            await call.caller.speaks(1.0)
+        await call.until(44.0)
+        turns = (await said(call))[1:]
+    callers = [text for role, text in turns if role == "caller"]
+    assert callers == ["my phone number is [phone]", "o meu telefone é [telefone]", "my phone number is [phone]"]
+    answers = [text for role, text in turns if role == "assistant"]
+    assert answers == [f"{text}, ok" for text in callers]
+    told = " ".join(event.text for event in call.events if hasattr(event, "text"))
+    assert "[phone]" in told
+    assert not {"nine", "nove"} & set(told.split())
 
 
 @virtual

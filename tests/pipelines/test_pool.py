@@ -1,12 +1,15 @@
 """Shared things are prepared once, closed after the last user, and never used closed."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from base.ids import TenantId
 from pipelines.pool import Held, ResourceKey, ResourcePool
 from processors.factory import PrepareError
 from tests.pipelines.virtual import virtual
@@ -113,6 +116,58 @@ async def test_a_stage_that_cannot_close_holds_nobody_up() -> None:
     held = await pool.hold(ResourceKey("x.y", "a", None), prepare, forever)
     await held.release()
     assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+
+
+@virtual
+async def test_a_stage_that_does_not_give_up_holds_nobody_up_and_is_told_and_what_it_makes_is_closed() -> None:
+    made: list[Thing] = []
+
+    async def prepare() -> Thing:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)
+        await asyncio.sleep(30)
+        made.append(Thing("late"))
+        return made[0]
+
+    def close(thing: Thing) -> None:
+        thing.open = False
+
+    pool = ResourcePool(close_timeout_s=5.0)
+    only = asyncio.create_task(pool.hold(ResourceKey("x.y", "a1b2", TenantId("t")), prepare, close))
+    await asyncio.sleep(1.0)
+    only.cancel()
+    with capture_logs() as logs:
+        with pytest.raises(asyncio.CancelledError):
+            await only
+        await pool.close()
+    assert asyncio.get_running_loop().time() == pytest.approx(6.0)
+    told = {"stage": "x.y", "config": "a1b2", "tenant": "t", "waited_s": 5.0}
+    assert [{name: log.get(name) for name in told} for log in logs] == [told]
+    assert made == []
+    await asyncio.sleep(30)
+    await pool.close()
+    assert [thing.open for thing in made] == [False]
+
+
+@virtual
+async def test_closing_that_ignores_its_cancellation_is_left_behind_and_told() -> None:
+    freed = asyncio.Event()
+
+    async def close(_thing: object) -> None:
+        while not freed.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await freed.wait()
+
+    async def prepare() -> object:
+        return object()
+
+    pool = ResourcePool(close_timeout_s=5.0)
+    held = await pool.hold(ResourceKey("x.y", "a", None), prepare, close)
+    with capture_logs() as logs:
+        await held.release()
+    assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+    assert [(log["event"], log["stage"]) for log in logs] == [("a stage does not close", "x.y")]
+    freed.set()
 
 
 STEPS = st.lists(

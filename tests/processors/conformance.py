@@ -2,13 +2,18 @@
 
 import ast
 import inspect
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn, cast
 
 import msgspec
 from msgspec import Struct, structs
+
+from processors.catalog import AnyFactory
+from processors.factory import Persona, PrepareError, StageContext, Weight, Workshop
 
 UNITS: Mapping[str, tuple[str, ...]] = {
     "s": ("_s", "_secs"),
@@ -106,3 +111,51 @@ def _numbers(schema: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
         if limit in schema:
             yield schema[limit], False
             yield schema[limit] + inside * 0.001, True
+
+
+class _Nobodys:
+    """In place of a context, a library or a way to secrets: whoever looks at a tenant's things here is found out."""
+
+    def __init__(self, persona: Persona) -> None:
+        self.persona = persona
+        self.looked_at: list[str] = []
+
+    def __getattr__(self, name: str) -> NoReturn:
+        self.looked_at.append(name)
+        raise PrepareError(f"{name}: what is shared is made for no tenant")
+
+    def secret(self, *_: object) -> NoReturn:
+        self.__getattr__("secret")
+
+
+async def scope_faults(factory: AnyFactory, config: Struct, persona: Persona, lent: Workshop) -> list[str]:
+    """What of a tenant gets into what its `scope` has all tenants share. It may fail for want of what is not `lent`."""
+    if factory.scope not in ("process", "tenant"):
+        return [f"scope is {factory.scope!r}"]
+    if factory.scope == "tenant":
+        return []
+    nobodys = _Nobodys(persona)
+    own = replace(lent, library=cast(Any, nobodys), secret=nobodys.secret)
+    try:
+        closing = factory.close(await factory.prepare(config, cast(StageContext, nobodys), own))
+    except PrepareError:
+        pass
+    else:
+        if closing is not None:
+            await closing
+    return [f"what tenants share is prepared with {name}" for name in nobodys.looked_at]
+
+
+def weight_faults(factory: AnyFactory, config: Struct, *, needs_models: bool) -> list[str]:
+    """What is wrong with the memory that a stage says it takes: it decides which tenants are unloaded."""
+    weight: object = factory.weight(config)
+    if weight is None:
+        return ["it loads a model and weighs nothing"] if needs_models else []
+    if not isinstance(weight, Weight):
+        return [f"its weight is {weight!r}"]
+    faults = [] if weight.name.strip() else ["its weight has no name by which it is counted once"]
+    if not (math.isfinite(weight.mb) and weight.mb > 0):
+        faults.append(f"it weighs {weight.mb} MB")
+    if factory.weight(structs.replace(config)) != weight:
+        faults.append("it weighs another time something else")
+    return faults

@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import structs
+from msgspec import Struct, structs
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     AudioRawFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
+    LLMTextFrame,
     SystemFrame,
     TextFrame,
     TranscriptionFrame,
@@ -21,10 +22,10 @@ from pipecat.frames.frames import (
 )
 
 from processors.catalog import CATALOG, AnyFactory, StageEntry, Stages
-from processors.factory import PrepareError, Role
+from processors.factory import Carries, PrepareError, ProcessorFactory, Role, StageContext, Weight, Workshop
 from processors.plugins import stages_with
 from tests.processors.cases import MADE_OF, bare, case_of, half_a_turn, prepared, turn
-from tests.processors.conformance import documented, probes, schema_of, unit_faults
+from tests.processors.conformance import documented, probes, schema_of, scope_faults, unit_faults, weight_faults
 from tests.processors.stages import call_of, persona, played, told
 
 PLUGIN = Path(__file__).parents[1] / "data" / "plugin"
@@ -98,6 +99,51 @@ async def test_preparing_with_nothing_lent_works_or_names_what_is_missing(factor
         await preparing
 
 
+async def test_what_tenants_share_is_made_of_nothing_of_a_tenants(factory: AnyFactory, tmp_path: Path) -> None:
+    config = msgspec.convert(dict(case_of(factory).config), factory.config_type)
+    assert await scope_faults(factory, config, persona(), bare(tmp_path)) == []
+
+
+def test_its_weight_is_counted(factory: AnyFactory) -> None:
+    case = case_of(factory)
+    config = msgspec.convert(dict(case.config), factory.config_type)
+    needs_models = case.needs is not None and "models pull" in case.needs
+    assert weight_faults(factory, config, needs_models=needs_models) == []
+
+
+class _Nothing(Struct, frozen=True):
+    pass
+
+
+class _Selfish(ProcessorFactory[_Nothing, str]):
+    """Shared by all tenants, and made of one's."""
+
+    use = "filter.selfish"
+    role = Role.FILTER
+    config_type = _Nothing
+    weighs: Any = Weight("", float("nan"))
+
+    async def prepare(self, config: _Nothing, context: StageContext, workshop: Workshop) -> str:
+        return f"{workshop.secret(context.tenant_id, 'key')}"
+
+    def weight(self, config: _Nothing) -> Any:
+        return self.weighs
+
+
+async def test_a_stage_that_shares_what_is_a_tenants_or_weighs_nonsense_is_found(tmp_path: Path) -> None:
+    selfish = _Selfish()
+    faults = await scope_faults(selfish, _Nothing(), persona(), bare(tmp_path))
+    assert faults == ["what tenants share is prepared with tenant_id"]
+    assert len(weight_faults(selfish, _Nothing(), needs_models=False)) == 2
+    selfish.weighs = 100.0
+    assert weight_faults(selfish, _Nothing(), needs_models=False) == ["its weight is 100.0"]
+    selfish.weighs = None
+    assert weight_faults(selfish, _Nothing(), needs_models=False) == []
+    assert weight_faults(selfish, _Nothing(), needs_models=True) == ["it loads a model and weighs nothing"]
+    selfish.scope = "call"  # type: ignore[assignment]
+    assert await scope_faults(selfish, _Nothing(), persona(), bare(tmp_path)) == ["scope is 'call'"]
+
+
 async def test_the_end_lets_out_what_was_inside(factory: AnyFactory, tmp_path: Path) -> None:
     async with prepared(factory, told(persona()), tmp_path) as (config, ready):
         stage = factory.create(config, ready, call_of(persona()))
@@ -150,6 +196,19 @@ async def test_two_calls_share_nothing_but_what_was_prepared(factory: AnyFactory
         assert after.texts(TextFrame) == alone.texts(TextFrame)
     kinds = (TextFrame, *MADE_OF[factory.role])
     assert [type(frame) for frame in after.of(*kinds)] == [type(frame) for frame in alone.of(*kinds)]
+
+
+async def test_what_it_knows_of_a_call_another_one_takes(factory: AnyFactory, tmp_path: Path) -> None:
+    async with prepared(factory, told(persona()), tmp_path) as (config, ready):
+        first, second = (factory.create(config, ready, call_of(persona())) for _ in range(2))
+        if not isinstance(first, Carries):
+            return
+        assert isinstance(second, Carries)
+        await played(first, [*turn(factory.role, OLD), *half_a_turn(factory.role, OLD)])
+        second.take(first.carry())
+        behind, _ = await played(second, [*turn(factory.role, NEW)])
+    assert behind.of(*MADE_OF[factory.role])
+    assert not [frame for frame in behind.of(LLMTextFrame, AggregatedTextFrame) if OLD in frame.text]
 
 
 HEAVY = (

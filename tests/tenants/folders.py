@@ -7,6 +7,7 @@ from typing import Any
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from pipelines.outcomes import CanaryPolicy
 from pipelines.revision import PipelineRevision
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
@@ -41,6 +42,13 @@ class Pipelines:
         assert loaded.tenant_id not in self.loaded or swap == "turn"
         self.asked.append(f"activate {loaded.slug} {loaded.number}")
         self.loaded[loaded.tenant_id] = loaded.slug
+
+    def answers(self, tenant_id: TenantId) -> bool:
+        return tenant_id in self.loaded
+
+    def try_out(self, loaded: PipelineRevision, policy: CanaryPolicy) -> None:
+        assert loaded.tenant_id in self.loaded
+        self.asked.append(f"try {loaded.slug} {loaded.number} on {policy.share:.0f}")
 
     async def discard(self, loaded: PipelineRevision) -> None:
         self.asked.append(f"discard {loaded.slug} {loaded.number}")
