@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
@@ -21,6 +21,7 @@ from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import PeerSwitch
+from transports.freeswitch.silent import MAX_SILENT
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import (
     Answered,
@@ -106,8 +107,8 @@ class Switch:
 
 
 @asynccontextmanager
-async def ring(server: DoorServer) -> AsyncIterator[Switch]:
-    switch = Switch(*await asyncio.open_connection(*server.address))
+async def ring(server: DoorServer, host: str = "127.0.0.1") -> AsyncIterator[Switch]:
+    switch = Switch(*await asyncio.open_connection(*server.address, local_addr=(host, 0)))
     try:
         yield switch
     finally:
@@ -495,6 +496,68 @@ class TestTheDoorItself:
             async with ring(server) as another:
                 assert await another.gone() == b""
             assert server.live_calls == 1
+
+    @pytest.mark.parametrize(
+        ("bounds", "stranger"),
+        [
+            ({"max_silent": 3}, "127.0.0.1"),
+            ({"max_connections": 3}, "127.0.0.1"),
+            ({"max_connections": 3, "max_silent": 2}, "127.0.0.2"),
+        ],
+    )
+    async def test_who_says_nothing_makes_room_at_once_for_who_does(
+        self, bounds: dict[str, int], stranger: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        patience_s = 60.0 if stranger == "127.0.0.2" else 0.0
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", patience_s)
+        service = Script(lambda call: call.closed())
+        async with door(service, first_reply_timeout_s=60, **bounds) as server, AsyncExitStack() as stack:
+            silent = [await stack.enter_async_context(ring(server, stranger)) for _ in range(3)]
+            for one in silent:
+                await one.hear("connect")
+            async with ring(server) as switch:
+                await switch.greet()
+                await service.begun()
+                assert await silent[0].gone() == b""
+                assert server.live_calls == 3
+                await switch.say(NOTICE)
+                await service.finished()
+        assert service.errors == []
+
+    async def test_who_was_silent_and_has_told_a_call_is_let_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", 0.0)
+        service = Script(lambda call: call.closed())
+        async with door(service, max_connections=1, max_silent=1) as server, ring(server) as switch:
+            await switch.greet()
+            await service.begun()
+            async with ring(server) as another:
+                assert await another.gone() == b""
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
+
+    async def test_hundreds_of_calls_of_one_switch_at_once_are_no_crowd(self) -> None:
+        crowd = 3 * MAX_SILENT
+        service = Script(lambda call: call.closed())
+
+        async def call(switch: Switch) -> None:
+            await switch.hear("connect")
+            told.append(None)
+            async with asyncio.timeout(LIMIT_S):
+                while len(told) < crowd:  # all are silent until the last has come  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            for kind, reply in ((None, hello()), ("myevents", OK), ("event", OK)):
+                if kind is not None:
+                    await switch.hear(kind)
+                await switch.say(reply)
+
+        told: list[None] = []
+        async with door(service, close_timeout_s=0.05) as server, AsyncExitStack() as stack:
+            switches = [await stack.enter_async_context(ring(server)) for _ in range(crowd)]
+            await asyncio.gather(*map(call, switches))
+            async with asyncio.timeout(LIMIT_S):
+                while len(service.calls) < crowd:  # noqa: ASYNC110 - the condition is in the code under test
+                    await asyncio.sleep(0.001)
 
     async def test_a_peer_that_is_not_allowed_is_closed(self) -> None:
         service = Script(lambda call: call.closed())
