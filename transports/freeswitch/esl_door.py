@@ -103,6 +103,10 @@ class DoorMachine:
         self._let_go = False
         self._taken = False
         """Somebody else has connected the caller with a person."""
+        self._parting: Command | None = None
+        """By which we leave those two."""
+        self._door = DoorName.FAILED
+        """Where the caller goes when we leave."""
         self._untold: list[DoorEvent] = []
         """The loss of the audio, while it may be a person who has the call in a moment."""
 
@@ -130,6 +134,14 @@ class DoorMachine:
         A join is final unless it fails: then the call is live again.
         """
         return self._phase is _Phase.LIVE and self._cause is None and not self._legs.joining
+
+    @property
+    def listens(self) -> bool:
+        """Whether what is written into the call may be read: also while the caller is being connected, which may fail,
+        and when the call is about to come back.
+        """
+        comes_back = self._phase is _Phase.ENDING and self._door is DoorName.AGAIN
+        return self._cause is None and (self._phase is _Phase.LIVE or comes_back)
 
     @property
     def over(self) -> bool:
@@ -206,7 +218,7 @@ class DoorMachine:
         self._require_live("join")
         self._legs.check_answered()
         self.media.quieten()
-        self._legs.join(self.hello.call_id, back_to)
+        self._legs.join(self.hello, back_to)
 
     def transfer(self, destination: Route) -> None:
         """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number.
@@ -230,9 +242,10 @@ class DoorMachine:
         `AGAIN` re-enters the door: a new connection comes with the same channel id and a fresh park.
         """
         if self._taken:
-            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)))
+            # Should the person hang up before FreeSWITCH has done this, the caller goes to the door all the same.
+            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)), door)
         else:
-            self._end(SetDoor(self.hello.call_id, door))
+            self._end(SetDoor(self.hello.call_id, door), door)
 
     def receive(self, data: bytes) -> list[DoorEvent]:
         """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
@@ -278,8 +291,8 @@ class DoorMachine:
                 if not reply.ok and not self._hung_up:
                     self._resumes(on=True)
                 self._say(Exit())
-            case SetVariables() if self._phase is _Phase.ENDING and self._taken:
-                self._say(Exit())
+            case SetVariables() if command is self._parting:
+                self._part()
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
             case _:
@@ -341,7 +354,7 @@ class DoorMachine:
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM" if event.headers.get("Event-Subclass") == EventClass.TEXT.value:
-                return [text_of(event.body)] if self.live else []
+                return [text_of(event.body)] if self.listens else []
             case "CHANNEL_BRIDGE" | "CHANNEL_UNBRIDGE" if not self._legs.joining:
                 self._taken = event.name == "CHANNEL_BRIDGE"
             case "CUSTOM":
@@ -355,7 +368,7 @@ class DoorMachine:
         return self._if_ours([MediaEnded(reason, for_good)])
 
     def _if_ours(self, news: list[DoorEvent]) -> list[DoorEvent]:
-        """What a module tells while the caller is being connected concerns nobody, unless that fails."""
+        """What is told of the audio while the caller is being connected concerns nobody, unless that fails."""
         if not self._legs.joining:
             return news
         self._untold += [event for event in news if isinstance(event, MediaEnded)]
@@ -366,7 +379,7 @@ class DoorMachine:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
             self.media.has_codec(event.headers)
             return [Answered(self.media.rate)] if self.media.rate is not None else []
-        return [] if self._legs.joining else self.media.event(event)
+        return self._if_ours(self.media.event(event))
 
     def _let_go_of_the_gone(self) -> None:
         """A lingering socket is let go once nothing is left to be done over it."""
@@ -381,6 +394,13 @@ class DoorMachine:
         self._let_go |= isinstance(command, Exit)
         self._dialogue.say(command)
 
+    def _part(self) -> None:
+        if self._taken:
+            self._say(Exit())
+        else:
+            self._resumes(on=True)
+            self._say(SetDoor(self.hello.call_id, self._door))
+
     def _resumes(self, *, on: bool) -> None:
         self._say(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "true" if on else "false"),)))
 
@@ -388,7 +408,7 @@ class DoorMachine:
         if not self.live:
             raise LocalProtocolError(f"{wish}: the call is not live")
 
-    def _end(self, command: Command) -> None:
+    def _end(self, command: Command, door: DoorName = DoorName.FAILED) -> None:
         if self._phase in {_Phase.ENDING, _Phase.OVER} or self._hung_up:
             return
         if self._phase is not _Phase.LIVE:
@@ -397,7 +417,9 @@ class DoorMachine:
         if not isinstance(command, Hangup):
             self.media.leave()
         if isinstance(command, Transfer):
-            self._taken = False
             self._resumes(on=False)
+        if isinstance(command, SetVariables):
+            self._parting = command
+        self._door = door
         self._say(command)
         self._phase = _Phase.ENDING

@@ -113,7 +113,7 @@ class DoorWire(asyncio.Protocol):
 
     def text_came(self, raw: str) -> None:
         """Somebody has written into the call by another socket than this one."""
-        if self.machine.live:
+        if self.machine.listens:
             self._publish([text_of(raw)])
 
     def require_live(self, wish: str) -> None:

@@ -382,6 +382,31 @@ class TestNobodyIsLeftInSilence:
             await closing
         assert service.errors == []
 
+    async def test_a_caller_whom_a_person_leaves_at_the_moment_when_we_do_is_given_back(self) -> None:
+        """What ends his call at the person's hang-up was on its way already."""
+        service = Script(lambda call: taken(call))
+        bridged = asyncio.Event()
+
+        async def taken(call: DoorCall) -> None:
+            await bridged.wait()
+            await call.give_back("voicemail")
+
+        async with door(service) as server, ring(server) as switch:
+            await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+            await service.begun()
+            await switch.say(event("CHANNEL_BRIDGE") + event("DTMF", "DTMF-Digit: 1"))
+            assert isinstance(await anext(service.calls[0].events()), Dtmf)
+            bridged.set()
+            assert (await switch.hear()).endswith(b" socket_resume=false\n\n")
+            await switch.say(event("CHANNEL_UNBRIDGE") + API_OK)
+            assert (await switch.hear()).endswith(b" socket_resume=true\n\n")
+            assert (await switch.hear("setvar_door")).endswith(b" door voicemail\n\n")
+            await switch.say(API_OK + API_OK)
+            await switch.hear("exit")
+            await switch.say(OK + NOTICE)
+            await service.finished()
+        assert service.errors == []
+
     async def test_a_hang_up_that_freeswitch_ignores_ends_all_the_same(self) -> None:
         service = Script(lambda call: call.hang_up())
         async with door(service, close_timeout_s=0.05) as server, ring(server) as switch:
