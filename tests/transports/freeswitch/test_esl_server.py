@@ -384,13 +384,13 @@ class TestNobodyIsLeftInSilence:
 
     async def test_a_caller_whom_a_person_leaves_at_the_moment_when_we_do_is_given_back(self) -> None:
         """What ends his call at the person's hang-up was on its way already."""
-        service = Script(lambda call: taken(call))
         bridged = asyncio.Event()
 
         async def taken(call: DoorCall) -> None:
             await bridged.wait()
             await call.give_back("voicemail")
 
+        service = Script(taken)
         async with door(service) as server, ring(server) as switch:
             await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
             await service.begun()
