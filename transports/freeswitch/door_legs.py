@@ -66,6 +66,11 @@ class DoorLegs:
         """What the dialplan had set `hangup_after_bridge` to."""
 
     @property
+    def present(self) -> CallId | None:
+        """The leg that there is, whatever becomes of it."""
+        return None if self._state is _State.NONE else self._leg_id
+
+    @property
     def joining(self) -> bool:
         """Whether the caller is being connected: nothing of his audio is ours any more."""
         return self._state is _State.JOINING

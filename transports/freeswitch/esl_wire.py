@@ -147,10 +147,10 @@ class DoorWire(asyncio.Protocol):
     def _publish(self, events: list[DoorEvent]) -> None:
         for event in events:
             self._note(event)
-        if events:
-            # Who waits holds the old Event; who comes later waits for the next change.
-            self._changed.set()
-            self._changed = asyncio.Event()
+        # Also without an event the machine may know more. Who waits holds the old Event; who comes later waits for the
+        # next change.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _note(self, event: DoorEvent) -> None:
         match event:

@@ -13,6 +13,7 @@ from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, NOTICE, 
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import (
     CallEndedError,
+    LegFailedError,
     LocalProtocolError,
     MediaUnavailableError,
     PhoneTimeoutError,
@@ -187,6 +188,42 @@ async def test_a_switch_that_is_slow_to_connect_two_legs_is_waited_for() -> None
         await asyncio.wait({asyncio.create_task(service.finished())}, timeout=0.5)
         assert not service.done.is_set()
         await switch.say(b"Content-Type: api/response\nContent-Length: 41\n\n+OK %b\n" % leg)
+        await switch.hear("exit")
+        await switch.say(OK + NOTICE)
+        await service.finished()
+    assert service.errors == []
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_who_re_enters_the_door_leaves_no_telephone_ringing(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The telephone is to be free for the call that comes next; a switch that does not say so is not waited for."""
+    if not told:
+        monkeypatch.setattr("transports.freeswitch.call_legs._GIVEN_UP_S", 0.05)
+
+    async def act(call: DoorCall) -> None:
+        reaching = asyncio.create_task(call.reach(Device("200", "clinica.example.net"), ring_s=5))
+        await asked.wait()
+        await call.re_enter()
+        with pytest.raises(LegFailedError, match="ORIGINATOR_CANCEL"):
+            await reaching
+
+    service, asked = Script(act), asyncio.Event()
+    async with door(service) as server, ring(server) as switch:
+        await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+        await switch.hear()  # linger
+        leg = (await switch.hear()).split(b"origination_uuid=")[1][:36]
+        await switch.say(OK + OK)
+        asked.set()
+        assert await switch.hear() == b"api uuid_kill %b ORIGINATOR_CANCEL\n\n" % leg
+        leaves = asyncio.create_task(switch.hear("setvar_door"))
+        if told:
+            await switch.say(API_OK)
+            await asyncio.wait({leaves}, timeout=0.1)
+            assert not leaves.done()
+            job = b"Event-Name: BACKGROUND_JOB\nJob-UUID: %b\nContent-Length: 23\n\n-ERR ORIGINATOR_CANCEL\n" % leg
+            await switch.say(b"Content-Length: %d\nContent-Type: text/event-plain\n\n%b" % (len(job), job))
+        assert (await leaves).endswith(b" door again\n\n")
+        await switch.say(API_OK if told else API_OK + API_OK)
         await switch.hear("exit")
         await switch.say(OK + NOTICE)
         await service.finished()
