@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 MAX_SILENT: Final = 100
 """Connections of one address that have been silent for `PATIENCE_S` or longer."""
-PATIENCE_S: Final = 0.5
+PATIENCE_S: Final = 1.0
 """A switch has told its call by then, also when hundreds of its calls come at once."""
 
 C = TypeVar("C", bound=Hashable)
