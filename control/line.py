@@ -60,7 +60,7 @@ class CompanyLine:
         while (left_s := math.ceil(until - loop.time())) > 0:
             call = await self._live.present()
             try:
-                await self._reach(call, extension, left_s)
+                await self._reach(call, extension, min(left_s, ring_s))
             except (LegFailedError, CallEndedError) as error:
                 moved = self._live.waits or self._live.line is not call
                 await self._live.present()

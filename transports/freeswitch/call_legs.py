@@ -14,7 +14,6 @@ _MARGIN_S = 5.0
 """The switch tells the end of its own ringing time; so much later it has failed to."""
 _JOIN_TIMEOUT_S = 10.0
 """A busy switch connects two legs seconds later; who gave up before would not know that the caller is with a person."""
-
 _GIVEN_UP_S = 1.0
 """The switch tells the end of a leg that was given up at once, unless it still looks for the extension."""
 

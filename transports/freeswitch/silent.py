@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 MAX_SILENT: Final = 100
-"""Connections of one address that have been silent for `PATIENCE_S` or longer."""
+"""Of one address: beyond, the longest silent goes, if it has been so for `PATIENCE_S`."""
 PATIENCE_S: Final = 1.0
 """A switch has told its call by then, also when hundreds of its calls come at once."""
 
