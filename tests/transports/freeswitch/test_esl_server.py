@@ -512,7 +512,8 @@ class TestTheDoorItself:
         assert said == [first]
         await server.close()
 
-    async def test_of_a_crowd_at_once_each_is_told_connect_or_closed(self) -> None:
+    async def test_of_a_crowd_at_once_each_is_told_connect_or_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", 60.0)
         room, crowd = 40, 100
         async with door(Script(lambda call: call.closed()), max_connections=room, close_timeout_s=0.05) as server:
             async with asyncio.timeout(LIMIT_S):
