@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -85,7 +86,7 @@ class Attendant:
             case MediaEnded(for_good=False) if line.has_audio:
                 pass  # of a try that another one followed
             case MediaEnded():
-                if not await self._renewed(line, event):
+                if not await self._renewed(event):
                     self._session.end("lost")
             case Disconnected() if line.joined:
                 await self._transport.caller_gone()  # to a person; the session knows
@@ -95,7 +96,7 @@ class Attendant:
             case _:
                 pass
 
-    async def _renewed(self, line: DoorCall, ended: MediaEnded) -> bool:
+    async def _renewed(self, ended: MediaEnded) -> bool:
         """Whether the conversation can go on; also when the call has ended meanwhile, which its end tells."""
         self._transport.wire_lost()
         self._wire.lose()
@@ -107,10 +108,8 @@ class Attendant:
             log.warning("the audio ended", reason=ended.reason, losses=len(self._losses))
             return False
         try:
-            async with asyncio.timeout(RENEW_TIMEOUT_S):
-                self._wire.renew(await self._once_more(line))
-        except CallEndedError:
-            return True
+            if not await self._had_again():
+                return True
         except (MediaUnavailableError, LocalProtocolError, PhoneTimeoutError, TimeoutError) as error:
             log.warning("the audio ended and cannot be had again", reason=ended.reason, error=str(error))
             return False
@@ -119,11 +118,26 @@ class Attendant:
         log.info("the audio ended and is back", reason=ended.reason, took_ms=took_ms)
         return True
 
-    async def _once_more(self, line: DoorCall) -> Media:
+    async def _had_again(self) -> bool:
+        """False when the call has ended. Raises what the media does, and TimeoutError."""
+        for _ in range(TRIES):
+            # A caller who is being connected with a person needs no audio of ours, unless that fails.
+            await self._live.line.joined_or_not()
+            with suppress(CallEndedError):
+                async with asyncio.timeout(RENEW_TIMEOUT_S):
+                    self._wire.renew(await self._once_more())
+                return True
+            if not (self._live.line.live or self._live.line.joining):
+                return False
+        raise MediaUnavailableError(f"the call was not ours at {TRIES} tries")
+
+    async def _once_more(self) -> Media:
         lost, tries = self._wire.media, TRIES
         if isinstance(lost, UnicastMedia):
             # One unicast per park: a fresh park, which the dialplan makes of a call that comes through the door anew.
-            line, tries = await self._live.re_enter(RETURN_TIMEOUT_S), 1
+            await self._through_the_door()
+            tries = 1
+        line = self._live.line
         for _ in range(tries - 1):
             try:
                 return await reopen_media(line, lost, self._server)
@@ -131,6 +145,14 @@ class Attendant:
                 log.warning("the audio is not back yet", error=str(error))
             await asyncio.sleep(PAUSE_S)
         return await reopen_media(line, lost, self._server)
+
+    async def _through_the_door(self) -> None:
+        """To another connection; what the caller pressed, or anybody wrote, on the way out is not lost."""
+        left = self._live.line
+        await self._live.re_enter(RETURN_TIMEOUT_S)
+        async for event in left.events():
+            if isinstance(event, Dtmf | Text):
+                await self._told(left, event)
 
     def _too_often(self, at: float) -> bool:
         self._losses.append(at)

@@ -1,5 +1,7 @@
 """A caller's leg as the pipelines ask for it: what they call an extension is one of this company's own."""
 
+import asyncio
+import math
 from typing import Final
 
 import structlog
@@ -8,7 +10,7 @@ from msgspec import structs
 from control.returns import LiveCall
 from pipelines.calls import Call
 from pipelines.leases import Lease
-from transports.freeswitch.errors import LegFailedError, LocalProtocolError
+from transports.freeswitch.errors import CallEndedError, LegFailedError, LocalProtocolError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_values import checked_context
 from transports.freeswitch.words import Device, Hello, Note, Route
@@ -55,19 +57,37 @@ class CompanyLine:
         self.note(TALKING)
 
     async def connect(self, extension: str, ring_s: int) -> str:
-        """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does."""
-        call = await self._live.present()
-        try:
-            await call.reach(Device(extension, self._domain), ring_s=ring_s)
-            self.note("operator")
-            transfer = self._lease.pipeline.assistant.transfer
-            back_to = _context(call.hello) if transfer is not None and transfer.returns else None
-            await call.join(back_to=back_to)
-        except LegFailedError as error:
-            self.note(TALKING)
-            return error.cause
+        """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does.
+
+        A call that has to re-enter the door for its audio gives its second leg up. It rings again from there, for as
+        long as is left, and the caller hears nothing of it.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ring_s
+        while (left_s := math.ceil(until - loop.time())) > 0:
+            call = await self._live.present()
+            try:
+                await self._reach(call, extension, min(left_s, ring_s))
+            except (LegFailedError, CallEndedError) as error:
+                moved = self._live.waits or self._live.line is not call
+                await self._live.present()
+                self.note(TALKING)
+                if moved:
+                    continue
+                if isinstance(error, CallEndedError):
+                    raise
+                return error.cause
+            else:
+                return ""
+        return "NO_ANSWER"
+
+    async def _reach(self, call: DoorCall, extension: str, ring_s: int) -> None:
+        await call.reach(Device(extension, self._domain), ring_s=ring_s)
+        self.note("operator")
+        transfer = self._lease.pipeline.assistant.transfer
+        back_to = _context(call.hello) if transfer is not None and transfer.returns else None
+        await call.join(back_to=back_to)
         self.comes_back = back_to is not None
-        return ""
 
 
 def as_it_runs(call: Call, lease: Lease) -> Call:

@@ -39,8 +39,8 @@ PER_CALL = 5
 """Questions asked in one call."""
 STAGGER_S = 1.0
 """Between calls that overlap."""
-Transcribe = Callable[[npt.NDArray[np.int16], int, str], tuple[str, ...]]
-"""Audio, its rate and language, to words: several hearings."""
+Transcribe = Callable[[npt.NDArray[np.int16], int, str], Iterator[str]]
+"""Audio, its rate and language, to words: several hearings, each a second's work."""
 HEARS = WaitFor(what=Hears.SPEECH_END, quiet_ms=900)
 KNOWLEDGE = Path(__file__).parents[2] / "configs" / "knowledge"
 
@@ -58,7 +58,7 @@ class Asked:
     intent: str | None
     understood: str
     heard: tuple[str, ...]
-    """What was heard, as the recogniser wrote it in several hearings."""
+    """What was heard, as the recogniser wrote it: in as many hearings as it took to find the fact."""
     asked_back: bool = False
     """Whether the caller was asked if an entry's question was meant, and replied."""
 
@@ -217,9 +217,21 @@ def _judge(
             passage_id=answers[-1].passage_id if answers else None,
             intent=answers[-1].intent if answers else None,
             understood=understood,
-            heard=transcribe(heard[round(begin / 1000 * rate) : round(end / 1000 * rate)], rate, question.lang),
+            heard=_hearings(
+                transcribe(heard[round(begin / 1000 * rate) : round(end / 1000 * rate)], rate, question.lang), question
+            ),
             asked_back=bool(replies),
         )
+
+
+def _hearings(hearings: Iterator[str], question: Question) -> tuple[str, ...]:
+    """All of them, or up to the one in which the fact is found: no other can change what is judged."""
+    made: list[str] = []
+    for hearing in hearings:
+        made.append(hearing)
+        if holds(hearing, question.facts):
+            break
+    return tuple(made)
 
 
 def _exchanges(

@@ -1,6 +1,7 @@
 """Holds many calls: simultaneous scripted calls with mock stages over real sockets, and what an idle call costs."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from control.peer import (
 from control.peer.script import Step
 
 SLUG = "bench-mock"
+ANSWER_BEGUN_S = 0.5
+"""So much of an answer is heard by who does not stay to its end."""
 TENANT = """\
 slug: bench-mock
 id: 0d9f3a52-6b1e-4c0e-9d7a-5b8c2f4e6a10
@@ -59,18 +62,21 @@ def tenants_folder(folder: Path) -> Path:
     return folder
 
 
-async def hold(service: Served, calls: int, seconds: float) -> Held:
-    """`calls` callers at once for about `seconds`: each asks, hears the answer, asks again."""
+async def hold(service: Served, calls: int, seconds: float, *, to_the_end: bool = True) -> Held:
+    """`calls` callers at once for about `seconds`: each asks, hears the answer, asks again.
+
+    Not `to_the_end`: they hang up when the last answer has begun.
+    """
     loop = asyncio.get_running_loop()
-    recording = sorted((DATA / "speech" / "first").glob("en_*.wav"))
+    recordings = sorted((DATA / "speech" / "first").glob("en_*.wav"))
     turns = max(1, round(seconds / 10))
     with ReferenceClock() as reference:
         async with Switch(service.ready.esl_host, service.ready.esl_port, reference=reference) as switch:
             cpu, began, rss = service.cpu_s(), loop.time(), service.rss_bytes()
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(_one(switch, service, index, turns, recording[index % len(recording)]))
-                    for index in range(calls)
+                    group.create_task(_one(switch, service, index, steps))
+                    for index, steps in enumerate(_steps(turns, recordings, calls, to_the_end=to_the_end))
                 ]
             grown = max(0, service.rss_bytes() - rss) / calls
             share = (service.cpu_s() - cpu) / (loop.time() - began)
@@ -78,12 +84,20 @@ async def hold(service: Served, calls: int, seconds: float) -> Held:
     return Held([task.result() for task in tasks], report, share, grown)
 
 
-async def _one(switch: Switch, service: Served, index: int, turns: int, recording: Path) -> CallResult:
+def _steps(turns: int, recordings: Sequence[Path], calls: int, *, to_the_end: bool) -> Iterator[list[Step]]:
+    """What each of the callers does."""
+    for index in range(calls):
+        steps: list[Step] = [WaitFor(what=Hears.SPEECH_END)]
+        for _ in range(turns):
+            steps += [Say(recordings[index % len(recordings)]), WaitFor(what=Hears.SPEECH_END)]
+        if not to_the_end:
+            steps[-1:] = [WaitFor(what=Hears.SPEECH_START), Wait(ANSWER_BEGUN_S)]
+        yield [*steps, HangUp()]
+
+
+async def _one(switch: Switch, service: Served, index: int, steps: list[Step]) -> CallResult:
     await asyncio.sleep(index * 0.13)
-    steps: list[Step] = [WaitFor(what=Hears.SPEECH_END)]
-    for _ in range(turns):
-        steps += [Say(recording), WaitFor(what=Hears.SPEECH_END)]
-    return await switch.call(dialed(service, SLUG), Script(steps=(*steps, HangUp())))
+    return await switch.call(dialed(service, SLUG), Script(steps=tuple(steps)))
 
 
 async def idle_bytes(service: Served, calls: int) -> float:

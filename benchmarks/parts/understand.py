@@ -1,7 +1,7 @@
 """Understands: word error rate of the service's own recogniser, against faster-whisper's own way of using it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,16 +70,17 @@ class Ear:
             _count(total, utterance, text, time.process_time() - began)
         return total
 
-    def transcribe(self, samples: npt.NDArray[np.int16], rate: int, language: str) -> tuple[str, ...]:
-        """What is said in a piece of a call: heard with a narrow and a wide search, and with and without a prompt."""
+    def transcribe(self, samples: npt.NDArray[np.int16], rate: int, language: str) -> Iterator[str]:
+        """What is said in a piece of a call: heard with a narrow and a wide search, and with and without a prompt.
+
+        Each hearing is made when it is asked for.
+        """
         audio = soxr.resample(samples.astype(np.float32) / 32768, rate, MODEL_RATE)
         step, tongue = int(MAX_WINDOW_S * MODEL_RATE), primary(language)
         pieces = [audio[start : start + step] for start in range(0, len(audio), step)]
         spoken = [piece for piece in pieces if len(piece) > MODEL_RATE // 2 and np.abs(piece).max() > 0.01]
-        return tuple(
-            " ".join(self._recogniser.recognise(piece, tongue, prompt, beam_size).text for piece in spoken)
-            for prompt, beam_size in (("", 2), ("", 5), (DEFAULT_PROMPTS[tongue], 5))
-        )
+        for prompt, beam_size in (("", 2), ("", 5), (DEFAULT_PROMPTS[tongue], 5)):
+            yield " ".join(self._recogniser.recognise(piece, tongue, prompt, beam_size).text for piece in spoken)
 
 
 def _load(path: Path) -> npt.NDArray[np.float32]:

@@ -29,12 +29,14 @@ class Callee:
         made_s: how long the switch looks for the extension before there is a channel that could be killed.
         cause: why it is not answered (USER_BUSY, NO_ANSWER, …); None = it is.
         talks_s: how long the bridged call lasts before this side hangs up; None: for ever.
+        stays: whether it is still there when it is to be bridged.
     """
 
     rings_s: float = 0.2
     made_s: float = 0.0
     cause: str | None = None
     talks_s: float | None = 1.0
+    stays: bool = True
 
 
 Callees = Mapping[str, Callee]
@@ -94,6 +96,8 @@ class Legs:
     def bridge(self, other: str, now: float) -> bool:
         """`uuid_bridge`. Whether both are there."""
         machine = self._machine
+        if not self._callee.stays:
+            self._uuid, self._answered = "", False
         if other != self._uuid or not self._answered:
             return False
         self.bridged = True

@@ -27,7 +27,7 @@ from transports.freeswitch.esl import Event
 from transports.freeswitch.esl_commands import Command, Linger, Unset
 from transports.freeswitch.esl_switch_commands import Bridge, Kill, Originate, SetVariables
 from transports.freeswitch.esl_switch_encoding import encode_switch
-from transports.freeswitch.esl_values import Variable, back_through_the_door, shown
+from transports.freeswitch.esl_values import Variable, back_through_the_door, shown, truth
 from transports.freeswitch.words import Device, HangupCause, Hello, Route
 
 PARK_TIMEOUT_S: Final = 30
@@ -62,6 +62,13 @@ class DoorLegs:
         self._given_up: set[CallId] = set()
         self._lingers = False
         self._comes_back = False
+        self._before = ""
+        """What the dialplan had set `hangup_after_bridge` to."""
+
+    @property
+    def present(self) -> CallId | None:
+        """The leg that there is, whatever becomes of it."""
+        return None if self._state is _State.NONE else self._leg_id
 
     @property
     def joining(self) -> bool:
@@ -124,17 +131,18 @@ class DoorLegs:
         if self._state is not _State.ANSWERED:
             raise LocalProtocolError("nobody has answered")
 
-    def join(self, call_id: CallId, back_to: str | None) -> None:
+    def join(self, hello: Hello, back_to: str | None) -> None:
         """Connect both. Raises LocalProtocolError when there is nobody, or `back_to` is no context."""
         self.check_answered()
+        self._before = hello.variables.get(Variable.HANGUP_AFTER_BRIDGE.value, "")
         after = (Variable.HANGUP_AFTER_BRIDGE, "true")
         back = () if back_to is None else (back_through_the_door(back_to),)
         self._comes_back = bool(back)
         if back:
             after = (Variable.HANGUP_AFTER_BRIDGE, "false")
         # Ahead of the bridge: with it our leaving would cut the two apart.
-        self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "false"), after, *back)))
-        self._say(Bridge(call_id, self._leg_id))
+        self._say(SetVariables(hello.call_id, ((Variable.SOCKET_RESUME, "false"), after, *back)))
+        self._say(Bridge(hello.call_id, self._leg_id))
         self._state = _State.JOINING
 
     def replied(self, command: Command, text: str, *, ok: bool, call_id: CallId) -> tuple[bool, list[DoorEvent]]:
@@ -146,13 +154,19 @@ class DoorLegs:
             if ok and self._state is _State.JOINING:
                 return True, []
             # One of the two has gone meanwhile. The call is ours again, the dialplan's if we go; the leg is nobody's.
-            self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "true"),)))
-            if self._comes_back:
-                # Else a bridge of the dialplan's would lead back to us, too.
-                self._say(Unset(call_id, Variable.TRANSFER_AFTER_BRIDGE))
+            self._undo(call_id)
             self.drop()
             return False, self._ended(text)
         return False, []
+
+    def _undo(self, call_id: CallId) -> None:
+        """What a bridge of the dialplan's ends with is for the dialplan to say, as it did before the join."""
+        before = ((Variable.HANGUP_AFTER_BRIDGE, truth(self._before)),) if self._before else ()
+        self._say(SetVariables(call_id, ((Variable.SOCKET_RESUME, "true"), *before)))
+        if not before:
+            self._say(Unset(call_id, Variable.HANGUP_AFTER_BRIDGE))
+        if self._comes_back:
+            self._say(Unset(call_id, Variable.TRANSFER_AFTER_BRIDGE))
 
     def job(self, event: Event) -> list[DoorEvent]:
         """BACKGROUND_JOB, which bears no channel id."""

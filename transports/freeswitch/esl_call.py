@@ -77,6 +77,11 @@ class DoorCall:
         return self._machine.media.alive
 
     @property
+    def joining(self) -> bool:
+        """Whether the caller is being connected with a second leg: then he is not ours any more, unless it fails."""
+        return self._machine.joining
+
+    @property
     def joined(self) -> bool:
         """Whether the caller was connected with a second leg: the call is not ours any more."""
         return self._wire.joined
@@ -209,6 +214,10 @@ class DoorCall:
         await call_legs.join(self._wire, back_to)
         await self._ended()
 
+    async def joined_or_not(self) -> None:
+        """Return when no `join` is under way, at once when none was asked. Raises PhoneTimeoutError."""
+        await call_legs.joined_or_not(self._wire)
+
     async def transfer(self, destination: Route) -> None:
         """Send the caller on in the dialplan: a number as the domain's own telephones dial it. Final.
 
@@ -257,7 +266,12 @@ class DoorCall:
         await self._finish(lambda: self._machine.give_back(name))
 
     async def re_enter(self) -> None:
-        """Leave and come back: the server is called again with the same `hello.call_id` and a fresh park."""
+        """Leave and come back: the server is called again with the same `hello.call_id` and a fresh park.
+
+        A second leg is given up, for who waits for it, too; its end is waited for a moment, so that whoever is called
+        next finds the telephone free.
+        """
+        await call_legs.give_up(self._wire)
         await self._finish(lambda: self._machine.give_back(DoorName.AGAIN))
 
     async def _finish(self, verb: Callable[[], None]) -> None:

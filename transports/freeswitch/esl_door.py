@@ -9,14 +9,16 @@ all of its calls. Whatever is asked, none of them leaves this machine:
 - a second `unicast` while a first may run: `UnicastGuard`;
 - `uuid_audio_fork` before the answer: the same wait for CHANNEL_ANSWER.
 
-What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`'.
+What concerns the call's audio is asked of `media`; a second leg is `DoorLegs`', and how a call is left `DoorLeaving`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from base.ids import CallId
 from transports.freeswitch.door_events import DoorEvent, Joined, Ready, Refused
+from transports.freeswitch.door_leaving import DoorLeaving
 from transports.freeswitch.door_legs import DoorLegs, LegWish
 from transports.freeswitch.door_media import DoorMedia
 from transports.freeswitch.errors import LocalProtocolError, RemoteProtocolError
@@ -40,7 +42,6 @@ from transports.freeswitch.esl_commands import (
     Hangup,
     MyEvents,
     SendText,
-    SetDoor,
     Transfer,
 )
 from transports.freeswitch.esl_dialogue import Dialogue
@@ -101,8 +102,7 @@ class DoorMachine:
         self._cause: str | None = None
         self._hung_up = False
         self._let_go = False
-        self._taken = False
-        """Somebody else has connected the caller with a person."""
+        self._leaving = DoorLeaving(self._say)
         self._untold: list[DoorEvent] = []
         """The loss of the audio, while it may be a person who has the call in a moment."""
 
@@ -130,6 +130,29 @@ class DoorMachine:
         A join is final unless it fails: then the call is live again.
         """
         return self._phase is _Phase.LIVE and self._cause is None and not self._legs.joining
+
+    @property
+    def second_leg(self) -> CallId | None:
+        """The leg that rings or has answered; None without one, and while it is being joined."""
+        return None if self._legs.joining else self._legs.present
+
+    @property
+    def joining(self) -> bool:
+        """Whether the caller is being connected: not `live`, and may become it again."""
+        return self._legs.joining and self._phase is _Phase.LIVE and self._cause is None
+
+    @property
+    def legs_settled(self) -> bool:
+        """Whether the end of every leg that was given up is known."""
+        return self._legs.settled
+
+    @property
+    def listens(self) -> bool:
+        """Whether what is written into the call may be read: also while the caller is being connected, which may fail,
+        and when the call is about to come back.
+        """
+        comes_back = self._phase is _Phase.ENDING and self._leaving.comes_back
+        return self._cause is None and (self._phase is _Phase.LIVE or comes_back)
 
     @property
     def over(self) -> bool:
@@ -206,22 +229,23 @@ class DoorMachine:
         self._require_live("join")
         self._legs.check_answered()
         self.media.quieten()
-        self._legs.join(self.hello.call_id, back_to)
+        self._legs.join(self.hello, back_to)
 
     def transfer(self, destination: Route) -> None:
         """Send the caller on in the dialplan, and let go. Final. Raises LocalProtocolError for no such number.
 
         `socket_resume` is taken off ahead of it: with that, our leaving would fetch the caller back from there.
         """
-        self._end(Transfer(self.hello.call_id, checked_route(destination)))
+        command = Transfer(self.hello.call_id, checked_route(destination))
+        self._end(lambda: self._leaving.transfer(command))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call with `cause`; FreeSWITCH closes the socket behind it. Final."""
-        self._end(Hangup(cause))
+        self._end(lambda: self._say(Hangup(cause)), keeps_media=True)
 
     def refuse(self, door: DoorName) -> None:
         """Let the dialplan answer in our place, at `door_<door>`; an unanswered call stays unanswered. Final."""
-        self._end(ExecuteSetDoor(door))
+        self._end(lambda: self._say(ExecuteSetDoor(door)))
 
     def give_back(self, door: DoorName) -> None:
         """Let the dialplan go on with the call at `door_<door>`, also out of unicast. Final.
@@ -229,10 +253,7 @@ class DoorMachine:
         A caller whom somebody else has connected talks on instead: with `socket_resume` our leaving would cut the two.
         `AGAIN` re-enters the door: a new connection comes with the same channel id and a fresh park.
         """
-        if self._taken:
-            self._end(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "false"),)))
-        else:
-            self._end(SetDoor(self.hello.call_id, door))
+        self._end(lambda: self._leaving.give_back(self.hello.call_id, door))
 
     def receive(self, data: bytes) -> list[DoorEvent]:
         """Take bytes as they came. Raises RemoteProtocolError on nonsense: the connection must then be closed."""
@@ -270,21 +291,11 @@ class DoorMachine:
                 if not reply.ok:
                     raise RemoteProtocolError(f"{type(command).__name__} was refused: {reply.text[:80]!r}")
                 return self._greeting_step(command, reply)
-            case SetDoor() | ExecuteSetDoor():
-                # Only now: an `exit` that overtook it would lead to the fall-back.
-                self._say(Exit())
-            case Transfer():
-                # Only now is it known whether the call has left, or has to go to the fall-back.
-                if not reply.ok and not self._hung_up:
-                    self._resumes(on=True)
-                self._say(Exit())
-            case SetVariables() if self._phase is _Phase.ENDING and self._taken:
-                self._say(Exit())
             case Originate() | Bridge():
                 return self._leg_replied(command, reply)
-            case _:
-                return self.media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
-        return [] if reply.ok else [Refused(command, reply.text[:200])]
+        if self._leaving.replied(command, self.hello.call_id, ok=reply.ok, hung_up=self._hung_up):
+            return [] if reply.ok else [Refused(command, reply.text[:200])]
+        return self.media.replied(command, reply.text[:200], ok=reply.ok, live=self.live)
 
     def _leg_replied(self, command: Originate | Bridge, reply: CommandReply | ApiResponse) -> list[DoorEvent]:
         joined, events = self._legs.replied(command, reply.text[:200], ok=reply.ok, call_id=self.hello.call_id)
@@ -341,9 +352,9 @@ class DoorMachine:
             case "CHANNEL_ANSWER":
                 self._answer_seen = True
             case "CUSTOM" if event.headers.get("Event-Subclass") == EventClass.TEXT.value:
-                return [text_of(event.body)] if self.live else []
+                return [text_of(event.body)] if self.listens else []
             case "CHANNEL_BRIDGE" | "CHANNEL_UNBRIDGE" if not self._legs.joining:
-                self._taken = event.name == "CHANNEL_BRIDGE"
+                self._leaving.taken = event.name == "CHANNEL_BRIDGE"
             case "CUSTOM":
                 return self._if_ours(self.media.custom(event, live=self._cause is None))
         return self._media_news(event) if self._cause is None else []
@@ -355,7 +366,7 @@ class DoorMachine:
         return self._if_ours([MediaEnded(reason, for_good)])
 
     def _if_ours(self, news: list[DoorEvent]) -> list[DoorEvent]:
-        """What a module tells while the caller is being connected concerns nobody, unless that fails."""
+        """What is told of the audio while the caller is being connected concerns nobody, unless that fails."""
         if not self._legs.joining:
             return news
         self._untold += [event for event in news if isinstance(event, MediaEnded)]
@@ -366,7 +377,7 @@ class DoorMachine:
             # CHANNEL_ANSWER itself names the codec; should it not, the next event does.
             self.media.has_codec(event.headers)
             return [Answered(self.media.rate)] if self.media.rate is not None else []
-        return [] if self._legs.joining else self.media.event(event)
+        return self._if_ours(self.media.event(event))
 
     def _let_go_of_the_gone(self) -> None:
         """A lingering socket is let go once nothing is left to be done over it."""
@@ -381,23 +392,17 @@ class DoorMachine:
         self._let_go |= isinstance(command, Exit)
         self._dialogue.say(command)
 
-    def _resumes(self, *, on: bool) -> None:
-        self._say(SetVariables(self.hello.call_id, ((Variable.SOCKET_RESUME, "true" if on else "false"),)))
-
     def _require_live(self, wish: str) -> None:
         if not self.live:
             raise LocalProtocolError(f"{wish}: the call is not live")
 
-    def _end(self, command: Command) -> None:
+    def _end(self, leave: Callable[[], None], *, keeps_media: bool = False) -> None:
         if self._phase in {_Phase.ENDING, _Phase.OVER} or self._hung_up:
             return
         if self._phase is not _Phase.LIVE:
             raise LocalProtocolError("the call has not been told yet")
         self._legs.drop()
-        if not isinstance(command, Hangup):
+        if not keeps_media:
             self.media.leave()
-        if isinstance(command, Transfer):
-            self._taken = False
-            self._resumes(on=False)
-        self._say(command)
+        leave()
         self._phase = _Phase.ENDING

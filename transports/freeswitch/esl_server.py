@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_wire import DoorWire
 from transports.freeswitch.peers import PeerSwitch, switch_of
 from transports.freeswitch.porter import Porter
+from transports.freeswitch.silent import MAX_SILENT, SilentConnections
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import DoorName
 
@@ -29,7 +31,9 @@ class DoorServer:
     the call is given back to `door_failed`, so that no caller is left in silence. Connections beyond
     `max_connections`, from peers that are none of the `switches`, that do not tell their call in
     `first_reply_timeout_s`, or that break the protocol are closed; with `socket_resume=true` the dialplan then goes on
-    at its fall-back. Of several switches in whose networks a peer lies it is the first.
+    at its fall-back. Who has said nothing makes room at once for who comes: beyond `max_silent` from one address, and
+    where there is no room else (`SilentConnections`). Of several switches in whose networks a peer lies it is the
+    first.
 
     Closing order: stop listening, let live calls end by themselves for `drain_timeout_s`, cancel their `on_call`
     (which gives the rest back), close the sockets.
@@ -46,6 +50,7 @@ class DoorServer:
         first_reply_timeout_s: float = 5.0,
         close_timeout_s: float = 2.0,
         max_connections: int = 500,
+        max_silent: int = MAX_SILENT,
         max_events: int = 256,
         ports: UnicastPorts | None = None,
         unicast: UnicastOptions | None = None,
@@ -64,6 +69,7 @@ class DoorServer:
         self._porter: Porter | None = None
         self._address: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = SilentConnections[DoorWire](time.monotonic, max_silent=max_silent)
         self._closing = False
 
     @property
@@ -114,13 +120,26 @@ class DoorServer:
         if switch is None:
             log.warning("event socket from a peer that is not allowed", peer=wire.peer_host)
             return False
-        if self._closing or len(self._tasks) >= self._max_connections:
-            log.warning("event socket turned away", closing=self._closing, live_calls=len(self._tasks))
+        if self._closing or not self._has_room(wire):
+            log.warning(
+                "event socket turned away", peer=wire.peer_host, closing=self._closing, live_calls=len(self._tasks)
+            )
             return False
+        self._silent.came(wire.peer_host, wire)
         task = asyncio.get_running_loop().create_task(self._serve(wire, switch), name="phone door call")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
+
+    def _has_room(self, wire: DoorWire) -> bool:
+        full = len(self._tasks) >= self._max_connections
+        while (silent := self._silent.makes_room(wire.peer_host, full=full)) is not None:
+            self._silent.heard(silent.peer_host, silent)
+            if not silent.ready:  # else its task is about to see it
+                log.warning("a connection that tells no call made room", peer=silent.peer_host)
+                silent.close("it told no call, and another came")
+                return True
+        return not full
 
     async def _serve(self, wire: DoorWire, switch: PeerSwitch) -> None:
         with structlog.contextvars.bound_contextvars(switch=switch.name):
@@ -148,5 +167,7 @@ class DoorServer:
         try:
             await wire.until(lambda: wire.ready or wire.machine.over, self._first_reply_timeout_s, "connect")
         except PhoneTimeoutError as error:
-            log.warning("a connection that tells no call", error=str(error))
+            log.warning("a connection that tells no call", peer=wire.peer_host, error=str(error))
+        finally:
+            self._silent.heard(wire.peer_host, wire)
         return wire.ready and not wire.machine.over

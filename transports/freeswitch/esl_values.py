@@ -26,6 +26,8 @@ _TOKEN: Final = re.compile(r"[0-9A-Za-z_.+@/#*-]{1,256}", re.ASCII)
 _ACCESS: Final = re.compile(r"[0-9A-Za-z_.:/-]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,40}", re.ASCII)
 _CONTEXT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,252}", re.ASCII)
+_TRUE: Final = frozenset({"yes", "on", "true", "t", "enabled", "active", "allow"})
+_WHOLE: Final = re.compile(r"-?([0-9]{1,18})(\.[0-9]*)?\Z", re.ASCII)
 _HOST: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", re.ASCII)
 
 
@@ -143,6 +145,12 @@ def checked_context(value: str) -> str:
     if not _CONTEXT.fullmatch(value):
         raise LocalProtocolError(f"not a context: {value[:60]!r}")
     return value
+
+
+def truth(value: str) -> str:
+    """`true` or `false`, as the switch reads a variable: its words for yes in any case, and a number from 1 on."""
+    number = _WHOLE.match(value)
+    return "true" if value.lower() in _TRUE or (number is not None and int(number[1])) else "false"
 
 
 def back_through_the_door(context: str) -> tuple[Variable, str]:

@@ -113,7 +113,7 @@ class DoorWire(asyncio.Protocol):
 
     def text_came(self, raw: str) -> None:
         """Somebody has written into the call by another socket than this one."""
-        if self.machine.live:
+        if self.machine.listens:
             self._publish([text_of(raw)])
 
     def require_live(self, wish: str) -> None:
@@ -147,10 +147,10 @@ class DoorWire(asyncio.Protocol):
     def _publish(self, events: list[DoorEvent]) -> None:
         for event in events:
             self._note(event)
-        if events:
-            # Who waits holds the old Event; who comes later waits for the next change.
-            self._changed.set()
-            self._changed = asyncio.Event()
+        # Also without an event the machine may know more. Who waits holds the old Event; who comes later waits for the
+        # next change.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _note(self, event: DoorEvent) -> None:
         match event:

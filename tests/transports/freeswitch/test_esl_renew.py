@@ -15,6 +15,7 @@ from tests.transports.freeswitch.test_esl_door import (
     custom,
     event,
     forking,
+    live,
     unicasting,
 )
 from tests.transports.freeswitch.test_esl_door import URL as FORK_URL
@@ -155,6 +156,21 @@ def test_who_is_alone_again_goes_where_the_dialplan_says() -> None:
     assert machine.data_to_send() == f"api uuid_setvar {UUID} door failed\n\n".encode()
 
 
+def test_who_is_alone_again_while_we_leave_goes_there_too() -> None:
+    machine = unicasting()
+    machine.receive(event("CHANNEL_BRIDGE"))
+    machine.give_back(DoorName.VOICEMAIL)
+    machine.give_back(DoorName.FAILED)
+    machine.data_to_send()
+    assert machine.receive(event("CHANNEL_UNBRIDGE")) == []
+    assert machine.data_to_send() == b"", "in its order: the one that is on its way would undo it"
+    assert machine.receive(API_OK) == []
+    resumes = f"api uuid_setvar_multi {UUID} socket_resume=true\n\n"
+    assert machine.data_to_send().decode() == f"{resumes}api uuid_setvar {UUID} door voicemail\n\n"
+    assert machine.receive(API_OK + API_OK) == []
+    assert machine.data_to_send() == b"exit\n\n"
+
+
 def test_a_join_that_failed_leaves_no_way_back_behind() -> None:
     machine = taken()
     machine.join("clinica.example.net")
@@ -163,6 +179,34 @@ def test_a_join_that_failed_leaves_no_way_back_behind() -> None:
     said = machine.data_to_send().decode()
     assert f"api uuid_setvar {UUID} transfer_after_bridge\n\n" in said
     assert machine.live
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("true", "socket_resume=true;hangup_after_bridge=true"),
+        ("Yes", "socket_resume=true;hangup_after_bridge=true"),
+        ("false", "socket_resume=true;hangup_after_bridge=false"),
+        ("x;door=again", "socket_resume=true;hangup_after_bridge=false"),
+        ("", f"socket_resume=true\n\napi uuid_setvar {UUID} hangup_after_bridge"),
+    ],
+)
+@pytest.mark.parametrize("back_to", ["clinica.example.net", None])
+def test_nor_how_a_bridge_of_the_dialplan_ends(before: str, after: str, back_to: str | None) -> None:
+    had = (f"variable_hangup_after_bridge: {before}",) if before else ()
+    machine = taken(live("Answer-State: answered", "Channel-Read-Codec-Rate: 8000", *had))
+    machine.join(back_to)
+    machine.data_to_send()
+    machine.receive(API_OK + GONE)
+    assert machine.data_to_send().decode().startswith(f"api uuid_setvar_multi {UUID} {after}\n\n")
+
+
+def test_so_does_a_file_that_somebody_else_plays_meanwhile() -> None:
+    machine = taken(unicasting())
+    machine.join()
+    assert machine.receive(API_OK + event("PLAYBACK_START")) == []
+    assert machine.receive(GONE) == [LegEnded(LEG, "Invalid uuid"), MediaEnded("playback")]
+    assert not machine.media.alive
 
 
 @pytest.mark.parametrize("context", ["", "a b", "x;door=failed", "${domain}", "a:XML:b", "x\nexit", "-x", "x" * 254])

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
@@ -13,6 +13,7 @@ from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, NOTICE, 
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import (
     CallEndedError,
+    LegFailedError,
     LocalProtocolError,
     MediaUnavailableError,
     PhoneTimeoutError,
@@ -21,6 +22,7 @@ from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import PeerSwitch
+from transports.freeswitch.silent import MAX_SILENT
 from transports.freeswitch.unicast_ports import UnicastPorts
 from transports.freeswitch.words import (
     Answered,
@@ -106,8 +108,8 @@ class Switch:
 
 
 @asynccontextmanager
-async def ring(server: DoorServer) -> AsyncIterator[Switch]:
-    switch = Switch(*await asyncio.open_connection(*server.address))
+async def ring(server: DoorServer, host: str = "127.0.0.1") -> AsyncIterator[Switch]:
+    switch = Switch(*await asyncio.open_connection(*server.address, local_addr=(host, 0)))
     try:
         yield switch
     finally:
@@ -186,6 +188,42 @@ async def test_a_switch_that_is_slow_to_connect_two_legs_is_waited_for() -> None
         await asyncio.wait({asyncio.create_task(service.finished())}, timeout=0.5)
         assert not service.done.is_set()
         await switch.say(b"Content-Type: api/response\nContent-Length: 41\n\n+OK %b\n" % leg)
+        await switch.hear("exit")
+        await switch.say(OK + NOTICE)
+        await service.finished()
+    assert service.errors == []
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_who_re_enters_the_door_leaves_no_telephone_ringing(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The telephone is to be free for the call that comes next; a switch that does not say so is not waited for."""
+    if not told:
+        monkeypatch.setattr("transports.freeswitch.call_legs._GIVEN_UP_S", 0.05)
+
+    async def act(call: DoorCall) -> None:
+        reaching = asyncio.create_task(call.reach(Device("200", "clinica.example.net"), ring_s=5))
+        await asked.wait()
+        await call.re_enter()
+        with pytest.raises(LegFailedError, match="ORIGINATOR_CANCEL"):
+            await reaching
+
+    service, asked = Script(act), asyncio.Event()
+    async with door(service) as server, ring(server) as switch:
+        await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+        await switch.hear()  # linger
+        leg = (await switch.hear()).split(b"origination_uuid=")[1][:36]
+        await switch.say(OK + OK)
+        asked.set()
+        assert await switch.hear() == b"api uuid_kill %b ORIGINATOR_CANCEL\n\n" % leg
+        leaves = asyncio.create_task(switch.hear("setvar_door"))
+        if told:
+            await switch.say(API_OK)
+            await asyncio.wait({leaves}, timeout=0.1)
+            assert not leaves.done()
+            job = b"Event-Name: BACKGROUND_JOB\nJob-UUID: %b\nContent-Length: 23\n\n-ERR ORIGINATOR_CANCEL\n" % leg
+            await switch.say(b"Content-Length: %d\nContent-Type: text/event-plain\n\n%b" % (len(job), job))
+        assert (await leaves).endswith(b" door again\n\n")
+        await switch.say(API_OK if told else API_OK + API_OK)
         await switch.hear("exit")
         await switch.say(OK + NOTICE)
         await service.finished()
@@ -381,6 +419,31 @@ class TestNobodyIsLeftInSilence:
             await closing
         assert service.errors == []
 
+    async def test_a_caller_whom_a_person_leaves_at_the_moment_when_we_do_is_given_back(self) -> None:
+        """What ends his call at the person's hang-up was on its way already."""
+        bridged = asyncio.Event()
+
+        async def taken(call: DoorCall) -> None:
+            await bridged.wait()
+            await call.give_back("voicemail")
+
+        service = Script(taken)
+        async with door(service) as server, ring(server) as switch:
+            await switch.greet("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+            await service.begun()
+            await switch.say(event("CHANNEL_BRIDGE") + event("DTMF", "DTMF-Digit: 1"))
+            assert isinstance(await anext(service.calls[0].events()), Dtmf)
+            bridged.set()
+            assert (await switch.hear()).endswith(b" socket_resume=false\n\n")
+            await switch.say(event("CHANNEL_UNBRIDGE") + API_OK)
+            assert (await switch.hear()).endswith(b" socket_resume=true\n\n")
+            assert (await switch.hear("setvar_door")).endswith(b" door voicemail\n\n")
+            await switch.say(API_OK + API_OK)
+            await switch.hear("exit")
+            await switch.say(OK + NOTICE)
+            await service.finished()
+        assert service.errors == []
+
     async def test_a_hang_up_that_freeswitch_ignores_ends_all_the_same(self) -> None:
         service = Script(lambda call: call.hang_up())
         async with door(service, close_timeout_s=0.05) as server, ring(server) as switch:
@@ -449,7 +512,8 @@ class TestTheDoorItself:
         assert said == [first]
         await server.close()
 
-    async def test_of_a_crowd_at_once_each_is_told_connect_or_closed(self) -> None:
+    async def test_of_a_crowd_at_once_each_is_told_connect_or_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", 60.0)
         room, crowd = 40, 100
         async with door(Script(lambda call: call.closed()), max_connections=room, close_timeout_s=0.05) as server:
             async with asyncio.timeout(LIMIT_S):
@@ -495,6 +559,69 @@ class TestTheDoorItself:
             async with ring(server) as another:
                 assert await another.gone() == b""
             assert server.live_calls == 1
+
+    @pytest.mark.parametrize(
+        ("bounds", "stranger"),
+        [
+            ({"max_silent": 3}, "127.0.0.1"),
+            ({"max_connections": 3}, "127.0.0.1"),
+            ({"max_connections": 3, "max_silent": 2}, "127.0.0.2"),
+        ],
+    )
+    async def test_who_says_nothing_makes_room_at_once_for_who_does(
+        self, bounds: dict[str, int], stranger: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        patience_s = 60.0 if stranger == "127.0.0.2" else 0.0
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", patience_s)
+        service = Script(lambda call: call.closed())
+        async with door(service, first_reply_timeout_s=60, **bounds) as server, AsyncExitStack() as stack:
+            silent = [await stack.enter_async_context(ring(server, stranger)) for _ in range(3)]
+            for one in silent:
+                await one.hear("connect")
+            async with ring(server) as switch:
+                await switch.greet()
+                await service.begun()
+                assert await silent[0].gone() == b""
+                assert server.live_calls == 3
+                await switch.say(NOTICE)
+                await service.finished()
+        assert service.errors == []
+
+    async def test_who_was_silent_and_has_told_a_call_is_let_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", 0.0)
+        service = Script(lambda call: call.closed())
+        async with door(service, max_connections=1, max_silent=1) as server, ring(server) as switch:
+            await switch.greet()
+            await service.begun()
+            async with ring(server) as another:
+                assert await another.gone() == b""
+            await switch.say(NOTICE)
+            await service.finished()
+        assert service.errors == []
+
+    async def test_hundreds_of_calls_of_one_switch_at_once_are_no_crowd(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transports.freeswitch.silent.PATIENCE_S", 60.0)
+        crowd = 3 * MAX_SILENT
+        service = Script(lambda call: call.closed())
+
+        async def call(switch: Switch) -> None:
+            await switch.hear("connect")
+            told.append(None)
+            async with asyncio.timeout(LIMIT_S):
+                while len(told) < crowd:  # all are silent until the last has come  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            for kind, reply in ((None, hello()), ("myevents", OK), ("event", OK)):
+                if kind is not None:
+                    await switch.hear(kind)
+                await switch.say(reply)
+
+        told: list[None] = []
+        async with door(service, close_timeout_s=0.05) as server, AsyncExitStack() as stack:
+            switches = [await stack.enter_async_context(ring(server)) for _ in range(crowd)]
+            await asyncio.gather(*map(call, switches))
+            async with asyncio.timeout(LIMIT_S):
+                while len(service.calls) < crowd:  # noqa: ASYNC110 - the condition is in the code under test
+                    await asyncio.sleep(0.001)
 
     async def test_a_peer_that_is_not_allowed_is_closed(self) -> None:
         service = Script(lambda call: call.closed())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.transports.freeswitch.captures import from_us
 from transports.freeswitch.errors import LocalProtocolError
-from transports.freeswitch.esl_values import Variable, assigned, dialled, host, listed, quoted, shown, token
+from transports.freeswitch.esl_values import Variable, assigned, dialled, host, listed, quoted, shown, token, truth
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 SPECIAL = st.text("{}[]<>'\"\\,;|^$%&=` \t\n\r\0a1é(){}@:/!", max_size=30)
@@ -96,3 +96,25 @@ def test_a_variable_that_is_not_of_the_set_cannot_be_named() -> None:
     with pytest.raises(LocalProtocolError, match="no variable"):
         listed(())
     assert assigned({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("true", "true"),
+        ("YES", "true"),
+        ("on", "true"),
+        ("1", "true"),
+        ("-1", "true"),
+        ("2.5", "true"),
+        ("0", "false"),
+        ("0.5", "false"),
+        ("false", "false"),
+        ("", "false"),
+        ("no", "false"),
+        ("1;door=again", "false"),
+        ("²", "false"),
+    ],
+)
+def test_a_variable_is_read_as_the_switch_reads_it(value: str, read: str) -> None:
+    assert truth(value) == read

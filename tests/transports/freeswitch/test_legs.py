@@ -153,7 +153,10 @@ def test_when_the_other_side_has_gone_meanwhile_the_call_is_ours_again() -> None
     machine.data_to_send()
     assert machine.receive(API_OK + GONE) == [LegEnded(LEG, "Invalid uuid")]
     said = machine.data_to_send().decode()
-    assert said == f"api uuid_setvar_multi {UUID} socket_resume=true\n\napi uuid_kill {LEG} NORMAL_CLEARING\n\n"
+    assert said == (
+        f"api uuid_setvar_multi {UUID} socket_resume=true\n\napi uuid_setvar {UUID} hangup_after_bridge\n\n"
+        f"api uuid_kill {LEG} NORMAL_CLEARING\n\n"
+    )
     assert machine.live
     assert machine.receive(event("CHANNEL_BRIDGE")) == [MediaEnded("bridge", for_good=True)]
 

@@ -16,6 +16,7 @@ from control.peer.esl import CommandReader
 from tests.transports.freeswitch.captures_ws import rows
 from tests.transports.freeswitch.test_esl_door import ANSWERED, API_OK, FORK_OK, NOTICE, OK, UUID, live
 from tests.transports.freeswitch.test_esl_server import Script, Switch, door, ring
+from tests.transports.freeswitch.test_legs import taken
 from transports.freeswitch.door_events import TextRefused
 from transports.freeswitch.errors import CallEndedError, LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.esl_call import DoorCall
@@ -26,7 +27,7 @@ from transports.freeswitch.fork import metadata
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.media_socket import MediaSocket
 from transports.freeswitch.text import MAX_TEXT_CHARS, message_of, text_of
-from transports.freeswitch.words import Disconnected, HangupCause, Text
+from transports.freeswitch.words import Disconnected, DoorName, HangupCause, Text
 
 HEAD = b"sendevent CUSTOM\nEvent-Subclass: atende::text-out\nUnique-ID: %b\nContent-Length: %d\n\n"
 LONGEST = "á" * MAX_TEXT_CHARS
@@ -140,6 +141,16 @@ class TestTheMachine:
         assert machine.receive(written("olá", subclass="atende%3A%3Atext-out")) == []
         assert machine.receive(written("")) == [TextRefused("empty")]
         machine.hang_up(HangupCause.NORMAL_CLEARING)
+        assert machine.receive(written("olá")) == []
+
+    def test_so_is_one_that_comes_while_the_call_may_still_be_ours(self) -> None:
+        machine = taken()
+        machine.join()
+        assert machine.receive(written("one moment")) == [Text("one moment")]
+        machine = live("Answer-State: answered", "Channel-Read-Codec-Rate: 8000")
+        machine.give_back(DoorName.AGAIN)
+        assert machine.receive(written("olá")) == [Text("olá")]
+        machine.receive_eof()
         assert machine.receive(written("olá")) == []
 
     def test_a_text_goes_out_while_the_call_is_ours(self) -> None:
