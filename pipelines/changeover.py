@@ -169,7 +169,8 @@ class _Candidates:
     async def take_over(self, spine: Spine, former: LoadedPipeline) -> None:
         """Both or none, with what the stages of `former` know of the call.
 
-        Raises SwapError, with the call as it was, when one of them cannot work any more.
+        Raises SwapError, with the call as it was, when one of them cannot work any more. What cannot any more once the
+        other has taken over fails as a stage of the call does.
         """
         waiting = self._waiting(spine)
         for _, candidate in waiting:
@@ -178,6 +179,8 @@ class _Candidates:
         for slot, candidate in waiting:
             carry_over(former, slot, self.pipeline, candidate.segment.pipeline)
             await slot.exchange(candidate, timeout_s=LEAVE_S)
+            if unusable := candidate.segment.unusable():
+                log.warning("what took over cannot work any more", stages=unusable)
 
     async def dismiss(self, spine: Spine) -> None:
         """Let go of what has not taken over."""

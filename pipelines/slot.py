@@ -153,7 +153,9 @@ class HotSlot(Through, BasePipeline):
         Set up and start the candidate, exchange by one assignment, then end the old ones. Each step
         has `timeout_s`. Raises SwapError when the candidate is not usable or not started in time.
         """
-        await self.exchange(await self.candidate(processors, timeout_s=timeout_s), timeout_s=timeout_s)
+        candidate = await self.candidate(processors, timeout_s=timeout_s)
+        candidate.require_usable()
+        await self.exchange(candidate, timeout_s=timeout_s)
 
     async def candidate(self, processors: Sequence[FrameProcessor], *, timeout_s: float = 5.0) -> Candidate:
         """Set up and start processors that may take the place of those that work; nothing comes out of them yet.
@@ -171,9 +173,8 @@ class HotSlot(Through, BasePipeline):
     async def exchange(self, candidate: Candidate, *, timeout_s: float = 5.0) -> None:
         """Have the candidate work from now on; what the former ones hold comes out first, within `timeout_s`.
 
-        Raises SwapError when it is not usable any more; then nothing has changed.
+        Whether it still can is for the caller to ask (`require_usable`).
         """
-        candidate.require_usable()
         segment = candidate.segment
         segment.started()
         former, self._segment = self._segment, segment

@@ -115,13 +115,26 @@ class GivesUp(Prepared):
 
 
 class _GivesUp(IdentityFilter):
+    def __init__(self, after_s: float = 2.0) -> None:
+        super().__init__()
+        self._after_s = after_s
+
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         await super().setup(setup)
         self.create_task(self._give_up(), "gives up")
 
     async def _give_up(self) -> None:
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(self._after_s)
         await self.push_error("the account is closed", force_treat_as_permanent=True)
+
+
+class GivesUpSoon(Prepared):
+    """Works when it is made, and not any more half a second later."""
+
+    use = "filter.gives_up_soon"
+
+    def create(self, config: Nothing, prepared: None, call: CallContext) -> FrameProcessor:
+        return _GivesUp(0.5)
 
 
 class _Counted(IdentityFilter):
@@ -145,7 +158,7 @@ class Counts(Prepared):
         return _Counted()
 
 
-STAGE_TYPES = (NotMade, NotSetUp, NeverStarts, NeverEnds, Overhears, GivesUp, Counts)
+STAGE_TYPES = (NotMade, NotSetUp, NeverStarts, NeverEnds, Overhears, GivesUp, GivesUpSoon, Counts)
 OWN = {made.use: made for made in (stage() for stage in STAGE_TYPES)}
 STAGES = ChainMap(OWN, Stages())
 
@@ -250,6 +263,23 @@ def test_what_does_not_work_is_not_taken_and_the_call_goes_on(use: str, why: str
         assert why in error
 
     run()
+
+
+@virtual
+async def test_what_gives_up_while_the_other_half_takes_over_takes_over_too() -> None:
+    """The old ear does not end by itself: a second and more, in which the new mind breaks."""
+    before = spec("first")
+    vad, *rest = before.pipeline or ()
+    before = replace(before, pipeline=(vad, ProcessorSpec(id="stays", use="filter.never_ends"), *rest))
+    async with ringing(before, stages=STAGES) as call:
+        await asks(call, 3.0)
+        await call.until(7.0)
+        await call.publish(spec("second", "filter.gives_up_soon", stt={"transcripts": ["another ear"]}), 2)
+        await asks(call, 12.0)
+        await call.until(17.0)
+        record = await ended(call)
+    assert [turn.text for turn in record.turns][1:] == ["one", "first", "another ear", "second"]
+    assert record.revisions == (1, 2)
 
 
 @virtual
