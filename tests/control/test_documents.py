@@ -1,8 +1,8 @@
 """When a tenant's documents are read."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from msgspec.structs import replace
@@ -36,10 +36,7 @@ async def loaded(revision: object) -> object:
     ],
 )
 async def test_they_are_read_for_a_revision_that_may_look_something_up(uses: tuple[str, ...], read: bool) -> None:
-    nothing: Any = None
-    supervisor: Any = SimpleNamespace(
-        load=loaded, activate=nothing, discard=nothing, remove=nothing, unload=nothing, idle=nothing
-    )
+    supervisor: Any = MagicMock(load=loaded)
     shelves = Shelves()
     nodes = tuple(ProcessorSpec(id=f"s{at}", use=use) for at, use in enumerate(uses))
     await WithDocuments(supervisor, shelves, Path("know")).load(revision(replace(assistant(), pipeline=nodes)))
