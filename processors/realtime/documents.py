@@ -47,14 +47,11 @@ class Documents:
         return listed(found.passages)
 
 
-async def documents_of(passages: int, tenant_id: TenantId, library: Library) -> Documents | None:
-    """None where nothing is to be looked up, or there is nothing. Raises PrepareError."""
-    if not passages:
-        return None
+async def documents_of(passages: int, tenant_id: TenantId, library: Library) -> Documents:
+    """With the embedder loaded, where there is something to be looked up by now. Raises PrepareError."""
     try:
-        if not await library.passages(tenant_id):
-            return None
-        await library.retrieve(tenant_id, "?", top_k=1, min_score=1.0, budget_s=WARM_UP_S)
+        if passages and await library.passages(tenant_id):
+            await library.retrieve(tenant_id, "?", top_k=1, min_score=1.0, budget_s=WARM_UP_S)
     except (KnowledgeError, TimeoutError) as error:
         raise PrepareError(f"the tenant's documents cannot be searched: {error}") from error
     return Documents(library, passages)

@@ -118,7 +118,7 @@ class MockSession:
         if role == "user":
             self._question = text
 
-    async def answer(self) -> None:
+    async def answer(self, *, more: bool = False) -> None:
         self._require_open()
         config, turn = self._config, self._turn
         self._turn += 1
@@ -131,7 +131,7 @@ class MockSession:
         self._require_open()
         self._answering.append(asyncio.create_task(self._make(text, (), None, self._last())))
 
-    async def cancel(self, heard_ms: int | None) -> None:
+    async def cancel(self, heard_ms: int) -> None:
         self._require_open()
         self._drop()
 

@@ -77,7 +77,7 @@ class OpenAiSpeechModel:
         base_url: str,
         headers: Mapping[str, Secret],
         outbound: OutboundPolicy,
-        documents: Documents | None,
+        documents: Documents,
     ) -> None:
         self._config = config
         self._url = f"ws{base_url.removeprefix('http')}/realtime?model={quote(config.model, safe='')}"
@@ -87,10 +87,10 @@ class OpenAiSpeechModel:
 
     @property
     def tools(self) -> Sequence[Tool]:
-        return () if self._documents is None else (LOOK_UP,)
+        return (LOOK_UP,) if self._config.passages else ()
 
     async def use(self, tool: str, arguments: Mapping[str, str], call: CallContext) -> str:
-        if self._documents is None or tool != LOOK_UP.name:
+        if tool != LOOK_UP.name or not self._config.passages:
             return "There is no such tool."
         return await self._documents.look_up(arguments.get("question", ""), call)
 

@@ -83,9 +83,20 @@ class OutputItem(Struct, frozen=True):
     arguments: str = ""
 
 
+class _Fault(Struct, frozen=True):
+    code: str | None = None
+    event_id: str | None = None
+
+
+class _StatusDetails(Struct, frozen=True):
+    reason: str | None = None
+    error: _Fault | None = None
+
+
 class _Finished(Struct, frozen=True):
     id: str
     status: str = ""
+    status_details: _StatusDetails | None = None
     output: tuple[OutputItem, ...] = ()
 
 
@@ -93,11 +104,6 @@ class ResponseDone(Struct, frozen=True, tag_field="type", tag="response.done"):
     """An answer is complete, or will never be."""
 
     response: _Finished
-
-
-class _Fault(Struct, frozen=True):
-    code: str | None = None
-    event_id: str | None = None
 
 
 class Fault(Struct, frozen=True, tag_field="type", tag="error"):
@@ -132,9 +138,12 @@ _encoder = msgspec.json.Encoder()
 
 def read(message: str | bytes) -> ServerEvent | None:
     """None for an event that we do not act on. Raises ValueError for what is none."""
-    if _type_of.decode(message).type not in _known:
-        return None
-    told: ServerEvent = _decoder.decode(message)
+    try:
+        if _type_of.decode(message).type not in _known:
+            return None
+        told: ServerEvent = _decoder.decode(message)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     return told
 
 
@@ -142,7 +151,7 @@ def arguments_of(item: OutputItem) -> dict[str, str]:
     """What a model gave to a tool, as far as it is text; empty for what is no object."""
     try:
         given = msgspec.json.decode(item.arguments or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
     return {k: v for k, v in given.items() if isinstance(v, str)} if isinstance(given, dict) else {}
 

@@ -28,8 +28,12 @@ HARMLESS: Final = frozenset({"response_cancel_not_active"})
 """The answer was complete before our wish to cancel it came."""
 SEND_TIMEOUT_S: Final = 5.0
 """A network that takes nothing for so long is gone."""
+MAX_UNSENT: Final = 500
+"""Messages; a caller makes ten a second."""
 MAX_WAITING: Final = 8
 """Answers that wait for one another; a call asks for one or two."""
+MAX_ANSWER_MS: Final = 180_000
+"""Of audio in one answer; whatever a server sends, it stays in this process until it has been heard."""
 
 
 class Socket(Protocol):
@@ -53,11 +57,7 @@ class _Item(Struct):
 
     id: str
     content_index: int
-    pcm_bytes: int = 0
-
-    @property
-    def ms(self) -> int:
-        return self.pcm_bytes // BYTES_PER_MS
+    ms: float = 0.0
 
 
 class _Asked(Struct):
@@ -65,8 +65,13 @@ class _Asked(Struct):
 
     event_id: str
     body: Mapping[str, Any] | None
+    more: bool = False
+    """Of the answer before it."""
     id: str = ""
     cancelled: bool = False
+    ms: float = 0.0
+    odd: bytes = b""
+    """Half a sample at the end of its last piece."""
 
 
 class OpenAiSession:
@@ -78,7 +83,9 @@ class OpenAiSession:
         self._active: _Asked | None = None
         self._waiting: deque[_Asked] = deque()
         self._said: list[_Item] = []
-        """Of the last answer."""
+        """Of the last answer, with all that is more of it."""
+        self._unsent: asyncio.Queue[str] = asyncio.Queue()
+        self._sending: asyncio.Task[None] | None = None
         self._ended: deque[tuple[str, int]] = deque()
         """Turns of which the item is not known yet: the commit's event id, and the number."""
         self._turns: dict[str, int] = {}
@@ -87,14 +94,18 @@ class OpenAiSession:
     async def open(self, brief: Brief, *, voice: str, transcription_model: str, max_tokens: int) -> None:
         """Have the brief taken. Raises SpeechModelError."""
         update = api.session_update(brief, voice=voice, transcription_model=transcription_model, max_tokens=max_tokens)
-        await self._send(update)
+        try:
+            await self._socket.send(update)
+            self._sending = asyncio.create_task(self._send_all(), name="to the realtime model")
+        except Exception as error:
+            raise SpeechModelError(f"the realtime model hung up on us ({type(error).__name__})") from error
         while True:
             try:
                 told = api.read(await self._socket.recv())
             except Exception as error:
                 raise SpeechModelError(f"the realtime model hung up on us ({type(error).__name__})") from error
             if isinstance(told, api.Fault):
-                raise SpeechModelError(f"the realtime model refused its brief ({_code(told)})")
+                raise SpeechModelError(f"the realtime model refused its brief ({_name(told.error.code)})")
             if isinstance(told, api.SessionUpdated):
                 return
 
@@ -108,7 +119,7 @@ class OpenAiSession:
                 return
             try:
                 told = api.read(message)
-                events = await self._told(told) if told is not None else ()
+                events = self._told(told) if told is not None else ()
             except ValueError:
                 log.warning("the realtime model sent what cannot be read")
                 continue
@@ -116,129 +127,145 @@ class OpenAiSession:
                 yield event
 
     async def hear(self, pcm: bytes) -> None:
-        await self._send(api.audio(pcm))
+        self._send(api.audio(pcm))
 
     async def end_turn(self, turn: int) -> None:
         event_id = self._event_id()
+        self._send(api.event("input_audio_buffer.commit", event_id=event_id))
         self._ended.append((event_id, turn))
-        await self._send(api.event("input_audio_buffer.commit", event_id=event_id))
 
     async def tell(self, role: Literal["user", "assistant"], text: str) -> None:
-        await self._send(api.event("conversation.item.create", item=api.message(role, text)))
+        self._send(api.event("conversation.item.create", item=api.message(role, text)))
 
-    async def answer(self) -> None:
-        await self._ask(None)
+    async def answer(self, *, more: bool = False) -> None:
+        self._ask(_Asked(self._event_id(), None, more))
 
     async def say(self, text: str) -> None:
-        await self._ask(api.word_for_word(text))
+        self._ask(_Asked(self._event_id(), api.word_for_word(text)))
 
-    async def cancel(self, heard_ms: int | None) -> None:
+    async def cancel(self, heard_ms: int) -> None:
         self._waiting.clear()
         active = self._active
         if active is not None and not active.cancelled:
             active.cancelled = True
             if active.id:
-                await self._send(api.event("response.cancel", response_id=active.id))
+                self._send(api.event("response.cancel", response_id=active.id))
         said, self._said = self._said, []
-        begin = 0
-        for item in said if heard_ms is not None else ():
-            assert heard_ms is not None
+        begin = 0.0
+        for item in said:
             if heard_ms <= begin:
-                await self._send(api.event("conversation.item.delete", item_id=item.id))
-            elif heard_ms < begin + item.ms or active is not None:
-                end = min(heard_ms - begin, item.ms)
-                place = {"item_id": item.id, "content_index": item.content_index, "audio_end_ms": end}
-                await self._send(api.event("conversation.item.truncate", **place))
+                self._send(api.event("conversation.item.delete", item_id=item.id))
+            elif heard_ms < begin + item.ms:
+                place = {"item_id": item.id, "content_index": item.content_index, "audio_end_ms": int(heard_ms - begin)}
+                self._send(api.event("conversation.item.truncate", **place))
             begin += item.ms
 
     async def give(self, wanted: Wanted, result: str) -> None:
         item = {"type": "function_call_output", "call_id": wanted.id, "output": result}
-        await self._send(api.event("conversation.item.create", item=item))
+        self._send(api.event("conversation.item.create", item=item))
 
     async def close(self) -> None:
         self._closed = True
+        if self._sending is not None:
+            self._sending.cancel()
         try:
             await self._socket.close()
         except Exception as error:
             log.debug("the realtime model's connection was gone", error=type(error).__name__)
 
-    async def _ask(self, body: Mapping[str, Any] | None) -> None:
-        asked = _Asked(self._event_id(), body)
+    def _ask(self, asked: _Asked) -> None:
         if self._active is None:
-            await self._create(asked)
+            self._create(asked)
         elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(asked)
         else:
             raise SpeechModelError("the realtime model does not end its answers")
 
-    async def _create(self, asked: _Asked) -> None:
+    def _create(self, asked: _Asked) -> None:
         """The server refuses an answer while another is being made."""
-        self._active, self._said = asked, []
         body = UNSET if asked.body is None else asked.body
-        await self._send(api.event("response.create", event_id=asked.event_id, response=body))
+        self._send(api.event("response.create", event_id=asked.event_id, response=body))
+        self._active = asked
+        if not asked.more:
+            self._said = []
 
-    async def _told(self, told: api.ServerEvent) -> tuple[SpeechEvent, ...]:
+    def _told(self, told: api.ServerEvent) -> tuple[SpeechEvent, ...]:
         match told:
             case api.AudioDelta() if self._is_wanted(told.response_id):
                 return self._sound(told)
             case api.TranscriptDelta() if self._is_wanted(told.response_id):
                 return (Words(told.delta),)
             case api.ResponseCreated():
-                await self._created(told.response.id)
+                self._created(told.response.id)
             case api.ResponseDone():
-                return await self._done(told)
+                return self._done(told)
             case api.Committed() if self._ended:
                 self._turns[told.item_id] = self._ended.popleft()[1]
             case api.Transcribed() | api.NotTranscribed() if told.item_id in self._turns:
                 text = told.transcript.strip() if isinstance(told, api.Transcribed) else ""
                 return (Heard(self._turns.pop(told.item_id), text),)
             case api.Fault():
-                return await self._refused(told)
+                return self._refused(told)
         return ()
 
     def _sound(self, told: api.AudioDelta) -> tuple[SpeechEvent, ...]:
-        pcm = told.pcm
-        assert self._active is not None
-        if self._active.body is None:
+        active = self._active
+        assert active is not None
+        pcm = active.odd + told.pcm
+        whole = len(pcm) // 2 * 2
+        pcm, active.odd = pcm[:whole], pcm[whole:]
+        active.ms += len(pcm) / BYTES_PER_MS
+        if active.ms > MAX_ANSWER_MS:
+            raise SpeechModelError("the realtime model does not end its answer")
+        if active.body is None:
             if not self._said or self._said[-1].id != told.item_id:
                 self._said.append(_Item(told.item_id, told.content_index))
-            self._said[-1].pcm_bytes += len(pcm)
+            self._said[-1].ms += len(pcm) / BYTES_PER_MS
         return (Sound(pcm),)
 
     def _is_wanted(self, response_id: str) -> bool:
         return self._active is not None and self._active.id == response_id and not self._active.cancelled
 
-    async def _created(self, response_id: str) -> None:
+    def _created(self, response_id: str) -> None:
         active = self._active
         if active is None or active.id:
             return
         active.id = response_id
         if active.cancelled:
-            await self._send(api.event("response.cancel", response_id=response_id))
+            self._send(api.event("response.cancel", response_id=response_id))
 
-    async def _done(self, told: api.ResponseDone) -> tuple[SpeechEvent, ...]:
+    def _done(self, told: api.ResponseDone) -> tuple[SpeechEvent, ...]:
         active = self._active
         if active is None or active.id != told.response.id:
             return ()
-        failed = "the realtime model's answer failed" if told.response.status == "failed" else ""
         wants = tuple(
             Wanted(item.call_id, item.name, api.arguments_of(item))
             for item in told.response.output
             if item.type == "function_call"
         )
-        return await self._over(active, Done(failed, wants))
+        return self._over(active, Done(self._why_failed(told), wants))
 
-    async def _over(self, active: _Asked, done: Done) -> tuple[SpeechEvent, ...]:
+    def _why_failed(self, told: api.ResponseDone) -> str:
+        details = told.response.status_details
+        reason = _name((details.error.code if details.error else None) or details.reason) if details else "unknown"
+        if told.response.status == "failed":
+            return f"the realtime model's answer failed ({reason})"
+        if told.response.status == "incomplete":
+            # It has been heard as far as it goes.
+            log.warning("the realtime model broke its answer off", reason=reason)
+        return ""
+
+    def _over(self, active: _Asked, done: Done) -> tuple[SpeechEvent, ...]:
         self._active = None
         if self._waiting:
-            await self._create(self._waiting.popleft())
+            self._create(self._waiting.popleft())
         return () if active.cancelled else (done,)
 
-    async def _refused(self, fault: api.Fault) -> tuple[SpeechEvent, ...]:
-        code, event_id = _code(fault), fault.error.event_id
+    def _refused(self, fault: api.Fault) -> tuple[SpeechEvent, ...]:
+        code, event_id = _name(fault.error.code), fault.error.event_id
         active = self._active
         if active is not None and event_id == active.event_id:
-            return await self._over(active, Done(f"the realtime model refused to answer ({code})"))
+            return self._over(active, Done(f"the realtime model refused to answer ({code})"))
         for ended in [ended for ended in self._ended if ended[0] == event_id]:
             # Too short to be heard, for one.
             self._ended.remove(ended)
@@ -251,15 +278,27 @@ class OpenAiSession:
         self._events += 1
         return f"atende_{self._events}"
 
-    async def _send(self, message: str) -> None:
+    def _send(self, message: str) -> None:
+        """In order, and as quickly as the network takes it."""
+        if self._closed or self._sending is None or self._sending.done():
+            raise SpeechModelError("the realtime model is not there any more")
+        if self._unsent.qsize() >= MAX_UNSENT:
+            raise SpeechModelError("the realtime model takes nothing any more")
+        self._unsent.put_nowait(message)
+
+    async def _send_all(self) -> None:
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.send(message)
+            while True:
+                message = await self._unsent.get()
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await self._socket.send(message)
         except Exception as error:
-            raise SpeechModelError(f"the realtime model is not there any more ({type(error).__name__})") from error
+            log.info("the realtime model takes nothing any more", error=type(error).__name__)
+            # Whoever reads of it learns that it is gone.
+            await self._socket.close()
 
 
-def _code(fault: api.Fault) -> str:
+def _name(code: str | None) -> str:
     """A name of the provider's, and nothing else of what it sent."""
-    code = fault.error.code or "unknown"
-    return code if code.replace("_", "").isalnum() and len(code) <= 60 else "unknown"
+    code = code or "unknown"
+    return code if code.replace("_", "").isalnum() and code.isascii() and len(code) <= 60 else "unknown"

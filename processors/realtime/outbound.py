@@ -17,6 +17,8 @@ from base.http import Endpoint, OutboundPolicy, OutboundRefusedError, Resolver, 
 from base.secret import Secret
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+CLOSE_TIMEOUT_S = 1.0
+"""For the other side's own close frame; nobody waits for a network that is gone."""
 _quiet = logging.getLogger("atende.websocket")
 _quiet.setLevel(logging.WARNING)
 """At the level DEBUG the library writes every header into its log, the key among them, and all that is said."""
@@ -72,6 +74,7 @@ async def _first(url: str, addresses: list[str], port: int, secrets: Mapping[str
                 additional_headers={name: secret.reveal() for name, secret in secrets.items()},
                 user_agent_header=None,
                 open_timeout=None,
+                close_timeout=CLOSE_TIMEOUT_S,
                 max_size=MAX_MESSAGE_BYTES,
                 compression=None,
                 logger=_quiet,

@@ -37,6 +37,8 @@ class Reply:
         self.look_ups = 0
         self.spoke = False
         """Something of it was said."""
+        self.beside = False
+        """What it says now is no part of the model's conversation."""
         self._push = push
         self._stretch: Spoken | None = None
 
@@ -60,11 +62,18 @@ class Reply:
         self.spoke = True
         await self._speaking().sound(pcm)
 
-    async def stretch_ends(self) -> None:
-        """What follows is another breath."""
+    @property
+    def text(self) -> str:
+        """Of the stretch that is being said."""
+        return self._stretch.text if self._stretch is not None else ""
+
+    async def stretch_ends(self) -> str:
+        """What follows is another breath. The text of this one."""
         stretch, self._stretch = self._stretch, None
-        if stretch is not None:
-            await stretch.end()
+        if stretch is None:
+            return ""
+        await stretch.end()
+        return stretch.text
 
     async def end(self) -> None:
         """It is complete; what is to be done with the call is asked for."""

@@ -28,7 +28,7 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from processors.factory import CallContext
@@ -58,6 +58,8 @@ MAX_LOOK_UPS: Final = 4
 """In a row, without a word to the caller."""
 NO_TURN: Final = -1
 """The number of audio beside what was written: its words are of no turn."""
+TRANSCRIPT_S: Final = 0.7
+"""What was said last is written down if its words come so soon."""
 
 
 class SpeechService(FrameProcessor):
@@ -72,26 +74,30 @@ class SpeechService(FrameProcessor):
         self._sentences = sentences_of(call.persona)
         self._phrases = phrasebook(call.persona.language)
         brief = brief_of(call.persona, self._sentences, model.tools)
-        self._model_line = Connection(model, brief, call, self, deadline_s=deadline_s)
+        self._line = Connection(model, brief, call, self, deadline_s=deadline_s)
         self._utterance = Utterance(call.sample_rate)
         self._audibility = Audibility()
         self._turns: dict[int, SpokenTurn] = {}
+        """Those of which the words are still to come."""
+        self._told_messages = 0
+        self._fixed: list[str] = []
+        """What was said beside the conversation since the model was last told of it."""
         self._replies: deque[Reply] = deque()
         """Asked for; what the model tells is of the first."""
         self._answered: int | None = None
         """The turn of the last answer, while that is complete and nothing else was done since."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._changed = asyncio.Event()
+        """Set when a reply or a turn of those is over."""
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as FrameProcessor does
         """Connect. Raises SpeechModelError."""
         await super().setup(setup)
-        await self._model_line.open()
+        await self._line.open()
 
     async def cleanup(self) -> None:
         """Hang up."""
         self._drop_replies()
-        await self._model_line.close()
+        await self._line.end()
         await super().cleanup()  # type: ignore[no-untyped-call]
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -100,91 +106,114 @@ class SpeechService(FrameProcessor):
         if isinstance(frame, BotStartedSpeakingFrame):
             self._audibility.began(_now())
         elif isinstance(frame, BotStoppedSpeakingFrame):
-            self._audibility.ended()
+            self._audibility.ended(_now(), all_of_it=not self._replies)
         if direction is UP:
             await self.push_frame(frame, direction)
             return
         match frame:
             case InputAudioRawFrame():
-                await self._model_line.hear(self._utterance.audio(frame.audio))
-                return
+                self._utterance.heard(frame.audio, _now())
+                await self._hear()
             case LLMContextFrame():
                 await self._turn(frame.context.get_messages())
-                return
             case TTSSpeakFrame():
                 await self._ask(Reply(self.push_frame, says=frame.text, interruptible=frame.interruptible))
-                return
             case InterruptionFrame():
-                await self._interrupted()
-            case EndFrame():
-                await self._finish()
+                await self._interrupted(frame)
             case SystemFrame():
                 await self._listen(frame)
+                await self.push_frame(frame)
+            case EndFrame():
+                await self._finish()
+                await self.push_frame(frame)
             case _:
                 # What stands behind a sentence (the call is to end, somebody's telephone rings) comes out behind it.
-                await self._idle.wait()
-        await self.push_frame(frame)
+                await self._all_said()
+                await self.push_frame(frame)
 
     async def _listen(self, frame: Frame) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame):
-            self._utterance.voice_began()
+            self._utterance.voice_began(_now())
             self._audibility.voice_began(_now())
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._utterance.voice_ended(_now())
             self._audibility.voice_ended(_now())
         elif isinstance(frame, UserStartedSpeakingFrame):
-            await self._model_line.hear(self._utterance.turn_began())
+            self._utterance.turn_began(_now())
+            await self._hear()
+
+    async def _hear(self) -> None:
+        """The model gets the turn as it comes; one that is not there gets all of it at its end."""
+        session = self._line.session
+        if session is None or not self._utterance.in_turn:
+            return
+        try:
+            if more := self._utterance.more_for(session):
+                await session.hear(more)
+        except SpeechModelError as error:
+            await self.broke(str(error))
 
     async def _turn(self, messages: list[LLMContextMessage]) -> None:
-        """The caller's turn is over: its rest, then the question."""
+        """The caller's turn is over: its rest, then the question. Cut short, it is of the next turn."""
         if not messages:
             return
         last = messages[-1]
         spoken = last if isinstance(last, SpokenTurn) else None
-        if spoken is not None:
-            self._turns[spoken.number] = spoken
-        rest = self._utterance.turn_ended()
         try:
-            if await self._model_line.open():
-                rest = self._utterance.once_more()
-            await self._model_line.tell_once(messages[:-1])
-            await self._end_turn(rest, spoken)
+            session = await self._line.open()
+            await self._tell_new(messages[:-1])
             if spoken is None:
-                await self._model_line.tell(last)
+                await self._line.tell(last)
+            self._told_messages = len(messages)
+            await self._end_turn(session, spoken)
         except SpeechModelError as error:
-            await self.broke(str(error))
+            await self._failed(str(error))
             return
         await self._ask(Reply(self.push_frame, turn=None if spoken is None else spoken.number))
 
-    async def _end_turn(self, rest: bytes, spoken: SpokenTurn | None) -> None:
+    async def _tell_new(self, before: list[LLMContextMessage]) -> None:
+        """What the model does not know of the conversation: all of it, or what was said beside it since."""
+        if not await self._line.tell_once(before):
+            for message in before[self._told_messages :]:
+                text = standard_message_text(message) if isinstance(message, dict) else ""
+                if any(_beginning(text, said) for said in self._fixed):
+                    await self._line.tell(message)
+        self._fixed.clear()
+
+    async def _end_turn(self, session: SpeechSession, spoken: SpokenTurn | None) -> None:
+        """What was heard becomes the turn."""
         empty = self._utterance.empty
-        self._utterance.forget()
+        if more := self._utterance.more_for(session, last=True):
+            await session.hear(more)
+        self._utterance.answered()
+        if spoken is not None:
+            self._turns[spoken.number] = spoken
         if empty and spoken is not None:
             await self._understood(spoken.number, "")
         elif not empty:
-            session = self._session
-            await session.hear(rest)
             await session.end_turn(NO_TURN if spoken is None else spoken.number)
 
     async def _ask(self, reply: Reply) -> None:
         """Have the model answer the conversation, or say a sentence."""
+        self._replies.append(reply)
         try:
-            await self._model_line.open()
-            self._replies.append(reply)
-            self._idle.clear()
+            session = await self._line.open()
             if self._replies[0] is reply:
-                await reply.begin()
-                self._model_line.expect()
-            session = self._session
+                await self._begin(reply)
             await (session.answer() if reply.says is None else session.say(reply.says))
         except SpeechModelError as error:
-            await self.broke(str(error))
+            await self._failed(str(error))
+
+    async def _begin(self, reply: Reply) -> None:
+        self._line.expect()
+        await reply.begin()
 
     @property
     def _session(self) -> SpeechSession:
         """Raises SpeechModelError when it has broken since it was opened."""
-        if self._model_line.session is None:
+        if self._line.session is None:
             raise SpeechModelError(HUNG_UP)
-        return self._model_line.session
+        return self._line.session
 
     async def told(self, event: SpeechEvent) -> None:
         """What the model tells is of the first reply. Raises SpeechModelError."""
@@ -196,30 +225,34 @@ class SpeechService(FrameProcessor):
             return
         match event:
             case Sound():
-                self._model_line.expect()
+                self._line.expect()
+                if not reply.spoke:
+                    self._audibility.another()
                 await reply.sound(event.pcm)
             case Words():
                 reply.words(event.text)
             case Done():
-                self._model_line.expect_nothing()
+                self._line.expect_nothing()
                 await self._done(reply, event)
 
     async def _done(self, reply: Reply, done: Done) -> None:
         """The model has done what it was asked: go on with what it wants, or the reply is complete."""
-        await reply.stretch_ends()
+        said = await reply.stretch_ends()
+        if reply.beside or reply.says is not None:
+            self._fixed.append(said)
         wants_more = False
         for wanted in done.wants:
             wants_more |= await self._use(reply, wanted)
         if not self._replies or self._replies[0] is not reply:
             return  # interrupted meanwhile
         if reply.closing is not None and (reply.closing_owed or not reply.spoke):
-            reply.closing_owed, reply.spoke = False, True
-            self._model_line.expect()
+            reply.closing_owed, reply.spoke, reply.beside = False, True, True
+            self._line.expect()
             await self._session.say(reply.closing.text)
         elif reply.closing is None and wants_more and reply.look_ups < MAX_LOOK_UPS:
             reply.look_ups += 1
-            self._model_line.expect()
-            await self._session.answer()
+            self._line.expect()
+            await self._session.answer(more=True)
         else:
             await self._over(reply)
             if done.failed:
@@ -230,9 +263,17 @@ class SpeechService(FrameProcessor):
         closing = self._closing_by(wanted.tool)
         if closing is not None:
             reply.close_with(closing, by_model=True)
-        result = "done" if closing else await self._model.use(wanted.tool, wanted.arguments, self._call)
+        result = "done" if closing else await self._result(wanted)
         await self._session.give(wanted, result)
         return closing is None
+
+    async def _result(self, wanted: Wanted) -> str:
+        try:
+            return await self._model.use(wanted.tool, wanted.arguments, self._call)
+        except Exception:
+            # The caller is to have an answer, and the model to know that there is none here.
+            log.exception("a tool failed", tool=wanted.tool[:60])
+            return "It cannot be found out now."
 
     def _closing_by(self, tool: str) -> Answer | None:
         if tool == PERSON.name:
@@ -242,6 +283,7 @@ class SpeechService(FrameProcessor):
     async def _understood(self, number: int, text: str) -> None:
         """What the caller's turn was, which the model has answered or is answering."""
         turn = self._turns.pop(number, None)
+        self._changed.set()
         if turn is None:
             return
         turn.understood(text)
@@ -265,47 +307,79 @@ class SpeechService(FrameProcessor):
         self._replies.popleft()
         if reply.turn is not None and reply.closing is None:
             self._answered = reply.turn
+        following = self._replies[0] if self._replies else None
+        self._changed.set()
         await reply.end()
-        if reply.says is not None and self._model_line.knows_the_conversation:
-            await self._session.tell("assistant", reply.says)
-        if not self._replies:
-            self._idle.set()
-        else:
-            self._model_line.expect()
-            await self._replies[0].begin()
+        if following is not None:
+            await self._begin(following)
 
-    async def _interrupted(self) -> None:
-        """Drop what is being said, but what may not be interrupted."""
+    async def _interrupted(self, frame: InterruptionFrame) -> None:
+        """Drop what is being said, but what may not be interrupted; nothing here waits for the network."""
         heard_ms = self._audibility.heard_ms(_now())
-        self._audibility.ended()
         self._answered = None
         kept = [reply for reply in self._replies if not reply.interruptible]
         if kept and self._replies[0] is kept[0]:
+            await self.push_frame(frame)
             return
-        self._drop_replies()
+        self._audibility.another()
+        for reply in self._replies:
+            if reply.says is not None:
+                self._fixed.append(reply.text)
+        self._replies = deque(kept)
+        self._line.expect_nothing()
+        self._changed.set()
+        await self.push_frame(frame)
         try:
-            if self._model_line.session is not None:
-                await self._model_line.session.cancel(heard_ms)
-        except SpeechModelError:
-            await self._model_line.close()
-        for reply in kept:
-            await self._ask(reply)
+            if self._line.session is not None:
+                await self._line.session.cancel(heard_ms)
+                for reply in kept:
+                    await self._line.session.say(reply.says or "")
+                if kept:
+                    await self._begin(kept[0])
+        except SpeechModelError as error:
+            await self.broke(str(error))
+
+    async def _all_said(self) -> None:
+        while self._replies:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _finish(self) -> None:
-        """Let what is being said come out, in as long as a silence may last."""
+        """Let what is being said come out, in as long as a silence may last, and the caller's words a little later."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), self._deadline_s)
+            async with asyncio.timeout(self._deadline_s):
+                await self._all_said()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TRANSCRIPT_S):
+                while self._turns and self._line.session is not None:
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def broke(self, why: str) -> None:
-        """Nothing more is to be had of this connection; the next turn makes another."""
+        """Nothing more is to be had of this connection; an error where something was expected of it."""
+        if self._replies:
+            await self._failed(why)
+        else:
+            self._line.drop()
+            self._changed.set()
+
+    async def _failed(self, why: str) -> None:
+        """As `broke`; the next turn makes another connection."""
         self._drop_replies()
-        await self._model_line.close()
+        self._line.drop()
         await self.push_error(why)
 
     def _drop_replies(self) -> None:
         self._replies.clear()
-        self._model_line.expect_nothing()
-        self._idle.set()
+        self._answered = None
+        self._line.expect_nothing()
+        self._changed.set()
+
+
+def _beginning(text: str, said: str) -> bool:
+    """Whether a text is what was heard of something said."""
+    words = text.split()
+    return bool(words) and said.split()[: len(words)] == words
 
 
 def _now() -> float:

@@ -78,7 +78,10 @@ SpeechEvent: TypeAlias = Sound | Words | Done | Heard
 
 
 class SpeechSession(Protocol):
-    """One call's connection to a model. All methods but `events` raise SpeechModelError when it is gone."""
+    """One call's connection to a model. Nothing here waits for the network, but for `events` and `close`.
+
+    All methods but these two raise SpeechModelError when it is gone.
+    """
 
     def events(self) -> AsyncIterator[SpeechEvent]:
         """What the model tells, to the end of the connection. Nothing of an answer that was cancelled. Once."""
@@ -96,16 +99,19 @@ class SpeechSession(Protocol):
         """Something that was said before, or written."""
         ...
 
-    async def answer(self) -> None:
-        """Answer the conversation so far."""
+    async def answer(self, *, more: bool = False) -> None:
+        """Answer the conversation so far; `more` of the answer that is under way, when a tool has told something."""
         ...
 
     async def say(self, text: str) -> None:
         """Say this, word for word; it does not become part of the conversation."""
         ...
 
-    async def cancel(self, heard_ms: int | None) -> None:
-        """Drop the answers that are being made or waited for. Of the last answer `heard_ms` were heard; None: all."""
+    async def cancel(self, heard_ms: int) -> None:
+        """Drop the answers that are being made or waited for.
+
+        Of the last one, with all that is `more` of it, `heard_ms` were heard.
+        """
         ...
 
     async def give(self, wanted: Wanted, result: str) -> None:

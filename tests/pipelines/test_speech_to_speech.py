@@ -299,7 +299,7 @@ class _LooksFirst(MockSession):
 
     _result = ""
 
-    async def answer(self) -> None:
+    async def answer(self, *, more: bool = False) -> None:
         self._require_open()
         if self._result:
             await self.say(self._result)

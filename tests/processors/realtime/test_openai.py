@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
     TTSTextFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 
@@ -45,6 +46,7 @@ from tests.processors.stages import RATE, UP, Edge, Step, call_of, persona, play
 KEY = "sk-very-secret-key"
 SOFIA = persona()
 BRIEF = Brief(instructions="Be brief.", language="pt-BR")
+GREETED = ("assistant", "Bom dia! <b>")
 SETTLES_S = 0.15
 """On loopback an answer takes a few milliseconds."""
 
@@ -126,7 +128,8 @@ async def test_a_turn_is_sent_and_its_answer_comes_out_as_a_voice_would_make_it(
 
 
 async def test_a_voice_that_was_no_turn_is_never_sent() -> None:
-    cough = [VADUserStartedSpeakingFrame(), InputAudioRawFrame(b"\2\0" * 800, RATE, 1)]
+    cough: list[Step] = [VADUserStartedSpeakingFrame(), InputAudioRawFrame(b"\2\0" * 800, RATE, 1)]
+    cough += [VADUserStoppedSpeakingFrame(stop_secs=0.2), 0.25]
     async with Model() as model:
         await played(await service(model), [*cough, *said(), turn(), SETTLES_S])
     assert len(model.heard) == 1
@@ -153,13 +156,15 @@ async def test_what_was_written_is_told_and_answered() -> None:
 
 async def test_a_fixed_sentence_is_read_word_for_word_beside_the_conversation_and_then_known() -> None:
     async with Model("Sim.") as model:
-        steps: list[Step] = [TTSSpeakFrame("Bom dia! <b>"), SETTLES_S, *said(), turn(), SETTLES_S]
-        behind, _ = await played(await service(model), [*steps, TTSSpeakFrame("Ainda está aí?"), SETTLES_S])
-    greeting, _, reprompt = model.of("response.create")
+        steps: list[Step] = [TTSSpeakFrame("Bom dia! <b>"), SETTLES_S, *said(), turn(0, GREETED), SETTLES_S]
+        steps += [TTSSpeakFrame("Ainda está aí? Diga."), SETTLES_S]
+        now = (GREETED, ("user", "yes"), ("assistant", "Sim."), ("assistant", "Ainda está"))
+        behind, _ = await played(await service(model), [*steps, *said(), turn(1, *now), SETTLES_S])
+    greeting, _, reprompt, _ = model.of("response.create")
     assert greeting["response"]["conversation"] == "none"
-    assert behind.texts(TTSTextFrame) == ["Bom dia! <b>", "Sim.", "Ainda está aí?"]
+    assert behind.texts(TTSTextFrame) == ["Bom dia! <b>", "Sim.", "Ainda está aí? Diga.", "ok"]
     assert reprompt["response"]["tool_choice"] == "none"
-    assert model.told == [("assistant", "Ainda está aí?")]
+    assert model.told == [GREETED, ("assistant", "Ainda está")], "as far as it was heard, and nothing twice"
 
 
 async def test_an_interruption_drops_the_answer_and_tells_the_model_what_was_heard() -> None:
@@ -255,7 +260,7 @@ async def test_an_answer_that_is_refused_or_fails_is_an_error_in_our_words() -> 
     assert error.error == "the realtime model refused to answer (told_to)"
     async with Model(Answer("", status="failed")) as model:
         behind, ahead = await played(await service(model), [*said(), turn(), SETTLES_S])
-    assert [error.error for error in ahead.of(ErrorFrame)] == ["the realtime model's answer failed"]
+    assert [error.error for error in ahead.of(ErrorFrame)] == ["the realtime model's answer failed (unknown)"]
     assert behind.of(LLMFullResponseEndFrame)
 
 
