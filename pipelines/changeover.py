@@ -101,7 +101,6 @@ class ChangeOver:
             self._offered()
             return f"{type(error).__name__}: {error}"
         former, now = self._lease.pipeline, candidates.pipeline
-        self._spine.mind_hears(now.mind_hears)
         self._tell_transport(former, now)
         if candidates.keeps_ear:
             now.adopt_ear(former, everything_in(self._spine.ear))
@@ -176,7 +175,12 @@ class _Candidates:
         for _, candidate in waiting:
             candidate.require_usable()
         self.ear = self.mind = None
+        if not self.pipeline.mind_hears:
+            spine.mind_hears(False)
         for slot, candidate in waiting:
+            if slot is spine.mind:
+                # Before that a turn is the old mind's, which may want it in words.
+                spine.mind_hears(self.pipeline.mind_hears)
             carry_over(former, slot, self.pipeline, candidate.segment.pipeline)
             await slot.exchange(candidate, timeout_s=LEAVE_S)
             if unusable := candidate.segment.unusable():

@@ -5,7 +5,7 @@ missing model, a refused key) is found by `PipelineSupervisor.load`.
 """
 
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -146,10 +146,20 @@ def _assistant(assistant: AssistantSpec, catalog: Mapping[str, AnyFactory], *, s
         problems += [problem.under(".pipeline") for problem in error.problems]
     else:
         problems += [problem.under(".pipeline") for problem in _fit(nodes, graph, catalog, streaming=streaming)]
+    problems += _turn_problems(assistant, checked.values())
     if problems:
         raise SpecError(problems)
     found = slots(graph, {stage.id: stage.factory for stage in checked.values()})
     return CheckedAssistant(assistant, tuple(checked[stage.index] for stage in stages(graph)), found)
+
+
+def _turn_problems(assistant: AssistantSpec, made: Iterable[CheckedStage]) -> list[Problem]:
+    """How turns are taken, where the stages cannot do it so."""
+    realtime = next((stage.id for stage in made if stage.factory.role is Role.REALTIME), None)
+    if realtime is None or not assistant.turn.mute_until_greeting_done:
+        return []
+    told = f"a caller who speaks over the greeting, and on after it, would not be heard by {realtime!r}"
+    return [Problem(".turn.mute_until_greeting_done", told, "take it out: who speaks over the greeting interrupts it")]
 
 
 def _fit(

@@ -32,7 +32,8 @@ class Utterance:
         """Bytes of it that the listener has."""
         self._listener: object | None = None
         self._up: soxr.ResampleStream | None = None
-        self._voice = False
+        self._voice: bool | None = None
+        """None until the detector has said anything: there may have been a voice before we listened."""
         self._ended_at: float | None = None
         """When a voice ended of which nobody has said yet that it was a turn."""
         self.in_turn = False
@@ -45,6 +46,8 @@ class Utterance:
     def voice_began(self, at: float) -> None:
         """The detector hears a voice."""
         self._forget_what_was_nothing(at)
+        if not self.in_turn and not self._voice:
+            self._keep_last(LEAD_S)
         self._voice, self._ended_at = True, None
 
     def voice_ended(self, at: float) -> None:
@@ -60,8 +63,7 @@ class Utterance:
         """More of what comes from the caller."""
         self._forget_what_was_nothing(at)
         self._kept += pcm
-        most_s = MAX_TURN_S if self.in_turn or self._voice else LEAD_S
-        self._drop(len(self._kept) - int(most_s * self._rate) * 2)
+        self._keep_last(LEAD_S if self._voice is False and not self.in_turn else MAX_TURN_S)
 
     def answered(self) -> None:
         """It has been asked for an answer to all of this."""
@@ -90,7 +92,8 @@ class Utterance:
             self._clear()
             self._ended_at = None
 
-    def _drop(self, excess: int) -> None:
+    def _keep_last(self, seconds: float) -> None:
+        excess = len(self._kept) - int(seconds * self._rate) * 2
         if excess > 0:
             del self._kept[:excess]
             self._given = max(0, self._given - excess)

@@ -124,6 +124,14 @@ def test_a_filter_of_words_has_nothing_to_do_beside_a_realtime_stage() -> None:
     assert "'realtime-a' uses them up before" in str(problems("vad.a", "realtime.a", "filter.audio"))
 
 
+def test_a_realtime_stage_cannot_be_deaf_to_the_beginning_of_a_voice() -> None:
+    """A detector tells of a voice once, and that was while it was muted."""
+    with pytest.raises(SpecError) as caught:
+        checked("vad.a", "realtime.a", turn=TurnSpec(mute_until_greeting_done=True))
+    assert [problem.path for problem in caught.value.problems] == ["$.assistants[0].turn.mute_until_greeting_done"]
+    assert checked(*LINE, turn=TurnSpec(mute_until_greeting_done=True))
+
+
 def test_of_the_filters_only_those_that_need_no_words_stand_beside_a_realtime_stage() -> None:
     filters = [entry.use for entry in CATALOG if entry.role is Role.FILTER]
     without = [use for use in filters if not Stages()[use].needs_words]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +13,6 @@ from pipecat.frames.frames import (
     AggregatedTextFrame,
     BotStartedSpeakingFrame,
     ErrorFrame,
-    Frame,
     InputAudioRawFrame,
     InterruptionFrame,
     LLMContextFrame,
@@ -25,66 +23,20 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
-    UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 
-from base.http import Endpoint, OutboundPolicy
-from base.secret import Secret
-from processors.factory import PrepareError, Workshop
-from processors.frames import CallRequestFrame, SpokenTurn, UnderstoodFrame
+from processors.factory import PrepareError
+from processors.frames import CallRequestFrame, UnderstoodFrame
 from processors.realtime import openai_events as api
 from processors.realtime.openai import OpenAiRealtime, OpenAiRealtimeConfig
-from processors.realtime.service import SpeechService
-from processors.realtime.speech_model import Brief, SpeechModelError
-from tests.processors.cases import Documents, NoLibrary
+from processors.realtime.speech_model import SpeechModelError
+from tests.processors.cases import Documents
 from tests.processors.realtime.scripted import Answer, Model
-from tests.processors.stages import RATE, UP, Edge, Step, call_of, persona, played, told
-
-KEY = "sk-very-secret-key"
-SOFIA = persona()
-BRIEF = Brief(instructions="Be brief.", language="pt-BR")
-GREETED = ("assistant", "Bom dia! <b>")
-SETTLES_S = 0.15
-"""On loopback an answer takes a few milliseconds."""
-
-
-def workshop(*ports: int, library: Any = None) -> Workshop:
-    nothing: Any = None
-    return Workshop(
-        clock=nothing,
-        models=nothing,
-        library=library or NoLibrary(),
-        data_dir=Path(),
-        secret=lambda _, name: Secret(KEY),
-        compute=nothing,
-        outbound=OutboundPolicy(allow=frozenset(Endpoint("127.0.0.1", port) for port in ports), connect_timeout_s=2.0),
-    )
-
-
-async def service(model: Model, /, *, library: Any = None, **config: Any) -> SpeechService:
-    written = {"base_url": model.base_url, "api_key": {"secret": "openai"}, "passages": 0} | config
-    made = msgspec.convert(written, OpenAiRealtimeConfig)
-    factory = OpenAiRealtime()
-    prepared = await factory.prepare(made, told(SOFIA), workshop(model.port, library=library))
-    return factory.create(made, prepared, call_of(SOFIA))
-
-
-def said(pcm: bytes = b"\1\0" * RATE) -> list[Frame]:
-    """The caller begins a turn and speaks."""
-    return [VADUserStartedSpeakingFrame(), UserStartedSpeakingFrame(), InputAudioRawFrame(pcm, RATE, 1)]
-
-
-def turn(number: int = 0, *before: tuple[str, str]) -> LLMContextFrame:
-    """The turn is over."""
-    messages: list[Any] = [{"role": role, "content": text} for role, text in before]
-    return LLMContextFrame(LLMContext([*messages, SpokenTurn(number)]))
-
-
-def names(edge: Edge, *kinds: type[Frame]) -> list[str]:
-    return [type(frame).__name__ for frame in edge.frames if isinstance(frame, kinds)]
+from tests.processors.realtime.talk import BRIEF, GREETED, KEY, SETTLES_S, SOFIA, names, said, service, turn, workshop
+from tests.processors.stages import RATE, UP, Step, call_of, played, told
 
 
 async def test_it_says_who_it_is_with_the_key_and_leaves_the_turns_to_us() -> None:
