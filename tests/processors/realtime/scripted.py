@@ -56,6 +56,7 @@ class Model:
         status: int = 0,
         location: str = "",
         transcript_s: float = 0.0,
+        reads_s: float = 0.0,
         refuses: str = "",
         refuses_turns: Sequence[int] = (),
         silent: bool = False,
@@ -63,11 +64,12 @@ class Model:
     ) -> None:
         """A `status` refuses the handshake; `refuses` names an event that is answered with an error; `silent` says
         nothing at all; it hangs up instead of the response of that number. Commits of `refuses_turns` are refused;
-        a transcript comes `transcript_s` after its turn.
+        a transcript comes `transcript_s` after its turn, and of what is to be read a word each `reads_s`.
         """
         self._answers = [Answer(one) if isinstance(one, str) else one for one in answers]
         self._otherwise, self._transcripts = otherwise, list(transcripts)
         self._status, self._location = status, location
+        self._reads_s = reads_s
         self._transcript_s, self._refuses_turns = transcript_s, refuses_turns
         self._refuses, self._silent, self._hangs_up_after = refuses, silent, hangs_up_after
         self._server: Server | None = None
@@ -182,7 +184,8 @@ class Model:
 
     def _begin(self, connection: ServerConnection, asked: dict[str, Any]) -> None:
         if asked.get("conversation") == "none":
-            answer = Answer(asked["input"][0]["content"][0]["text"].removeprefix("<read>").removesuffix("</read>"))
+            text = asked["input"][0]["content"][0]["text"].removeprefix("<read>").removesuffix("</read>")
+            answer = Answer(text, word_s=self._reads_s)
         else:
             answer = self._answers.pop(0) if self._answers else Answer(self._otherwise)
         task = asyncio.create_task(self._answer(connection, answer))

@@ -106,6 +106,14 @@ async def test_a_farewell_is_heard_before_the_call_ends_whoever_speaks(interrupt
     assert names(behind, TTSTextFrame, CallRequestFrame) == ["TTSTextFrame", "CallRequestFrame"]
 
 
+async def test_a_farewell_that_is_being_said_is_not_begun_anew() -> None:
+    async with Model(reads_s=0.05) as model:
+        steps: list[Step] = [*final("Até logo e obrigado"), 0.1, InterruptionFrame(), 0.3]
+        behind, _ = await played(await service(model), steps)
+    assert len(model.of("response.create")) == 1
+    assert behind.texts(TTSTextFrame) == ["Até logo e obrigado"]
+
+
 async def test_a_network_that_is_gone_is_told_within_the_deadline_and_holds_nothing_up() -> None:
     async with Model(Answer("um dois", stops_after=1), "Sim.") as model, network(model.port) as (port, cut):
         stage = await service(model, port=port, deadline_s=0.5)
@@ -391,6 +399,26 @@ async def test_words_are_those_of_their_turn_whatever_was_refused_between() -> N
         steps: list[Step] = [*said(), turn(0), SETTLES_S, *said(), turn(1), SETTLES_S]
         _, ahead = await played(await service(model), steps)
     assert [(frame.turn, frame.text) for frame in ahead.of(UnderstoodFrame)] == [(0, ""), (1, "um")]
+
+
+async def test_a_wish_that_is_understood_while_the_caller_goes_on_is_not_done() -> None:
+    async with Model("um", transcripts=["operador"], transcript_s=0.3) as model:
+        behind, _ = await played(await service(model), [*said(), turn(0), 0.1, *said(), InterruptionFrame(), 0.5])
+    assert behind.texts(TTSTextFrame) == ["um"]
+
+
+async def test_what_is_looked_up_for_an_answer_that_is_dropped_asks_for_nothing() -> None:
+    class Slow(Documents):
+        async def retrieve(self, *args: Any, **more: Any) -> Any:
+            await asyncio.sleep(0.3)
+            return await super().retrieve(*args, **more)
+
+    asks = Answer("", ("look_up", {"question": "x"}))
+    async with Model(asks, "Sim.") as model:
+        stage = await service(model, library=Slow(), passages=3)
+        behind, _ = await played(stage, [*said(), turn(0), 0.1, *interrupts(1), 0.4])
+    assert behind.texts(TTSTextFrame) == ["Sim."]
+    assert len(model.of("response.create")) == 2
 
 
 @pytest.mark.parametrize(
