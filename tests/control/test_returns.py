@@ -120,9 +120,10 @@ async def test_who_is_being_connected_with_a_person_is_here_still(monkeypatch: p
     calls, first = LiveCalls(), Line()
     with calls.enter(TICKET, cast(DoorCall, first)) as live:
         first.live, first.joining = False, True
-        with monkeypatch.context() as patched, pytest.raises(CallHereError):
+        with monkeypatch.context() as patched:
             patched.setattr(returns, "LEAVES_WITHIN_S", 0.0)
-            await calls.served(TICKET, line())
+            with pytest.raises(CallHereError):
+                await calls.served(TICKET, line())
         assert calls.get(CALL) is live
         assert not live.over.is_set()
         coming = asyncio.create_task(calls.served(TICKET, line()))
