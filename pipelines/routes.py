@@ -66,9 +66,9 @@ class TenantRoutes(Struct, frozen=True):
 
 
 def caller_key(number: str, call_id: CallId) -> str:
-    """By what a caller is told from the others: the number, or where none is shown (FreeSWITCH has zeros then) the call.
+    """By what a caller is told from the others: the number, or where none is shown the call.
 
-    So those who show none are spread as all are, if each of their calls anew.
+    FreeSWITCH has zeros then. So those callers are spread as all are, if each of their calls anew.
     """
     shown = number.strip().casefold()
     return call_id if shown in NO_NUMBER or not shown.strip("+0") else number

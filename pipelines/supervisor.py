@@ -169,19 +169,23 @@ class PipelineSupervisor:
         if not loaded.retired or loaded in self._retiring:
             await asyncio.shield(self._retire(loaded))
 
+    def failed_on_trial(self, tenant_id: TenantId, number: int) -> bool:
+        """Whether that revision is the last that was on trial and rolled back."""
+        ended = self.rolled_back.get(tenant_id)
+        return ended is not None and ended.revision == number
+
     def remove(self, tenant_id: TenantId) -> None:
         """The tenant is gone: no new calls; live ones end on what they have."""
-        self._failed.pop(tenant_id, None)
         self.rolled_back.pop(tenant_id, None)
-        self._rung_at.pop(tenant_id, None)
-        if (routes := self._routes.pop(tenant_id, None)) is not None:
-            for loaded in routes.revisions:
-                self._retire(loaded)
+        self._let_go(tenant_id)
 
     async def unload(self, tenant_id: TenantId) -> None:
-        """As `remove`, and return when what only this tenant used is closed. Raises nothing for a tenant in calls."""
+        """Until it is loaded again nothing answers; return when what only this tenant used is closed.
+
+        What failed on trial stays known. Raises nothing for a tenant in calls.
+        """
         routes = self._routes.get(tenant_id)
-        self.remove(tenant_id)
+        self._let_go(tenant_id)
         ending = [self._retiring[loaded] for loaded in (routes.revisions if routes else ()) if not loaded.leases]
         if ending:
             await asyncio.wait(ending)
@@ -280,6 +284,13 @@ class PipelineSupervisor:
             task.cancel()
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
         await self._pool.close()
+
+    def _let_go(self, tenant_id: TenantId) -> None:
+        self._failed.pop(tenant_id, None)
+        self._rung_at.pop(tenant_id, None)
+        if (routes := self._routes.pop(tenant_id, None)) is not None:
+            for loaded in routes.revisions:
+                self._retire(loaded)
 
     def _routes_of(self, tenant_id: TenantId) -> TenantRoutes:
         if (routes := self._routes.get(tenant_id)) is None:
