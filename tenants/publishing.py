@@ -36,7 +36,7 @@ class Supervisor(Protocol[L]):
         """Beside what answers."""
         ...
 
-    def failed_on_trial(self, tenant_id: TenantId, number: int) -> bool:
+    def failed_on_trial(self, tenant_id: TenantId, number: int, digest: str) -> bool:
         """Whether that revision was on trial and has been rolled back."""
         ...
 
@@ -92,11 +92,8 @@ async def publish(
         directory.replace(entry)
         supervisor.remove(spec.tenant_id)
         return number
-    if (
-        spec.canary is not None
-        and supervisor.answers(spec.tenant_id)
-        and supervisor.failed_on_trial(spec.tenant_id, number)
-    ):
+    on_trial = spec.canary is not None and supervisor.answers(spec.tenant_id)
+    if on_trial and supervisor.failed_on_trial(spec.tenant_id, number, document.digest):
         return number
     loaded = await supervisor.load(to_revision(spec, number, document.digest))
     try:

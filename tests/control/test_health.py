@@ -93,7 +93,7 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
 
 
 def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
-    ended = {ACME: RolledBack(revision=4, reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
+    ended = {ACME: RolledBack(revision=4, digest="d", reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
     (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
     assert (row.state, row.revision, row.problem) == ("ready", 3, "revision 4 was rolled back: 3 of 20 calls failed")
     (row,) = service([loaded(ACME, "acme", revision=5)], [], ended).readiness().tenants

@@ -53,7 +53,7 @@ class Pipelines:
         assert loaded.tenant_id in self.loaded
         self.asked.append(f"try {loaded.slug} {loaded.number} on {policy.share:.0f}")
 
-    def failed_on_trial(self, tenant_id: TenantId, number: int) -> bool:
+    def failed_on_trial(self, tenant_id: TenantId, number: int, digest: str) -> bool:
         return False
 
     async def discard(self, loaded: PipelineRevision) -> None:

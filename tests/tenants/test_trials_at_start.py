@@ -1,17 +1,22 @@
 """What answers beside a document on trial where nothing is loaded yet, or not any more."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from base.clock import SystemClock
+from pipelines.ended_trials import EndedTrials
 from pipelines.loaded import LoadedRevision
 from pipelines.revision import PipelineRevision
+from pipelines.supervisor import PipelineSupervisor
 from processors.factory import PrepareError
 from tenants import retries
 from tenants.document import parse_document
 from tenants.revisions import MemoryRevisions, TenantRow
+from tests.pipelines.harness import workshop
 from tests.pipelines.virtual import eventually
 from tests.tenants.folders import ACME, BETA
 from tests.tenants.test_trials import ANA, BADLY, TRIAL, Service, service, text
@@ -228,6 +233,56 @@ async def test_what_failed_on_trial_is_not_tried_again_when_its_tenant_is_loaded
         written(tmp_path, text("New", TRIAL))
         await home.tenants.look_again()
         assert set(await home.greetings()) == {"Old", "New"}, "an operator wants it once more"
+
+
+def with_kept(kept: EndedTrials) -> PipelineSupervisor:
+    return PipelineSupervisor(workshop(SystemClock()), ended_trials=kept)
+
+
+async def test_nor_is_it_by_the_next_process(tmp_path: Path, revisions: MemoryRevisions) -> None:
+    file, folder = tmp_path / "ended-trials.json", tmp_path / "tenants"
+    folder.mkdir()
+    async with EndedTrials(file) as kept, service(folder, revisions, supervisor=with_kept(kept)) as home:
+        await failed_on_trial(home)
+    async with EndedTrials(file) as kept, service(folder, revisions, supervisor=with_kept(kept)) as home:
+        assert list(await home.greetings()) == ["Old"]
+        assert home.states() == [("active", 1)]
+        assert "1 of 1 calls failed" in home.supervisor.rolled_back[ACME].reason
+        await home.save(text("Newer", TRIAL))
+        assert set(await home.greetings()) == {"Old", "Newer"}
+        (folder / "acme.yaml").unlink()
+        await home.tenants.look_again()
+    async with EndedTrials(file) as kept:
+        assert kept.found == {}
+
+
+async def test_another_text_with_the_same_number_has_not_failed(tmp_path: Path, revisions: MemoryRevisions) -> None:
+    """The database is another one."""
+    file, folder = tmp_path / "ended-trials.json", tmp_path / "tenants"
+    folder.mkdir()
+    async with EndedTrials(file) as kept, service(folder, revisions, supervisor=with_kept(kept)) as home:
+        await failed_on_trial(home)
+    empty = MemoryRevisions(SystemClock())
+    await stored(empty, text("Old"))
+    written(folder, text("Newer", TRIAL))
+    async with EndedTrials(file) as kept, service(folder, empty, supervisor=with_kept(kept)) as home:
+        assert set(await home.greetings()) == {"Old", "Newer"}
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", '{"x": 5}'])
+async def test_what_cannot_be_read_or_kept_costs_no_call(
+    tmp_path: Path, revisions: MemoryRevisions, content: str
+) -> None:
+    file, folder = tmp_path / "away" / "ended-trials.json", tmp_path / "tenants"
+    folder.mkdir()
+    file.parent.mkdir()
+    file.write_text(content)
+    with capture_logs() as lines:
+        async with EndedTrials(file) as kept, service(folder, revisions, supervisor=with_kept(kept)) as home:
+            shutil.rmtree(file.parent)
+            await failed_on_trial(home)
+    told = [line["event"] for line in lines if line["event"].startswith("which trials")]
+    assert told == ["which trials have ended cannot be read", "which trials have ended is not kept"]
 
 
 async def test_a_tenant_that_is_removed_takes_along_what_failed(tmp_path: Path, revisions: MemoryRevisions) -> None:
