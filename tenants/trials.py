@@ -21,8 +21,8 @@ L = TypeVar("L")
 
 MAX_LOOKED_AT: Final = 100
 """Stored documents, the newest first; who tried so many in a row has none that stood."""
-MAX_LOADED: Final = 3
-"""Of those that stood, until one can be made ready: each may take minutes to fail."""
+MAX_LOADED: Final = 2
+"""Of those that stood, until one can be made ready: each may take minutes to fail, and the start waits for it."""
 
 log = structlog.get_logger()
 
@@ -167,7 +167,10 @@ class Formers(Generic[L]):
                 continue
             try:
                 former = await self._read(row.document)
-            except DocumentError as error:
+            except Exception as error:
+                # No DocumentError: a stage's own bug while its settings were read, which is no other tenant's failure.
+                if not isinstance(error, DocumentError):
+                    log.exception("a stored document could not be read", tenant=tenant_id, revision=number)
                 told.append(f"revision {number}, which was before it, cannot be read any more: {error}")
                 continue
             if former.spec.canary is not None:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,14 +15,16 @@ from pipelines.revision import PipelineRevision
 from pipelines.supervisor import PipelineSupervisor
 from processors.factory import PrepareError
 from tenants import retries
-from tenants.document import parse_document
+from tenants.document import TenantDocument, parse_document
+from tenants.reading import DocumentReader
 from tenants.revisions import MemoryRevisions, TenantRow
+from tenants.trials import MAX_LOADED
 from tests.pipelines.harness import workshop
 from tests.pipelines.virtual import eventually
 from tests.tenants.folders import ACME, BETA
 from tests.tenants.test_trials import ANA, BADLY, TRIAL, Service, service, text
 
-NO_ROOM = {"eager": 0, "budget_mb": -1.0}
+NO_ROOM: dict[str, Any] = {"eager": 0, "budget_mb": -1.0}
 """Nobody is loaded before a call asks for it."""
 
 
@@ -134,6 +137,26 @@ async def test_what_cannot_be_read_any_more_is_passed_over(tmp_path: Path, revis
         assert status.retry is None
 
 
+@pytest.mark.parametrize("options", [{}, NO_ROOM])
+async def test_a_stage_that_breaks_while_a_stored_text_is_read_keeps_no_process_from_starting(
+    tmp_path: Path, revisions: MemoryRevisions, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    await stored(revisions, text("Older"), text("Old"))
+    written(tmp_path, text("New", TRIAL))
+
+    async def broken(self: DocumentReader, raw: bytes) -> TenantDocument:
+        if b"greeting: Old}" in raw:
+            raise RuntimeError("a mistake of a stage's")
+        return await parse(self, raw)
+
+    parse = DocumentReader.parse
+    monkeypatch.setattr(DocumentReader, "parse", broken)
+    async with service(tmp_path, revisions, **options) as home:
+        await home.tenants.warm(ACME)
+        assert set(await home.greetings()) == {"Older", "New"}
+        assert "a mistake of a stage's" in home.tenants.statuses[0].problem
+
+
 async def test_where_nothing_else_can_be_read_the_new_text_answers_alone(
     tmp_path: Path, revisions: MemoryRevisions
 ) -> None:
@@ -204,7 +227,7 @@ async def test_only_so_many_are_tried_to_be_made_ready(
     await stored(revisions, *map(text, away))
     async with service(tmp_path, revisions) as home:
         await started(home, monkeypatch, *away)
-        assert home.tenants.statuses[0].problem.count("the provider is away") == 3
+        assert home.tenants.statuses[0].problem.count("the provider is away") == MAX_LOADED
         assert list(await home.greetings()) == ["New"]
 
 
