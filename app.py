@@ -32,6 +32,7 @@ from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
+from pipelines.ended_trials import EndedTrials
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
@@ -84,7 +85,8 @@ async def open_service(
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
         library = await _open_library(found, stack)
         workshop = _workshop(found, stack, clock, library)
-        supervisor = PipelineSupervisor(workshop, stages)
+        ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
+        supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
         tenants = TenantFolder(

@@ -32,6 +32,7 @@ class WithDocuments:
         self.answers = supervisor.answers
         self.activate = supervisor.activate
         self.try_out = supervisor.try_out
+        self.failed_on_trial = supervisor.failed_on_trial
         self.discard = supervisor.discard
         self.remove = supervisor.remove
         self.unload = supervisor.unload

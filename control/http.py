@@ -7,12 +7,15 @@ from litestar import Response, Router, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 
+from tenants.statuses import Retry
+
 
 class TenantHealth(Struct, frozen=True, kw_only=True):
     """One tenant as an operator sees it.
 
     `state`: `ready`, `preparing`, `on trial`, `waiting` (loaded with its first call) or `failed`. The `problem` of one
-    that is ready is that of its newest document, which does not answer; `next_try` is when it is tried again (UTC).
+    that is ready is that of its newest document, which does not answer, or not as it should. It is tried again `later`,
+    at `next_try` (UTC), or that is `queued` behind others, or under way `now`; null: not before the file is saved.
     """
 
     slug: str
@@ -20,6 +23,7 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     revision: int | None
     live_calls: int
     problem: str | None = None
+    retry: Retry | None = None
     next_try: datetime | None = None
 
 

@@ -36,6 +36,7 @@ from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
 from pipelines.outcomes import outcome_of
 from pipelines.recording import Recording
+from pipelines.routes import caller_key
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
 from processors.factory import PrepareError
@@ -158,7 +159,7 @@ class PhoneDoor:
         try:
             tenant_id = destination.tenant.tenant_id
             await self._loaded(tenant_id)
-            caller = live.line.hello.caller_number
+            caller = caller_key(live.line.hello.caller_number, live.ticket.call_id)
             async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
@@ -207,6 +208,7 @@ class PhoneDoor:
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
             opening = self._records.open(call)
             record = failed(call, "failure", self._clock.now())
+            tried = True
             try:
                 record = await self._talk(live, call, lease, domain, before)
             except CallEndedError:
@@ -214,6 +216,7 @@ class PhoneDoor:
                 record = failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
             except (MediaUnavailableError, PhoneTimeoutError) as error:
                 log.warning("a call could not be answered", error=str(error))
+                tried = False  # the telephone's fault: it says nothing of the revision
                 record = failed(call, "failure", self._clock.now(), error=str(error))
                 await _give_up(live.line, as_it_runs(call, lease))
             except asyncio.CancelledError:
@@ -226,8 +229,9 @@ class PhoneDoor:
                 raise
             finally:
                 self._live.leave(live)
-                failure = lease.pipeline.persona.texts.get("failure", "")
-                self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
+                if tried:
+                    failure = lease.pipeline.persona.texts.get("failure", "")
+                    self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 await self._records.keep(opening, record)
 
     async def _talk(

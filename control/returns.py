@@ -135,11 +135,12 @@ class LiveCalls:
         if live.takes(ticket, line):
             await live.serve(line)
             return True
-        if not (live.line.live or live.line.joined or live.waits):
+        if not (live.line.live or live.line.joining or live.line.joined or live.waits):
             # Sent on or given back, to a number that comes to us again: the dialplan is quicker than our clearing up.
             self.leave(live)
             return False
-        if live.line.joined:
+        if live.line.joining or live.line.joined:
+            # The person may have hung up before we have heard that the two were connected.
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVES_WITHIN_S):
                     await live.over.wait()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain, repeat
 
 from base.ids import CallId, TenantId
@@ -89,7 +88,7 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
-        tries = {status.tenant_id: status.next_try for status in self.tenants if status.tenant_id and status.problems}
+        tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
         rows = [
             _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
             for status in statuses
@@ -120,6 +119,7 @@ def _unpublished(status: TenantStatus) -> TenantHealth:
         revision=None,
         live_calls=0,
         problem=status.problem,
+        retry=status.retry,
         next_try=status.next_try,
     )
 
@@ -128,8 +128,9 @@ def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
 
 
-def _health(status: PipelineStatus, problem: str | None, next_try: datetime | None) -> TenantHealth:
+def _health(status: PipelineStatus, problem: str | None, tries: TenantStatus | None) -> TenantHealth:
     failed = status.state == "failed"
+    tries = None if status.state == "on trial" else tries
     state = str(status.state)
     if status.state == "active":
         state = "ready" if status.rehearsal_over else "preparing"
@@ -139,5 +140,6 @@ def _health(status: PipelineStatus, problem: str | None, next_try: datetime | No
         revision=None if failed else status.revision,
         live_calls=status.live_calls,
         problem=status.error or (problem if status.state == "active" else None) or None,
-        next_try=next_try if status.state != "on trial" else None,
+        retry=tries.retry if tries is not None else None,
+        next_try=tries.next_try if tries is not None else None,
     )

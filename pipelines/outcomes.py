@@ -11,8 +11,9 @@ from pipelines.spec_desk import Slug
 
 EARLY_S: Final = 15.0
 """A caller who hangs up sooner than this, and was not told good-bye, has not got what they rang for."""
-FAILED: Final = frozenset({"failure", "lost", "crash"})
-"""Ends of a call that are nobody's wish."""
+FAILED: Final = frozenset({"failure", "crash"})
+"""Ends of a call that are nobody's wish, and ours. A call that is `lost` was the telephone's to keep: a PBX that starts
+anew ends all calls so, and no trial."""
 KEPT_LATENCIES: Final = 512
 """Of one revision, the latest; percentiles are of these."""
 
@@ -68,7 +69,7 @@ def outcome_of(record: CallRecord, failure_text: str, *, stage_errors: int = 0) 
     """`failure_text` is the sentence that the assistant says instead of an answer.
 
     `stage_errors` are those that the revision's own stages reported: what else the record tells of (a full disk, a
-    telephone that could not be called) is no fault of a revision.
+    telephone that could not be called, a line that was lost) is no fault of a revision.
     """
     said = [turn for turn in record.turns if turn.role == "assistant"]
     latencies = [turn.waterfall.first_audio for turn in said if turn.waterfall is not None]

@@ -5,12 +5,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from base.ids import AssistantName
+from base.ids import AssistantName, CallId
 from pipelines.loaded import LoadedPipeline, LoadedRevision
 from pipelines.outcomes import CanaryPolicy
 
 PLACES: Final = 10_000
 """Callers are spread over so many places: a share is counted in hundredths of a per cent."""
+NO_NUMBER: Final = frozenset({"anonymous", "unknown", "unavailable", "private", "restricted", "withheld"})
+"""What stands in the place of a number that is withheld or not known, in whatever case."""
 
 
 class Route(Struct, frozen=True):
@@ -61,6 +63,15 @@ class TenantRoutes(Struct, frozen=True):
         if self.canary is not None and tried is not None and self.canary.gets(assistant, caller):
             return Route(self.canary.loaded, tried)
         return Route(self.stable, stable)
+
+
+def caller_key(number: str, call_id: CallId) -> str:
+    """By what a caller is told from the others: the number, or where none is shown the call.
+
+    FreeSWITCH has zeros then. So those callers are spread as all are, if each of their calls anew.
+    """
+    shown = number.strip().casefold()
+    return call_id if shown in NO_NUMBER or not shown.strip("+0") else number
 
 
 def place(salt: str, caller: str) -> int:

@@ -57,6 +57,7 @@ class RolledBack(Struct, frozen=True, kw_only=True):
     """A trial that was ended."""
 
     revision: int
+    digest: str
     reason: str
     outcomes: OutcomeCounts
 

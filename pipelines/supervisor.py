@@ -16,6 +16,7 @@ import structlog
 from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
+from pipelines.ended_trials import EndedTrials
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedRevision
 from pipelines.loading import Loader, rehearse_rest
@@ -62,11 +63,12 @@ class PipelineSupervisor:
         self,
         workshop: Workshop,
         stages: Mapping[str, AnyFactory] | None = None,
+        ended_trials: EndedTrials | None = None,
         *,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
     ) -> None:
-        """`stages` is the catalog when None."""
+        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only."""
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -80,7 +82,8 @@ class PipelineSupervisor:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._draining = False
-        self.rolled_back: dict[TenantId, RolledBack] = {}
+        self._ended_trials = ended_trials
+        self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
         """Of each tenant the last trial that was ended, and why."""
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
@@ -140,9 +143,11 @@ class PipelineSupervisor:
         canary, stable = self._canary_of(tenant_id), self._routes[tenant_id].stable
         self._route(TenantRoutes(stable), swap)
         log.warning("revision rolled back", tenant=tenant_id, revision=canary.loaded.revision.number, reason=reason)
+        tried = canary.loaded.revision
         self.rolled_back[tenant_id] = RolledBack(
-            revision=canary.loaded.revision.number, reason=reason, outcomes=canary.loaded.outcomes.counts()
+            revision=tried.number, digest=tried.digest, reason=reason, outcomes=canary.loaded.outcomes.counts()
         )
+        self._keep_rolled_back()
         return stable.revision.number
 
     def count(self, lease: Lease, outcome: Outcome) -> None:
@@ -169,19 +174,24 @@ class PipelineSupervisor:
         if not loaded.retired or loaded in self._retiring:
             await asyncio.shield(self._retire(loaded))
 
+    def failed_on_trial(self, tenant_id: TenantId, number: int, digest: str) -> bool:
+        """Whether that revision is the last that was on trial and rolled back."""
+        ended = self.rolled_back.get(tenant_id)
+        return ended is not None and (ended.revision, ended.digest) == (number, digest)
+
     def remove(self, tenant_id: TenantId) -> None:
         """The tenant is gone: no new calls; live ones end on what they have."""
-        self._failed.pop(tenant_id, None)
-        self.rolled_back.pop(tenant_id, None)
-        self._rung_at.pop(tenant_id, None)
-        if (routes := self._routes.pop(tenant_id, None)) is not None:
-            for loaded in routes.revisions:
-                self._retire(loaded)
+        if self.rolled_back.pop(tenant_id, None) is not None:
+            self._keep_rolled_back()
+        self._let_go(tenant_id)
 
     async def unload(self, tenant_id: TenantId) -> None:
-        """As `remove`, and return when what only this tenant used is closed. Raises nothing for a tenant in calls."""
+        """Until it is loaded again nothing answers; return when what only this tenant used is closed.
+
+        What failed on trial stays known. Raises nothing for a tenant in calls.
+        """
         routes = self._routes.get(tenant_id)
-        self.remove(tenant_id)
+        self._let_go(tenant_id)
         ending = [self._retiring[loaded] for loaded in (routes.revisions if routes else ()) if not loaded.leases]
         if ending:
             await asyncio.wait(ending)
@@ -273,13 +283,24 @@ class PipelineSupervisor:
         """Retire everything. Revisions that calls still lease after `close_timeout_s` stay open for them."""
         self._draining = True
         for tenant_id in list(self._routes):
-            self.remove(tenant_id)
+            self._let_go(tenant_id)
         if self._retiring:
             await asyncio.wait(set(self._retiring.values()), timeout=self._close_timeout_s)
         for task in list(self._retiring.values()):
             task.cancel()
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
         await self._pool.close()
+
+    def _keep_rolled_back(self) -> None:
+        if self._ended_trials is not None:
+            self._ended_trials.keep(self.rolled_back)
+
+    def _let_go(self, tenant_id: TenantId) -> None:
+        self._failed.pop(tenant_id, None)
+        self._rung_at.pop(tenant_id, None)
+        if (routes := self._routes.pop(tenant_id, None)) is not None:
+            for loaded in routes.revisions:
+                self._retire(loaded)
 
     def _routes_of(self, tenant_id: TenantId) -> TenantRoutes:
         if (routes := self._routes.get(tenant_id)) is None:

@@ -3,15 +3,15 @@
 A file that is saved is checked, loaded, stored and answers from then on; one that cannot be used is told, and what
 answered before goes on answering. A file that is gone takes its tenant with it: no new calls, live ones end.
 
-Of many tenants the first `eager`, and those on trial, are loaded at the start; the others are known and take calls, and
-are loaded one after the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung
-for longest are unloaded again; their next call loads them anew. What could not be made ready when its file was read is
-tried again.
+Of many tenants the first `eager` are loaded at the start; the others are known and take calls, and are loaded one after
+the other behind it, those that are rung first. Under a memory budget, tenants that nobody has rung for longest are
+unloaded again; their next call loads them anew. What could not be made ready when its file was read is tried again.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -26,12 +26,12 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
 from tenants.named import ServerFacts
-from tenants.publishing import Keeper, RaceLostError, entry_of, publish
+from tenants.publishing import Keeper, RaceLostError, publish
 from tenants.reading import DocumentReader, files_of
 from tenants.retries import Retries
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.statuses import Statuses, TenantStatus
-from tenants.trials import let_former_stand
+from tenants.trials import Beside, Formers
 
 L = TypeVar("L")
 
@@ -85,6 +85,7 @@ class TenantFolder(Generic[L]):
         self._statuses = Statuses()
         self._reader = DocumentReader(self._statuses, self._room, stages, switches, server)
         self._retries = Retries(self._tried_again, self._statuses, clock or SystemClock())
+        self._formers = Formers(revisions, supervisor, directory, self._reader.parse)
         self._behind: asyncio.Task[None] | None = None
 
     @property
@@ -102,12 +103,9 @@ class TenantFolder(Generic[L]):
             claimed = self._reader.without_rivals(
                 [document for document in documents if document is not None and self._claim(document)]
             )
-            # Who answers a number while a document is on trial is what stood before, which is known when it is loaded.
-            trials = [document for document in claimed[self._eager :] if document.spec.canary is not None]
-            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager] + trials))
+            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager]))
             for document in claimed[self._eager :]:
-                if document.spec.canary is None:
-                    await self._known(document)
+                await self._known(document)
         if self._cold:
             log.info("tenants are loaded behind", tenants=len(self._cold))
             self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")
@@ -185,17 +183,23 @@ class TenantFolder(Generic[L]):
                 return  # removed, or published anew meanwhile
             try:
                 async with self._room:
-                    number = await self._publish(document)
+                    number, beside = await self._publish(document)
             except Exception as error:
                 # It stays cold: the next call tries again.
                 self._statuses.note(file, problems=(f"{file}: {error}",), waiting=False)
                 raise PrepareError(str(error)) from error
-            self._cold.pop(tenant_id, None)
-            # What is wrong with a newer text of the file stays told.
-            status = self._statuses.get(file)
-            newer = status.problems if status is not None and status.waiting else ()
-            self._statuses.note(file, revision=number, waiting=False, problems=newer)
+            self._warm_now(document, number, beside)
+            if beside.again and not self._retries.waits(file):
+                self._retries.begin(document)
         await self._make_room(tenant_id)
+
+    def _warm_now(self, document: TenantDocument, number: int, beside: Beside) -> None:
+        file = Path(document.file)
+        self._cold.pop(document.tenant_id, None)
+        # What is wrong with a newer text of the file stays told.
+        status = self._statuses.get(file)
+        newer = status.problems if status is not None and status.waiting else ()
+        self._statuses.note(file, revision=number, waiting=False, problems=newer + beside.problems(file))
 
     def _within_budget(self) -> bool:
         return self._budget_mb is None or self._supervisor.weight_mb <= self._budget_mb
@@ -229,17 +233,19 @@ class TenantFolder(Generic[L]):
     async def _answers_now(self, document: TenantDocument) -> None:
         """It answers, or its status tells why not, and when that is tried again."""
         if not await self._published(document):
+            await self._retries.drop(Path(document.file))  # of what was loaded meanwhile
             self._retries.begin(document)
 
     async def _tried_again(self, document: TenantDocument) -> bool:
-        return not self._claim(document) or await self._published(document)
+        # In the room that retries have of their own: who hangs there keeps nobody waiting here.
+        return not self._claim(document) or await self._published(document, nullcontext())
 
-    async def _published(self, document: TenantDocument) -> bool:
-        """False: what it needs is not there, and may be there another time."""
+    async def _published(self, document: TenantDocument, room: AbstractAsyncContextManager[None] | None = None) -> bool:
+        """False: something that it needs is not there, and may be there another time."""
         file, spec = Path(document.file), document.spec
         try:
-            async with self._publishing[spec.tenant_id], self._room:
-                number = await self._publish(document)
+            async with self._publishing[spec.tenant_id], room or self._room:
+                number, beside = await self._publish(document)
                 self._cold.pop(spec.tenant_id, None)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
             self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
@@ -250,25 +256,35 @@ class TenantFolder(Generic[L]):
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
             await self._removed(file)  # the file is another tenant's now
         status = TenantStatus(
-            file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, revision=number, enabled=spec.enabled
+            file=str(file),
+            slug=spec.slug,
+            tenant_id=spec.tenant_id,
+            revision=number,
+            enabled=spec.enabled,
+            problems=beside.problems(file),
         )
         self._statuses.put(file, status)
         await self._make_room(spec.tenant_id)
-        return True
+        return not beside.again
 
-    async def _publish(self, document: TenantDocument) -> int:
-        own = self._revisions, self._supervisor, self._directory
-        await let_former_stand(document, *own, self._reader.parse)
-        number = await publish(document, *own, swap=self._swap)
+    async def _publish(self, document: TenantDocument) -> tuple[int, Beside]:
+        cold = self._cold.get(document.tenant_id)
+        if document.spec.canary is not None and cold is not None and cold.digest != document.digest:
+            # It takes the calls already: it is what the document is to be tried beside.
+            try:
+                self._warm_now(cold, *await self._publish(cold))
+            except PrepareError as error:
+                raise PrepareError(f"what it is tried beside is not loaded yet, and cannot be: {error}") from error
+        beside = await self._formers.stand(document)
+        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
         self._documents[document.tenant_id] = document
-        return number
+        return number, beside
 
     async def _known(self, document: TenantDocument) -> None:
         """It takes calls, and is loaded by its first."""
         file, spec = Path(document.file), document.spec
-        newest = await self._revisions.current(spec.tenant_id)
         try:
-            self._directory.replace(entry_of(document, newest.number if newest is not None else 0))
+            self._directory.replace(await self._formers.entry(document))
         except NumberConflictError as error:
             self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
             return
@@ -294,4 +310,5 @@ class TenantFolder(Generic[L]):
         self._documents.pop(tenant_id, None)
         self._directory.remove(tenant_id)
         self._supervisor.remove(tenant_id)
+        self._formers.forget(tenant_id)
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)

@@ -36,6 +36,10 @@ class Supervisor(Protocol[L]):
         """Beside what answers."""
         ...
 
+    def failed_on_trial(self, tenant_id: TenantId, number: int, digest: str) -> bool:
+        """Whether that revision was on trial and has been rolled back."""
+        ...
+
     async def discard(self, loaded: L) -> None: ...
 
     def remove(self, tenant_id: TenantId) -> None: ...
@@ -74,7 +78,8 @@ async def publish(
 
     What answered before goes on answering when anything fails. `swap` says what becomes of its live calls. A disabled
     tenant is stored, not loaded, and takes no further call. A document with a `canary` is tried beside what answers, if
-    anything does: then numbers, domain and switch stay what they are until it is promoted.
+    anything does: then numbers, domain and switch stay what they are until it is promoted. One whose trial has ended by
+    itself is not tried again.
     Raises SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError.
     """
     spec = document.spec
@@ -86,6 +91,9 @@ async def publish(
         await _store(document, number, revisions)
         directory.replace(entry)
         supervisor.remove(spec.tenant_id)
+        return number
+    on_trial = spec.canary is not None and supervisor.answers(spec.tenant_id)
+    if on_trial and supervisor.failed_on_trial(spec.tenant_id, number, document.digest):
         return number
     loaded = await supervisor.load(to_revision(spec, number, document.digest))
     try:

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -18,7 +19,9 @@ FIRST_S: Final = 10.0
 """After the first failure; each further one doubles it."""
 MOST_S: Final = 600.0
 AT_ONCE: Final = 2
-"""Of those that hang while they are made ready; the others wait, and no file that is saved does."""
+"""That may use the machine; the others are queued, and no file that is saved waits for them."""
+SLOT_S: Final = 10.0
+"""Who takes longer goes on, and the next in the queue begins: one that hangs until its time is over keeps nobody."""
 JITTER: Final = 0.25
 """Tenants that failed together, for want of the same thing, do not try again together."""
 
@@ -49,7 +52,11 @@ class Retries:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
-            self._statuses.note(file, next_try=None)
+            self._statuses.note(file, retry=None, next_try=None)
+
+    def waits(self, file: Path) -> bool:
+        """Whether what the file says, or said, is to be tried again."""
+        return file in self._waiting
 
     async def close(self) -> None:
         """Try nothing more. Idempotent."""
@@ -59,19 +66,31 @@ class Retries:
     async def _keep_trying(self, file: Path, document: TenantDocument) -> None:
         for failures in count(1):
             pause_s = pause_after(failures)
-            self._statuses.note(file, next_try=self._clock.now() + timedelta(seconds=pause_s))
+            self._statuses.note(file, retry="later", next_try=self._clock.now() + timedelta(seconds=pause_s))
             log.info("tenant is tried again", tenant=document.tenant_id, after_s=round(pause_s, 1))
             await asyncio.sleep(pause_s)
-            self._statuses.note(file, next_try=None)
-            if await self._settled(document):
-                break
+            self._statuses.note(file, retry="queued", next_try=None)
+            async with self._slot():
+                self._statuses.note(file, retry="now")
+                if await self._settled(document):
+                    break
         if self._waiting.get(file) is asyncio.current_task():
             del self._waiting[file]
+            self._statuses.note(file, retry=None)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Of those that may try at once; it is given to the next one when it is left, or after `SLOT_S`."""
+        await self._room.acquire()
+        with ExitStack() as slot:
+            slot.callback(self._room.release)
+            late = asyncio.get_running_loop().call_later(SLOT_S, slot.close)
+            slot.callback(late.cancel)
+            yield
 
     async def _settled(self, document: TenantDocument) -> bool:
         try:
-            async with self._room:
-                return await self._attempt(document)
+            return await self._attempt(document)
         except Exception as error:
             # A database that is away for the moment, or what nobody foresaw: another time it may work.
             log.exception("tenant could not be tried again", tenant=document.tenant_id, error=repr(error))

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from msgspec import Struct, structs
@@ -9,6 +10,10 @@ from msgspec import Struct, structs
 from base.ids import TenantId
 
 log = structlog.get_logger()
+
+
+Retry = Literal["later", "queued", "now"]
+"""`queued`: it is due, and waits for others that are being tried."""
 
 
 class TenantStatus(Struct, frozen=True, kw_only=True):
@@ -26,8 +31,10 @@ class TenantStatus(Struct, frozen=True, kw_only=True):
     waiting: bool = False
     """It was checked, and is loaded with its first call, or when its turn comes."""
     problems: tuple[str, ...] = ()
+    retry: Retry | None = None
+    """How it stands with trying again to make it ready; None when nothing is to be tried."""
     next_try: datetime | None = None
-    """When it is tried again to make it ready (UTC); None when nothing is to be tried, or it is being tried now."""
+    """When it is tried again (UTC), while that is `later`."""
 
     @property
     def problem(self) -> str:

@@ -165,6 +165,17 @@ async def test_what_is_saved_while_a_call_is_live_answers_its_next_question(sett
     assert (record.call.revision, record.revisions, record.errors) == (1, (1, 2), ())
 
 
+async def test_what_failed_on_trial_is_not_tried_again_by_the_next_process(settings: Settings) -> None:
+    async with open_service(settings) as service:
+        (settings.tenants_dir / "front-desk.yaml").write_text(f"{DOCUMENT}canary: {{share: 100}}\n")
+        await service.folder.look_again()
+        assert [row.state for row in service.readiness().tenants][1:] == ["on trial"]
+        service.supervisor.roll_back(TENANT, reason="5 of 20 calls failed")
+    async with open_service(settings) as service:
+        [row] = service.readiness().tenants
+    assert (row.revision, row.problem) == (1, "revision 2 was rolled back: 5 of 20 calls failed")
+
+
 async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:
     other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER).replace("desk.example", "other.example")
     (settings.tenants_dir / "other.yaml").write_text(other)

@@ -4,6 +4,7 @@ import inspect
 import re
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -30,6 +31,7 @@ from processors.factory import Role
 from tenants import folder, retries
 from tenants.document import parse_document
 from tenants.errors import DocumentError
+from tenants.statuses import Retry
 from transports.freeswitch.esl_commands import EventClass
 from transports.freeswitch.esl_encoding import TEXT_OUT
 from transports.freeswitch.text import message_of
@@ -188,7 +190,8 @@ def test_the_guide_to_live_changes_names_variables_and_numbers_as_they_are() -> 
     assert f"ring for up to {folder.WARM_TIMEOUT_S:.0f} s" in LIVE_CHANGE
     assert f"after {retries.FIRST_S:.0f} s, then" in LIVE_CHANGE
     assert f"every {retries.MOST_S / 60:.0f} minutes in the end" in LIVE_CHANGE
-    assert {"state", "next_try"} <= set(TenantHealth.__struct_fields__)
+    assert {"state", "retry", "next_try"} <= set(TenantHealth.__struct_fields__)
+    assert all(f"`{state}`" in LIVE_CHANGE for state in get_args(Retry))
     assert '"revision rolled back"' in inspect.getsource(supervisor)
 
 

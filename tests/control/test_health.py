@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from litestar import Litestar
 from litestar.testing import TestClient
+from msgspec import structs
 
 from base.ids import TenantId
 from control.http import ReadyView, health_router
@@ -92,7 +93,7 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
 
 
 def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
-    ended = {ACME: RolledBack(revision=4, reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
+    ended = {ACME: RolledBack(revision=4, digest="d", reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
     (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
     assert (row.state, row.revision, row.problem) == ("ready", 3, "revision 4 was rolled back: 3 of 20 calls failed")
     (row,) = service([loaded(ACME, "acme", revision=5)], [], ended).readiness().tenants
@@ -113,14 +114,15 @@ def test_what_the_pipelines_refused_is_told_once() -> None:
 def test_when_a_tenant_is_tried_again_is_told_with_its_problem() -> None:
     at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     refused = loaded(BETA, "beta", state="failed", error="no voice")
-    failed = TenantStatus(file="b.yaml", slug="beta", tenant_id=BETA, problems=("b.yaml: no voice",), next_try=at)
-    unloaded = TenantStatus(file="c.yaml", slug="c", tenant_id=ACME, problems=("c.yaml: no key",), next_try=at)
+    failed = TenantStatus(file="b.yaml", slug="beta", tenant_id=BETA, problems=("b.yaml: no voice",))
+    failed = structs.replace(failed, retry="later", next_try=at)
+    unloaded = TenantStatus(file="c.yaml", slug="c", tenant_id=ACME, problems=("c.yaml: no key",), retry="queued")
 
     view = service([refused], [failed, unloaded]).readiness()
 
-    assert [(row.slug, row.state, row.next_try) for row in view.tenants] == [
-        ("beta", "failed", at),
-        ("c", "failed", at),
+    assert [(row.slug, row.state, row.retry, row.next_try) for row in view.tenants] == [
+        ("beta", "failed", "later", at),
+        ("c", "failed", "queued", None),
     ]
     with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
         assert client.get("/health/ready").json()["tenants"][0]["next_try"] == "2026-03-01T12:00:00Z"

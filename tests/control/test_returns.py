@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from base.ids import CallId, TenantId
+from control import returns
 from control.returns import CallHereError, Conversation, Conversations, LiveCall, LiveCalls, Ticket, record_id
 from transports.freeswitch.errors import CallEndedError
 from transports.freeswitch.esl_call import DoorCall
@@ -29,6 +30,7 @@ class Line:
 
     def __init__(self, cause: str = "") -> None:
         self.live = True
+        self.joining = False
         self.joined = False
         self.hangup_cause = ""
         self._cause = cause
@@ -112,6 +114,22 @@ async def test_a_caller_who_comes_back_at_once_waits_for_his_former_session_to_e
         assert not await coming, "a new call"
         with calls.enter(TICKET, line()), pytest.raises(CallHereError):
             await calls.served(TICKET, line())
+
+
+async def test_who_is_being_connected_with_a_person_is_here_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, first = LiveCalls(), Line()
+    with calls.enter(TICKET, cast(DoorCall, first)) as live:
+        first.live, first.joining = False, True
+        with monkeypatch.context() as patched:
+            patched.setattr(returns, "LEAVES_WITHIN_S", 0.0)
+            with pytest.raises(CallHereError):
+                await calls.served(TICKET, line())
+        assert calls.get(CALL) is live
+        assert not live.over.is_set()
+        coming = asyncio.create_task(calls.served(TICKET, line()))
+        await asyncio.sleep(0)
+        calls.leave(live)
+        assert not await coming, "the person has hung up: a new call"
 
 
 def spoken(text: str = "At nine") -> Conversation:

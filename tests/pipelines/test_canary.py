@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from base.ids import AssistantName
+from base.ids import AssistantName, CallId
 from pipelines.calls import CallRecord, Turn, Waterfall
 from pipelines.outcomes import CanaryPolicy, Outcome, OutcomeCounts, Outcomes, judge, outcome_of
 from pipelines.revision import PipelineRevision
-from pipelines.routes import place
+from pipelines.routes import caller_key, place
 from pipelines.supervisor import NoCanaryError, TenantUnknownError
 from tests.pipelines.harness import FRONT, TENANT, a_call
 from tests.pipelines.test_supervisor import House, document
@@ -280,6 +280,18 @@ def test_places_are_even_and_change_with_the_trial() -> None:
     assert both < 100, "the same callers are not tried upon again and again"
 
 
+@pytest.mark.parametrize("number", ["", " ", "anonymous", "Anonymous", "Restricted", "unknown", "0000000000", "+0"])
+def test_who_withholds_the_number_is_another_caller_with_each_call(number: str) -> None:
+    places = Counter(place("one", caller_key(number, CallId(f"call {n}"))) // 1000 for n in range(1000))
+    assert len(places) == 10, "some of them are tried upon, and some are not"
+    assert caller_key(number, CallId("call 1")) == caller_key(number, CallId("call 1")), "a call that comes back stays"
+
+
+def test_who_shows_a_number_is_the_same_caller_with_each_call() -> None:
+    for number in ("+5511988887777", "1001", "joana", "0800"):
+        assert len({caller_key(number, CallId(f"call {n}")) for n in range(10)}) == 1
+
+
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
@@ -300,6 +312,8 @@ def test_what_a_record_says_of_its_revision() -> None:
     assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "", stage_errors=1).failed
     assert not outcome_of(record("goodbye", 5, errors=("the recording is not whole: no space left",)), "").failed
     assert outcome_of(record("failure", 5), "").failed
+    assert not outcome_of(record("lost", 5), "").failed, "the PBX was started anew"
+    assert outcome_of(record("lost", 5, errors=("llm: no",)), "", stage_errors=1).failed
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ Stages = Mapping[str, AnyFactory]
 
 
 class Pipelines:
-    """A supervisor that loads all but the slugs of `broken`, and notes what it was asked."""
+    """A supervisor that loads all but the slugs of `broken` and `hanging`, and notes what it was asked."""
 
     def __init__(self, *broken: str) -> None:
         self.broken = set(broken)
+        self.hanging: set[str] = set()
         self.loaded: dict[TenantId, str] = {}
         """In the order in which they were rung last."""
         self.slow = asyncio.Event()
@@ -34,6 +35,8 @@ class Pipelines:
     async def load(self, revision: PipelineRevision) -> PipelineRevision:
         self.asked.append(f"load {revision.slug} {revision.number}")
         await self.slow.wait()
+        if revision.slug in self.hanging:
+            await asyncio.Event().wait()
         if revision.slug in self.broken:
             raise PrepareError("voice x is not installed; run: atende models pull")
         return revision
@@ -49,6 +52,9 @@ class Pipelines:
     def try_out(self, loaded: PipelineRevision, policy: CanaryPolicy) -> None:
         assert loaded.tenant_id in self.loaded
         self.asked.append(f"try {loaded.slug} {loaded.number} on {policy.share:.0f}")
+
+    def failed_on_trial(self, tenant_id: TenantId, number: int, digest: str) -> bool:
+        return False
 
     async def discard(self, loaded: PipelineRevision) -> None:
         self.asked.append(f"discard {loaded.slug} {loaded.number}")

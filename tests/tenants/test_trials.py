@@ -17,7 +17,7 @@ from tenants.directory import Directory, NumberUnknownError
 from tenants.document import parse_document
 from tenants.errors import DocumentError
 from tenants.folder import TenantFolder
-from tenants.revisions import MemoryRevisions, TenantRow
+from tenants.revisions import MemoryRevisions
 from tests.pipelines.harness import workshop
 from tests.tenants.folders import ACME
 
@@ -44,10 +44,18 @@ class Service:
     supervisor: PipelineSupervisor = field(default_factory=lambda: PipelineSupervisor(workshop(SystemClock())))
     directory: Directory = field(default_factory=Directory)
     eager: int = 100
+    budget_mb: float | None = None
     tenants: TenantFolder[LoadedRevision] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tenants = TenantFolder(self.folder, self.revisions, self.supervisor, self.directory, eager=self.eager)
+        self.tenants = TenantFolder(
+            self.folder,
+            self.revisions,
+            self.supervisor,
+            self.directory,
+            eager=self.eager,
+            budget_mb=self.budget_mb,
+        )
 
     async def save(self, written: str) -> None:
         (self.folder / "acme.yaml").write_text(written)
@@ -67,8 +75,8 @@ class Service:
 
 
 @asynccontextmanager
-async def service(folder: Path, revisions: MemoryRevisions, eager: int = 100) -> AsyncIterator[Service]:
-    home = Service(folder, revisions, eager=eager)
+async def service(folder: Path, revisions: MemoryRevisions, **options: Any) -> AsyncIterator[Service]:
+    home = Service(folder, revisions, **options)
     await home.tenants.open()
     try:
         yield home
@@ -137,7 +145,7 @@ async def test_a_process_that_starts_in_the_middle_of_it_has_both(tmp_path: Path
         await home.save(text("Old"))
         await home.save(text("First try", TRIAL))
         await home.save(text("New", TRIAL, number="2000"))
-    async with service(tmp_path, revisions, eager=0) as home:
+    async with service(tmp_path, revisions) as home:
         answered = {greeting: len(callers) for greeting, callers in (await home.greetings()).items()}
         assert answered == {"Old": 400 - answered["New"], "New": answered["New"]}
         assert 120 < answered["New"] < 200
@@ -157,19 +165,6 @@ async def test_where_nothing_stood_before_it_answers_alone(
         await home.save(text("New", TRIAL))
         assert list(await home.greetings()) == ["New"]
         assert [state for state, _ in home.states()] == ["active"]
-
-
-async def test_what_stood_before_and_cannot_answer_any_more_is_told(tmp_path: Path, revisions: MemoryRevisions) -> None:
-    row = TenantRow(slug="acme", domain="acme.example.net", name="Acme")
-    await revisions.put(ACME, row, "d" * 64, text("Old").replace("tts.mock", "tts.gone").encode())
-    (tmp_path / "acme.yaml").write_text(text("New", TRIAL))
-    async with service(tmp_path, revisions) as home:
-        (status,) = home.tenants.statuses
-        assert "revision 1, beside which it is tried, cannot answer" in status.problem
-        assert "tts.gone" in status.problem
-        assert home.directory.tenants() == [], "nobody is tried upon by way of accident"
-        await home.save(text("New"))
-        assert list(await home.greetings()) == ["New"]
 
 
 def problems(more: str, **options: Any) -> list[str]:
