@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from processors.catalog import Stages
 from processors.factory import CallContext, StageContext, Workshop
 from processors.frames import UNHEARD
 from processors.realtime.mock import MockRealtime, MockRealtimeConfig, MockSession, MockSpeechModel
-from processors.realtime.speech_model import Brief, Done, SpeechModelError, SpeechSession, Wanted
+from processors.realtime.speech_model import Brief, Done, Heard, SpeechEvent, SpeechModelError, SpeechSession, Wanted
 from tests.pipelines.harness import Ringing, assistant, ringing, speech_to_speech
 from tests.pipelines.transport import HoldingTransport
 from tests.pipelines.virtual import virtual
@@ -317,3 +317,53 @@ LOOKS = ChainMap({Looks.use: Looks()}, Stages())
 def looking_up() -> AssistantSpec:
     vad, mind = speech_to_speech().pipeline
     return replace(speech_to_speech(), pipeline=(vad, replace(mind, use=Looks.use)))
+
+
+@virtual
+async def test_what_the_caller_said_last_is_waited_for_when_the_mind_is_changed() -> None:
+    config = {"transcripts": ["two"], "transcript_s": 1.0, "answers": ["ok"]}
+    async with ringing(speech_to_speech(**config)) as call:
+        await call.until(2.0)
+        await call.publish(speech_to_speech(transcripts=["x"], answers=["y"]), 2)
+        await call.caller.speaks(1.0)
+        await call.until(9.0)
+        record = await hung_up(call)
+    assert spoken(record)[1:] == [("caller", "two"), ("assistant", "ok")]
+    assert record.revisions == (1, 2)
+
+
+class Breaks(MockRealtime):
+    use = "realtime.breaks"
+
+    async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
+        return _Breaks(config)
+
+
+class _Breaks(MockSpeechModel):
+    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+        return _Bug(self._config)
+
+
+class _Bug(MockSession):
+    """What it tells of a turn cannot be told."""
+
+    async def events(self) -> AsyncIterator[SpeechEvent]:
+        async for event in super().events():
+            if isinstance(event, Heard):
+                raise RuntimeError("a bug")  # noqa: TRY004 - whatever it is
+            yield event
+
+
+@virtual
+async def test_a_bug_in_what_a_model_tells_is_an_error_and_not_a_silence() -> None:
+    vad, mind = speech_to_speech().pipeline
+    spec = replace(
+        speech_to_speech(), pipeline=(vad, replace(mind, use=Breaks.use, config={"latency_s": 1.0, "deadline_s": 60.0}))
+    )
+    async with ringing(spec, stages=ChainMap({Breaks.use: Breaks()}, Stages())) as call:
+        await call.until(3.0)
+        await call.caller.speaks(1.0)
+        await call.until(8.0)
+        record = await hung_up(call)
+    assert record.errors == ("the realtime model's answer cannot be followed (RuntimeError)",)
+    assert spoken(record)[-1] == ("assistant", "Something went wrong")

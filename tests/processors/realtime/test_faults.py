@@ -228,6 +228,23 @@ async def test_what_was_heard_is_counted_over_all_of_a_reply() -> None:
     assert behind.texts(TTSTextFrame)[-1] == "Sim."
 
 
+async def test_what_a_cough_has_held_was_not_heard() -> None:
+    async with Model("um dois três quatro cinco seis sete oito nove dez") as model:
+        steps: list[Step] = [*said(), VADUserStoppedSpeakingFrame(stop_secs=0.2), turn(), SETTLES_S, SPEAKS, 0.1]
+        steps += [VADUserStartedSpeakingFrame(), 0.2, VADUserStoppedSpeakingFrame(stop_secs=0.2), 0.4]
+        await played(await service(model), [*steps, *said(), 0.1, InterruptionFrame(), 0.05])
+    (cut,) = model.of("conversation.item.truncate")
+    assert 200 <= cut["audio_end_ms"] <= 480, "100 before it, and from 200 after it on"
+
+
+async def test_of_a_sentence_that_was_broken_off_the_model_learns_what_was_heard() -> None:
+    async with Model("Sim.", "Claro.", reads_s=0.05) as model:
+        steps: list[Step] = [*said(), turn(0), SETTLES_S, TTSSpeakFrame("Ainda está aí? Diga."), 0.12]
+        now = (("user", "yes"), ("assistant", "Sim."), ("assistant", "Ainda"))
+        await played(await service(model), [*steps, *interrupts(1, *now)])
+    assert model.told == [("assistant", "Ainda")]
+
+
 async def test_of_an_answer_in_several_items_each_is_cut_where_it_was_heard() -> None:
     async with Model(Answer("um dois três quatro cinco seis", item_of=2)) as model:
         steps: list[Step] = [*said(), turn(), SETTLES_S, SPEAKS, 0.3, *said(), InterruptionFrame(), 0.05]
