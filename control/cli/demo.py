@@ -1,6 +1,7 @@
 """`atende demo`: the service on this machine, two callers, and everything that happens, as it happens."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -31,10 +32,20 @@ STORED_TIMEOUT_S = 10.0
 def demo_command(context: click.Context, slugs: tuple[str, ...]) -> None:
     """Ring the example tenants with recorded callers and show every turn. Leaves nothing running."""
     tool = program(context)
-    scripts = {path.stem: path for path in sorted(SCRIPTS.glob("*.yaml")) if not slugs or path.stem in slugs}
+    scripts = scripts_of(SCRIPTS, tool.settings.tenants_dir, slugs)
     if not scripts:
         raise click.ClickException(f"no script for that in {SCRIPTS.resolve()}; run it in the folder of the project")
     asyncio.run(_demo(tool, scripts))
+
+
+def scripts_of(folder: Path, tenants: Path, slugs: Collection[str] = ()) -> dict[str, Path]:
+    """The script of each example tenant (of `slugs` only, where there are any): other scripts are there as well."""
+    found = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {slug: path for slug, path in found.items() if slug in slugs or (not slugs and _is_tenant(tenants, slug))}
+
+
+def _is_tenant(tenants: Path, slug: str) -> bool:
+    return (tenants / f"{slug}.yaml").is_file()
 
 
 async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
