@@ -173,13 +173,15 @@ class Replying(FrameProcessor):
             await self._ask(late)
 
     async def _over(self, reply: Reply) -> None:
-        """It is complete."""
+        """It is complete; what waits for that comes behind its end."""
+        await reply.end()
+        if not self._replies or self._replies[0] is not reply:
+            return  # interrupted meanwhile
         self._replies.popleft()
         if reply.turn is not None and reply.closing is None:
             self._answered = reply.turn
         following = self._replies[0] if self._replies else None
         self._changed.set()
-        await reply.end()
         if following is not None:
             await self._begin(following)
 
