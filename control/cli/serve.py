@@ -4,11 +4,10 @@ import click
 import uvicorn
 from rich.console import Console
 
-from control.cli.context import program
+from control.cli.context import program, stages
 from control.service import Service
 from control.slow_loop import SlowLoop, told
 from control.watchdog import Watchdog
-from processors.plugins import PluginError, stages_with
 
 
 @click.command("serve")
@@ -16,10 +15,7 @@ from processors.plugins import PluginError, stages_with
 def serve_command(context: click.Context) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
     tool = program(context)
-    try:
-        stages_with(tool.settings.plugins)
-    except PluginError as error:
-        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
+    stages(context)
     app = tool.create_app(tool.settings, _begun)
     config = uvicorn.Config(
         app,
