@@ -5,8 +5,10 @@ import uvicorn
 from rich.console import Console
 
 from control.cli.context import program, stages
+from control.cli.starting import Starting, http_listener, told
 from control.service import Service
-from control.slow_loop import SlowLoop, told
+from control.slow_loop import SlowLoop
+from control.slow_loop import told as told_of_block
 from control.watchdog import Watchdog
 
 
@@ -16,26 +18,29 @@ def serve_command(context: click.Context) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
     tool = program(context)
     stages(context)
-    app = tool.create_app(tool.settings, _begun)
+    starting = Starting(tool.create_app(tool.settings, _begun))
     config = uvicorn.Config(
-        app,
-        host=tool.settings.http_host,
-        port=tool.settings.http_port,
+        starting,
         log_config=None,
         access_log=False,
         loop="uvloop",
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(config)
-    server.run()
+    with http_listener(tool.settings) as listener:
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            if server.started:
+                raise
     if not server.started:
-        raise SystemExit(1)
+        raise told(starting.failure, tool.settings) or SystemExit(1)
 
 
 def _begun(service: Service) -> None:
     """Calls can come: say so, and watch that they are attended to."""
     Watchdog()
-    SlowLoop(lambda blocked: told(blocked, service.supervisor.blame))
+    SlowLoop(lambda blocked: told_of_block(blocked, service.supervisor.blame))
     _announce(service)
 
 
