@@ -61,5 +61,6 @@ def _tenants(service: Service) -> str:
     entries = service.directory.tenants()
     names = ", ".join(f"{entry.slug} ({', '.join(sorted(entry.numbers))})" for entry in entries)
     failed = [status for status in service.tenants if status.problem]
-    bad = f"  [red]{len(failed)} documents failed: see the log[/]" if failed else ""
+    many = "1 document" if len(failed) == 1 else f"{len(failed)} documents"
+    bad = f"  [red]{many} failed: see the log[/]" if failed else ""
     return (names or "no tenant yet") + bad
