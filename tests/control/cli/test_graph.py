@@ -1,6 +1,7 @@
 """`atende graph` and `atende schema`, as an operator runs them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -71,6 +72,21 @@ def test_a_secret_that_is_not_there_is_told_and_the_picture_is_drawn(tmp_path: P
     assert "llm llm.openai" in result.stdout
     [notice] = result.stderr.splitlines()
     assert "notice: $.assistants[0].pipeline[2].config.api_key: the tenant has no secret 'llm'" in notice
+
+
+def test_what_our_filters_cost_and_how_long_a_turn_waits_for_them_is_known(tmp_path: Path) -> None:
+    head, _, rest = EXAMPLE.read_text().partition("knowledge:")
+    topics = ", config: {topics: [{name: a, phrases: [b c], answer: d}]}"
+    use = ["vad.mock", "stt.mock", "filter.dtmf", "filter.echo", "filter.language", "filter.redact", "filter.topics"]
+    use += ["llm.mock", "filter.filler", "filter.speech_text", "tts.mock"]
+    nodes = [f"      - {{id: s{n}, use: {one}{topics * one.endswith('topics')}}}\n" for n, one in enumerate(use)]
+    file = tmp_path / "a.yaml"
+    file.write_text(f"{head}    pipeline:\n{''.join(nodes)}knowledge:{rest}")
+    result = run(str(file))
+    assert result.exit_code == 0, result.output
+    assert "?" not in result.stdout
+    assert re.search(r"s2 filter\.dtmf +≤ 2\.5 s  \$0", result.stdout)
+    assert re.search(r"s5 filter\.redact +≤ 0 ms  \$0", result.stdout)
 
 
 def test_the_schema_and_the_reference_are_printed() -> None:
