@@ -105,7 +105,8 @@ async def _switch(switch: Switch, found: Settings) -> list[Finding]:
 def _reaching(switch: Switch, error: Exception) -> str:
     """What to do about a switch with which no conversation began."""
     if isinstance(error, SwitchUnreachableError) and error.refused and "login" in str(error):
-        return f"{switch.variable('password')} (and _USER) is not what the switch has, in event_socket.conf.xml"
+        where = "in event_socket.conf.xml" if switch.user is None else f"for the user {switch.user}"
+        return f"{switch.variable('password')} is not the password that the switch has {where}"
     where = f"{switch.variable('host')}, _PORT"
     return f"is FreeSWITCH running? Then compare {where} with listen-ip, listen-port and apply-inbound-acl of its own"
 

@@ -201,7 +201,7 @@ def _read(written: Any, where: str) -> _StepDoc:
     """
     verbs = _StepDoc.__struct_fields__
     doc = {written: True} if isinstance(written, str) else written
-    if not isinstance(doc, dict) or len(doc) != 1:
+    if not isinstance(doc, dict) or len(doc) != 1 or None in doc.values():
         raise ScriptError(f"{where}: must have exactly one of {', '.join(verbs)}")
     [(verb, value)] = doc.items()
     if verb not in verbs:

@@ -81,6 +81,7 @@ def test_json_is_the_same(tmp_path: Path) -> None:
         ("steps: [{wait_for: speech_ned}]", "step 1: wait_for: there is no 'speech_ned'; did you mean 'speech_end'?"),
         ("steps: [{wait_for: zzz}]", "there are speech_start, speech_end, silence, hang_up"),
         ("steps: [{wait_for: {what: silence, quiet: 1}}]", "step 1: wait_for: Object contains unknown field `quiet`"),
+        ("steps: [{say: }]", "step 1: must have exactly one of"),
         ("steps: [7]", "step 1: must have exactly one of"),
         ("codec: GSM\nsteps: []", "GSM"),
         ("steps: [", "call.yaml"),
