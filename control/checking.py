@@ -17,10 +17,13 @@ from pipelines.problems import SpecError
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from processors.plugins import stages_with
+from tenants.convert import salvage
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
+from tenants.named import ServerFacts, tell_secrets
 from tenants.notices import notices
 from tenants.report import Report
+from tenants.spec import TenantSpec
 from tenants.yaml_nodes import compose
 
 
@@ -77,6 +80,16 @@ def _shared(document: TenantDocument, others: Sequence[TenantDocument]) -> tuple
         for field in ("id", "slug", "domain"):
             if getattr(document.spec, field).lower() == getattr(other.spec, field).lower():
                 report.tell(f"$.{field}", f"{other.file} has the same {field}")
+    return tuple(report.problems)
+
+
+def missing_secrets(document: TenantDocument, server: ServerFacts) -> tuple[Located, ...]:
+    """Where a document names a secret that its tenant does not have."""
+    root = compose(document.raw)
+    report = Report(document.file, root)
+    written = salvage(root, TenantSpec, report)
+    if written is not None:
+        tell_secrets(written, report, server)
     return tuple(report.problems)
 
 

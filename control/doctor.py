@@ -89,7 +89,7 @@ async def _switch(switch: Switch, found: Settings) -> list[Finding]:
     try:
         client = await SwitchClient.connect(address)
     except (SwitchUnreachableError, LocalProtocolError) as error:
-        fix = "check mod_event_socket's listen-ip, port, password and apply-inbound-acl"
+        fix = _reaching(switch, error)
         return [Finding(name=EVENT_SOCKET, level="fail", text=f"{where}: {error}", fix=fix)]
     try:
         return [
@@ -100,6 +100,15 @@ async def _switch(switch: Switch, found: Settings) -> list[Finding]:
         return [Finding(name=EVENT_SOCKET, level="fail", text=f"{where}: {error}", fix="is the switch overloaded?")]
     finally:
         await client.close()
+
+
+def _reaching(switch: Switch, error: Exception) -> str:
+    """What to do about a switch with which no conversation began."""
+    if isinstance(error, SwitchUnreachableError) and error.refused and "login" in str(error):
+        where = "in event_socket.conf.xml" if switch.user is None else f"for the user {switch.user}"
+        return f"{switch.variable('password')} is not the password that the switch has {where}"
+    where = f"{switch.variable('host')}, _PORT"
+    return f"is FreeSWITCH running? Then compare {where} with listen-ip, listen-port and apply-inbound-acl of its own"
 
 
 async def _switch_parts(client: SwitchClient, switch: Switch, password: Secret, wires: Sequence[str]) -> list[Finding]:
@@ -116,7 +125,7 @@ async def _switch_parts(client: SwitchClient, switch: Switch, password: Secret, 
         await client.ask(CountChannels())
         each_ms.append((time.perf_counter() - began) * 1000)
     return [
-        *findings.of_version(version, loaded),
+        findings.of_version(version, loaded),
         findings.of_password(password.reveal(), switch.variable("password")),
         await _access(client),
         findings.of_modules(loaded, *wanted),
@@ -241,9 +250,13 @@ async def _documents(found: Settings) -> list[Finding]:
         return [Finding(name="tenants", level="fail", text=f"ATENDE_PLUGINS: {error}", fix=fix)]
     faults = [problem for one in checked for problem in one.problems]
     if faults:
-        text = f"{len(faults)} mistakes, the first: {faults[0]}"
+        text = f"{_counted(len(faults), 'mistake')}, the first: {faults[0]}"
         return [Finding(name="tenants", level="fail", text=text, fix="run `atende check`")]
-    return [Finding(name="tenants", level="ok", text=f"{len(files)} documents are good")]
+    return [Finding(name="tenants", level="ok", text=f"{_counted(len(files), 'good document')}")]
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 LOOKS: Final[dict[str, Look]] = {

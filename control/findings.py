@@ -54,37 +54,31 @@ class Finding(Struct, frozen=True, kw_only=True):
     """The one that it is about, where there are several."""
 
 
-def of_version(text: str, modules: Collection[str]) -> list[Finding]:
+def of_version(text: str, modules: Collection[str]) -> Finding:
     """What the switch says of its version, and which of the known vulnerabilities apply with these modules loaded."""
+    name = "switch version"
     found = _VERSION.search(text)
     if found is None:
-        return [
-            Finding(
-                name="switch version", level="warn", text=f"not understood: {text[:60]!r}", fix="is this a FreeSWITCH?"
-            )
-        ]
+        return Finding(name=name, level="warn", text=f"not understood: {text[:60]!r}", fix="is this a FreeSWITCH?")
     version = (int(found[1]), int(found[2]), int(found[3]))
     shown = ".".join(map(str, version))
     open_ = [w for w in WEAKNESSES if version < w.fixed and (not w.module or w.module in modules)]
     if not open_:
-        return [Finding(name="switch version", level="ok", text=f"FreeSWITCH {shown}")]
+        return Finding(name=name, level="ok", text=f"FreeSWITCH {shown}")
     newest = ".".join(map(str, NEWEST_KNOWN_FIX))
-    return [
-        Finding(
-            name=weakness.cve,
-            level="fail",
-            text=f"FreeSWITCH {shown}: {weakness.what}",
-            fix=f"upgrade FreeSWITCH to {newest} or newer",
-        )
-        for weakness in open_
-    ]
+    named = ", ".join(f"{weakness.cve} ({weakness.what})" for weakness in open_)
+    fix = f"upgrade FreeSWITCH to {newest} or newer"
+    return Finding(name=name, level="fail", text=f"FreeSWITCH {shown} has {named}", fix=fix)
 
 
 def of_password(password: str, variable: str = "ATENDE_SWITCH_PASSWORD") -> Finding:
     """Whether the event socket's password, as `variable` has it, is one that everybody knows."""
     name = "event socket password"
     if password in {DEFAULT_PASSWORD, PLACEHOLDER_PASSWORD}:
-        fix = f"change `password` in event_socket.conf.xml, reload mod_event_socket, set {variable}"
+        fix = (
+            "change `password` in event_socket.conf.xml and, with FusionPBX, switch.event_socket.password in "
+            f"/etc/fusionpbx/config.conf to the same; restart FreeSWITCH when no call is up; set {variable}"
+        )
         text = "the well-known default" if password == DEFAULT_PASSWORD else "the one that stands for yours"
         return Finding(name=name, level="fail", text=text, fix=fix)
     if len(password) < 16:
@@ -184,7 +178,7 @@ def of_port(name: str, host: str, port: int, *, free: bool, ours: bool) -> Findi
     if ours:
         return Finding(name=name, level="ok", text=f"{where}, Atende is running")
     if free:
-        return Finding(name=name, level="ok", text=f"{where} is free")
+        return Finding(name=name, level="ok", text=f"{where} is free: Atende is not running")
     fix = f"stop what listens at {where}, or set another port"
     return Finding(name=name, level="fail", text=f"{where} is taken by another program", fix=fix)
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct, structs
 from msgspec.inspect import type_info
 
-from pipelines.expectation import expectation, shown
+from pipelines.expectation import expectation, known_names, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
 from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, place_problems, role_problems, slots
@@ -263,4 +263,9 @@ def _value_problems(path: str, value: object, kind: Any) -> list[Problem]:
             told = f"expected {expected}" if "{" in expected else f"expected {expected}, not {shown(value)}"
             return [Problem(path, told)]
         return [Problem(path + (at["path"] if at else ""), _AT.sub("", text))]
+    known = known_names(type_info(kind))
+    if known and isinstance(value, str) and value not in known:
+        meant = nearest(value, dict.fromkeys(known))
+        hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(known)}"
+        return [Problem(path, f"there is no {shown(value)}", hint)]
     return []

@@ -15,6 +15,13 @@ def bare(wanted: inspect.Type) -> tuple[inspect.Type, str]:
     return wanted, meaning
 
 
+def known_names(wanted: inspect.Type) -> tuple[str, ...]:
+    """The only texts that will do, where the type has a list of them (`Meta(extra={"known": …})`)."""
+    if isinstance(wanted, inspect.Metadata):
+        return tuple((wanted.extra or {}).get("known", ())) or known_names(wanted.type)
+    return next(filter(None, map(known_names, choices(wanted))), ()) if isinstance(wanted, inspect.UnionType) else ()
+
+
 def choices(wanted: inspect.UnionType) -> list[inspect.Type]:
     """What stands in a union beside nothing."""
     return [kind for kind in wanted.types if not isinstance(kind, inspect.NoneType)]

@@ -149,15 +149,15 @@ class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Where a caller goes who wants a person."""
 
     to: Number
-    """`ring`: an extension of the company's own domain (`EXTENSION`), whose telephones ring: no voicemail answers in
-    its place. `blind`: any number as these telephones dial it: a ring group, a queue, one outside.
+    """`ring`: an extension of the company's own domain (digits, * and #, 20 at most), whose telephones ring: no
+    voicemail answers in its place. `blind`: any number as these telephones dial it: a ring group, a queue, one outside.
     """
     mode: Literal["ring", "blind"] = "ring"
     """`ring`: it is called while the caller stays with the assistant, who goes on when nobody answers. `blind`: the
     caller is sent there at once, and whether anybody answers is the dialplan's business.
     """
     ring_s: Annotated[int, Meta(ge=5, le=120)] | None = None
-    """How long it rings, in seconds, `RING_S` when absent. Of `ring` alone."""
+    """How long it rings, in seconds; 25 when absent. Of `ring` alone."""
     returns: bool = False
     """When the person has hung up the caller comes back to the assistant, who says `texts.back`; else the call ends.
     Of `ring` alone.

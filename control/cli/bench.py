@@ -69,12 +69,14 @@ def calls_command(context: click.Context, /, **written: object) -> None:
     settings = settings_of(context)
     plan = _plan(options, settings)
     host, port = options.host or settings.esl_host, options.port or settings.esl_port
-    found = asyncio.run(
+    found, nobody = asyncio.run(
         _bench(plan, host, port, options.source, Console(stderr=True, quiet=options.quiet, highlight=False))
     )
     _show(found, Console(highlight=False, soft_wrap=True))
     if options.report is not None:
         found.save(options.report)
+    if nobody:
+        raise click.ClickException(f"nobody listens at {host}:{port}: is `atende serve` running?")
     if not found.good:
         raise SystemExit(1)
 
@@ -98,8 +100,11 @@ def _plan(options: BenchOptions, settings: Settings) -> LoadPlan:
     )
 
 
-async def _bench(plan: LoadPlan, host: str, port: int, source: str | None, console: Console) -> LoadReport:
-    """Ring until the time is over or the first Ctrl-C; a second one is as hard as ever."""
+async def _bench(plan: LoadPlan, host: str, port: int, source: str | None, console: Console) -> tuple[LoadReport, bool]:
+    """Ring until the time is over or the first Ctrl-C; a second one is as hard as ever.
+
+    The figures, and whether nobody was at the door.
+    """
     from control.peer import ReferenceClock, Switch
     from control.peer.load import Load
 
@@ -121,7 +126,7 @@ async def _bench(plan: LoadPlan, host: str, port: int, source: str | None, conso
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
                 watching.cancel()
-            return load.report()
+            return load.report(), load.nobody
 
 
 async def _watch(load: Load, plan: LoadPlan, console: Console) -> None:

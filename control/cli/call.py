@@ -86,6 +86,18 @@ def call_command(context: click.Context, /, **written: object) -> None:
     """Ring the service with recorded speech, or with a script, and measure what comes back.
 
     Without a script: hears the greeting, says each WAV, hears its answer, hangs up.
+
+    \b
+    A script is a YAML file, `steps: [...]`, begun when the call is answered. The steps:
+      say: q.wav                 speak a WAV, looked for beside the script
+      wait: 1.5                  be silent, in seconds
+      wait_for: speech_end       until the assistant has spoken; or speech_start, silence, hang_up
+      wait_for: {what: silence, quiet_ms: 1000, limit_s: 20}   the same with its limits
+      interrupt: {after_ms: 300, say: q.wav}   speak so long after the assistant has begun
+      dtmf: "12#"                press keys
+      write: "words"             write into the call, as if it had been said
+      hang_up                    as the end of the script does
+    Beside steps: codec (PCMU), limit_s (180), hang_up_after_s (never), filler_ms (40), bursts ({every_s, gap_ms}).
     """
     options = msgspec.convert(written, CallOptions)
     settings = settings_of(context)
@@ -93,6 +105,9 @@ def call_command(context: click.Context, /, **written: object) -> None:
     result = _ring(options, settings, dialed_of(options, settings), script)
     if options.report is not None:
         result.save(options.report)
+    if result.connected_ms is None and result.ended_by != "caller":
+        where = f"{options.host or settings.esl_host}:{options.port or settings.esl_port}"
+        raise click.ClickException(f"nobody listens at {where}: is `atende serve` running?")
     if not result.answered:
         raise click.ClickException(f"the call was not answered: {result.cause}, door {result.door or 'none'}")
 

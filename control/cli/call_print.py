@@ -57,7 +57,7 @@ class CallPrinter:
             )
         for hazard in result.hazards:
             self._console.print(f"[red]dangerous on a real switch:[/] {escape(hazard)}")
-        if recording is not None:
+        if recording is not None and result.answered:
             self._console.print(f"recording: {escape(str(recording))}")
 
 

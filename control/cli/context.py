@@ -1,8 +1,10 @@
 """What every command is given: the settings, and how to make a service. `app.py` hands it in."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import click
 from litestar import Litestar
@@ -12,6 +14,9 @@ from control.documents import WithDocuments
 from control.service import Service
 from control.settings import Settings
 from pipelines.calls import LiveFeed
+
+if TYPE_CHECKING:
+    from processors.catalog import Stages
 
 
 class OpenService(Protocol):
@@ -39,3 +44,14 @@ def program(context: click.Context) -> Program:
     found = context.find_object(Program)
     assert found is not None
     return found
+
+
+def stages(context: click.Context) -> Stages:
+    """Our own stages and those of the plugins that the settings name. Raises ClickException."""
+    # The stages bring pipecat: other commands start without it.
+    from processors.plugins import PluginError, stages_with
+
+    try:
+        return stages_with(program(context).settings.plugins)
+    except PluginError as error:
+        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import click
+from msgspec import structs
 
-from control.cli.context import program
+from control.cli.context import program, stages
 
 
 @click.command("graph")
@@ -16,18 +17,26 @@ def graph_command(context: click.Context, file: Path, assistant: str | None, for
     """Draw how a call goes through each assistant's stages, with the longest wait and the cost of a turn.
 
     The figures are what the stages say of their settings: the wait until each gives up, not what a turn takes.
+    A secret that is not there is told of, and hinders nothing.
     """
     # The catalog brings pipecat: other commands start without it.
+    from control.checking import missing_secrets
     from control.server_facts import server_facts
     from pipelines.drawing import as_mermaid, as_text
     from pipelines.drawing_svg import as_svg
     from tenants.document import checked_assistants, parse_document
     from tenants.errors import DocumentError, did_you_mean
 
-    settings = program(context).settings
+    settings, catalog = program(context).settings, stages(context)
+    facts = server_facts(settings)
     try:
+        # What a picture does not need is no reason to draw none: any secret will do.
         document = parse_document(
-            file.read_bytes(), str(file), switches=settings.switch_names, server=server_facts(settings)
+            file.read_bytes(),
+            str(file),
+            catalog,
+            settings.switch_names,
+            server=structs.replace(facts, has_secret=None),
         )
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from error
@@ -35,7 +44,9 @@ def graph_command(context: click.Context, file: Path, assistant: str | None, for
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(1) from error
-    found = [one for one in checked_assistants(document.spec) if assistant in (None, one.spec.name)]
+    for notice in missing_secrets(document, facts):
+        click.echo(notice.worded("notice"), err=True)
+    found = [one for one in checked_assistants(document.spec, catalog) if assistant in (None, one.spec.name)]
     if not found:
         names = [one.name for one in document.spec.assistants]
         raise click.ClickException(f"no assistant is called {assistant!r}: {did_you_mean(str(assistant), names)}")

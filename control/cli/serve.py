@@ -4,11 +4,12 @@ import click
 import uvicorn
 from rich.console import Console
 
-from control.cli.context import program
+from control.cli.context import program, stages
+from control.cli.starting import Starting, http_listener, told
 from control.service import Service
-from control.slow_loop import SlowLoop, told
+from control.slow_loop import SlowLoop
+from control.slow_loop import told as told_of_block
 from control.watchdog import Watchdog
-from processors.plugins import PluginError, stages_with
 
 
 @click.command("serve")
@@ -16,30 +17,30 @@ from processors.plugins import PluginError, stages_with
 def serve_command(context: click.Context) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
     tool = program(context)
-    try:
-        stages_with(tool.settings.plugins)
-    except PluginError as error:
-        raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
-    app = tool.create_app(tool.settings, _begun)
+    stages(context)
+    starting = Starting(tool.create_app(tool.settings, _begun))
     config = uvicorn.Config(
-        app,
-        host=tool.settings.http_host,
-        port=tool.settings.http_port,
+        starting,
         log_config=None,
         access_log=False,
         loop="uvloop",
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(config)
-    server.run()
+    with http_listener(tool.settings) as listener:
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            if server.started:
+                raise
     if not server.started:
-        raise SystemExit(1)
+        raise told(starting.failure, tool.settings) or SystemExit(1)
 
 
 def _begun(service: Service) -> None:
     """Calls can come: say so, and watch that they are attended to."""
     Watchdog()
-    SlowLoop(lambda blocked: told(blocked, service.supervisor.blame))
+    SlowLoop(lambda blocked: told_of_block(blocked, service.supervisor.blame))
     _announce(service)
 
 
@@ -60,5 +61,6 @@ def _tenants(service: Service) -> str:
     entries = service.directory.tenants()
     names = ", ".join(f"{entry.slug} ({', '.join(sorted(entry.numbers))})" for entry in entries)
     failed = [status for status in service.tenants if status.problem]
-    bad = f"  [red]{len(failed)} documents failed: see the log[/]" if failed else ""
+    many = "1 document" if len(failed) == 1 else f"{len(failed)} documents"
+    bad = f"  [red]{many} failed: see the log[/]" if failed else ""
     return (names or "no tenant yet") + bad

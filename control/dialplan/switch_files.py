@@ -43,7 +43,7 @@ def event_socket_xml(plan: Plan, switch: Switch) -> str:
     listen, acl = ("0.0.0.0", ACL) if is_off_host(plan) else ("127.0.0.1", "loopback.auto")  # noqa: S104 - the switch's
     return f"""\
 <!-- Choose a password of 16 characters or more. The same one goes to {switch.variable("password")}, and in FusionPBX to
-     switch.event_socket.password of config.conf. Then restart FreeSWITCH when no call is up. -->
+     switch.event_socket.password of /etc/fusionpbx/config.conf. Then restart FreeSWITCH when no call is up. -->
 <configuration name="event_socket.conf" description="Socket Client">
   <settings>
     <param name="nat-map" value="false"/>

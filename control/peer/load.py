@@ -38,11 +38,14 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
 class Load:
     """Keeps the plan's calls going. `run` once; `stop` at any moment, also from a signal's handler.
 
+    Where the first call finds nobody at the door none follows it, and `nobody` says so.
     Everything ends: no call is rung after `seconds`, those that run have `grace_s`, then they are hung up.
     """
 
     def __init__(self, switch: Switch, plan: LoadPlan, reference: ReferenceClock) -> None:
         self.tally: Final = Tally()
+        self.nobody = False
+        self._met = False
         self._switch, self._plan, self._reference = switch, plan, reference
         self._live: set[PeerCall] = set()
         self._changed = asyncio.Event()
@@ -89,6 +92,10 @@ class Load:
         try:
             result = await self._switch.ring(call)
             self.tally.ended(result, call.media.late_ms(self._reference), cut=self._stopped)
+            self._met = self._met or result.connected_ms is not None
+            if not self._met and not self._stopped and result.ended_by != "caller":
+                self.nobody = True
+                self.stop()
         except SwitchCrashed as crash:
             # Every call of a real switch would be gone: nothing more can be measured.
             self.tally.crashed(str(crash))

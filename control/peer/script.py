@@ -1,9 +1,10 @@
 """What a scripted caller does, as data: built in code or read from a YAML or JSON file."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -153,7 +154,8 @@ class _StepDoc(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class _ScriptDoc(Struct, forbid_unknown_fields=True):
-    steps: list[Literal["hang_up"] | _StepDoc]
+    steps: list[Any]
+    """Each is read by itself, so that what is wrong with it is told with its number."""
     codec: Codec = Codec.PCMU
     filler_ms: int = 40
     bursts: Bursts | None = None
@@ -191,17 +193,44 @@ def load_script(path: Path) -> Script:
     )
 
 
-def _step(doc: Literal["hang_up"] | _StepDoc, number: int, path: Path) -> Step:
+def _read(written: Any, where: str) -> _StepDoc:
+    """What stands in a file as a step.
+
+    Raises:
+        ScriptError: no such step, or not what it takes; both with what there is.
+    """
+    verbs = _StepDoc.__struct_fields__
+    doc = {written: True} if isinstance(written, str) else written
+    if not isinstance(doc, dict) or len(doc) != 1 or None in doc.values():
+        raise ScriptError(f"{where}: must have exactly one of {', '.join(verbs)}")
+    [(verb, value)] = doc.items()
+    if verb not in verbs:
+        near = get_close_matches(str(verb), verbs, n=1)
+        raise ScriptError(
+            f"{where}: there is no step {verb!r}; " + _meant(near, f"a step is one of {', '.join(verbs)}")
+        )
+    what = value.get("what") if isinstance(value, dict) else value
+    events = [event.value for event in Hears]
+    if verb == "wait_for" and isinstance(what, str) and what not in events:
+        near = get_close_matches(what, events, n=1)
+        raise ScriptError(f"{where}: wait_for: there is no {what!r}; " + _meant(near, f"there are {', '.join(events)}"))
+    try:
+        return msgspec.convert(doc, _StepDoc)
+    except msgspec.ValidationError as error:
+        raise ScriptError(f"{where}: {verb}: {error}") from error
+
+
+def _meant(near: list[str], there_are: str) -> str:
+    return f"did you mean {near[0]!r}?" if near else there_are
+
+
+def _step(written: Any, number: int, path: Path) -> Step:
     """One step of a file.
 
     Raises:
-        ScriptError: no or more than one verb, a digit that no telephone has, or nothing to write.
+        ScriptError: see `_read`; a digit that no telephone has, or nothing to write.
     """
-    if isinstance(doc, str):
-        return HangUp()
-    verbs = [name for name in doc.__struct_fields__ if getattr(doc, name) is not None]
-    if len(verbs) != 1:
-        raise ScriptError(f"{path}: step {number} must have exactly one of {', '.join(doc.__struct_fields__)}")
+    doc = _read(written, f"{path}: step {number}")
     if doc.say is not None:
         return Say(path.parent / doc.say)
     if doc.wait is not None:

@@ -105,6 +105,13 @@ class DtmfFilter(ProcessorFactory[DtmfConfig, Struct]):
     config_type = DtmfConfig
     place = Place.HEARING
 
+    def latency_ms(self, config: DtmfConfig) -> float:
+        """Of a number that no terminator ends; what is said waits for nothing."""
+        return config.timeout_s * 1000
+
+    def cost_per_turn(self, config: DtmfConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: DtmfConfig, context: StageContext, workshop: Workshop) -> Struct:
         """Raises PrepareError for a language without phrases of its own."""
         try:

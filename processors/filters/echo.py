@@ -111,6 +111,12 @@ class EchoFilter(ProcessorFactory[EchoConfig, Struct]):
     place = Place.HEARING
     needs_words = True
 
+    def latency_ms(self, config: EchoConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: EchoConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: EchoConfig, context: StageContext, workshop: Workshop) -> Struct:
         return config
 

@@ -45,6 +45,12 @@ class FillerFilter(ProcessorFactory[FillerConfig, tuple[str, ...]]):
     place = Place.ANSWERING
     needs_words = True
 
+    def latency_ms(self, config: FillerConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: FillerConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: FillerConfig, context: StageContext, workshop: Workshop) -> tuple[str, ...]:
         """Raises PrepareError for a sentence that stands twice, and a language without fillers of its own."""
         sentences = sentences_of(config, context.persona)

@@ -50,6 +50,12 @@ class LanguageFilter(ProcessorFactory[LanguageConfig, Struct]):
     place = Place.HEARING
     needs_words = True
 
+    def latency_ms(self, config: LanguageConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: LanguageConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: LanguageConfig, context: StageContext, workshop: Workshop) -> Struct:
         """Raises PrepareError for a language that cannot be told from the others, or stands there twice."""
         try:

@@ -42,6 +42,12 @@ class RedactFilter(ProcessorFactory[RedactConfig, Struct]):
     config_type = RedactConfig
     place = Place.HEARING
 
+    def latency_ms(self, config: RedactConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: RedactConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: RedactConfig, context: StageContext, workshop: Workshop) -> Struct:
         return config
 

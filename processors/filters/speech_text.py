@@ -40,6 +40,12 @@ class SpeechTextFilter(ProcessorFactory[SpeechTextConfig, Struct]):
     needs_words = True
     config_type = SpeechTextConfig
 
+    def latency_ms(self, config: SpeechTextConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: SpeechTextConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: SpeechTextConfig, context: StageContext, workshop: Workshop) -> Struct:
         return config
 

@@ -104,6 +104,12 @@ class TopicsFilter(ProcessorFactory[TopicsConfig, Guard]):
     place = Place.THINKING
     needs_words = True
 
+    def latency_ms(self, config: TopicsConfig) -> float:
+        return 0.0
+
+    def cost_per_turn(self, config: TopicsConfig) -> float:
+        return 0.0
+
     async def prepare(self, config: TopicsConfig, context: StageContext, workshop: Workshop) -> Guard:
         """Raises PrepareError for a phrase of which no word is left, and for a language without texts."""
         sentences_of(context.persona)

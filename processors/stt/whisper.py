@@ -22,14 +22,17 @@ from processors.factory import (
     Weight,
     Workshop,
 )
+from processors.models.manifest import builtin_manifest
 from processors.stt.recogniser import DEFAULT_PROMPTS, MODEL_RATE, Recogniser
 from processors.stt.service import Hearing, WhisperSttService
+
+MODELS = tuple(name for name in builtin_manifest().names if name.startswith("whisper"))
 
 
 class WhisperConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How speech is recognised."""
 
-    model: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9._-]{0,62}\Z")] = "whisper-base"
+    model: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9._-]{0,62}\Z", extra={"known": MODELS})] = "whisper-base"
     """A model of the manifest, in CTranslate2's form."""
     language: str | None = None
     """BCP 47 tag; the assistant's when absent. The recogniser never guesses it."""

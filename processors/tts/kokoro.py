@@ -26,7 +26,7 @@ from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.engine import Engine, OnnxEngine, TorchEngine
 from processors.tts.service import KokoroTtsService
 from processors.tts.speaker import Manner, Speaker
-from processors.tts.voices import DEFAULT_VOICES, default_voice, load_voice, speech_language
+from processors.tts.voices import DEFAULT_VOICES, KNOWN_VOICES, default_voice, load_voice, speech_language
 
 MODELS = {"onnx": "kokoro-v1.0-int8", "torch": "kokoro-v1.0-torch"}
 """The manifest's model by engine; its first file is the weights."""
@@ -38,7 +38,7 @@ class KokoroConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     engine: Literal["onnx", "torch"] = "onnx"
     """What computes; `torch` needs the extra `atende[torch]`."""
-    voice: Annotated[str, Meta(pattern=r"^[a-z]{2}_[a-z]+$")] | None = None
+    voice: Annotated[str, Meta(pattern=r"^[a-z]{2}_[a-z]+$", extra={"known": KNOWN_VOICES})] | None = None
     """One of Kokoro's voices; the language's own when absent."""
     language: str | None = None
     """BCP 47 tag; the assistant's when absent."""

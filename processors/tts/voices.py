@@ -6,18 +6,27 @@ model `kokoro-voices`. A voice is a table of style vectors, one for each phoneme
 
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from base.languages import primary
 from processors.factory import ModelFiles, PrepareError
+from processors.models.manifest import builtin_manifest
 
 Voice = NDArray[np.float32]
 """Shape (510, 1, 256)."""
 
 SHAPE = (510, 1, 256)
 VOICES_MODEL = "kokoro-voices"
+KNOWN_VOICES = tuple(
+    PurePath(file.path).stem
+    for model in builtin_manifest().models
+    if model.name == VOICES_MODEL
+    for file in model.files
+)
+"""All that there are."""
 
 DEFAULT_VOICES: Mapping[str, str] = {"pt": "pf_dora", "en": "af_heart", "es": "ef_dora"}
 """By base language."""

@@ -15,11 +15,13 @@ from base.secret import Secret
 from control import doctor, findings
 from control.cli.context import Program
 from control.cli.doctor import doctor_command
+from control.dialplan.switch_files import event_socket_xml
 from control.doctor import examine
 from control.findings import Finding, exit_code
 from control.settings import Settings
 from control.switches import Switch
 from processors.models.store import ModelState, ModelStore
+from tests.control.dialplan.plans import plan
 from tests.transports.freeswitch.captures import from_switch, messages
 from tests.transports.freeswitch.test_esl_client import USER, Seat, directory, reply, response, switch
 
@@ -30,7 +32,7 @@ VERSION = "FreeSWITCH Version 1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64b
 class TestJudgements:
     def test_the_recorded_version_is_good(self) -> None:
         [text] = [m.decode() for m in messages(from_switch("esl_inbound.plain")) if b"FreeSWITCH Version" in m]
-        [finding] = findings.of_version(text, {"mod_sofia", "mod_verto"})
+        finding = findings.of_version(text, {"mod_sofia", "mod_verto"})
         assert (finding.level, finding.text) == ("ok", "FreeSWITCH 1.11.2")
 
     @pytest.mark.parametrize(
@@ -44,12 +46,12 @@ class TestJudgements:
     )
     def test_vulnerabilities_that_apply_are_named(self, version: str, modules: set[str], cves: set[str]) -> None:
         seen = findings.of_version(f"FreeSWITCH Version {version}-release", modules)
-        assert {finding.name for finding in seen} == cves
-        assert all(finding.level == "fail" and "1.11.2" in finding.fix for finding in seen)
+        assert set(re.findall(r"CVE-[0-9-]+", seen.text)) == cves
+        assert (seen.name, seen.level, "1.11.2" in seen.fix) == ("switch version", "fail", True)
 
     def test_a_newer_version_and_one_that_is_not_understood(self) -> None:
-        assert findings.of_version("FreeSWITCH Version 2.0.0", {"mod_verto"})[0].level == "ok"
-        assert findings.of_version("Asterisk 22", set())[0].level == "warn"
+        assert findings.of_version("FreeSWITCH Version 2.0.0", {"mod_verto"}).level == "ok"
+        assert findings.of_version("Asterisk 22", set()).level == "warn"
 
     @pytest.mark.parametrize(
         ("password", "level"), [("ClueCon", "fail"), ("CHANGE-ME", "fail"), ("hunter2", "warn"), ("x" * 16, "ok")]
@@ -58,6 +60,13 @@ class TestJudgements:
         finding = findings.of_password(password)
         assert finding.level == level
         assert level == "fail" or password not in finding.text + finding.fix
+
+    def test_a_known_password_is_changed_as_the_documentation_and_the_printed_file_say(self) -> None:
+        docs = (ROOT / "docs" / "freeswitch.md").read_text(encoding="utf-8")
+        printed = event_socket_xml(plan(), Switch(name="default", host="127.0.0.1"))
+        for text in (findings.of_password("ClueCon").fix, docs, printed):
+            for word in ("switch.event_socket.password", "/etc/fusionpbx/config.conf", "restart FreeSWITCH"):
+                assert word in " ".join(text.replace("`", "").split()), text
 
     def test_codecs_latency_clock_disk_ports(self) -> None:
         assert (findings.of_codecs(CODECS).level, findings.of_codecs(CODECS).text) == ("ok", "PCMU, PCMA")
@@ -71,7 +80,8 @@ class TestJudgements:
         assert [f.level for f in findings.of_disk(50 << 30, 2.0)] == ["ok", "ok"]
         assert [f.level for f in findings.of_disk(1 << 30, 200.0)] == ["warn", "warn"]
         door = ("phone door", "127.0.0.1", 8084)
-        assert findings.of_port(*door, free=True, ours=False).level == "ok"
+        free = findings.of_port(*door, free=True, ours=False)
+        assert (free.level, free.text) == ("ok", "127.0.0.1:8084 is free: Atende is not running")
         assert findings.of_port(*door, free=False, ours=True).level == "ok"
         assert findings.of_port(*door, free=False, ours=False).level == "fail"
         assert findings.of_port(*door, free=True, ours=True).level == "fail", "we run, but not there"
@@ -175,6 +185,10 @@ async def test_a_switch_is_looked_at_as_a_user_of_its_directory(settings: Settin
     assert "pa ss" not in str(found)
     if secret == "wrong":
         assert (found["event socket"].level, "refused the login" in found["event socket"].text) == ("fail", True)
+        assert (
+            found["event socket"].fix
+            == f"ATENDE_SWITCH_PASSWORD is not the password that the switch has for the user {USER}"
+        )
         return
     assert found["event socket"].level == "ok"
     assert found["switch version"].text == "FreeSWITCH 1.11.2"
@@ -185,6 +199,7 @@ async def test_a_switch_that_is_not_there_is_one_line_and_the_rest_is_looked_at(
     found = await seen(msgspec.structs.replace(settings, switch_port=1, switch_password=Secret("secret")))
     assert found["event socket"].level == "fail"
     assert "127.0.0.1:1" in found["event socket"].text
+    assert found["event socket"].fix.startswith("is FreeSWITCH running?")
     assert "secret" not in str(found)
     assert found["tenants"].level == "ok"
     assert found["models"].level == "fail"

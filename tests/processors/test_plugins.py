@@ -4,13 +4,17 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from pipecat.frames.frames import LLMTextFrame
 
 from control.checking import check_files
 from control.cli.context import Program
+from control.cli.graph import graph_command
+from control.cli.schema import schema_command
 from control.cli.serve import serve_command
 from control.settings import Settings
 from pipelines.check import check
@@ -135,8 +139,17 @@ def test_two_plugins_cannot_claim_one_name(monkeypatch: pytest.MonkeyPatch, tmp_
         stages_with(["acme-odd", "acme-stages"])
 
 
+def run(command: click.Command, *arguments: str, named: str) -> Result:
+    def unused(*_: object, **__: object) -> Any:
+        raise AssertionError("must not be made")
+
+    found = Settings(plugins=(named,))
+    program = Program(settings=found, open_service=unused, create_app=unused, open_trial=unused)
+    return CliRunner().invoke(command, arguments, obj=program)
+
+
 @pytest.mark.usefixtures("installed")
-def test_check_knows_named_plugins_and_serve_refuses_to_start_without_one(tmp_path: Path) -> None:
+def test_commands_know_named_plugins_and_serve_refuses_to_start_without_one(tmp_path: Path) -> None:
     good = (Path(__file__).parents[2] / "configs" / "tenants" / "harbor-books.yaml").read_text()
     use = ["vad.silero", "stt.whisper", "rag.retrieve", "llm.grounded", USE, "tts.kokoro"]
     pipeline = "".join(f"\n      - {{id: s{n}, use: {name}}}" for n, name in enumerate(use))
@@ -151,13 +164,13 @@ def test_check_knows_named_plugins_and_serve_refuses_to_start_without_one(tmp_pa
     with pytest.raises(PluginError, match="no installed distribution"):
         check_files((file,), Settings(plugins=("acme-stage",)))
 
-    def unused(*_: object, **__: object) -> None:
-        raise AssertionError("must not be made")
-
-    program = Program(settings=Settings(plugins=("nobody",)), open_service=unused, create_app=unused, open_trial=unused)  # type: ignore[arg-type]
-    result = CliRunner().invoke(serve_command, [], obj=program)
-    assert result.exit_code == 1
-    assert "ATENDE_PLUGINS: no installed distribution or stage is called 'nobody'" in result.output
+    for command, arguments in ((graph_command, [str(file)]), (schema_command, [])):
+        result = run(command, *arguments, named="acme-stages")
+        assert (result.exit_code, USE in result.stdout) == (0, True), result.output
+    for command, arguments in ((serve_command, []), (graph_command, [str(file)]), (schema_command, [])):
+        result = run(command, *arguments, named="nobody")
+        assert result.exit_code == 1
+        assert "ATENDE_PLUGINS: no installed distribution or stage is called 'nobody'" in result.output
 
 
 def test_the_documentations_example_is_the_plugin_that_is_tested() -> None:

@@ -144,10 +144,12 @@ def test_it_may_ring_from_another_address_of_this_machine(settings: Settings, sc
     assert Door.peers == ["127.0.0.2", "127.0.0.1"]
 
 
-def test_a_refused_call_fails_with_its_cause(settings: Settings, script: Path) -> None:
+def test_a_refused_call_fails_with_its_cause(settings: Settings, script: Path, tmp_path: Path) -> None:
     Door.refuse = True
-    code, output = run(settings, "--tenant-id", TENANT, "--number", "1", "--script", str(script))
+    record = ("--record", str(tmp_path / "call.wav"))
+    code, output = run(settings, "--tenant-id", TENANT, "--number", "1", "--script", str(script), *record)
     assert code == 1
+    assert "recording:" not in output
     assert "USER_BUSY" in output
     assert "door busy" in output
 

@@ -102,6 +102,32 @@ def test_check_for_programs(settings: Settings, tmp_path: Path) -> None:
     assert [one["path"] for one in json.loads(good.stdout)["files"][0]["notices"]][-1] == "$.assistants[0].instructions"
 
 
+@pytest.mark.parametrize(
+    ("stage", "written", "told"),
+    [
+        ("tts.kokoro", "voice: xx_zzzzzz", r"\.config\.voice: there is no .xx_zzzzzz. \(there are af_alloy, "),
+        ("tts.kokoro", "voice: pf_maria", r"\.config\.voice: there is no .pf_maria. \(did you mean 'pf_dora'\?\)"),
+        ("stt.whisper", "model: whisper-bass", r"\.config\.model: .*\(did you mean 'whisper-base'\?\)"),
+    ],
+)
+def test_check_knows_voices_and_models(settings: Settings, tmp_path: Path, stage: str, written: str, told: str) -> None:
+    file, uses = tmp_path / "a.yaml", ["vad.mock", "stt.mock", "llm.mock", "tts.mock"]
+    place = [use.partition(".")[0] for use in uses].index(stage.partition(".")[0])
+    nodes = [f"      - {{id: s{n}, use: {use}}}\n" for n, use in enumerate(uses)]
+    nodes[place] = f"      - {{id: s{place}, use: {stage}, config: {{{written}}}}}\n"
+    head, knowledge, rest = GOOD.partition("knowledge:")
+    file.write_text(f"{head}    pipeline:\n{''.join(nodes)}{knowledge}{rest}")
+    [mistake] = mistakes(run(settings, str(file)))
+    assert re.search(told, mistake), mistake
+
+
+def test_check_knows_the_voice_that_an_assistant_names(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(GOOD.replace("    numbers:", "    voice: pf_dorra\n    numbers:"))
+    [mistake] = mistakes(run(settings, str(file)))
+    assert re.search(r"\$\.assistants\[0\]\.voice: there is no .pf_dorra. \(did you mean 'pf_dora'\?\)", mistake)
+
+
 def test_check_looks_for_the_secrets_and_endpoints_that_a_document_names(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     head, knowledge, rest = GOOD.partition("knowledge:")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from base.ids import TenantId
 from control.cli.context import Program
@@ -49,6 +50,15 @@ def test_a_secret_that_the_document_names_already_is_kept(settings: Settings) ->
     assert "{secret: openai}" in done.output
     assert "sk-1" not in done.output
     assert FileSecrets(settings.data_dir).read(TENANT, "openai").reveal() == "sk-1"
+
+
+def test_a_tenant_whose_file_is_elsewhere_is_named_by_its_id(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = replace(settings, tenants_dir=tmp_path / "data")
+    done = run(elsewhere, "--tenant-id", TENANT.upper(), "openai", value="sk-1\n")
+    assert done.exit_code == 0, done.output
+    assert FileSecrets(settings.data_dir).read(TENANT, "openai").reveal() == "sk-1"
+    for arguments in ((), ("--tenant", "fala", "--tenant-id", TENANT), ("--tenant-id", "../fala")):
+        assert run(settings, *arguments, "openai", value="x\n").exit_code == 2
 
 
 @pytest.mark.parametrize(
