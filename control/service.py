@@ -97,7 +97,7 @@ class Service:
         told = {status.tenant_id for status in statuses}
         for status in self.tenants:
             if status.tenant_id is None or status.tenant_id not in told:
-                rows += [_unpublished(status)] if status.problems else [_waiting(status)] if status.waiting else []
+                rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
     def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
@@ -125,7 +125,9 @@ def _unpublished(status: TenantStatus) -> TenantHealth:
 
 
 def _waiting(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
+    return TenantHealth(
+        slug=status.slug, state="waiting", revision=status.revision, live_calls=0, problem=status.problem or None
+    )
 
 
 def _health(status: PipelineStatus, problem: str | None, tries: TenantStatus | None) -> TenantHealth:

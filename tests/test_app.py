@@ -112,6 +112,21 @@ async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(
         await asyncio.open_connection(*address)
 
 
+@pytest.mark.parametrize("broken", [DOCUMENT + "langage: pt\n", "name: a: b\n"])
+async def test_a_mistake_in_the_file_and_a_restart_leave_the_company_answered(settings: Settings, broken: str) -> None:
+    async with open_service(settings) as service:
+        assert service.readiness().ready
+    file = settings.tenants_dir / "front-desk.yaml"
+    file.write_text(broken)
+    async with open_service(settings) as service:
+        view = service.readiness()
+        assert view.ready
+        (row,) = view.tenants
+        assert (row.slug, row.revision) == ("front-desk", 1)
+        assert str(file) in str(row.problem)
+        assert (await rung(service)).answered
+
+
 async def test_the_calls_of_several_pbxs_are_told_apart(settings: Settings) -> None:
     matriz = Switch(name="matriz", host="127.0.0.1", peers=(ip_network("127.0.0.1/32"),))
     filial = Switch(name="filial", host="127.0.0.2", peers=(ip_network("127.0.0.2/32"),))

@@ -92,6 +92,12 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
     assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
 
 
+def test_one_that_waits_with_a_mistake_in_its_file_waits_and_tells_it() -> None:
+    waits = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, waiting=True, problems=("beta.yaml:5:1: no",))
+    (row,) = service([], [waits]).readiness().tenants
+    assert (row.state, row.problem) == ("waiting", "beta.yaml:5:1: no")
+
+
 def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
     ended = {ACME: RolledBack(revision=4, digest="d", reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
     (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
