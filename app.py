@@ -26,7 +26,7 @@ from control.server_facts import server_facts
 from control.service import Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
-from control.watch import watched
+from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
@@ -121,6 +121,7 @@ async def open_service(
         door = await _open_door(found, stack, phone)
         if found.watch:
             await stack.enter_async_context(watched(found.tenants_dir, tenants))
+            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
         yield Service(
             settings=found,
             keys=keys,
@@ -131,6 +132,7 @@ async def open_service(
             door=door,
             call_log=call_log,
             folder=tenants,
+            documents=shelved,
         )
 
 

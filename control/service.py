@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from base.ids import CallId, TenantId
+from control.documents import WithDocuments
 from control.http import ReadyView, TenantHealth
 from control.phone import PhoneDoor
 from control.settings import Settings
@@ -35,6 +36,7 @@ class Service:
     door: DoorServer
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
+    documents: WithDocuments
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:
@@ -88,6 +90,8 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
+        for tenant_id, lack in self.documents.problems.items():
+            problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
         tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
         rows = [
             _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))

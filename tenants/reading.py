@@ -79,4 +79,9 @@ class DocumentReader:
 
 def files_of(folder: Path) -> list[Path]:
     """The tenants' files, by name."""
-    return sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
+    return sorted(filter(is_tenant_file, folder.glob("*")))
+
+
+def is_tenant_file(file: Path) -> bool:
+    """Whether its name is that of a tenant's document: `*.yaml` or `*.yml`, and no editor's own file."""
+    return file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
