@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from control.cli.context import OpenTrial
+from control.documents import lacking, looks_up
 from control.server_facts import server_facts
 from control.settings import Settings
 from pipelines.loading import StageNotReadyError
@@ -19,6 +20,7 @@ from processors.factory import PrepareError
 from processors.plugins import stages_with
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
+from tenants.files import twin_of, twin_told
 from tenants.notices import notices
 from tenants.report import Report
 from tenants.yaml_nodes import compose
@@ -56,18 +58,28 @@ def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
 
 def _check_file(file: Path, found: Settings, stages: Mapping[str, AnyFactory]) -> CheckedFile:
     server = server_facts(found)
+    if (twin := twin_of(file)) is not None:
+        return _refused(file, twin_told(twin))
     try:
         document = parse_document(file.read_bytes(), str(file), stages, found.switch_names, server=server)
     except OSError as error:
-        return _unreadable(file, error)
+        return _refused(file, error.strerror or str(error))
     except DocumentError as error:
         return CheckedFile(file=str(file), problems=error.problems)
-    return CheckedFile(file=str(file), document=document, notices=tuple(notices(document)))
+    return CheckedFile(file=str(file), document=document, notices=_notices(document, found))
 
 
-def _unreadable(file: Path, error: OSError) -> CheckedFile:
-    told = Located(file=str(file), line=0, column=0, path="", message=error.strerror or str(error))
+def _refused(file: Path, message: str) -> CheckedFile:
+    told = Located(file=str(file), line=0, column=0, path="", message=message)
     return CheckedFile(file=str(file), problems=(told,))
+
+
+def _notices(document: TenantDocument, found: Settings) -> tuple[Located, ...]:
+    """What acts on nothing, and documents that are looked up and are not there."""
+    report = Report(document.file, compose(document.raw))
+    if looks_up(document.spec.assistants) and (lack := lacking(found.knowledge_dir / document.spec.slug)) is not None:
+        report.tell("$.slug", lack)
+    return tuple(sorted((*notices(document), *report.problems), key=lambda one: (one.line, one.column)))
 
 
 def _shared(document: TenantDocument, others: Sequence[TenantDocument]) -> tuple[Located, ...]:

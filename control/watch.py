@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import structlog
 from watchfiles import Change, DefaultFilter, awatch
 
-from tenants.reading import is_tenant_file
+from tenants.files import is_tenant_file
 
 DEBOUNCE_MS: Final = 400
 """An editor's several writes are one change when they come within this."""

@@ -25,10 +25,11 @@ from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
+from tenants.files import ENDINGS, files_of
 from tenants.known_files import KnownFiles
 from tenants.named import ServerFacts
 from tenants.publishing import Keeper, RaceLostError, entry_of, publish
-from tenants.reading import DocumentReader, files_of
+from tenants.reading import DocumentReader
 from tenants.retries import Retries
 from tenants.revisions import RevisionStore, SlugTakenError
 from tenants.standing_in import StandIns
@@ -99,7 +100,7 @@ class TenantFolder(Generic[L]):
         return self._statuses.all()
 
     async def open(self) -> None:
-        """Publish every `*.yaml`. Raises what the database raises: without it nothing is published."""
+        """Publish every file. Raises what the database raises: without it nothing is published."""
         files = await asyncio.to_thread(files_of, self._folder)
         if not files:
             log.warning("no tenant documents", folder=str(self._folder))
@@ -134,6 +135,8 @@ class TenantFolder(Generic[L]):
     async def refresh(self, files: Iterable[Path]) -> None:
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
         async with self._busy:
+            # With a file's twin, which counts when the file is gone, and does not when it is there.
+            files = {*files, *(file.with_suffix(ending) for file in files for ending in ENDINGS)}
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             try:
                 for file in sorted(there):

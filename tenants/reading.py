@@ -9,6 +9,7 @@ import structlog
 from processors.catalog import AnyFactory
 from tenants.document import TenantDocument, parse_document
 from tenants.errors import DocumentError
+from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts
 from tenants.statuses import Statuses
 from tenants.yaml_nodes import MAX_BYTES
@@ -35,6 +36,9 @@ class DocumentReader:
 
     async def read(self, file: Path) -> TenantDocument | None:
         """The document, or None with its problems in the file's status."""
+        if (twin := await asyncio.to_thread(twin_of, file)) is not None:
+            self._statuses.failed(file, (f"{file}: {twin_told(twin)}",))
+            return None
         try:
             async with self._room:
                 # On a thread: parsing imports the stages that the document names.
@@ -75,13 +79,3 @@ class DocumentReader:
             else:
                 alone.append(document)
         return alone
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The tenants' files, by name."""
-    return sorted(filter(is_tenant_file, folder.glob("*")))
-
-
-def is_tenant_file(file: Path) -> bool:
-    """Whether its name is that of a tenant's document: `*.yaml` or `*.yml`, and no editor's own file."""
-    return file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")

@@ -50,7 +50,8 @@ class StandIns:
             return None
         status = self._statuses.get(file)
         mistakes = status.problems if status is not None else ()
-        if (standing := self._of.get(tenant_id)) is not None:
+        standing = self._of.get(tenant_id)
+        if standing is not None and standing.former.document.file == str(file):
             self._of[tenant_id] = structs.replace(standing, mistakes=mistakes)
         if not wanted(tenant_id):
             return None

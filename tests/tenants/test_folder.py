@@ -158,6 +158,28 @@ async def test_a_file_may_be_given_another_name(house: House) -> None:
     assert "remove acme" not in house.pipelines.asked, "no call is cut off by it"
 
 
+async def test_a_document_may_end_in_yml_and_of_two_of_one_name_the_other_one_counts(house: House) -> None:
+    house.write("acme", ACME)
+    both, short = house.folder / "acme.yaml", house.folder / "acme.yml"
+    both.rename(short)
+    tenants = house.tenants()
+    await tenants.open()
+    assert house.directory.find(ACME, "1000").tenant.revision == 1
+    await tenants.close()
+    house.write("acme", ACME, "1001")
+    house.start_anew()
+    tenants = house.tenants()
+    await tenants.open()
+    assert house.directory.find(ACME, "1001").tenant.revision == 2
+    told = [(Path(status.file).name, "acme.yaml is there, too" in status.problem) for status in tenants.statuses]
+    assert told == [("acme.yaml", False), ("acme.yml", True)]
+    both.unlink()
+    await tenants.refresh([both])
+    assert [(Path(status.file).name, status.problem) for status in tenants.statuses] == [("acme.yml", "")]
+    assert house.directory.find(ACME, "1000").tenant.revision == 3
+    await tenants.close()
+
+
 async def test_a_file_may_become_another_tenants_once_that_one_answers(house: House) -> None:
     house.write("acme", ACME)
     tenants = house.tenants()
