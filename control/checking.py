@@ -13,7 +13,6 @@ from control.cli.context import OpenTrial
 from control.documents import lacking, looks_up
 from control.server_facts import server_facts
 from control.settings import Settings
-from pipelines.loading import StageNotReadyError
 from pipelines.problems import SpecError
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
@@ -22,6 +21,7 @@ from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
 from tenants.files import twin_of, twin_told
 from tenants.notices import notices
+from tenants.placing import placed
 from tenants.report import Report
 from tenants.yaml_nodes import compose
 
@@ -104,21 +104,9 @@ async def check_deeply(checked: Sequence[CheckedFile], found: Settings, open_tri
             try:
                 await loader.discard(await loader.load(revision))
             except (SpecError, PrepareError) as error:
-                one = structs.replace(one, problems=(_not_ready(one.document, error),))
+                one = structs.replace(one, problems=await asyncio.to_thread(placed, one.document, error))
             deep.append(one)
         return deep
-
-
-def _not_ready(document: TenantDocument, error: Exception) -> Located:
-    report = Report(document.file, compose(document.raw))
-    path = "$"
-    if isinstance(error, StageNotReadyError):
-        index = [assistant.name for assistant in document.spec.assistants].index(error.assistant)
-        path = f"$.assistants[{index}]"
-        for place, node in enumerate(document.spec.assistants[index].pipeline or ()):
-            if node.id == error.stage:
-                path += f".pipeline[{place}]"
-    return report.located(report.place(path), path, str(error))
 
 
 async def not_checked(found: Settings, *, deep: bool) -> list[str]:

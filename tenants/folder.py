@@ -28,6 +28,7 @@ from tenants.document import TenantDocument
 from tenants.files import ENDINGS, files_of
 from tenants.known_files import KnownFiles
 from tenants.named import ServerFacts
+from tenants.placing import placed_at
 from tenants.publishing import Keeper, RaceLostError, entry_of, publish
 from tenants.reading import DocumentReader
 from tenants.retries import Retries
@@ -204,8 +205,7 @@ class TenantFolder(Generic[L]):
                     number, beside = await self._publish(document)
             except Exception as error:
                 # It stays cold: the next call tries again.
-                mistakes = self._stand_ins.mistakes(document)
-                self._statuses.note(file, problems=(*mistakes, f"{file}: {error}"), waiting=False)
+                self._statuses.note(file, problems=await self._stand_ins.told(document, error), waiting=False)
                 raise PrepareError(str(error)) from error
             self._warm_now(document, number, beside)
             if beside.again and not self._retries.waits(file):
@@ -241,7 +241,7 @@ class TenantFolder(Generic[L]):
         file, spec = Path(document.file), document.spec
         owner = self._owners.get(spec.tenant_id)
         if owner is not None and owner != file and owner.is_file():
-            told = f"{file}: another file has the tenant id {spec.tenant_id}: {owner}"
+            told = str(placed_at(document, "$.id", f"another file has the tenant id {spec.tenant_id}: {owner}"))
             self._statuses.failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
             return False
         if owner is not None and owner != file:
@@ -286,7 +286,7 @@ class TenantFolder(Generic[L]):
                 number, beside = await self._publish(document)
                 self._cold.pop(spec.tenant_id, None)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
-            told = (*self._stand_ins.mistakes(document), f"{file}: {error}")
+            told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             if not self._statuses.speaks_for(file, spec.tenant_id):
                 self._owners.pop(spec.tenant_id, None)
@@ -333,7 +333,7 @@ class TenantFolder(Generic[L]):
             entry = await self._formers.entry(document) if former is None else entry_of(document, former.number)
             self._directory.replace(entry)
         except NumberConflictError as error:
-            told = (*self._stand_ins.mistakes(document), f"{file}: {error}")
+            told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             return
         status = TenantStatus(

@@ -11,6 +11,7 @@ from tenants.document import TenantDocument, parse_document
 from tenants.errors import DocumentError
 from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts
+from tenants.placing import placed_at
 from tenants.statuses import Statuses
 from tenants.yaml_nodes import MAX_BYTES
 
@@ -73,8 +74,9 @@ class DocumentReader:
             spec = document.spec
             for what, taken, mine in (("slug", slugs, spec.slug), ("domain", domains, spec.domain.lower())):
                 if (other := taken.setdefault(mine, document)) is not document:
-                    told = f"{document.file}: the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
-                    self._statuses.failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+                    told = f"the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
+                    problem = str(placed_at(document, f"$.{what}", told))
+                    self._statuses.failed(Path(document.file), (problem,), slug=spec.slug, tenant_id=spec.tenant_id)
                     break
             else:
                 alone.append(document)

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from base.ids import TenantId
 from tenants.document import TenantDocument
 from tenants.known_files import KnownFiles, written_id
+from tenants.placing import placed
 from tenants.revisions import RevisionStore
 from tenants.statuses import Statuses
 from tenants.trials import Former, Formers
@@ -80,6 +81,13 @@ class StandIns:
     def mistakes(self, document: TenantDocument) -> tuple[str, ...]:
         """Of the file for which the document stands in; empty when it does not."""
         return self._of[document.tenant_id].mistakes if self.get(document) is not None else ()
+
+    async def told(self, document: TenantDocument, error: Exception) -> tuple[str, ...]:
+        """Why it does not answer; of a document that stands in with the mistakes of the file that it stands in for."""
+        if (former := self.get(document)) is None:
+            return tuple(map(str, await asyncio.to_thread(placed, document, error)))
+        why = f"{document.file}: revision {former.number}, which is to stand in for it, cannot answer: {error}"
+        return (*self.mistakes(document), why)
 
     def forget(self, tenant_id: TenantId) -> None:
         """Its file can be used, or is gone. Idempotent."""
