@@ -137,7 +137,7 @@ class TenantFolder(Generic[L]):
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
         async with self._busy:
             # With a file's twin, which counts when the file is gone, and does not when it is there.
-            files = {*files, *(file.with_suffix(ending) for file in files for ending in ENDINGS)}
+            files = {*(told := set(files)), *(file.with_suffix(ending) for file in told for ending in ENDINGS)}
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             try:
                 for file in sorted(there):
@@ -263,10 +263,10 @@ class TenantFolder(Generic[L]):
         """What is stored of the tenant of a file that cannot be used, where nothing answers for it."""
 
         def wanted(tenant_id: TenantId) -> bool:
-            known = tenant_id in self._documents or tenant_id in self._cold
+            known = tenant_id in self._documents or tenant_id in self._cold or self._supervisor.answers(tenant_id)
             return not known and self._owners.get(tenant_id, file) == file
 
-        if document is not None and self._stand_ins.get(document) is not None:
+        if document is not None and self._documents.get(document.tenant_id) is document:
             return None
         if (stand_in := await self._stand_ins.find(file, document, wanted)) is not None:
             if document is not None and document.tenant_id != stand_in.tenant_id:
@@ -365,5 +365,5 @@ class TenantFolder(Generic[L]):
         self._supervisor.remove(tenant_id)
         self._formers.forget(tenant_id)
         self._stand_ins.forget(tenant_id)
-        self._known.forget(file)
+        self._known.forget(file, tenant_id)
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)

@@ -57,9 +57,10 @@ class KnownFiles:
             self._of = {name: tenant_id for name, tenant_id in self._of.items() if name in names}
             self._keep()
 
-    def forget(self, file: Path) -> None:
-        """The file is no more. Idempotent."""
-        if self._of.pop(file.name, None) is not None:
+    def forget(self, file: Path, tenant_id: TenantId) -> None:
+        """It is this tenant's no more. Idempotent."""
+        if self._of.get(file.name) == tenant_id:
+            del self._of[file.name]
             self._keep()
 
     def _keep(self) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from processors.catalog import AnyFactory
 from tenants.document import TenantDocument, parse_document
-from tenants.errors import DocumentError
+from tenants.errors import DocumentError, Located
 from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts
 from tenants.placing import placed_at
@@ -37,9 +37,6 @@ class DocumentReader:
 
     async def read(self, file: Path) -> TenantDocument | None:
         """The document, or None with its problems in the file's status."""
-        if (twin := await asyncio.to_thread(twin_of, file)) is not None:
-            self._statuses.failed(file, (f"{file}: {twin_told(twin)}",))
-            return None
         try:
             async with self._room:
                 # On a thread: parsing imports the stages that the document names.
@@ -59,6 +56,9 @@ class DocumentReader:
         return await asyncio.to_thread(self._parsed, raw, "stored")
 
     def _parse(self, file: Path) -> TenantDocument:
+        if (twin := twin_of(file)) is not None:
+            told = Located(file=str(file), line=0, column=0, path="", message=twin_told(twin))
+            raise DocumentError([told])
         with file.open("rb") as opened:
             return self._parsed(opened.read(MAX_BYTES + 1), str(file))  # one too many is told as such
 

@@ -46,6 +46,8 @@ class StandIns:
         `document` is what the file says, if that can be read; `wanted` tells whether the file may speak for a tenant
         of which nothing answers. What cannot be read any more is added to the file's problems.
         """
+        if document is not None and self.get(document) is not None:
+            return None  # it stands in itself
         tenant_id = await self._tenant_of(file, document)
         if tenant_id is None:
             return None
@@ -60,8 +62,8 @@ class StandIns:
         former = await self._formers.newest(tenant_id, told)
         mistakes += tuple(f"{file}: {one}" for one in told)
         self._statuses.note(file, problems=mistakes)
-        if former is None:
-            return None
+        if former is None or (document is not None and former.document.digest == document.digest):
+            return None  # or it is what the file says, and cannot answer now
         former = structs.replace(former, document=structs.replace(former.document, file=str(file)))
         self._of[tenant_id] = _StandIn(former, mistakes)
         return former.document

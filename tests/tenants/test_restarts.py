@@ -84,7 +84,8 @@ async def test_whose_a_file_was_is_kept_and_forgotten_with_it(tmp_path: Path) ->
         assert known.tenant_of(Path("acme.yaml")) is None
         for name, tenant_id in (("acme.yaml", ACME), ("beta.yaml", BETA), ("c.yaml", OTHER)):
             known.note(Path(name), tenant_id)
-        known.forget(Path("c.yaml"))
+        known.forget(Path("acme.yaml"), BETA)
+        known.forget(Path("c.yaml"), OTHER)
     async with KnownFiles(kept) as known:
         assert known.tenant_of(Path("other/acme.yaml")) == ACME
         assert known.tenant_of(Path("c.yaml")) is None
@@ -193,6 +194,30 @@ async def test_what_cannot_be_made_ready_leaves_the_stored_one_answering(
     await eventually(lambda: tenants.statuses[0].problem == "")
     assert house.directory.find(ACME, "1001").tenant.revision == 2
     await tenants.close()
+
+
+async def test_what_is_stored_already_and_not_ready_has_nothing_to_stand_in_for_it(house: House) -> None:
+    house.write("acme", ACME)
+    await house.publish()
+    house.write("acme", ACME, "1001")
+    await house.restarted()
+    house.pipelines.broken = {"acme"}
+    (status,) = await house.restarted()
+    assert house.pipelines.asked == ["load acme 2"], "nothing is tried twice, and nothing older answers in its place"
+    assert (status.revision, status.problem.count("voice x")) == (None, 1)
+
+
+async def test_a_file_that_becomes_another_tenants_is_that_tenants_after_a_restart(house: House) -> None:
+    house.write("acme", ACME)
+    tenants = house.tenants()
+    await tenants.open()
+    file = file_of(house)
+    file.write_text(file.read_text().replace(ACME, BETA).replace("acme", "beta"))
+    await tenants.refresh([file])
+    await tenants.close()
+    file.write_text("")
+    (status,) = await house.restarted()
+    assert (status.tenant_id, status.revision) == (BETA, 1)
 
 
 async def test_a_rival_at_the_start_is_answered_by_what_it_said_before(house: House) -> None:
