@@ -26,7 +26,7 @@ from control.server_facts import server_facts
 from control.service import Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
-from control.watch import watched
+from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
@@ -45,6 +45,7 @@ from tenants.database import open_database
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.keys import signing_keys
+from tenants.known_files import KnownFiles
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
@@ -88,6 +89,7 @@ async def open_service(
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
+        known = await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json"))
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
         tenants = TenantFolder(
             found.tenants_dir,
@@ -100,6 +102,7 @@ async def open_service(
             eager=found.eager_tenants,
             budget_mb=found.models_budget_mb or None,
             server=server_facts(found),
+            known=known,
         )
         stack.push_async_callback(tenants.close)
         await tenants.open()
@@ -118,6 +121,7 @@ async def open_service(
         door = await _open_door(found, stack, phone)
         if found.watch:
             await stack.enter_async_context(watched(found.tenants_dir, tenants))
+            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
         yield Service(
             settings=found,
             keys=keys,
@@ -128,6 +132,7 @@ async def open_service(
             door=door,
             call_log=call_log,
             folder=tenants,
+            documents=shelved,
         )
 
 

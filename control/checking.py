@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from control.cli.context import OpenTrial
+from control.documents import lacking, looks_up
 from control.server_facts import server_facts
 from control.settings import Settings
-from pipelines.loading import StageNotReadyError
 from pipelines.problems import SpecError
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
@@ -20,8 +20,10 @@ from processors.plugins import stages_with
 from tenants.convert import salvage
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
+from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts, tell_secrets
 from tenants.notices import notices
+from tenants.placing import placed
 from tenants.report import Report
 from tenants.spec import TenantSpec
 from tenants.yaml_nodes import compose
@@ -59,18 +61,28 @@ def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
 
 def _check_file(file: Path, found: Settings, stages: Mapping[str, AnyFactory]) -> CheckedFile:
     server = server_facts(found)
+    if (twin := twin_of(file)) is not None:
+        return _refused(file, twin_told(twin))
     try:
         document = parse_document(file.read_bytes(), str(file), stages, found.switch_names, server=server)
     except OSError as error:
-        return _unreadable(file, error)
+        return _refused(file, error.strerror or str(error))
     except DocumentError as error:
         return CheckedFile(file=str(file), problems=error.problems)
-    return CheckedFile(file=str(file), document=document, notices=tuple(notices(document)))
+    return CheckedFile(file=str(file), document=document, notices=_notices(document, found))
 
 
-def _unreadable(file: Path, error: OSError) -> CheckedFile:
-    told = Located(file=str(file), line=0, column=0, path="", message=error.strerror or str(error))
+def _refused(file: Path, message: str) -> CheckedFile:
+    told = Located(file=str(file), line=0, column=0, path="", message=message)
     return CheckedFile(file=str(file), problems=(told,))
+
+
+def _notices(document: TenantDocument, found: Settings) -> tuple[Located, ...]:
+    """What acts on nothing, and documents that are looked up and are not there."""
+    report = Report(document.file, compose(document.raw))
+    if looks_up(document.spec.assistants) and (lack := lacking(found.knowledge_dir / document.spec.slug)) is not None:
+        report.tell("$.slug", lack)
+    return tuple(sorted((*notices(document), *report.problems), key=lambda one: (one.line, one.column)))
 
 
 def _shared(document: TenantDocument, others: Sequence[TenantDocument]) -> tuple[Located, ...]:
@@ -105,21 +117,9 @@ async def check_deeply(checked: Sequence[CheckedFile], found: Settings, open_tri
             try:
                 await loader.discard(await loader.load(revision))
             except (SpecError, PrepareError) as error:
-                one = structs.replace(one, problems=(_not_ready(one.document, error),))
+                one = structs.replace(one, problems=await asyncio.to_thread(placed, one.document, error))
             deep.append(one)
         return deep
-
-
-def _not_ready(document: TenantDocument, error: Exception) -> Located:
-    report = Report(document.file, compose(document.raw))
-    path = "$"
-    if isinstance(error, StageNotReadyError):
-        index = [assistant.name for assistant in document.spec.assistants].index(error.assistant)
-        path = f"$.assistants[{index}]"
-        for place, node in enumerate(document.spec.assistants[index].pipeline or ()):
-            if node.id == error.stage:
-                path += f".pipeline[{place}]"
-    return report.located(report.place(path), path, str(error))
 
 
 async def not_checked(found: Settings, *, deep: bool) -> list[str]:

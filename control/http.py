@@ -14,8 +14,9 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     """One tenant as an operator sees it.
 
     `state`: `ready`, `preparing`, `on trial`, `waiting` (loaded with its first call) or `failed`. The `problem` of one
-    that is ready is that of its newest document, which does not answer, or not as it should. It is tried again `later`,
-    at `next_try` (UTC), or that is `queued` behind others, or under way `now`; null: not before the file is saved.
+    that is ready or waits is that of its newest document, which does not answer, or not as it should. It is tried again
+    `later`, at `next_try` (UTC), or that is `queued` behind others, or under way `now`; null: not before the file is
+    saved.
     """
 
     slug: str

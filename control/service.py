@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from base.ids import CallId, TenantId
+from control.documents import WithDocuments
 from control.http import ReadyView, TenantHealth
 from control.phone import PhoneDoor
 from control.settings import Settings
@@ -35,6 +36,7 @@ class Service:
     door: DoorServer
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
+    documents: WithDocuments
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:
@@ -88,6 +90,8 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
+        for tenant_id, lack in self.documents.problems.items():
+            problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
         tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
         rows = [
             _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
@@ -97,7 +101,7 @@ class Service:
         told = {status.tenant_id for status in statuses}
         for status in self.tenants:
             if status.tenant_id is None or status.tenant_id not in told:
-                rows += [_unpublished(status)] if status.problems else [_waiting(status)] if status.waiting else []
+                rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
     def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
@@ -125,7 +129,9 @@ def _unpublished(status: TenantStatus) -> TenantHealth:
 
 
 def _waiting(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(slug=status.slug, state="waiting", revision=status.revision, live_calls=0)
+    return TenantHealth(
+        slug=status.slug, state="waiting", revision=status.revision, live_calls=0, problem=status.problem or None
+    )
 
 
 def _health(status: PipelineStatus, problem: str | None, tries: TenantStatus | None) -> TenantHealth:

@@ -32,6 +32,11 @@ class SyncReport(Struct, frozen=True):
     unchanged: tuple[str, ...]
     passages: int
 
+    @property
+    def news(self) -> bool:
+        """Whether anything is not what it was."""
+        return bool(self.added or self.changed or self.removed)
+
 
 async def sync(store: VectorStore, embedder: Embedder, tenant_id: TenantId, folder: Path) -> SyncReport:
     """Make the tenant's documents those in `folder` (`*.md`, not its subfolders); an absent folder is an empty one.

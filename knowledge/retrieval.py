@@ -71,12 +71,12 @@ class TenantLibrary:
     async def sync(self, tenant_id: TenantId, folder: Path) -> SyncReport:
         """Make the tenant's passages those of the Markdown files in `folder`; only what changed is embedded.
 
-        Raises KnowledgeError, DocumentError.
+        Until that is done the former passages are found. Raises KnowledgeError, DocumentError.
         """
         async with self._lock(tenant_id):
             report = await sync(self._store, self._embedder, tenant_id, folder)
-            self._indexes.pop(tenant_id, None)
-        await self._index(tenant_id)
+            if report.news or tenant_id not in self._indexes:
+                self._indexes[tenant_id] = await self._indexed(tenant_id)
         return report
 
     async def passages(self, tenant_id: TenantId) -> list[Passage]:
@@ -136,13 +136,17 @@ class TenantLibrary:
         async with self._lock(tenant_id):
             found = self._indexes.get(tenant_id)
             if found is None:
-                passages = await self._store.passages(tenant_id)
-                exact = len(passages) <= self._exact_passages
-                vectors = await self._store.vectors(tenant_id) if exact else {}
-                run = asyncio.get_running_loop().run_in_executor
-                found = await run(None, _build, passages, vectors, self._embedder)
-                self._indexes[tenant_id] = found
-                log.info("knowledge indexed", tenant=tenant_id, passages=len(passages))
+                found = self._indexes[tenant_id] = await self._indexed(tenant_id)
+        return found
+
+    async def _indexed(self, tenant_id: TenantId) -> _Index:
+        """Of what the store has now."""
+        passages = await self._store.passages(tenant_id)
+        exact = len(passages) <= self._exact_passages
+        vectors = await self._store.vectors(tenant_id) if exact else {}
+        run = asyncio.get_running_loop().run_in_executor
+        found = await run(None, _build, passages, vectors, self._embedder)
+        log.info("knowledge indexed", tenant=tenant_id, passages=len(passages))
         return found
 
     def _lock(self, tenant_id: TenantId) -> asyncio.Lock:

@@ -175,7 +175,7 @@ async def rehearse_rest(loaded: LoadedRevision) -> None:
 
     A failure is noted there and logged; the assistant answers all the same.
     """
-    rehearsal = loaded.rehearsal
+    rehearsal = loaded.rehearsal = Rehearsal()
     for pipeline in loaded.pipelines.values():
         try:
             await _rehearse_pipeline(pipeline, rehearsal)

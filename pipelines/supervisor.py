@@ -264,6 +264,15 @@ class PipelineSupervisor:
     def live_calls(self) -> int:
         return self._live.total()
 
+    def rehearse_again(self, tenant_id: TenantId) -> None:
+        """What may be said word for word is not what it was: render it, behind the calls."""
+        if (routes := self._routes.get(tenant_id)) is not None:
+            for loaded in routes.revisions:
+                if (former := self._rehearsing.get(loaded)) is not None:
+                    former.cancel()
+                task = asyncio.create_task(_rehearse_after(former, loaded), name=f"rehearse {tenant_id}")
+                self._rehearsing[loaded] = task
+
     async def rehearsed(self) -> None:
         """Return when everything that may be said word for word is rendered, or has failed to be."""
         if self._rehearsing:
@@ -358,3 +367,13 @@ class PipelineSupervisor:
         await loaded.idle.wait()
         await loaded.release()
         log.info("revision closed", tenant=loaded.revision.tenant_id, revision=loaded.revision.number)
+
+
+async def _rehearse_after(former: asyncio.Task[None] | None, loaded: LoadedRevision) -> None:
+    if former is not None:
+        try:
+            await asyncio.wait({former})
+        except asyncio.CancelledError:
+            await asyncio.wait({former})  # it uses what is prepared
+            raise
+    await rehearse_rest(loaded)

@@ -22,7 +22,11 @@ class NumberUnknownError(LookupError):
 
 
 class NumberConflictError(ValueError):
-    """Two assistants of one tenant claim a number, or two tenants claim a slug."""
+    """Two assistants of one tenant claim a number, or two tenants claim a slug or a domain: `field` says which."""
+
+    def __init__(self, message: str, field: str = "assistants") -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class TenantEntry(Struct, frozen=True, kw_only=True):
@@ -70,10 +74,11 @@ class Directory:
         """
         owner = self._slugs.get(entry.slug, entry.tenant_id)
         if owner != entry.tenant_id:
-            raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {owner}")
+            raise NumberConflictError(f"the slug {entry.slug} belongs to tenant {owner}", "slug")
         owner = self._domains.get(entry.domain.lower(), entry.tenant_id)
         if owner != entry.tenant_id:
-            raise NumberConflictError(f"the domain {entry.domain} belongs to tenant {self._entries[owner].slug}")
+            told = f"the domain {entry.domain} belongs to tenant {self._entries[owner].slug}"
+            raise NumberConflictError(told, "domain")
 
     def replace(self, entry: TenantEntry) -> None:
         """Put one tenant's entry in place of its former one. Raises NumberConflictError as `admit` does."""

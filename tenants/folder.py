@@ -25,11 +25,15 @@ from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
+from tenants.files import ENDINGS, files_of
+from tenants.known_files import KnownFiles
 from tenants.named import ServerFacts
-from tenants.publishing import Keeper, RaceLostError, publish
-from tenants.reading import DocumentReader, files_of
+from tenants.placing import placed_at
+from tenants.publishing import Keeper, RaceLostError, entry_of, publish
+from tenants.reading import DocumentReader
 from tenants.retries import Retries
 from tenants.revisions import RevisionStore, SlugTakenError
+from tenants.standing_in import StandIns
 from tenants.statuses import Statuses, TenantStatus
 from tenants.trials import Beside, Formers
 
@@ -59,13 +63,14 @@ class TenantFolder(Generic[L]):
         eager: int = 100,
         budget_mb: float | None = None,
         server: ServerFacts | None = None,
+        known: KnownFiles | None = None,
         clock: Clock | None = None,
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any. `server` is what else of
         the server it may name.
 
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
-        limit.
+        limit. `known` tells whose a file was that cannot be used now.
         """
         self._folder = folder
         self._revisions = revisions
@@ -86,6 +91,8 @@ class TenantFolder(Generic[L]):
         self._reader = DocumentReader(self._statuses, self._room, stages, switches, server)
         self._retries = Retries(self._tried_again, self._statuses, clock or SystemClock())
         self._formers = Formers(revisions, supervisor, directory, self._reader.parse)
+        self._known = known or KnownFiles()
+        self._stand_ins = StandIns(revisions, self._formers, self._statuses, self._known)
         self._behind: asyncio.Task[None] | None = None
 
     @property
@@ -94,21 +101,29 @@ class TenantFolder(Generic[L]):
         return self._statuses.all()
 
     async def open(self) -> None:
-        """Publish every `*.yaml`. Raises what the database raises: without it nothing is published."""
+        """Publish every file. Raises what the database raises: without it nothing is published."""
         files = await asyncio.to_thread(files_of, self._folder)
         if not files:
             log.warning("no tenant documents", folder=str(self._folder))
         async with self._busy:
+            self._known.only(files)
             documents = await asyncio.gather(*(self._reader.read(file) for file in files))
             claimed = self._reader.without_rivals(
                 [document for document in documents if document is not None and self._claim(document)]
             )
-            await asyncio.gather(*(self._answers_now(document) for document in claimed[: self._eager]))
-            for document in claimed[self._eager :]:
-                await self._known(document)
+            await self._begin(claimed, self._eager)
+            good = {document.file for document in claimed}
+            refused = [pair for pair in zip(files, documents, strict=True) if str(pair[0]) not in good]
+            stand_ins = [await self._stand_in(*pair) for pair in refused]
+            await self._begin([one for one in stand_ins if one is not None], max(0, self._eager - len(claimed)))
         if self._cold:
             log.info("tenants are loaded behind", tenants=len(self._cold))
             self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")
+
+    async def _begin(self, documents: list[TenantDocument], eager: int) -> None:
+        await asyncio.gather(*(self._answers_now(document) for document in documents[:eager]))
+        for document in documents[eager:]:
+            await self._is_known(document)
 
     async def close(self) -> None:
         """Load nothing more. Idempotent."""
@@ -121,6 +136,8 @@ class TenantFolder(Generic[L]):
     async def refresh(self, files: Iterable[Path]) -> None:
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
         async with self._busy:
+            # With a file's twin, which counts when the file is gone, and does not when it is there.
+            files = {*(told := set(files)), *(file.with_suffix(ending) for file in told for ending in ENDINGS)}
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             try:
                 for file in sorted(there):
@@ -129,6 +146,8 @@ class TenantFolder(Generic[L]):
                         await self._retries.drop(file)
                         if document is not None and self._claim(document):
                             await self._answers_now(document)
+                        elif (stand_in := await self._stand_in(file, document)) is not None:
+                            await self._answers_now(stand_in)
             finally:
                 for file in sorted({*files} - there):
                     await self._retries.drop(file)
@@ -186,7 +205,7 @@ class TenantFolder(Generic[L]):
                     number, beside = await self._publish(document)
             except Exception as error:
                 # It stays cold: the next call tries again.
-                self._statuses.note(file, problems=(f"{file}: {error}",), waiting=False)
+                self._statuses.note(file, problems=await self._stand_ins.told(document, error), waiting=False)
                 raise PrepareError(str(error)) from error
             self._warm_now(document, number, beside)
             if beside.again and not self._retries.waits(file):
@@ -198,7 +217,7 @@ class TenantFolder(Generic[L]):
         self._cold.pop(document.tenant_id, None)
         # What is wrong with a newer text of the file stays told.
         status = self._statuses.get(file)
-        newer = status.problems if status is not None and status.waiting else ()
+        newer = status.problems if status is not None and status.waiting else self._stand_ins.mistakes(document)
         self._statuses.note(file, revision=number, waiting=False, problems=newer + beside.problems(file))
 
     def _within_budget(self) -> bool:
@@ -222,7 +241,7 @@ class TenantFolder(Generic[L]):
         file, spec = Path(document.file), document.spec
         owner = self._owners.get(spec.tenant_id)
         if owner is not None and owner != file and owner.is_file():
-            told = f"{file}: another file has the tenant id {spec.tenant_id}: {owner}"
+            told = str(placed_at(document, "$.id", f"another file has the tenant id {spec.tenant_id}: {owner}"))
             self._statuses.failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
             return False
         if owner is not None and owner != file:
@@ -231,10 +250,29 @@ class TenantFolder(Generic[L]):
         return True
 
     async def _answers_now(self, document: TenantDocument) -> None:
-        """It answers, or its status tells why not, and when that is tried again."""
-        if not await self._published(document):
-            await self._retries.drop(Path(document.file))  # of what was loaded meanwhile
-            self._retries.begin(document)
+        """It answers, or its status tells why not, and when that is tried again; what is stored answers meanwhile."""
+        file = Path(document.file)
+        again = None if await self._published(document) else document
+        if (stand_in := await self._stand_in(file, document)) is not None and not await self._published(stand_in):
+            again = again or stand_in
+        if again is not None:
+            await self._retries.drop(file)  # of what was loaded meanwhile
+            self._retries.begin(again)
+
+    async def _stand_in(self, file: Path, document: TenantDocument | None) -> TenantDocument | None:
+        """What is stored of the tenant of a file that cannot be used, where nothing answers for it."""
+
+        def wanted(tenant_id: TenantId) -> bool:
+            known = tenant_id in self._documents or tenant_id in self._cold or self._supervisor.answers(tenant_id)
+            return not known and self._owners.get(tenant_id, file) == file
+
+        if document is not None and self._documents.get(document.tenant_id) is document:
+            return None
+        if (stand_in := await self._stand_ins.find(file, document, wanted)) is not None:
+            if document is not None and document.tenant_id != stand_in.tenant_id:
+                self._owners.pop(document.tenant_id, None)
+            self._owners[stand_in.tenant_id] = file
+        return stand_in
 
     async def _tried_again(self, document: TenantDocument) -> bool:
         # In the room that retries have of their own: who hangs there keeps nobody waiting here.
@@ -248,7 +286,8 @@ class TenantFolder(Generic[L]):
                 number, beside = await self._publish(document)
                 self._cold.pop(spec.tenant_id, None)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
-            self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            told = await self._stand_ins.told(document, error)
+            self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             if not self._statuses.speaks_for(file, spec.tenant_id):
                 self._owners.pop(spec.tenant_id, None)
             return not isinstance(error, PrepareError)
@@ -261,7 +300,7 @@ class TenantFolder(Generic[L]):
             tenant_id=spec.tenant_id,
             revision=number,
             enabled=spec.enabled,
-            problems=beside.problems(file),
+            problems=self._stand_ins.mistakes(document) + beside.problems(file),
         )
         self._statuses.put(file, status)
         await self._make_room(spec.tenant_id)
@@ -275,21 +314,35 @@ class TenantFolder(Generic[L]):
                 self._warm_now(cold, *await self._publish(cold))
             except PrepareError as error:
                 raise PrepareError(f"what it is tried beside is not loaded yet, and cannot be: {error}") from error
+        if (former := self._stand_ins.get(document)) is not None:
+            await self._formers.answer(former)
+            self._documents[document.tenant_id] = document
+            return former.number, Beside()
         beside = await self._formers.stand(document)
         number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
+        self._stand_ins.forget(document.tenant_id)
         self._documents[document.tenant_id] = document
+        self._known.note(Path(document.file), document.tenant_id)
         return number, beside
 
-    async def _known(self, document: TenantDocument) -> None:
+    async def _is_known(self, document: TenantDocument) -> None:
         """It takes calls, and is loaded by its first."""
         file, spec = Path(document.file), document.spec
         try:
-            self._directory.replace(await self._formers.entry(document))
+            former = self._stand_ins.get(document)
+            entry = await self._formers.entry(document) if former is None else entry_of(document, former.number)
+            self._directory.replace(entry)
         except NumberConflictError as error:
-            self._statuses.failed(file, (f"{file}: {error}",), slug=spec.slug, tenant_id=spec.tenant_id)
+            told = await self._stand_ins.told(document, error)
+            self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             return
         status = TenantStatus(
-            file=str(file), slug=spec.slug, tenant_id=spec.tenant_id, enabled=spec.enabled, waiting=spec.enabled
+            file=str(file),
+            slug=spec.slug,
+            tenant_id=spec.tenant_id,
+            enabled=spec.enabled,
+            waiting=spec.enabled,
+            problems=self._stand_ins.mistakes(document),
         )
         self._statuses.put(file, status)
         if spec.enabled:
@@ -311,4 +364,6 @@ class TenantFolder(Generic[L]):
         self._directory.remove(tenant_id)
         self._supervisor.remove(tenant_id)
         self._formers.forget(tenant_id)
+        self._stand_ins.forget(tenant_id)
+        self._known.forget(file, tenant_id)
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)

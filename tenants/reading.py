@@ -8,8 +8,10 @@ import structlog
 
 from processors.catalog import AnyFactory
 from tenants.document import TenantDocument, parse_document
-from tenants.errors import DocumentError
+from tenants.errors import DocumentError, Located
+from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts
+from tenants.placing import placed_at
 from tenants.statuses import Statuses
 from tenants.yaml_nodes import MAX_BYTES
 
@@ -54,6 +56,9 @@ class DocumentReader:
         return await asyncio.to_thread(self._parsed, raw, "stored")
 
     def _parse(self, file: Path) -> TenantDocument:
+        if (twin := twin_of(file)) is not None:
+            told = Located(file=str(file), line=0, column=0, path="", message=twin_told(twin))
+            raise DocumentError([told])
         with file.open("rb") as opened:
             return self._parsed(opened.read(MAX_BYTES + 1), str(file))  # one too many is told as such
 
@@ -69,14 +74,10 @@ class DocumentReader:
             spec = document.spec
             for what, taken, mine in (("slug", slugs, spec.slug), ("domain", domains, spec.domain.lower())):
                 if (other := taken.setdefault(mine, document)) is not document:
-                    told = f"{document.file}: the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
-                    self._statuses.failed(Path(document.file), (told,), slug=spec.slug, tenant_id=spec.tenant_id)
+                    told = f"the {what} {mine} belongs to tenant {other.tenant_id}: {other.file}"
+                    problem = str(placed_at(document, f"$.{what}", told))
+                    self._statuses.failed(Path(document.file), (problem,), slug=spec.slug, tenant_id=spec.tenant_id)
                     break
             else:
                 alone.append(document)
         return alone
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The tenants' files, by name."""
-    return sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))

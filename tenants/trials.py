@@ -1,4 +1,4 @@
-"""What answers beside a document that is on trial, in a process that starts with it: what stood before."""
+"""What stood before, in a process that starts: it answers beside a document on trial, or for what cannot be used."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -78,7 +78,7 @@ class Formers(Generic[L]):
     async def entry(self, document: TenantDocument) -> TenantEntry:
         """Whose calls are taken until the document is loaded: what it says, or on trial what stood before it."""
         if document.spec.canary is not None and document.spec.enabled:
-            async with aclosing(self._stood(document, [])) as stood:
+            async with aclosing(self._stood(document.tenant_id, [], document.digest)) as stood:
                 if (former := await anext(stood, None)) is not None:
                     return entry_of(former.document, former.number)
         newest = await self._revisions.current(document.tenant_id)
@@ -116,12 +116,12 @@ class Formers(Generic[L]):
         told: list[str] = []
         unready: Former | None = None
         why = ""
-        async with aclosing(self._stood(document, told)) as stood:
+        async with aclosing(self._stood(document.tenant_id, told, document.digest)) as stood:
             for _ in range(MAX_LOADED):
                 if (former := await anext(stood, None)) is None:
                     break
                 try:
-                    await self._answer(former)
+                    await self.answer(former)
                     break
                 except (SpecError, PrepareError, NumberConflictError) as error:
                     told.append(_cannot_answer(former, error))
@@ -139,7 +139,7 @@ class Formers(Generic[L]):
 
     async def _put_right(self, former: Former) -> Beside:
         try:
-            await self._answer(former)
+            await self.answer(former)
         except PrepareError as error:
             raise PrepareError(_cannot_answer(former, error)) from error
         except (SpecError, NumberConflictError) as error:
@@ -148,22 +148,29 @@ class Formers(Generic[L]):
         self.forget(former.document.tenant_id)
         return Beside()
 
-    async def _answer(self, former: Former) -> None:
-        """Raises SpecError, PrepareError, NumberConflictError."""
+    async def answer(self, former: Former) -> None:
+        """It answers, and nothing is stored. Raises SpecError, PrepareError, NumberConflictError."""
         document, number = former.document, former.number
         entry = entry_of(document, number)
         self._directory.admit(entry)
         self._supervisor.activate(await self._supervisor.load(to_revision(document.spec, number, document.digest)))
         self._directory.replace(entry)
 
-    async def _stood(self, document: TenantDocument, told: list[str]) -> AsyncGenerator[Former, None]:
-        """The newest first; none that is older than one that took the tenant off the air. Adds what cannot be read."""
-        tenant_id = document.tenant_id
+    async def newest(self, tenant_id: TenantId, told: list[str]) -> Former | None:
+        """The newest that stood; None also when the tenant was taken off the air. Adds what cannot be read any more."""
+        async with aclosing(self._stood(tenant_id, told)) as stood:
+            return await anext(stood, None)
+
+    async def _stood(self, tenant_id: TenantId, told: list[str], but: str = "") -> AsyncGenerator[Former, None]:
+        """The newest first, but one digest; none that is older than one that took the tenant off the air.
+
+        Adds what cannot be read.
+        """
         newest = await self._revisions.current(tenant_id)
         last = newest.number if newest is not None else 0
         for number in range(last, max(0, last - MAX_LOOKED_AT), -1):
             row = await self._revisions.get(tenant_id, number)
-            if row is None or row.digest == document.digest:
+            if row is None or row.digest == but:
                 continue
             try:
                 former = await self._read(row.document)

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from tenants.yaml_faults import fault_of
+
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 
@@ -110,11 +112,14 @@ def _decode(raw: bytes) -> str:
 
 
 def _events(text: str) -> Iterator[Any]:
+    last: Any = None
     try:
-        yield from yaml.parse(text, Loader=_LOADER)
+        for event in yaml.parse(text, Loader=_LOADER):
+            last = event
+            yield event
     except yaml.MarkedYAMLError as error:
-        message = ", ".join(filter(None, (error.problem, error.context)))
-        raise YamlError(_mark(error.problem_mark or error.context_mark), message) from error
+        fault = fault_of(error, text, last)
+        raise YamlError(_mark(fault.place), fault.message, fault.hint) from error
     except yaml.reader.ReaderError as error:
         raise YamlError(_place(text[: error.position]), "a character that YAML does not allow") from error
 

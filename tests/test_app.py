@@ -24,6 +24,7 @@ from control.settings import Settings
 from control.switches import Switch
 from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from tests.pipelines.virtual import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -110,6 +111,44 @@ async def test_a_call_becomes_a_row_and_a_recording_and_nothing_is_left_running(
     assert asyncio.all_tasks() == before
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
+
+
+@pytest.mark.parametrize("broken", [DOCUMENT + "langage: pt\n", "name: a: b\n"])
+async def test_a_mistake_in_the_file_and_a_restart_leave_the_company_answered(settings: Settings, broken: str) -> None:
+    async with open_service(settings) as service:
+        assert service.readiness().ready
+    file = settings.tenants_dir / "front-desk.yaml"
+    file.write_text(broken)
+    async with open_service(settings) as service:
+        view = service.readiness()
+        assert view.ready
+        (row,) = view.tenants
+        assert (row.slug, row.revision) == ("front-desk", 1)
+        assert str(file) in str(row.problem)
+        assert (await rung(service)).answered
+
+
+async def test_a_document_that_is_saved_while_the_service_runs_is_found(settings: Settings) -> None:
+    grounded = DOCUMENT.replace(
+        "{id: llm, use: llm.mock, config: {answers: [We open at nine]}}", "{id: llm, use: llm.grounded}"
+    )
+    (settings.tenants_dir / "front-desk.yaml").write_text(grounded)
+    folder = settings.knowledge_dir / "front-desk"
+    async with open_service(settings) as service:
+        await service.rehearsed()
+        before = service.rendering()[1]
+        (folder / "fees.md").write_text("## What does it cost?\nTen euros.\n")
+        await eventually(lambda: service.rendering()[1] > before)
+        await service.rehearsed()
+        assert service.rendering() == (before + 2, before + 2), "the answer, and the question that is asked back"
+        assert service.readiness().tenants[0].revision == 1
+        (folder / "fees.md").write_bytes(b"## What does it cost?\n\xff\n")
+        await eventually(lambda: service.readiness().tenants[0].problem is not None)
+        assert "fees.md: not UTF-8" in str(service.readiness().tenants[0].problem)
+    async with open_service(settings) as service:
+        assert "fees.md: not UTF-8" in str(service.readiness().tenants[0].problem), "and the company is answered"
+        shutil.rmtree(folder)
+        await eventually(lambda: f"there is no folder {folder}" in str(service.readiness().tenants[0].problem))
 
 
 async def test_the_calls_of_several_pbxs_are_told_apart(settings: Settings) -> None:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from control.cli.context import Program, program
+from tenants.files import files_of
 
 if TYPE_CHECKING:
     from control.checking import CheckedFile
@@ -28,7 +29,7 @@ def check_command(context: click.Context, files: tuple[Path, ...], as_json: bool
     """
     tool = program(context)
     folder = tool.settings.tenants_dir
-    chosen = files or tuple(sorted(folder.glob("*.yaml")))
+    chosen = files or tuple(files_of(folder))
     if not chosen:
         raise click.ClickException(f"no documents in {folder}")
     from processors.plugins import PluginError

@@ -118,6 +118,7 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     from processors.plugins import PluginError, stages_with
     from tenants.document import parse_document
     from tenants.errors import DocumentError
+    from tenants.files import files_of
 
     try:
         stages = stages_with(settings.plugins)
@@ -126,7 +127,7 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     # Whether the secrets are there is the service's concern; the endpoints are the settings'.
     server = replace(server_facts(settings), has_secret=None)
     broken = []
-    for file in sorted(settings.tenants_dir.glob("*.yaml")):
+    for file in files_of(settings.tenants_dir):
         try:
             spec = parse_document(file.read_bytes(), str(file), stages, settings.switch_names, server=server).spec
         except DocumentError as error:

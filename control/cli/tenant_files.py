@@ -1,11 +1,10 @@
 """The little of a tenant's document that a command needs; whether the rest is right the service tells."""
 
-from pathlib import Path
-
 import click
 
 from control.settings import Settings
 from tenants.convert import salvage
+from tenants.files import files_of
 from tenants.report import Report
 from tenants.spec import TenantSpec
 from tenants.yaml_nodes import YamlError, compose
@@ -16,9 +15,8 @@ def written_tenant(slug: str, settings: Settings) -> TenantSpec:
 
     Raises ClickException where no file of the folder has it.
     """
-    named = settings.tenants_dir / f"{Path(slug).name}.yaml"
     broken: list[str] = []
-    for file in sorted(settings.tenants_dir.glob("*.yaml"), key=lambda file: (file != named, file.name)):
+    for file in sorted(files_of(settings.tenants_dir), key=lambda file: (file.stem != slug, file.name)):
         try:
             spec = salvage(compose(file.read_bytes()), TenantSpec, Report(str(file)))
         except YamlError as error:

@@ -15,7 +15,7 @@ from pipecat.frames.frames import BotStoppedSpeakingFrame, Frame, InterruptionFr
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.languages import Texts, asking_back
-from knowledge.passages import KnowledgeError, Passage
+from knowledge.passages import KnowledgeError, Library, Passage
 from processors.conversation import last_words
 from processors.factory import CallContext, Kind, PrepareError, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import RetrievedFrame
@@ -40,10 +40,11 @@ class GroundedConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Ready(Struct, frozen=True):
-    """What is shared by the calls of one config: the sentences, and the questions that may be asked back."""
+    """What is shared by the calls of one config: the sentences, and where the questions are that may be asked back."""
 
     sentences: Texts
-    questions: tuple[str, ...] = ()
+    asked_back: Library | None = None
+    """None: nothing is asked back."""
 
 
 class Desk:
@@ -187,13 +188,18 @@ class GroundedLlm(ProcessorFactory[GroundedConfig, Ready]):
         if config.when_likely != "confirm":
             return Ready(sentences)
         try:
-            passages = await workshop.library.passages(context.tenant_id)
+            await workshop.library.passages(context.tenant_id)
         except KnowledgeError as error:
             raise PrepareError(f"llm.grounded: the tenant's documents cannot be read: {error}") from error
-        return Ready(sentences, tuple(dict.fromkeys(p.question for p in passages if p.question)))
+        return Ready(sentences, workshop.library)
 
     async def says(self, config: GroundedConfig, prepared: Ready, context: StageContext) -> Sequence[str]:
-        """All sentences of its own, and those that ask back; the operator's answers are told by `rag.retrieve`."""
+        """All sentences of its own, and those that ask back; the operator's answers are told by `rag.retrieve`.
+
+        Of the documents as they are now. Raises KnowledgeError.
+        """
+        passages = await prepared.asked_back.passages(context.tenant_id) if prepared.asked_back is not None else []
+        questions = dict.fromkeys(passage.question for passage in passages if passage.question)
         spoken = sentences_of(context.persona)
         return (
             spoken.greeting,
@@ -202,7 +208,7 @@ class GroundedLlm(ProcessorFactory[GroundedConfig, Ready]):
             spoken.unanswerable,
             spoken.operator,
             spoken.anything_else,
-            *(asking_back(spoken.confirm, question) for question in prepared.questions),
+            *(asking_back(spoken.confirm, question) for question in questions),
         )
 
     def create(self, config: GroundedConfig, prepared: Ready, call: CallContext) -> "Grounded":

@@ -32,10 +32,9 @@ class RetrieveConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Shelf(Struct, frozen=True):
-    """One tenant's documents, ready: where to ask, and the answers that may be spoken word for word."""
+    """One tenant's documents, ready: where to ask."""
 
     library: Library
-    answers: tuple[str, ...]
 
 
 class RetrieveRag(ProcessorFactory[RetrieveConfig, Shelf]):
@@ -64,11 +63,12 @@ class RetrieveRag(ProcessorFactory[RetrieveConfig, Shelf]):
             raise PrepareError(f"rag.retrieve: the tenant's documents cannot be searched: {error}") from error
         if not passages:
             log.warning("no documents to retrieve from", tenant=context.tenant_id)
-        return Shelf(library, tuple(dict.fromkeys(passage.text for passage in passages if passage.question)))
+        return Shelf(library)
 
     async def says(self, config: RetrieveConfig, prepared: Shelf, context: StageContext) -> Sequence[str]:
-        """The operator's own answers."""
-        return prepared.answers
+        """The operator's own answers, as the documents are now. Raises KnowledgeError."""
+        passages = await prepared.library.passages(context.tenant_id)
+        return tuple(dict.fromkeys(passage.text for passage in passages if passage.question))
 
     def create(self, config: RetrieveConfig, prepared: Shelf, call: CallContext) -> "Retriever":
         return Retriever(config, prepared.library, call)

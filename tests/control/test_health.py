@@ -29,6 +29,7 @@ def service(
     statuses: list[PipelineStatus],
     published: list[TenantStatus],
     rolled_back: dict[TenantId, RolledBack] | None = None,
+    documents: dict[TenantId, str] | None = None,
 ) -> Service:
     directory = Directory()
     for one in statuses:
@@ -49,6 +50,7 @@ def service(
         supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
         phone=cast(Any, SimpleNamespace(live_calls=2)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
+        documents=cast(Any, SimpleNamespace(problems=documents or {})),
         **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
     )
 
@@ -90,6 +92,21 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
     tried = loaded(ACME, "acme", revision=4, state="on trial", share=10.0)
     view = service([loaded(ACME, "acme"), tried], [waits]).readiness()
     assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
+
+
+def test_what_is_wrong_with_a_tenants_documents_stands_beside_what_is_wrong_with_its_file() -> None:
+    told = {ACME: "there is no folder know/acme"}
+    (row,) = service([loaded(ACME, "acme")], [], documents=told).readiness().tenants
+    assert (row.state, row.problem) == ("ready", "there is no folder know/acme")
+    saved = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3, problems=("acme.yaml:5:1: no",))
+    (row,) = service([loaded(ACME, "acme")], [saved], documents=told).readiness().tenants
+    assert row.problem == "acme.yaml:5:1: no\nthere is no folder know/acme"
+
+
+def test_one_that_waits_with_a_mistake_in_its_file_waits_and_tells_it() -> None:
+    waits = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, waiting=True, problems=("beta.yaml:5:1: no",))
+    (row,) = service([], [waits]).readiness().tenants
+    assert (row.state, row.problem) == ("waiting", "beta.yaml:5:1: no")
 
 
 def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control.watch import watched
+from control.watch import watched, watched_documents
 
 LIMIT_S = 10.0
 
@@ -20,12 +20,12 @@ class Told:
         self.fails = False
 
     async def refresh(self, files: Collection[Path]) -> None:
-        self.files.put_nowait({file.name for file in files})
+        self.files.put_nowait({str(file.relative_to(self.folder)) for file in files})
         if self.fails:
             raise OSError("the database is away")
 
     async def look_again(self) -> None:
-        there = {file.name for file in self.folder.glob("*.yaml")}
+        there = {file.name for file in self.folder.glob("*.y*ml")}
         if there:
             await self.refresh([self.folder / name for name in there])
 
@@ -57,6 +57,8 @@ async def test_what_is_saved_made_and_removed_is_told_and_an_editors_own_files_a
         (tmp_path / "beta.tmp").write_text("b")
         (tmp_path / "beta.tmp").rename(tmp_path / "beta.yaml")
         assert await told.next() == {"beta.yaml"}
+        (tmp_path / "gamma.yml").write_text("g")
+        assert await told.next() == {"gamma.yml"}
         (tmp_path / "acme.yaml").unlink()
         assert await told.next() == {"acme.yaml"}
     (tmp_path / "beta.yaml").write_text("c")
@@ -80,3 +82,25 @@ async def test_a_folder_that_is_made_later_is_watched_then(tmp_path: Path, monke
     async with watched(folder, told):
         folder.mkdir()
         assert await written(told, folder / "acme.yaml", "a") == {"acme.yaml"}
+
+
+async def test_documents_and_their_folders_are_told_of_and_nothing_else(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    (real / "acme").mkdir(parents=True)
+    folder = tmp_path / "knowledge"
+    folder.symlink_to(real)
+    told = Told(folder)
+    async with watched_documents(folder, told):
+        assert "acme/hours.md" in await written(told, folder / "acme" / "hours.md", "a")
+        (folder / "acme" / "hours.txt").write_text("x")
+        (folder / "acme" / ".hours.md.swp").write_text("x")
+        (folder / "acme" / "old").mkdir()
+        (folder / "acme" / "old" / "hours.md").write_text("x")
+        (folder / "acme" / "hours.md").unlink()
+        assert await told.next() == {"acme/hours.md"}
+        (folder / "beta").mkdir()
+        seen: set[str] = set()
+        while "beta" not in seen:
+            seen |= await told.next()
+        assert "beta/hours.md" in seen | await written(told, folder / "beta" / "hours.md", "b")
+    assert {path for path in seen if path.startswith("acme")} <= {"acme"}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,28 @@ async def test_the_paraphrases_that_are_not_in_the_documents(
     assert reached[0] >= at_once, reached
     assert reached[1] >= in_all, reached
     assert reached[2] <= invented, reached
+
+
+async def test_while_documents_are_read_again_the_former_are_found_and_unchanged_ones_cost_nothing(
+    library: TenantLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "d.md"
+    document.write_text("## Quando abrem?\nÀs nove.\n")
+    assert (await library.sync(CLINIC, tmp_path)).news
+    built = library._indexed
+    found: list[str] = []
+
+    async def asked_meanwhile(tenant_id: TenantId) -> Any:
+        found.append((await ask(library, CLINIC, "quando abrem?")).passages[0].text)
+        return await built(tenant_id)
+
+    monkeypatch.setattr(library, "_indexed", asked_meanwhile)
+    document.write_text("## Quando abrem?\nÀs dez.\n")
+    await library.sync(CLINIC, tmp_path)
+    assert found == ["Às nove."]
+    assert (await ask(library, CLINIC, "quando abrem?")).passages[0].text == "Às dez."
+    assert not (await library.sync(CLINIC, tmp_path)).news
+    assert len(found) == 1, "there was nothing to index"
 
 
 async def test_a_variant_finds_its_passage_and_is_never_told(library: TenantLibrary, tmp_path: Path) -> None:

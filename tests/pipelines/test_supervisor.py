@@ -218,6 +218,29 @@ async def test_fixed_texts_are_rendered_before_and_answers_after_activation() ->
 
 
 @virtual
+async def test_what_is_said_now_is_rendered_behind_live_calls_and_never_outlives_what_it_uses() -> None:
+    house = House(["Old"] * 200)
+    await house.put(1)
+    (voice,) = house.tts.made
+    async with house.supervisor.lease(TENANT, FRONT):
+        await asyncio.sleep(0.1)
+        house.llm.faq = ["New"]
+        house.supervisor.rehearse_again(TENANT)
+        await house.supervisor.rehearsed()
+        (status,) = house.supervisor.status()
+        assert (status.rehearsed, status.to_rehearse, status.rehearsal_over, status.live_calls) == (1, 1, True, 1)
+        assert (voice.rehearsed[-1], voice.rehearsed.count("Old") < 20) == ("New", True)
+    house.supervisor.rehearse_again(OTHER)
+    house.llm.faq = ["Newer"] * 200
+    house.supervisor.rehearse_again(TENANT)
+    house.supervisor.rehearse_again(TENANT)
+    await asyncio.sleep(0.1)
+    house.supervisor.remove(TENANT)
+    await house.supervisor.close()
+    assert house.open == 0
+
+
+@virtual
 async def test_a_rehearsal_never_outlives_what_it_uses() -> None:
     house = House(faq=[f"Answer {n}." for n in range(1000)])
     await house.put(1)

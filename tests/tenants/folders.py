@@ -13,6 +13,7 @@ from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
+from tenants.known_files import KnownFiles
 from tenants.revisions import MemoryRevisions
 from tenants.statuses import TenantStatus
 
@@ -26,6 +27,8 @@ class Pipelines:
     def __init__(self, *broken: str) -> None:
         self.broken = set(broken)
         self.hanging: set[str] = set()
+        self.unready: set[int] = set()
+        """Revisions that cannot be loaded."""
         self.loaded: dict[TenantId, str] = {}
         """In the order in which they were rung last."""
         self.slow = asyncio.Event()
@@ -37,7 +40,7 @@ class Pipelines:
         await self.slow.wait()
         if revision.slug in self.hanging:
             await asyncio.Event().wait()
-        if revision.slug in self.broken:
+        if revision.slug in self.broken or revision.number in self.unready:
             raise PrepareError("voice x is not installed; run: atende models pull")
         return revision
 
@@ -83,6 +86,7 @@ class House:
         self.revisions = revisions or MemoryRevisions(SystemClock())
         self.pipelines = Pipelines()
         self.directory = Directory()
+        self.known = KnownFiles()
 
     def write(self, slug: str, tenant_id: TenantId, number: str = "1000", more: str = "") -> None:
         (self.folder / f"{slug}.yaml").write_text(
@@ -92,7 +96,14 @@ class House:
 
     def tenants(self, switches: Collection[str] | None = None, **options: Any) -> TenantFolder[PipelineRevision]:
         return TenantFolder(
-            self.folder, self.revisions, self.pipelines, self.directory, self.stages, switches, **options
+            self.folder,
+            self.revisions,
+            self.pipelines,
+            self.directory,
+            self.stages,
+            switches,
+            known=self.known,
+            **options,
         )
 
     async def publish(self, switches: Collection[str] | None = None) -> tuple[TenantStatus, ...]:
@@ -101,6 +112,10 @@ class House:
         await tenants.close()
         return tenants.statuses
 
-    async def restarted(self) -> tuple[TenantStatus, ...]:
+    def start_anew(self) -> None:
+        """Another process, with the same files and revisions."""
         self.pipelines, self.directory = Pipelines(*self.pipelines.broken), Directory()
+
+    async def restarted(self) -> tuple[TenantStatus, ...]:
+        self.start_anew()
         return await self.publish()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from base.ids import TenantId
+from pipelines.check import check
+from pipelines.loading import StageNotReadyError
 from pipelines.revision import PipelineRevision
 from processors.factory import PrepareError
 from tenants.directory import TenantUnknownError
@@ -79,6 +81,34 @@ async def test_two_files_cannot_be_one_tenant_nor_share_a_slug(house: House) -> 
     assert "another file has the tenant id" in copy.problem
     assert "slug acme belongs to" in beta.problem
     assert house.pipelines.asked == ["load acme 1", "activate acme 1"]
+
+
+async def test_what_publishing_refuses_is_told_at_its_place(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.write("acme", ACME)
+    tenants = house.tenants()
+    await tenants.open()
+    for field, line, other in (("domain", 3, "acme.example.net"), ("slug", 1, "acme"), ("id", 2, ACME)):
+        house.write("beta", BETA)
+        file = house.folder / "beta.yaml"
+        lines = file.read_text().splitlines(keepends=True)
+        lines[line - 1] = f"{field}: {other}\n"
+        file.write_text("".join(lines))
+        await tenants.refresh([file])
+        assert f"beta.yaml:{line}:1: $.{field}: " in tenants.statuses[1].problem
+    uses = ("vad.silero", "stt.whisper", "llm.grounded", "tts.kokoro")
+    stage = "    pipeline:\n" + "".join(f"      - {{id: {use[:3]}, use: {use}}}\n" for use in uses)
+
+    async def unready(revision: PipelineRevision) -> PipelineRevision:
+        assistant, *_ = check(revision.assistants, house.stages)
+        raise StageNotReadyError(assistant, assistant.stages[-1], "no voice")
+
+    monkeypatch.setattr(house.pipelines, "load", unready)
+    house.write("beta", BETA)
+    file.write_text(file.read_text() + stage)
+    await tenants.refresh([file])
+    assert "beta.yaml:12:9: $.assistants[0].pipeline[3]: " in tenants.statuses[1].problem
+    assert "no voice" in tenants.statuses[1].problem
+    await tenants.close()
 
 
 async def test_a_disabled_tenant_is_stored_but_not_loaded(house: House) -> None:
@@ -156,6 +186,28 @@ async def test_a_file_may_be_given_another_name(house: House) -> None:
     assert house.directory.find(ACME, "1000").tenant.revision == 1
     assert [Path(status.file).name for status in tenants.statuses] == ["new-name.yaml"]
     assert "remove acme" not in house.pipelines.asked, "no call is cut off by it"
+
+
+async def test_a_document_may_end_in_yml_and_of_two_of_one_name_the_other_one_counts(house: House) -> None:
+    house.write("acme", ACME)
+    both, short = house.folder / "acme.yaml", house.folder / "acme.yml"
+    both.rename(short)
+    tenants = house.tenants()
+    await tenants.open()
+    assert house.directory.find(ACME, "1000").tenant.revision == 1
+    await tenants.close()
+    house.write("acme", ACME, "1001")
+    house.start_anew()
+    tenants = house.tenants()
+    await tenants.open()
+    assert house.directory.find(ACME, "1001").tenant.revision == 2
+    told = [(Path(status.file).name, "acme.yaml is there, too" in status.problem) for status in tenants.statuses]
+    assert told == [("acme.yaml", False), ("acme.yml", True)]
+    both.unlink()
+    await tenants.refresh([both])
+    assert [(Path(status.file).name, status.problem) for status in tenants.statuses] == [("acme.yml", "")]
+    assert house.directory.find(ACME, "1000").tenant.revision == 3
+    await tenants.close()
 
 
 async def test_a_file_may_become_another_tenants_once_that_one_answers(house: House) -> None:

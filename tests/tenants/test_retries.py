@@ -149,8 +149,9 @@ async def test_a_database_that_is_away_for_the_moment_ends_no_trying(
 
 
 @virtual
-async def test_those_that_hang_do_not_keep_one_that_works_again_waiting() -> None:
-    """Twenty tenants wait in vain for their provider, each until its time is over; one is mended."""
+async def test_those_that_hang_do_not_keep_one_that_works_again_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty tenants wait in vain for their provider, each until its time is over; one is mended, and comes last."""
+    monkeypatch.setattr(retries, "pause_after", lambda failures: 10.0)
     statuses, settled = Statuses(), asyncio.Event()
 
     async def attempt(document: TenantDocument) -> bool:

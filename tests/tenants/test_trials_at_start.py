@@ -304,8 +304,8 @@ async def test_what_cannot_be_read_or_kept_costs_no_call(
         async with EndedTrials(file) as kept, service(folder, revisions, supervisor=with_kept(kept)) as home:
             shutil.rmtree(file.parent)
             await failed_on_trial(home)
-    told = [line["event"] for line in lines if line["event"].startswith("which trials")]
-    assert told == ["which trials have ended cannot be read", "which trials have ended is not kept"]
+    told = [line["event"] for line in lines if line.get("what") == "which trials have ended"]
+    assert told == ["what was kept cannot be read", "what is to be kept is not written"]
 
 
 async def test_a_tenant_that_is_removed_takes_along_what_failed(tmp_path: Path, revisions: MemoryRevisions) -> None:

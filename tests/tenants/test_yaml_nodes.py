@@ -1,9 +1,13 @@
 """YAML that is read as written, and a refusal with a place for all other YAML."""
 
+from typing import Any
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenants import yaml_nodes
 from tenants.yaml_nodes import MAX_BYTES, MAX_DEPTH, Mapping, Mark, Scalar, YamlError, compose, plain
 
 
@@ -50,10 +54,10 @@ def test_places_are_those_of_an_editor() -> None:
         ("? [a]\n: 1\n", 1, 3, "plain name"),
         ("", 1, 1, "empty"),
         ("# nothing\n", 1, 1, "empty"),
-        ("a: [1\nb: 2\n", 2, 2, "expected ',' or ']'"),
+        ("a: [1\nb: 2\n", 1, 4, "expected ',' or ']'"),
         ("a: b: c\n", 1, 5, "not allowed"),
         ("\ta: 1\n", 1, 1, "cannot start"),
-        ("a: 'x\n", 2, 1, "end of stream"),
+        ("a: 'x\n", 1, 4, "end of stream"),
         ("a: 1\nb: x\x07y\n", 2, 5, "does not allow"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), 1, MAX_DEPTH + 1, "deep"),
     ],
@@ -89,3 +93,40 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except YamlError:
         return
     assert read is None or isinstance(read, str | int | float | bool | list | dict)
+
+
+QUOTES = "put the text in quotes"
+ENDS = "the quotes that end before this were opened in line 1"
+
+
+@pytest.mark.parametrize("loader", [yaml_nodes._LOADER, yaml.SafeLoader], ids=["of the machine", "of Python"])
+@pytest.mark.parametrize(
+    ("text", "line", "column", "told"),
+    [
+        ("greeting: Bom dia: aqui fala\n", 1, 18, QUOTES),
+        ("greeting: Bom dia:\n  aqui fala\n", 1, 18, QUOTES),
+        ("a: {greeting: Bom dia: aqui}\n", 1, 22, QUOTES),
+        ("a: @x\n", 1, 4, QUOTES),
+        ('a: "Bom" dia\n', 1, 10, QUOTES),
+        ("a: {b: 'it's'}\n", 1, 12, QUOTES),
+        ("a: b\n  c: d\n", 2, 4, "indented too far"),
+        ("a:\n\tb: 1\n", 2, 1, "use spaces"),
+        ("a: 1\n\tb: 2\n", 2, 1, "use spaces"),
+        ("ção: {x: 1\nb: 2\nc: 3\n", 1, 6, "{ is opened here and not closed before line 2"),
+        ("a: {x: 1\n", 1, 4, "close it with }"),
+        ("a:\n  - b\n  - [1, 2\nb: 3\n", 3, 5, "[ is opened here and not closed before line 4"),
+        ("a: [x, {y: 1]\nb: 1\n", 1, 13, "the { of column 8 is not closed"),
+        ('a: "hello\nb: 1\n', 1, 4, "a text in quotes begins here and never ends"),
+        ("a: {x: 'y: 1}\nb: 2\n", 1, 8, "close the '"),
+        ("a: 'it\nb: 1\nc: it's\n", 3, 7, ENDS),
+        ("a: 'Bom dia\nb: 'x'\n", 2, 5, ENDS),
+    ],
+)
+def test_what_is_wrong_is_told_where_it_is_mended_and_how(
+    text: str, line: int, column: int, told: str, loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_nodes, "_LOADER", loader)
+    with pytest.raises(YamlError) as caught:
+        compose(text.encode())
+    assert told in f"{caught.value.message} ({caught.value.hint})"
+    assert caught.value.mark == Mark(line, column)

@@ -68,6 +68,45 @@ def test_check_knows_the_switches_of_the_settings(settings: Settings, tmp_path: 
     assert run(replace(settings, switches=(matriz,)), str(file)).exit_code == 0
 
 
+def test_check_names_the_folder_in_which_nothing_can_be_looked_up(settings: Settings, tmp_path: Path) -> None:
+    file, knowledge = tmp_path / "a.yaml", tmp_path / "knowledge"
+    file.write_text(GOOD)
+    settings = replace(settings, knowledge_dir=knowledge)
+    folder = knowledge / "harbor-books"
+
+    def told() -> list[str]:
+        result = run(settings, str(file))
+        assert result.exit_code == 0
+        return [line for line in result.stderr.splitlines() if "looked up" in line]
+
+    (none,) = told()
+    assert re.search(rf"a\.yaml:\d+:1: notice: \$\.slug: nothing can be looked up: there is no folder {folder}", none)
+    folder.mkdir(parents=True)
+    (folder / "hours.txt").write_text("x")
+    assert f"there is no *.md in {folder}" in told()[0]
+    (folder / "hours.md").write_text("x")
+    assert told() == []
+    folder.rename(knowledge / "other")
+    speaks = "      - {id: llm, use: llm.mock}\n      - {id: tts, use: tts.mock}\n"
+    hears = "    pipeline:\n      - {id: vad, use: vad.mock}\n      - {id: stt, use: stt.mock}\n"
+    file.write_text(GOOD.replace("\nknowledge:", hears + speaks + "\nknowledge:"))
+    assert told() == []
+
+
+def test_check_takes_both_endings_and_refuses_two_files_of_one_name(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "tenants"
+    folder.mkdir()
+    (folder / "empresa.yml").write_text(GOOD)
+    settings = replace(settings, tenants_dir=folder)
+    assert f"{folder / 'empresa.yml'}: good" in run(settings).stdout
+    (folder / "empresa.yaml").write_text(GOOD)
+    result = run(settings)
+    assert result.exit_code == 1
+    assert mistakes(result) == [
+        f"{folder / 'empresa.yml'}: empresa.yaml is there, too, and goes before this one: keep one of the two"
+    ]
+
+
 def test_check_prints_problems_as_a_compiler_does_and_fails(settings: Settings, tmp_path: Path) -> None:
     for name, text in {"a": GOOD, "b": GOOD.replace("language: en", "langage: en"), "c": GOOD}.items():
         (tmp_path / f"{name}.yaml").write_text(text)

@@ -46,6 +46,13 @@ def extensions(xml: str) -> Mapping[str, list[tuple[str, str]]]:
     }
 
 
+def test_a_document_may_end_in_yml(settings: Settings, tmp_path: Path) -> None:
+    text = (settings.tenants_dir / "clinica-sorriso.yaml").read_text()
+    (tmp_path / "empresa.yml").write_text(text)
+    result = run(replace(settings, tenants_dir=tmp_path), *SORRISO, "--operator", "1001")
+    assert (result.exit_code, "atende_1000" in result.stdout) == (0, True)
+
+
 def test_the_dialplan_is_signed_by_the_services_own_key_and_falls_back(settings: Settings) -> None:
     result = run(settings, *SORRISO, "--operator", "1001")
     assert (result.exit_code, result.stderr) == (0, "")

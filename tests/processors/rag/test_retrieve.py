@@ -58,7 +58,7 @@ def workshop(library: ScriptedLibrary, tmp_path: Path) -> Workshop:
 
 
 def retriever(library: ScriptedLibrary) -> Retriever:
-    return RetrieveRag().create(RetrieveConfig(top_k=3, min_score=0.2, budget_ms=250), Shelf(library, ()), CALL)
+    return RetrieveRag().create(RetrieveConfig(top_k=3, min_score=0.2, budget_ms=250), Shelf(library), CALL)
 
 
 async def run(library: ScriptedLibrary, context: LLMContext) -> tuple[RetrievedFrame, LLMContextFrame]:
