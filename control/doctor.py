@@ -238,8 +238,9 @@ async def _models(found: Settings) -> list[Finding]:
 async def _documents(found: Settings) -> list[Finding]:
     from control.checking import check_files
     from processors.plugins import PluginError
+    from tenants.files import files_of
 
-    files = tuple(sorted(found.tenants_dir.glob("*.yaml")))
+    files = tuple(files_of(found.tenants_dir))
     if not files:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
