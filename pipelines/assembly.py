@@ -123,6 +123,11 @@ class Spine:
         self._listening.taken(turn.number)
         await self.mind.queue_frame(LLMContextFrame(self.context), FrameDirection.DOWNSTREAM)
 
+    def forget(self) -> None:
+        """The call is over and nothing of it runs any more."""
+        self.ear.forget()
+        self.mind.forget()
+
     async def say(self, text: str, *, instead: bool, final: bool, then_hang_up: bool) -> None:
         """Speak a fixed text behind what is being said, or `instead` of it.
 

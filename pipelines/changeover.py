@@ -120,6 +120,8 @@ class ChangeOver:
             if not making.cancelled() and making.exception() is None and self._spine is not None:
                 await making.result().dismiss(self._spine)
         self._lease.decline()
+        self._spine = None
+        self._wake, self._context_of = _nothing, _no_context
 
     @property
     def _ready(self) -> bool:
@@ -154,6 +156,15 @@ class ChangeOver:
         if now.ingress_vad is not former.ingress_vad:
             self._transport.set_vad(now.ingress_vad)
         self._transport.set_continuous(now.hears_continuously)
+
+
+def _no_context(*_: object) -> CallContext:
+    """Nothing is made for a call that is over."""
+    raise RuntimeError("the call is over")
+
+
+def _nothing() -> None:
+    """Whom it was to wake is gone."""
 
 
 class _Candidates:

@@ -7,13 +7,14 @@ from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec
 from processors.factory import Persona
 
+_KNOWN = frozenset(field.name for field in structs.fields(Texts))
+
 
 def persona_of(revision: PipelineRevision, assistant: AssistantSpec) -> Persona:
     """The persona that stages are given, with every text complete. Raises LanguageUnknownError."""
     language = assistant.language or revision.language
     given: dict[str, str | None] = structs.asdict(assistant.texts)
-    known = {field.name for field in structs.fields(Texts)}
-    own = {key: text for key, text in given.items() if text is not None and key in known}
+    own = {key: text for key, text in given.items() if text is not None and key in _KNOWN}
     if assistant.texts.disclosure is not None:
         own["greeting"] = f"{own.get('greeting', texts(language).greeting)} {assistant.texts.disclosure}"
     words = texts(language).filled(company=revision.company, assistant=assistant.name, own=own)

@@ -47,6 +47,7 @@ class Running:
             log.error("the call's pipeline failed", error=repr(error))
         if not (left_over := self._left()):
             unlink(self._worker.pipeline)
+            vars(self._worker).clear()
         return [task.get_name() for task in left_over]
 
     async def _run(self) -> None:
@@ -55,6 +56,10 @@ class Running:
         )
         await runner.add_workers(self._worker)
         await runner.run()
+        # Runner, bus, registry and worker know one another, and the worker all of the call: what is over is emptied,
+        # since pipecat 1.14 has no way to part them.
+        runner.bus._subscriptions.clear()  # noqa: SLF001
+        vars(runner).clear()
 
     def _left(self) -> list[asyncio.Task[object]]:
         return [task for task in self._tasks.current_tasks() if not task.done()]

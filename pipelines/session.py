@@ -152,7 +152,9 @@ class CallSession:
             await self._change.close()
             self.messages = tuple(spine.context.get_messages())
             left = await running.stop(self._limits.teardown_timeout_s)
-            if left:
+            if not left:
+                spine.forget()
+            else:
                 self._note(f"did not stop in time: {', '.join(left)}")
                 self._lease.stage_errors += 1
                 log.error("a stage ignores its cancellation", tasks=left)

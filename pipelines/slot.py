@@ -147,6 +147,11 @@ class HotSlot(Through, BasePipeline):
         else:
             await Through.let_through(self, frame, direction)
 
+    def forget(self) -> None:
+        """The call is over, and its pipeline was cleaned up: what worked here is free at once."""
+        self._segment.forget()
+        del self._segment
+
     async def swap(self, processors: Sequence[FrameProcessor], *, timeout_s: float = 5.0) -> None:
         """Exchange the processors. Frames already inside the old ones come out first.
 

@@ -39,6 +39,11 @@ class _Marks(Struct):
         return Waterfall(**{step: None if at is None else round((at - start) * 1000, 1) for step, at in steps.items()})
 
 
+def _withheld(*_: object) -> str:
+    """Of a call that is over nothing more is written down."""
+    return ""
+
+
 class TurnAccount:
     """Keeps the turns of one call and tells the feed of them as they happen."""
 
@@ -217,6 +222,7 @@ class TurnAccount:
     def close(self) -> None:
         """The call is over; what was being said ends here."""
         self._write(interrupted=True)
+        self._for_record = _withheld
 
     def _write(self, *, interrupted: bool) -> bool:
         """Write down what was heard since the last time; whether there was anything but an aside."""

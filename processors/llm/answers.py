@@ -9,6 +9,7 @@ from base.languages import LanguageUnknownError, Texts, texts
 from processors.factory import Persona, PrepareError
 from processors.frames import AnsweredFrame, CallRequestFrame
 
+_NAMES = frozenset(field.name for field in structs.fields(Texts))
 Kind: TypeAlias = Literal[
     "answer", "confirm", "greeting", "repeat", "operator", "goodbye", "not_understood", "unanswerable", "free"
 ]
@@ -55,6 +56,5 @@ def sentences_of(persona: Persona) -> Texts:
         own = texts(persona.language)
     except LanguageUnknownError as error:
         raise PrepareError(f"the assistant {persona.name} speaks no {persona.language!r}: {error}") from error
-    names = {field.name for field in structs.fields(Texts)}
-    given = {key: text for key, text in persona.texts.items() if key in names}
+    given = {key: text for key, text in persona.texts.items() if key in _NAMES}
     return own.filled(company=persona.company, assistant=persona.name, own=given)
