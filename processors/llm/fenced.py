@@ -15,8 +15,9 @@ import httpx2
 from msgspec.structs import replace
 
 from base.http import Endpoint, OutboundPolicy, guarded_client
-from base.secret import Secret
-from processors.factory import PrepareError
+from base.ids import TenantId
+from base.secret import Secret, SecretRef
+from processors.factory import PrepareError, Workshop
 
 FORWARDED: Final = frozenset(
     {"accept", "content-type", "content-length", "user-agent", "anthropic-version", "anthropic-beta"}
@@ -48,6 +49,13 @@ def checked_base_url(base_url: str, outbound: OutboundPolicy) -> str:
             f" with ATENDE_OUTBOUND_ALLOW={endpoint.host}:{endpoint.port}"
         )
     return base_url.rstrip("/")
+
+
+def bearer(api_key: SecretRef | None, tenant_id: TenantId, workshop: Workshop) -> dict[str, Secret]:
+    """The header with a tenant's key, as OpenAI's servers want it; none where there is no key. Raises PrepareError."""
+    if api_key is None:
+        return {}
+    return {"Authorization": Secret(f"Bearer {workshop.secret(tenant_id, api_key.secret).reveal()}")}
 
 
 def fenced_client(

@@ -10,7 +10,7 @@ from base.http import OutboundPolicy
 from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
-from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client
+from processors.llm.fenced import UNUSED_KEY, bearer, checked_base_url, fenced_client
 from processors.llm.hosted import Hosted, ModelConfig, prompt_of
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ class OpenAiLlm(ProcessorFactory[OpenAiConfig, "AsyncOpenAI"]):
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
         sentences_of(context.persona)
         base_url = checked_base_url(config.base_url, workshop.outbound)
-        headers: dict[str, Secret] = {}
-        if config.api_key is not None:
-            key = workshop.secret(context.tenant_id, config.api_key.secret)
-            headers["Authorization"] = Secret(f"Bearer {key.reveal()}")
+        headers = bearer(config.api_key, context.tenant_id, workshop)
         return openai_client(base_url, headers, workshop.outbound, config.deadline_s)
 
     def create(self, config: OpenAiConfig, prepared: "AsyncOpenAI", call: CallContext) -> "OpenAiService":

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from knowledge.passages import KnowledgeError, Library
+from knowledge.passages import KnowledgeError, Library, Retrieval
 from processors.conversation import last_words, with_passages
 from processors.factory import CallContext, PrepareError, ProcessorFactory, Role, StageContext, Workshop
 from processors.frames import RetrievedFrame
@@ -53,17 +53,8 @@ class RetrieveRag(ProcessorFactory[RetrieveConfig, Shelf]):
 
     async def prepare(self, config: RetrieveConfig, context: StageContext, workshop: Workshop) -> Shelf:
         """Loads the tenant's index and the embedder, so that the first caller does not wait for them."""
-        library = workshop.library
-        try:
-            passages = await library.passages(context.tenant_id)
-            await library.retrieve(
-                context.tenant_id, context.persona.company, top_k=1, min_score=1.0, budget_s=WARM_UP_S
-            )
-        except (KnowledgeError, TimeoutError) as error:
-            raise PrepareError(f"rag.retrieve: the tenant's documents cannot be searched: {error}") from error
-        if not passages:
-            log.warning("no documents to retrieve from", tenant=context.tenant_id)
-        return Shelf(library)
+        await warm_up(context, workshop.library, self.use)
+        return Shelf(workshop.library)
 
     async def says(self, config: RetrieveConfig, prepared: Shelf, context: StageContext) -> Sequence[str]:
         """The operator's own answers, as the documents are now. Raises KnowledgeError."""
@@ -72,6 +63,38 @@ class RetrieveRag(ProcessorFactory[RetrieveConfig, Shelf]):
 
     def create(self, config: RetrieveConfig, prepared: Shelf, call: CallContext) -> "Retriever":
         return Retriever(config, prepared.library, call)
+
+
+async def warm_up(context: StageContext, library: Library, use: str) -> None:
+    """Load the tenant's index and the embedder for a stage (`use`). Raises PrepareError."""
+    try:
+        passages = await library.passages(context.tenant_id)
+        await library.retrieve(context.tenant_id, context.persona.company, top_k=1, min_score=1.0, budget_s=WARM_UP_S)
+    except (KnowledgeError, TimeoutError) as error:
+        raise PrepareError(f"{use}: the tenant's documents cannot be searched: {error}") from error
+    if not passages:
+        log.warning("no documents to retrieve from", tenant=context.tenant_id)
+
+
+async def found_in(library: Library, call: CallContext, query: str, config: RetrieveConfig) -> Retrieval | None:
+    """What the call's tenant has on it; None, which is logged, when that cannot be found out in time."""
+    try:
+        return await library.retrieve(
+            call.tenant_id,
+            query,
+            top_k=config.top_k,
+            min_score=config.min_score,
+            budget_s=config.budget_ms / 1000,
+        )
+    except (KnowledgeError, TimeoutError) as error:
+        log.warning(
+            "retrieval failed",
+            call=call.call_id,
+            tenant=call.tenant_id,
+            reason=type(error).__name__,
+            budget_ms=config.budget_ms,
+        )
+        return None
 
 
 class Retriever(FrameProcessor):
@@ -97,23 +120,8 @@ class Retriever(FrameProcessor):
         await self.push_frame(replace(frame, context=with_passages(frame.context, found.passages)))
 
     async def _retrieve(self, query: str) -> RetrievedFrame:
-        config = self._config
-        try:
-            found = await self._library.retrieve(
-                self._call.tenant_id,
-                query,
-                top_k=config.top_k,
-                min_score=config.min_score,
-                budget_s=config.budget_ms / 1000,
-            )
-        except (KnowledgeError, TimeoutError) as error:
-            log.warning(
-                "retrieval failed",
-                call=self._call.call_id,
-                tenant=self._call.tenant_id,
-                reason=type(error).__name__,
-                budget_ms=config.budget_ms,
-            )
+        found = await found_in(self._library, self._call, query, self._config)
+        if found is None:
             return RetrievedFrame(query=query, failed=True)
         return RetrievedFrame(
             query=query,

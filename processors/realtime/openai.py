@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
-from base.http import OutboundPolicy, OutboundRefusedError
+from base.http import OutboundRefusedError
 from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
-from processors.llm.fenced import checked_base_url
-from processors.realtime.documents import LOOK_UP, Documents, documents_of
+from processors.llm.fenced import bearer, checked_base_url
+from processors.rag.retrieve import warm_up
+from processors.realtime.documents import LOOK_UP, Documents
 from processors.realtime.openai_session import OpenAiSession
 from processors.realtime.outbound import SocketRefusedError, guarded_websocket
 from processors.realtime.service import SpeechService
@@ -57,12 +58,10 @@ class OpenAiRealtime(ProcessorFactory[OpenAiRealtimeConfig, "OpenAiSpeechModel"]
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
         sentences_of(context.persona)
         base_url = checked_base_url(config.base_url, workshop.outbound)
-        headers: dict[str, Secret] = {}
-        if config.api_key is not None:
-            key = workshop.secret(context.tenant_id, config.api_key.secret)
-            headers["Authorization"] = Secret(f"Bearer {key.reveal()}")
-        documents = await documents_of(config.passages, context.tenant_id, workshop.library)
-        return OpenAiSpeechModel(config, base_url, headers, workshop.outbound, documents)
+        headers = bearer(config.api_key, context.tenant_id, workshop)
+        if config.passages:
+            await warm_up(context, workshop.library, self.use)
+        return OpenAiSpeechModel(config, base_url, headers, workshop)
 
     def create(self, config: OpenAiRealtimeConfig, prepared: "OpenAiSpeechModel", call: CallContext) -> SpeechService:
         return SpeechService(prepared, call, config.deadline_s)
@@ -76,14 +75,13 @@ class OpenAiSpeechModel:
         config: OpenAiRealtimeConfig,
         base_url: str,
         headers: Mapping[str, Secret],
-        outbound: OutboundPolicy,
-        documents: Documents,
+        workshop: Workshop,
     ) -> None:
         self._config = config
         self._url = f"ws{base_url.removeprefix('http')}/realtime?model={quote(config.model, safe='')}"
         self._headers = headers
-        self._outbound = outbound
-        self._documents = documents
+        self._outbound = workshop.outbound
+        self._documents = Documents(workshop.library, config.passages)
 
     @property
     def tools(self) -> Sequence[Tool]:

@@ -99,6 +99,17 @@ class Rung:
         return [turn.text for turn in self.record.turns if turn.role == "assistant"]
 
 
+def was_broken_off(rung: Rung, answer: str, word_s: float) -> None:
+    """The answer to the first question was silent soon after the caller spoke, and is recorded as far as it was heard."""
+    stopped_ms = rung.result.turns[1].barge_in_ms
+    assert stopped_ms is not None
+    assert stopped_ms < 500
+    broken = rung.record.turns[2]
+    assert broken.interrupted
+    assert answer.startswith(broken.text)
+    assert 0 < len(broken.text.split()) * word_s < rung.voices_s[1] + 0.3
+
+
 class WatchedLog:
     """The process's spool, and which calls it was told of."""
 

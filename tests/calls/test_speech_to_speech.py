@@ -5,7 +5,7 @@ import pytest
 from control.peer import HangUp, Interrupt, Say, Script
 from tests.calls.callers import SPEECH, STAYS, asks, hears, speech
 from tests.calls.evening import Evening
-from tests.calls.house import Rung
+from tests.calls.house import Rung, was_broken_off
 from tests.calls.noises import COUGH
 from tests.calls.recorded import is_time_true
 
@@ -37,13 +37,7 @@ def test_a_caller_is_greeted_asks_and_is_answered(rung: Rung, case: str) -> None
     streaming(answers=[LONG, "All right"], word_s=WORD_S),
 )
 def test_who_interrupts_is_heard_and_only_heard_words_are_kept(rung: Rung, case: str) -> None:
-    stopped_ms = rung.result.turns[1].barge_in_ms
-    assert stopped_ms is not None
-    assert stopped_ms < 500
-    broken = rung.record.turns[2]
-    assert broken.interrupted
-    assert LONG.startswith(broken.text)
-    assert 0 < len(broken.text.split()) * WORD_S < rung.voices_s[1] + 0.3
+    was_broken_off(rung, LONG, WORD_S)
     assert rung.heard()[-1] == "All right"
     is_time_true(rung)
 

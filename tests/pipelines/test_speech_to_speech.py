@@ -10,7 +10,7 @@ from pipecat.frames.frames import InputTextRawFrame
 
 from pipelines.calls import CallRecord, Understood
 from pipelines.spec import AssistantSpec, LimitsSpec, TurnSpec
-from processors.catalog import Stages
+from processors.catalog import AnyFactory, Stages
 from processors.factory import CallContext, StageContext, Workshop
 from processors.frames import UNHEARD
 from processors.realtime.mock import MockRealtime, MockRealtimeConfig, MockSession, MockSpeechModel
@@ -220,31 +220,38 @@ async def test_a_live_call_changes_to_speech_to_speech_and_back_with_its_convers
     ]
 
 
-class Unreachable(MockRealtime):
-    """A model that cannot be connected."""
+class Like(MockRealtime):
+    """`realtime.mock` with a model that behaves otherwise."""
 
-    use = "realtime.unreachable"
+    use = "realtime.like"
+
+    def __init__(self, model: type[MockSpeechModel]) -> None:
+        self._of = model
 
     async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
-        return _Unreachable(config)
+        return self._of(config)
 
 
-class _Unreachable(MockSpeechModel):
+def like(model: type[MockSpeechModel]) -> Mapping[str, AnyFactory]:
+    """A catalog in which `Like.use` is this model."""
+    return ChainMap({Like.use: Like(model)}, Stages())
+
+
+def otherwise(**config: object) -> AssistantSpec:
+    """An assistant with that model."""
+    spec = speech_to_speech(**config)
+    vad, mind = spec.pipeline
+    return replace(spec, pipeline=(vad, replace(mind, use=Like.use)))
+
+
+class Unreachable(MockSpeechModel):
     async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
         raise SpeechModelError("the realtime model cannot be reached: HTTP 401")
 
 
-STAGES = ChainMap({Unreachable.use: Unreachable()}, Stages())
-
-
-def unreachable() -> AssistantSpec:
-    vad, mind = speech_to_speech().pipeline
-    return replace(speech_to_speech(), pipeline=(vad, replace(mind, use=Unreachable.use)))
-
-
 @virtual
 async def test_a_model_that_cannot_be_connected_gives_the_call_back() -> None:
-    async with ringing(unreachable(), stages=STAGES) as call:
+    async with ringing(otherwise(), stages=like(Unreachable)) as call:
         record = await call.record()
     assert call.line.asked == ["failed"]
     assert "HTTP 401" in " ".join(record.errors)
@@ -252,9 +259,9 @@ async def test_a_model_that_cannot_be_connected_gives_the_call_back() -> None:
 
 @virtual
 async def test_a_model_that_cannot_be_connected_is_not_changed_to() -> None:
-    async with ringing(assistant(llm={"answers": ["yes"]}), stages=STAGES) as call:
+    async with ringing(assistant(llm={"answers": ["yes"]}), stages=like(Unreachable)) as call:
         await call.until(2.0)
-        await call.publish(unreachable(), 2)
+        await call.publish(otherwise(), 2)
         await call.until(4.0)
         await call.caller.speaks(1.0)
         await call.until(9.0)
@@ -267,7 +274,7 @@ async def test_a_model_that_cannot_be_connected_is_not_changed_to() -> None:
 @virtual
 async def test_an_interruption_while_something_is_looked_up_ends_that_answer() -> None:
     """What is looked up takes a second; the caller says something else meanwhile."""
-    async with ringing(looking_up(), stages=LOOKS) as call:
+    async with ringing(otherwise(), stages=like(Looks)) as call:
         await call.until(2.0)
         await call.caller.speaks(0.5)  # looked up from 3.1 to 4.1
         await call.until(3.3)
@@ -278,23 +285,16 @@ async def test_an_interruption_while_something_is_looked_up_ends_that_answer() -
     assert record.errors == ()
 
 
-class Looks(MockRealtime):
-    use = "realtime.looks"
-
-    async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
-        return _Looks(config)
-
-
-class _Looks(MockSpeechModel):
+class Looks(MockSpeechModel):
     async def use(self, tool: str, arguments: Mapping[str, str], call: CallContext) -> str:
         await asyncio.sleep(1.0)
         return "found"
 
     async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
-        return _LooksFirst(self._config)
+        return LooksFirst(self._config)
 
 
-class _LooksFirst(MockSession):
+class LooksFirst(MockSession):
     """Wants to look something up for every question, and says what came of it."""
 
     _result = ""
@@ -311,14 +311,6 @@ class _LooksFirst(MockSession):
         self._result = result
 
 
-LOOKS = ChainMap({Looks.use: Looks()}, Stages())
-
-
-def looking_up() -> AssistantSpec:
-    vad, mind = speech_to_speech().pipeline
-    return replace(speech_to_speech(), pipeline=(vad, replace(mind, use=Looks.use)))
-
-
 @virtual
 async def test_what_the_caller_said_last_is_waited_for_when_the_mind_is_changed() -> None:
     config = {"transcripts": ["two"], "transcript_s": 1.0, "answers": ["ok"]}
@@ -332,19 +324,12 @@ async def test_what_the_caller_said_last_is_waited_for_when_the_mind_is_changed(
     assert record.revisions == (1, 2)
 
 
-class Breaks(MockRealtime):
-    use = "realtime.breaks"
-
-    async def prepare(self, config: MockRealtimeConfig, context: StageContext, workshop: Workshop) -> MockSpeechModel:
-        return _Breaks(config)
-
-
-class _Breaks(MockSpeechModel):
+class Breaks(MockSpeechModel):
     async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
-        return _Bug(self._config)
+        return Bug(self._config)
 
 
-class _Bug(MockSession):
+class Bug(MockSession):
     """What it tells of a turn cannot be told."""
 
     async def events(self) -> AsyncIterator[SpeechEvent]:
@@ -356,11 +341,7 @@ class _Bug(MockSession):
 
 @virtual
 async def test_a_bug_in_what_a_model_tells_is_an_error_and_not_a_silence() -> None:
-    vad, mind = speech_to_speech().pipeline
-    spec = replace(
-        speech_to_speech(), pipeline=(vad, replace(mind, use=Breaks.use, config={"latency_s": 1.0, "deadline_s": 60.0}))
-    )
-    async with ringing(spec, stages=ChainMap({Breaks.use: Breaks()}, Stages())) as call:
+    async with ringing(otherwise(latency_s=1.0, deadline_s=60.0), stages=like(Breaks)) as call:
         await call.until(3.0)
         await call.caller.speaks(1.0)
         await call.until(8.0)

@@ -149,11 +149,13 @@ async def test_what_cannot_be_read_is_passed_over() -> None:
 
 async def test_a_tool_that_breaks_is_told_to_the_model_and_the_caller_is_answered() -> None:
     class Broken(Documents):
-        async def retrieve(self, *args: Any, **more: Any) -> Any:
-            raise RuntimeError("disk")
+        asked = False
 
-        async def passages(self, tenant_id: Any) -> Any:
-            return []
+        async def retrieve(self, *args: Any, **more: Any) -> Any:
+            if self.asked:
+                raise RuntimeError("disk")
+            self.asked = True  # to be made ready
+            return await super().retrieve(*args, **more)
 
     asks = Answer("", ("look_up", {"question": "x"}))
     async with Model(asks, "Sim.") as model:
