@@ -100,7 +100,7 @@ class Rung:
 
 
 def was_broken_off(rung: Rung, answer: str, word_s: float) -> None:
-    """The answer to the first question was silent soon after the caller spoke, and is recorded as far as it was heard."""
+    """The first answer was silent soon after the caller spoke, and is recorded as far as it was heard."""
     stopped_ms = rung.result.turns[1].barge_in_ms
     assert stopped_ms is not None
     assert stopped_ms < 500
