@@ -7,7 +7,6 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -18,11 +17,13 @@ from pipecat.processors.frame_processor import FrameProcessor
 from base.ids import AssistantName, TenantId
 from pipelines.ended_trials import EndedTrials
 from pipelines.leases import Lease
+from pipelines.live_leases import LiveLeases
 from pipelines.loaded import LoadedRevision
-from pipelines.loading import Loader, rehearse_rest
+from pipelines.loading import Loader
 from pipelines.outcomes import CanaryPolicy, Outcome, judge_with
 from pipelines.pool import ResourcePool
 from pipelines.problems import SpecError
+from pipelines.rehearsals import Rehearsals
 from pipelines.revision import PipelineRevision
 from pipelines.routes import Canary, TenantRoutes
 from pipelines.status import PipelineStatus, RolledBack, status_of
@@ -73,14 +74,10 @@ class PipelineSupervisor:
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
         self._routes: dict[TenantId, TenantRoutes] = {}
-        self._leases: dict[TenantId, set[Lease]] = {}
-        self._rung_at: dict[TenantId, float] = {}
+        self._leases = LiveLeases()
+        self._rehearsals = Rehearsals()
         self._failed: dict[TenantId, PipelineStatus] = {}
-        self._live: Counter[tuple[TenantId, AssistantName]] = Counter()
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
-        self._rehearsing: dict[LoadedRevision, asyncio.Task[None]] = {}
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._draining = False
         self._ended_trials = ended_trials
         self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
@@ -206,25 +203,10 @@ class PipelineSupervisor:
         if route is None:
             raise AssistantUnknownError(f"tenant {tenant_id} has no assistant {assistant!r}")
         limit = route.pipeline.assistant.limits.max_concurrent_calls
-        if self._draining or self._live[tenant_id, assistant] >= limit:
+        if self._draining or self._leases.count(tenant_id, assistant) >= limit:
             raise CapacityError("closing" if self._draining else f"assistant {assistant!r} has {limit} calls")
-        self._live[tenant_id, assistant] += 1
-        self._quiet.clear()
-        lease = Lease(route.loaded, route.pipeline)
-        self._rung_at[tenant_id] = asyncio.get_running_loop().time()
-        leases = self._leases.setdefault(tenant_id, set())
-        leases.add(lease)
-        try:
+        async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease
-        finally:
-            lease.close()
-            leases.discard(lease)
-            if not leases and self._leases.get(tenant_id) is leases:
-                del self._leases[tenant_id]
-            self._live[tenant_id, assistant] -= 1
-            self._live += Counter()  # Drops the zeros.
-            if not self._live:
-                self._quiet.set()
 
     def status(self) -> list[PipelineStatus]:
         """What answers, what is going, what could not be loaded; by slug."""
@@ -251,9 +233,9 @@ class PipelineSupervisor:
         quiet = [
             tenant_id
             for tenant_id, routes in self._routes.items()
-            if routes.canary is None and not routes.stable.leases and tenant_id not in self._leases
+            if routes.canary is None and not routes.stable.leases and not self._leases.of(tenant_id)
         ]
-        return sorted(quiet, key=lambda tenant_id: self._rung_at.get(tenant_id, 0.0))
+        return sorted(quiet, key=self._leases.rung_at)
 
     @property
     def weight_mb(self) -> float:
@@ -262,28 +244,25 @@ class PipelineSupervisor:
 
     @property
     def live_calls(self) -> int:
-        return self._live.total()
+        """Calls in progress."""
+        return self._leases.total
 
     def rehearse_again(self, tenant_id: TenantId) -> None:
         """What may be said word for word is not what it was: render it, behind the calls."""
         if (routes := self._routes.get(tenant_id)) is not None:
             for loaded in routes.revisions:
-                if (former := self._rehearsing.get(loaded)) is not None:
-                    former.cancel()
-                task = asyncio.create_task(_rehearse_after(former, loaded), name=f"rehearse {tenant_id}")
-                self._rehearsing[loaded] = task
+                self._rehearsals.begin(loaded)
 
     async def rehearsed(self) -> None:
         """Return when everything that may be said word for word is rendered, or has failed to be."""
-        if self._rehearsing:
-            await asyncio.wait(set(self._rehearsing.values()))
+        await self._rehearsals.over()
 
     async def drain(self, timeout_s: float) -> int:
         """Take no further call and wait for the live ones; how many still live when the time is over."""
         self._draining = True
         try:
             async with asyncio.timeout(timeout_s):
-                await self._quiet.wait()
+                await self._leases.none_left()
         except TimeoutError:
             log.warning("calls outlive the drain", calls=self.live_calls)
         return self.live_calls
@@ -306,7 +285,7 @@ class PipelineSupervisor:
 
     def _let_go(self, tenant_id: TenantId) -> None:
         self._failed.pop(tenant_id, None)
-        self._rung_at.pop(tenant_id, None)
+        self._leases.forget(tenant_id)
         if (routes := self._routes.pop(tenant_id, None)) is not None:
             for loaded in routes.revisions:
                 self._retire(loaded)
@@ -331,11 +310,11 @@ class PipelineSupervisor:
         self._routes[tenant_id] = routes
         for loaded in routes.revisions:
             if loaded not in was:
-                self._rehearsing[loaded] = asyncio.create_task(rehearse_rest(loaded), name=f"rehearse {tenant_id}")
+                self._rehearsals.begin(loaded)
         if swap == "turn":
             self._offer(tenant_id, routes)
         else:
-            for lease in self._leases.get(tenant_id, ()):
+            for lease in self._leases.of(tenant_id):
                 if lease.offered is not None and lease.offered.revision.number not in routes.numbers:
                     lease.withdraw()
         for loaded in was:
@@ -344,7 +323,7 @@ class PipelineSupervisor:
 
     def _offer(self, tenant_id: TenantId, routes: TenantRoutes) -> None:
         """Ask the live calls of revisions that answer no more to change over. Who is gone from the new one drains."""
-        for lease in tuple(self._leases.get(tenant_id, ())):
+        for lease in self._leases.of(tenant_id):
             if lease.loaded in routes.revisions and lease.offered is None:
                 continue
             if (pipeline := routes.stable.successor_of(lease.pipeline.assistant)) is not None:
@@ -361,19 +340,7 @@ class PipelineSupervisor:
 
     async def _end(self, loaded: LoadedRevision) -> None:
         # The rehearsal uses what is prepared: it has to be over before that is let go.
-        if (rehearsing := self._rehearsing.pop(loaded, None)) is not None:
-            rehearsing.cancel()
-            await asyncio.wait({rehearsing})
+        await self._rehearsals.end(loaded)
         await loaded.idle.wait()
         await loaded.release()
         log.info("revision closed", tenant=loaded.revision.tenant_id, revision=loaded.revision.number)
-
-
-async def _rehearse_after(former: asyncio.Task[None] | None, loaded: LoadedRevision) -> None:
-    if former is not None:
-        try:
-            await asyncio.wait({former})
-        except asyncio.CancelledError:
-            await asyncio.wait({former})  # it uses what is prepared
-            raise
-    await rehearse_rest(loaded)
