@@ -23,6 +23,7 @@ from pipelines.problems import SpecError
 from pipelines.supervisor import Swap
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
+from tenants.cold import ColdTenants
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
 from tenants.files import ENDINGS, files_of
@@ -81,8 +82,7 @@ class TenantFolder(Generic[L]):
         self._budget_mb = budget_mb
         self._owners: dict[TenantId, Path] = {}
         self._documents: dict[TenantId, TenantDocument] = {}
-        self._cold: dict[TenantId, TenantDocument] = {}
-        self._warming: dict[TenantId, asyncio.Task[None]] = {}
+        self._cold = ColdTenants(self._load, self._within_budget)
         self._busy = asyncio.Lock()
         self._publishing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """One document of a tenant at a time."""
@@ -93,7 +93,6 @@ class TenantFolder(Generic[L]):
         self._formers = Formers(revisions, supervisor, directory, self._reader.parse)
         self._known = known or KnownFiles()
         self._stand_ins = StandIns(revisions, self._formers, self._statuses, self._known)
-        self._behind: asyncio.Task[None] | None = None
 
     @property
     def statuses(self) -> tuple[TenantStatus, ...]:
@@ -116,9 +115,7 @@ class TenantFolder(Generic[L]):
             refused = [pair for pair in zip(files, documents, strict=True) if str(pair[0]) not in good]
             stand_ins = [await self._stand_in(*pair) for pair in refused]
             await self._begin([one for one in stand_ins if one is not None], max(0, self._eager - len(claimed)))
-        if self._cold:
-            log.info("tenants are loaded behind", tenants=len(self._cold))
-            self._behind = asyncio.create_task(self._load_the_cold(), name="load the other tenants")
+        self._cold.load_behind()
 
     async def _begin(self, documents: list[TenantDocument], eager: int) -> None:
         await asyncio.gather(*(self._answers_now(document) for document in documents[:eager]))
@@ -127,10 +124,7 @@ class TenantFolder(Generic[L]):
 
     async def close(self) -> None:
         """Load nothing more. Idempotent."""
-        tasks = [*self._warming.values(), *([self._behind] if self._behind is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._cold.close()
         await self._retries.close()
 
     async def refresh(self, files: Iterable[Path]) -> None:
@@ -170,29 +164,7 @@ class TenantFolder(Generic[L]):
 
         Raises PrepareError when it cannot be loaded, TimeoutError when that takes longer than a caller waits.
         """
-        if tenant_id not in self._cold:
-            return
-        async with asyncio.timeout(WARM_TIMEOUT_S):
-            await asyncio.shield(self._warm(tenant_id))
-
-    def _warm(self, tenant_id: TenantId) -> asyncio.Task[None]:
-        """However many ask, it is loaded once."""
-        if tenant_id not in self._warming:
-            task = asyncio.create_task(self._load(self._cold[tenant_id]), name=f"load {tenant_id}")
-            self._warming[tenant_id] = task
-            task.add_done_callback(lambda done: self._warmed(tenant_id, done))
-        return self._warming[tenant_id]
-
-    def _warmed(self, tenant_id: TenantId, task: asyncio.Task[None]) -> None:
-        self._warming.pop(tenant_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("tenant not loaded", tenant=tenant_id, error=str(error))
-
-    async def _load_the_cold(self) -> None:
-        """One after the other, so that who is rung meanwhile does not wait behind all of them."""
-        for tenant_id in list(self._cold):
-            if tenant_id in self._cold and self._within_budget():
-                await asyncio.wait({self._warm(tenant_id)})
+        await self._cold.loaded(tenant_id, WARM_TIMEOUT_S)
 
     async def _load(self, document: TenantDocument) -> None:
         """Raises PrepareError."""
@@ -214,7 +186,7 @@ class TenantFolder(Generic[L]):
 
     def _warm_now(self, document: TenantDocument, number: int, beside: Beside) -> None:
         file = Path(document.file)
-        self._cold.pop(document.tenant_id, None)
+        self._cold.take(document.tenant_id)
         # What is wrong with a newer text of the file stays told.
         status = self._statuses.get(file)
         newer = status.problems if status is not None and status.waiting else self._stand_ins.mistakes(document)
@@ -231,7 +203,7 @@ class TenantFolder(Generic[L]):
             file = self._owners.get(tenant_id)
             if tenant_id == but or file is None or (document := self._documents.get(tenant_id)) is None:
                 continue
-            self._cold[tenant_id] = document
+            self._cold.put(document)
             self._statuses.note(file, waiting=True)
             await self._supervisor.unload(tenant_id)
             log.info("tenant unloaded to make room", tenant=tenant_id)
@@ -284,7 +256,7 @@ class TenantFolder(Generic[L]):
         try:
             async with self._publishing[spec.tenant_id], room or self._room:
                 number, beside = await self._publish(document)
-                self._cold.pop(spec.tenant_id, None)
+                self._cold.take(spec.tenant_id)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
             told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
@@ -346,20 +318,20 @@ class TenantFolder(Generic[L]):
         )
         self._statuses.put(file, status)
         if spec.enabled:
-            self._cold[spec.tenant_id] = document
+            self._cold.put(document)
 
     async def _removed(self, file: Path) -> None:
         status = self._statuses.pop(file)
         tenant_id = status.tenant_id if status is not None else None
         if tenant_id is None or self._owners.get(tenant_id) != file:
             return
-        self._cold.pop(tenant_id, None)  # who loads it now finds that it is not wanted, or has it taken away below
+        self._cold.take(tenant_id)  # who loads it now finds that it is not wanted, or has it taken away below
         async with self._publishing[tenant_id]:
             self._gone(file, tenant_id)
 
     def _gone(self, file: Path, tenant_id: TenantId) -> None:
         del self._owners[tenant_id]
-        self._cold.pop(tenant_id, None)
+        self._cold.take(tenant_id)
         self._documents.pop(tenant_id, None)
         self._directory.remove(tenant_id)
         self._supervisor.remove(tenant_id)
