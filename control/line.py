@@ -10,7 +10,7 @@ from msgspec import structs
 from control.returns import LiveCall
 from pipelines.calls import Call
 from pipelines.leases import Lease
-from transports.freeswitch.errors import CallEndedError, LegFailedError, LocalProtocolError
+from transports.freeswitch.errors import CallEndedError, LegFailedError, LocalProtocolError, MediaUnavailableError
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.esl_values import checked_context
 from transports.freeswitch.words import Device, Hello, Note, Route
@@ -55,6 +55,15 @@ class CompanyLine:
     def changed_over(self) -> None:
         """See PhoneLine."""
         self.note(TALKING)
+
+    async def tell(self, text: str) -> None:
+        """See PhoneLine. A call that has to re-enter the door for its audio tells it from there."""
+        try:
+            await (await self._live.present()).send_text(text)
+        except CallEndedError:
+            log.debug("a text came after the call")
+        except (LocalProtocolError, MediaUnavailableError) as error:
+            log.warning("a text was not sent", error=str(error))
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does.

@@ -23,7 +23,7 @@ from pipelines.revision import PipelineRevision
 from pipelines.roles import Slots
 from pipelines.side_by_side import SideBySide
 from pipelines.spec import AssistantSpec
-from processors.factory import CallContext, Persona, Role
+from processors.factory import CallContext, Persona, Role, Speaker
 
 log = structlog.get_logger()
 
@@ -138,6 +138,12 @@ class LoadedPipeline:
             change = stage.checked.factory.for_voice(stage.checked.config, stage.held.value)
             text = text if change is None else change(text, language)
         return text
+
+    def tells(self, speaker: Speaker) -> bool:
+        """Whether what is written down of the speaker's words leaves the call as a text."""
+        return any(
+            speaker in stage.checked.factory.tells(stage.checked.config, stage.held.value) for stage in self.stages
+        )
 
     def for_record(self, text: str, spoken: Sequence[str] = ()) -> str:
         """A text as it is to be written down; nothing of it where a stage cannot tell what may be.

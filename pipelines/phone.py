@@ -26,6 +26,10 @@ class PhoneLine(Protocol):
         """The call runs on another revision from now on: leave word of that. Never waits, never raises."""
         ...
 
+    async def tell(self, text: str) -> None:
+        """Send a text out of the call, to whoever of the PBX listens; one that cannot be sent is lost. Never raises."""
+        ...
+
     async def connect(self, extension: str, ring_s: int) -> str:
         """Call an extension while the caller stays with us, and connect both once somebody has answered.
 

@@ -16,7 +16,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from base.clock import Clock
 from pipelines.assembly import Spine
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveFeed, Opened
+from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveEvent, LiveFeed, Opened, Said, Understood
 from pipelines.changeover import ChangeOver
 from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say
 from pipelines.hold_music import HoldMusic
@@ -28,7 +28,7 @@ from pipelines.ringback import waiting
 from pipelines.running import Running
 from pipelines.spec import RING_S
 from pipelines.turns import TurnAccount
-from processors.factory import CallContext
+from processors.factory import CallContext, Speaker
 from processors.llm.intents import phrasebook
 
 log = structlog.get_logger()
@@ -36,6 +36,16 @@ log = structlog.get_logger()
 MAX_ERROR_CHARS = 500
 MAX_ERRORS = 20
 """Of one call, in its record; a stage that fails with every frame must not fill the memory."""
+
+
+MAX_TOLD_CHARS = 3900
+"""Of one text out of the call; the wires take 4,000."""
+
+
+class Tell(Struct, frozen=True):
+    """Send this text out of the call."""
+
+    text: str
 
 
 class SessionLimits(Struct, frozen=True, kw_only=True):
@@ -92,12 +102,13 @@ class CallSession:
         self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = lease.pipeline.assistant, clock.monotonic()
-        self._account = TurnAccount(call.id, at, feed, turn_wait_s=policy.turn.wait_s, for_record=self._for_record)
+        wait_s = policy.turn.wait_s
+        self._account = TurnAccount(call.id, at, self._told, turn_wait_s=wait_s, for_record=self._for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching: asyncio.Task[None] | None = None
         self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)
         self._revisions = [lease.pipeline.revision.number]
-        self._actions: deque[Action] = deque()
+        self._actions: deque[Action | Tell] = deque()
         self._wake = asyncio.Event()
         self._ending: End | None = None
         self._cause = ""
@@ -245,12 +256,23 @@ class CallSession:
         log.info("a live call was changed over", revision=revision)
         self._feed(ChangedOver(call_id=self._call.id, revision=revision))
 
-    async def _perform(self, action: Action, spine: Spine) -> None:
+    def _told(self, event: LiveEvent) -> None:
+        """Of a turn: to the feed, and out of the call where a stage says so."""
+        self._feed(event)
+        if isinstance(event, Understood | Said) and event.text:
+            speaker: Speaker = "caller" if isinstance(event, Understood) else "assistant"
+            if self._loaded.tells(speaker):
+                self._actions.append(Tell(f"{speaker}: {event.text}"[:MAX_TOLD_CHARS]))
+                self._wake.set()
+
+    async def _perform(self, action: Action | Tell, spine: Spine) -> None:
         match action:
             case End():
                 self._decide(action)
             case Say():
                 await self._say(action, spine)
+            case Tell():
+                await self._line.tell(action.text)
             case Reach():
                 self._reaching = asyncio.create_task(self._reach(spine), name="reach a person")
 
@@ -290,6 +312,8 @@ class CallSession:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
+                for left in [action for action in self._actions if isinstance(action, Tell)]:
+                    await self._line.tell(left.text)
                 await self._let_go(ending)
         except Exception as error:
             # The record has to be written whatever became of the line.

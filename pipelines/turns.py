@@ -44,6 +44,10 @@ def _withheld(*_: object) -> str:
     return ""
 
 
+def _told_nobody(_: object) -> None:
+    """Nor told."""
+
+
 class TurnAccount:
     """Keeps the turns of one call and tells the feed of them as they happen."""
 
@@ -222,7 +226,7 @@ class TurnAccount:
     def close(self) -> None:
         """The call is over; what was being said ends here."""
         self._write(interrupted=True)
-        self._for_record = _withheld
+        self._for_record, self._feed = _withheld, _told_nobody
 
     def _write(self, *, interrupted: bool) -> bool:
         """Write down what was heard since the last time; whether there was anything but an aside."""

@@ -45,6 +45,7 @@ CATALOG: tuple[StageEntry, ...] = (
     StageEntry("filter.language", Role.FILTER, "processors.filters.language", "LanguageFilter"),
     StageEntry("filter.redact", Role.FILTER, "processors.filters.redact", "RedactFilter"),
     StageEntry("filter.speech_text", Role.FILTER, "processors.filters.speech_text", "SpeechTextFilter"),
+    StageEntry("filter.transcript", Role.FILTER, "processors.filters.transcript", "TranscriptFilter"),
     StageEntry("filter.topics", Role.FILTER, "processors.filters.topics", "TopicsFilter"),
 )
 

@@ -6,10 +6,11 @@ Lifecycle, in this order:
    calls and (for `scope="process"`) between tenants. Whatever must be refused when a document is
    published has to fail here, with `PrepareError`: pipecat does not raise for a failing `setup()`.
 2. `says` tells which sentences the stage may speak word for word; `rehearse` lets a voice render them.
-   `for_voice` and `for_record` tell how the stage changes what is said aloud and what is written down.
+   `for_voice` and `for_record` tell how the stage changes what is said aloud and what is written down, `tells` whose
+   words leave the call.
 3. `create` once per call: cheap, never waits, returns a pipecat FrameProcessor. None where there is
    nothing for one to do: a `vad.*` stage's prepared object is an `IngressVad` and works at the edge, and a
-   filter that only changes texts tells how (`for_voice`, `for_record`).
+   filter that only changes or tells texts says how (`for_voice`, `for_record`, `tells`).
 4. `close` when the last revision that used the prepared object is gone.
 """
 
@@ -95,6 +96,10 @@ class Place(Enum):
 
 Change: TypeAlias = Callable[[str, str], str]
 """What becomes of a text in a language (BCP 47 tag). Pure, takes less than a millisecond, raises nothing."""
+
+
+Speaker: TypeAlias = Literal["caller", "assistant"]
+"""Whose words."""
 
 
 class PrepareError(Exception):
@@ -251,6 +256,10 @@ class ProcessorFactory(Generic[C, P]):
     def for_record(self, config: C, prepared: P) -> Change | None:
         """How this stage changes what is written down of a turn and told live; the mind keeps what was said."""
         return None
+
+    def tells(self, config: C, prepared: P) -> frozenset[Speaker]:
+        """Whose words leave the call as texts, as they are written down and when they are."""
+        return frozenset()
 
     def create(self, config: C, prepared: P, call: CallContext) -> FrameProcessor | None:
         """One call's processor."""

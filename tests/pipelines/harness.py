@@ -114,6 +114,7 @@ class Line:
     def __init__(self, *, breaks: bool = False, hangs: bool = False) -> None:
         self.asked: list[str] = []
         self.noted: list[str] = []
+        self.told: list[str] = []
         self._breaks = breaks
         self._hangs = hangs
 
@@ -131,6 +132,9 @@ class Line:
 
     def changed_over(self) -> None:
         self.noted.append("changed over")
+
+    async def tell(self, text: str) -> None:
+        self.told.append(text)
 
     async def connect(self, extension: str, ring_s: int) -> str:
         self.asked.append(f"connect {extension}")

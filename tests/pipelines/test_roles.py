@@ -135,7 +135,7 @@ def test_a_realtime_stage_cannot_be_deaf_to_the_beginning_of_a_voice() -> None:
 def test_of_the_filters_only_those_that_need_no_words_stand_beside_a_realtime_stage() -> None:
     filters = [entry.use for entry in CATALOG if entry.role is Role.FILTER]
     without = [use for use in filters if not Stages()[use].needs_words]
-    assert without == ["filter.dtmf", "filter.redact"]
+    assert without == ["filter.dtmf", "filter.redact", "filter.transcript"]
 
 
 def test_a_realtime_stage_needs_a_wire_that_plays_sound_as_it_comes() -> None:
