@@ -21,6 +21,7 @@ from control.setting_values import (
     directory_user,
     endpoint,
     host,
+    long_secret,
     many,
     named_urls,
     network,
@@ -108,6 +109,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Model files; absent: `models` in the data directory."""
     signing_keys: Secret | None = None
     """`keyid:base64secret,…`: the first signs, all verify; absent: one is made in the data directory."""
+    api_key_secret: Secret | None = None
+    """What API keys are digested with, 32 characters and more; several machines must share it, and with another one no
+    key is good any more. Absent: one is made in the data directory."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_calls: int = 200
@@ -265,6 +269,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "knowledge_dir": Path,
     "models_dir": Path,
     "signing_keys": Secret,
+    "api_key_secret": long_secret,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
