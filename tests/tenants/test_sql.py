@@ -19,8 +19,9 @@ def test_sql_without_a_name_and_names_without_sql_are_refused(text: str) -> None
         parse_blocks(text)
 
 
-@pytest.mark.parametrize("name", ["revisions", "conversations", "migrations"])
+@pytest.mark.parametrize("name", ["revisions", "conversations", "api_keys", "migrations"])
 def test_every_query_of_a_tenant_says_whose(name: str) -> None:
     for block, statement in queries(name).items():
         if name != "migrations" and not statement.startswith("INSERT"):
-            assert "tenant_id = $1" in statement or "id = $1" in statement, block
+            whose = ("tenant_id = $1", "id = $1", "tenant_id IS NOT DISTINCT FROM $1")
+            assert any(condition in statement for condition in whose), block
