@@ -280,6 +280,7 @@ def main() -> None:
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
     from control.cli.graph import graph_command
+    from control.cli.keys import keys_command
     from control.cli.models import models_command
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
@@ -296,6 +297,7 @@ def main() -> None:
         dialplan_command,
         doctor_command,
         graph_command,
+        keys_command,
         models_command,
         schema_command,
         secret_command,
