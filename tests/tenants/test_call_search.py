@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -209,6 +210,11 @@ def test_what_cannot_be_looked_for_is_refused_by_name(wanted: dict[str, Any], na
     with pytest.raises(ValueError, match=f"^{name}: ") as caught:
         CallFilter(**wanted)
     assert caught.value.__cause__ is None or isinstance(caught.value.__cause__, OverflowError)
+
+
+def test_a_filter_from_outside_is_refused_in_the_same_words() -> None:
+    with pytest.raises(msgspec.ValidationError, match=r"^text: expected 3 to 100 characters"):
+        msgspec.convert({"text": "ab"}, CallFilter)
 
 
 async def test_what_can_just_be_looked_for_is_no_fault_in_the_store(conversations: ConversationStore) -> None:
