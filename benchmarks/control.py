@@ -13,11 +13,12 @@ hold. The last line is one JSON object of all figures.
 """
 
 import asyncio
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +39,6 @@ from tenants.database import PoolBounds, connect_app
 from tenants.embedded import embedded_postgres
 from tenants.migrate import connect, migrate
 
-PARTS: Final = ("calls",)
 PAGE: Final = 50
 SEARCH_P95_MS: Final = 100.0
 EXPORTED: Final = 5000
@@ -106,14 +106,16 @@ KINDS: Final = ("list", "cursor", "dates", "assistant", "number", "caller", "end
 def main() -> int:
     """Run it and judge it; the exit code."""
     parser = options_of(__doc__)
-    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--only", choices=list(PARTS), action="append")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
 
     def measure(report: Report, out: Console) -> None:
-        with tempfile.TemporaryDirectory(prefix="atende-calls-") as name:
-            Path(name).chmod(0o755)  # The server may run as a user of its own.
-            asyncio.run(measure_calls(report, size, Path(name) / "data", out))
+        report.add("load_before", os.getloadavg()[0])
+        for part in options.only or PARTS:
+            with tempfile.TemporaryDirectory(prefix=f"atende-{part}-") as name:
+                Path(name).chmod(0o755)  # The server may run as a user of its own.
+                asyncio.run(PARTS[part](report, size, Path(name) / "data", out))
 
     return judged("control", options, measure)
 
@@ -228,6 +230,11 @@ async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: i
         call = structs.replace(whole.call, id=CallId(f"{name}-{number}"))
         took.append(await _seconds(store.store(tenant, structs.replace(whole, call=call))) * 1e3)
     return took
+
+
+PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
+    "calls": measure_calls,
+}
 
 
 if __name__ == "__main__":

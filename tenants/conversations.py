@@ -59,9 +59,9 @@ class ConversationStore(Protocol):
         ...
 
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
-        """All that are wanted, whole, newest first. Takes no longer for a text, and holds nothing between two of them.
+        """All that are wanted, whole, newest first; between two of them no connection is held.
 
-        What is stored meanwhile may be in it or not. Raises SearchTooWideError.
+        None comes twice; what is stored meanwhile may be missing. Raises SearchTooWideError, hardly ever for a text.
         """
         ...
 

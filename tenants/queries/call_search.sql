@@ -3,9 +3,10 @@
 
 -- search --
 -- $2 limit, $3 assistant, $4 number, $5 caller, $6 end_reason, $7 revision, $8 and $9 dates, $10 text, $11 and $12 cursor.
--- The first half holds calls that began on the revision, the second those that changed over to it. That of the text is
--- no EXISTS: planned as a join, it would read all that a tenant's callers ever said. `opened_at <= $11` says nothing new;
--- but unlike the comparison of both it is known to leak nothing, and so finds its place in an index under the policies.
+-- The first half holds the calls that began on the revision, or all; the second those that changed over to it.
+-- The text is looked for with a value and not with EXISTS, of which a join may be made that reads all that was ever said
+-- to a tenant. `opened_at <= $11` says nothing new, but under the policies only a comparison that is known to leak nothing
+-- finds its place in an index, and that of both columns at once is not.
 WITH found AS (
     (
         SELECT * FROM atende.conversations c
