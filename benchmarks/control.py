@@ -5,10 +5,11 @@
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
 `dates` by any tenant with calls, all others by the largest. Peer in the same run: the same store and the same searches
-without the indexes that migration `finding_calls` makes (`…_without_…`), before they are made. A text is told apart and
-has no bound but the time after which a search is given up (5 s).
+without the indexes that migration `finding_calls` makes (`…_without_…`), before they are made. What no index can be
+made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
+its own, and a text, which has none but the time after which a search is given up (5 s).
 
-Full run: some 6 minutes. `--quick`: at most 50 s, 200 tenants and 50,000 calls. `--check`: exit 1 when a bound does not
+Full run: some 5 minutes. `--quick`: at most 50 s, 200 tenants and 50,000 calls. `--check`: exit 1 when a bound does not
 hold. The last line is one JSON object of all figures.
 """
 
@@ -41,6 +42,8 @@ from tenants.migrate import connect, migrate
 
 PAGE: Final = 50
 SEARCH_P95_MS: Final = 100.0
+NEVER_TOGETHER_P95_MS: Final = 400.0
+"""All calls with one of the two are looked through: 30,000 of the largest tenant's."""
 EXPORTED: Final = 5000
 NEW_INDEXES: Final = """
 SELECT indexname AS name, indexdef AS made_by, pg_relation_size(format('atende.%I', indexname)::regclass) AS bytes
@@ -149,7 +152,8 @@ async def _measure(report: Report, size: Size, url: Secret, out: Console) -> Non
         out.print("with them …")
         found = await _searched(store, Asker(many, 2), size.rounds)
         for kind in KINDS:
-            _tell(report, kind, found[kind], most=SEARCH_P95_MS)
+            most = NEVER_TOGETHER_P95_MS if kind == "never_together" else SEARCH_P95_MS
+            _tell(report, kind, found[kind], most=most)
             report.add(f"{kind}_without_p95_ms", percentile(without[kind], 0.95), "ms")
         await _texts(report, store, Asker(many, 3), size)
         report.add("export_calls_per_s", await _exported(store, many), "1/s")
