@@ -49,6 +49,7 @@ class WithDocuments:
         self.try_out = supervisor.try_out
         self.failed_on_trial = supervisor.failed_on_trial
         self.discard = supervisor.discard
+        self.forget_failure = supervisor.forget_failure
         self.remove = supervisor.remove
         self.unload = supervisor.unload
         self.idle = supervisor.idle
