@@ -46,6 +46,7 @@ from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.keys import signing_keys
 from tenants.known_files import KnownFiles
+from tenants.operating import Publishing
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
@@ -91,9 +92,10 @@ async def open_service(
         stack.push_async_callback(supervisor.close)
         known = await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json"))
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
+        revisions = PostgresRevisions(database)
         tenants = TenantFolder(
             found.tenants_dir,
-            PostgresRevisions(database),
+            revisions,
             shelved,
             directory,
             stages,
@@ -133,6 +135,7 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
             documents=shelved,
+            publishing=Publishing(tenants, revisions, shelved, directory),
         )
 
 

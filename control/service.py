@@ -18,6 +18,7 @@ from pipelines.supervisor import PipelineSupervisor
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
+from tenants.operating import Publishing
 from tenants.signing import KeyRing
 from tenants.statuses import TenantStatus
 from transports.freeswitch.esl_server import DoorServer
@@ -37,6 +38,7 @@ class Service:
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
+    publishing: Publishing[LoadedRevision]
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:

@@ -285,7 +285,7 @@ class TenantFolder(Generic[L]):
         await self._make_room(spec.tenant_id)
         return not beside.again
 
-    def _good(self, document: TenantDocument, number: int, beside: Beside) -> None:
+    def _good(self, document: TenantDocument, number: int | None, beside: Beside, *, waiting: bool = False) -> None:
         file, spec = Path(document.file), document.spec
         status = TenantStatus(
             file=str(file),
@@ -293,6 +293,7 @@ class TenantFolder(Generic[L]):
             tenant_id=spec.tenant_id,
             revision=number,
             enabled=spec.enabled,
+            waiting=waiting,
             problems=self._stand_ins.mistakes(document) + beside.problems(file),
         )
         self._statuses.put(file, status)
@@ -330,15 +331,7 @@ class TenantFolder(Generic[L]):
             told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             return
-        status = TenantStatus(
-            file=str(file),
-            slug=spec.slug,
-            tenant_id=spec.tenant_id,
-            enabled=spec.enabled,
-            waiting=spec.enabled,
-            problems=self._stand_ins.mistakes(document),
-        )
-        self._statuses.put(file, status)
+        self._good(document, None, Beside(), waiting=spec.enabled)
         if spec.enabled:
             self._cold.put(document)
 
