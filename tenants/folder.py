@@ -49,7 +49,10 @@ log = structlog.get_logger()
 
 
 class TenantFolder(Generic[L]):
-    """One folder's tenants. `open` before anything else; `close` ends the loading behind it."""
+    """One folder's tenants. `open` before anything else; `close` ends the loading behind it.
+
+    What is public and says nothing of calls or files that were saved is for `tenants/put.py`.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class TenantFolder(Generic[L]):
         self._cold = ColdTenants(self._load, self._within_budget)
         self._busy = asyncio.Lock()
         self.locks: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Held while one document of a tenant is published."""
+        """Each is held while one document of the tenant is published."""
         self.room = asyncio.Semaphore(AT_ONCE)
         self._statuses = Statuses()
         self.reader = DocumentReader(self._statuses, self.room, stages, switches, server)

@@ -56,7 +56,8 @@ class DocumentPuts(Generic[L]):
     """The documents of a folder's tenants are put and removed. Errors leave what answered answering.
 
     Every method that changes something raises TenantUnknownError where there is no such tenant, StaleError when
-    `expected` is not the digest of its current text, and ReadOnlyFolderError before anything is changed.
+    `expected` is not the digest of its current text, and ReadOnlyFolderError before anything is changed; where that is
+    found out last of all (NotWrittenError) what the file says is published once more.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class DocumentPuts(Generic[L]):
 
     async def current(self, tenant_id: TenantId) -> Current | None:
         """The text that counts; None for a tenant that has no file, or of which nothing was ever accepted."""
+        newest = await self._revisions.current(tenant_id)  # first: what follows waits for nothing, and is of one moment
         if (file := self._owners.file_of(tenant_id)) is None:
             return None
-        known, newest = self._tenants.known(tenant_id), await self._revisions.current(tenant_id)
-        if known is None:
+        if (known := self._tenants.known(tenant_id)) is None:
             # Its file cannot be used, and nothing may stand in for it: the newest was taken off the air, say.
             if newest is None:
                 return None

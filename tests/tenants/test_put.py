@@ -102,6 +102,8 @@ async def test_json_is_put_as_it_comes(desk: Desk) -> None:
         published = await desk.put(text, digest)
         digest = published.digest
         assert desk.file.read_bytes() == text
+    with pytest.raises(DocumentError, match="Unicode character escape"):
+        await desk.put(json.dumps(value).encode(), digest)  # YAML has no surrogates: a character that needs two
     await desk.restarted()
     assert (desk.rings("1001"), desk.problem) == (5, "")
 
