@@ -131,11 +131,15 @@ class CallSession:
             self._feed(Opened(call=self._call))
             try:
                 await self._converse()
+            except BaseException as error:
+                # Whoever follows the calls learns of this end, too.
+                self._decide(End(reason="shutdown" if isinstance(error, asyncio.CancelledError) else "failure"))
+                raise
             finally:
                 self._account.close()
-            record = self._record()
-            log.info("call ended", reason=record.end_reason, turns=len(record.turns), errors=len(record.errors))
-            self._feed(Closed(record=record))
+                record = self._record()
+                log.info("call ended", reason=record.end_reason, turns=len(record.turns), errors=len(record.errors))
+                self._feed(Closed(record=record))
             return record
 
     async def _converse(self) -> None:
