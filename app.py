@@ -21,6 +21,7 @@ from control import logs, memory, settings
 from control.cli.context import Program
 from control.documents import WithDocuments
 from control.http import ReadyView, health_router
+from control.live_board import LiveBoard
 from control.phone import PhoneDoor, PhoneOptions
 from control.server_facts import server_facts
 from control.service import Service
@@ -106,12 +107,13 @@ async def open_service(
         )
         stack.push_async_callback(tenants.close)
         await tenants.open()
+        board = LiveBoard(clock)
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=feed or _unheard,
+            feed=board.feed if feed is None else _told_to(board.feed, feed),
             clock=clock,
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
@@ -129,6 +131,7 @@ async def open_service(
             supervisor=supervisor,
             conversations=conversations,
             phone=phone,
+            board=board,
             door=door,
             call_log=call_log,
             folder=tenants,
@@ -223,8 +226,14 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
     return door
 
 
-def _unheard(_event: LiveEvent) -> None:
-    """Nobody watches the calls."""
+def _told_to(*feeds: LiveFeed) -> LiveFeed:
+    """All of them hear of everything, in this order."""
+
+    def tell(event: LiveEvent) -> None:
+        for feed in feeds:
+            feed(event)
+
+    return tell
 
 
 def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: None) -> Litestar:

@@ -8,6 +8,7 @@ from itertools import chain, repeat
 from base.ids import CallId, TenantId
 from control.documents import WithDocuments
 from control.http import ReadyView, TenantHealth
+from control.live_board import LiveBoard
 from control.phone import PhoneDoor
 from control.settings import Settings
 from pipelines.calls import CallRecord
@@ -33,6 +34,7 @@ class Service:
     supervisor: PipelineSupervisor
     conversations: ConversationStore
     phone: PhoneDoor
+    board: LiveBoard
     door: DoorServer
     call_log: Spool
     folder: TenantFolder[LoadedRevision]

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from app import _phone_options, create_app, open_service
 from base.ids import CallId, TenantId
+from control.live_board import LiveCallDetail
 from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Wait, WaitFor, load_sound
 from control.peer import Switch as Peer
 from control.service import Service
@@ -228,3 +229,25 @@ async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Set
     assert told["front-desk"] == ""
     assert "a.md: cannot be read" in told["other"]
     assert "wrong.yaml:" in told["wrong"]
+
+
+async def test_a_live_call_is_on_the_board_while_it_lives(settings: Settings) -> None:
+    seen: list[tuple[LiveCallDetail | None, LiveCallDetail | None]] = []
+
+    def feed(event: LiveEvent) -> None:
+        if isinstance(event, Said):
+            board, call_id = service.board, event.call_id
+            seen.append((board.call(TENANT, call_id), board.call(STRANGER, call_id)))
+
+    async with open_service(settings, feed=feed) as service:
+        call_id = CallId((await rung(service)).call_id)
+        await service.stored(TENANT, call_id, timeout_s=10)
+        assert service.board.calls(None) == ()
+    last, foreign = seen[-1]
+    assert last is not None
+    assert foreign is None
+    assert [(turn.role, turn.text) for turn in last.transcript if turn.role == "assistant"] == [
+        ("assistant", "Welcome to the desk"),
+        ("assistant", "We open at nine"),
+    ]
+    assert last.transcript[-1].waterfall is not None

@@ -51,7 +51,7 @@ def service(
         phone=cast(Any, SimpleNamespace(live_calls=2)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
-        **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
+        **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "board", "door", "call_log"))),
     )
 
 
