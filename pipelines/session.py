@@ -18,7 +18,8 @@ from base.clock import Clock
 from pipelines.assembly import Spine
 from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveEvent, LiveFeed, Opened, Said, Understood
 from pipelines.changeover import ChangeOver
-from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say
+from pipelines.check import transfer_number
+from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say, SayTheirs
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.listening import Listening
@@ -124,6 +125,31 @@ class CallSession:
         `cause` is the phone's hang-up cause, for the record. Never waits.
         """
         self._decide(End(reason=reason, door=LEAVING_BY.get(reason)), cause)
+
+    @property
+    def decided(self) -> bool:
+        """How the call ends is known: nothing more is done for those who ask."""
+        return self._ending is not None
+
+    def hang_up(self) -> None:
+        """An operator ends the call now, normally. Never waits."""
+        self._decide(End(reason="ended_by_operator"))
+
+    def transfer(self, number: str) -> None:
+        """An operator sends the caller on now, to a number as the assistant's own `transfer.to` may be one with
+        `mode: blind`. Never waits. Raises ValueError for another, and nothing happens.
+        """
+        self._decide(End(reason="transferred", number=transfer_number(self._loaded.assistant, number)))
+
+    def say(self, words: str) -> bool:
+        """An operator has the assistant say this, when nobody speaks and the caller has been answered. Never waits.
+
+        False when too much waits already. In a call that takes leave it is not said.
+        """
+        taken = self._conduct.asked_to_say(words)
+        if self._opened:
+            self._wake.set()
+        return taken
 
     async def run(self) -> CallRecord:
         """Greet, converse, end. Returns when the line is given up and nothing of the pipeline runs any more."""
@@ -275,6 +301,8 @@ class CallSession:
                 self._decide(action)
             case Say():
                 await self._say(action, spine)
+            case SayTheirs():
+                await spine.say(action.words, instead=False, final=False, then_hang_up=False)
             case Tell():
                 await self._line.tell(action.text)
             case Reach():
