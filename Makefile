@@ -52,6 +52,7 @@ bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.hotswap --check
 	@$(BIN)/python -m benchmarks.boot --check
 	@$(BIN)/python -m benchmarks.documents --check
+	@$(BIN)/python -m benchmarks.control --check
 	@$(BIN)/python -m benchmarks.fuzz --check
 
 clean: ## forget the environment and the demo's data

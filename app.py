@@ -6,24 +6,30 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 import structlog
 from litestar import Litestar
+from litestar.config.compression import CompressionConfig
 from litestar.logging.config import LoggingConfig
 from msgspec import structs
 
 from base.clock import SystemClock
 from base.http import OutboundPolicy
 from control import logs, memory, settings
+from control.api.problems import problem_plugin
+from control.api.router import api_router, openapi_config
 from control.cli.context import Program
 from control.documents import WithDocuments
-from control.http import ReadyView, health_router
+from control.http import ReadyView, health_router, metrics_handler
+from control.live_board import LiveBoard
+from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
 from control.server_facts import server_facts
-from control.service import Service
+from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
 from control.watch import watched, watched_documents
@@ -40,12 +46,15 @@ from processors.compute import ComputeLanes
 from processors.factory import Workshop
 from processors.models.store import ModelStore
 from processors.plugins import stages_with
+from tenants.api_key_store import PostgresApiKeys
 from tenants.conversations import PostgresConversations
-from tenants.database import open_database
+from tenants.database import Database, open_database
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
-from tenants.keys import signing_keys
+from tenants.key_checker import KeyChecker
+from tenants.keys import api_key_pepper, signing_keys
 from tenants.known_files import KnownFiles
+from tenants.operating import Publishing
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
@@ -91,9 +100,10 @@ async def open_service(
         stack.push_async_callback(supervisor.close)
         known = await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json"))
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
+        revisions = PostgresRevisions(database)
         tenants = TenantFolder(
             found.tenants_dir,
-            PostgresRevisions(database),
+            revisions,
             shelved,
             directory,
             stages,
@@ -106,12 +116,13 @@ async def open_service(
         )
         stack.push_async_callback(tenants.close)
         await tenants.open()
+        board, metrics = LiveBoard(clock), Metrics()
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=feed or _unheard,
+            feed=_told_to(board.feed, metrics.feed, *([] if feed is None else [feed])),
             clock=clock,
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
@@ -124,16 +135,26 @@ async def open_service(
             await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
         yield Service(
             settings=found,
+            clock=clock,
             keys=keys,
+            api_keys=_api_keys(found, database, clock),
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,
             phone=phone,
+            board=board,
+            metrics=metrics,
             door=door,
             call_log=call_log,
             folder=tenants,
             documents=shelved,
+            publishing=Publishing(tenants, revisions, shelved, directory),
         )
+
+
+def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
+    store, pepper = PostgresApiKeys(database), api_key_pepper(found.data_dir, found.api_key_secret)
+    return ApiKeys(store=store, pepper=pepper, checker=KeyChecker(store, pepper, clock))
 
 
 @asynccontextmanager
@@ -223,8 +244,14 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
     return door
 
 
-def _unheard(_event: LiveEvent) -> None:
-    """Nobody watches the calls."""
+def _told_to(*feeds: LiveFeed) -> LiveFeed:
+    """All of them hear of everything, in this order."""
+
+    def tell(event: LiveEvent) -> None:
+        for feed in feeds:
+            feed(event)
+
+    return tell
 
 
 def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: None) -> Litestar:
@@ -241,18 +268,28 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
             finally:
                 running.clear()
 
+    def service() -> Service | None:
+        return running[0] if running else None
+
     def readiness() -> ReadyView:
-        return (
-            running[0].readiness()
-            if running
-            else ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=())
-        )
+        if (begun := service()) is not None:
+            return begun.readiness()
+        return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=())
+
+    def scraped() -> bytes | None:
+        return None if (begun := service()) is None else begun.scraped()
 
     return Litestar(
-        [health_router(readiness)],
+        [
+            health_router(readiness),
+            metrics_handler(scraped),
+            api_router(service, SystemClock(), found.api_requests_per_s),
+        ],
         lifespan=[lifespan],
-        openapi_config=None,
-        logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="always"),
+        plugins=[problem_plugin()],
+        compression_config=CompressionConfig("gzip", minimum_size=1000),
+        openapi_config=openapi_config(version("atende")),
+        logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="never"),
     )
 
 
@@ -280,6 +317,7 @@ def main() -> None:
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
     from control.cli.graph import graph_command
+    from control.cli.keys import keys_command
     from control.cli.models import models_command
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
@@ -296,6 +334,7 @@ def main() -> None:
         dialplan_command,
         doctor_command,
         graph_command,
+        keys_command,
         models_command,
         schema_command,
         secret_command,

@@ -10,3 +10,6 @@ CallId = NewType("CallId", str)
 
 AssistantName = NewType("AssistantName", str)
 """The name of an assistant, unique within one tenant document."""
+
+ApiKeyId = NewType("ApiKeyId", str)
+"""The visible part of an API key: 12 characters of a-z and 2-7."""

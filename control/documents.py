@@ -15,9 +15,10 @@ from knowledge.ingest import SyncReport
 from knowledge.passages import KnowledgeError, Passage
 from pipelines.check import DEFAULT_GRAPH
 from pipelines.loaded import LoadedRevision
+from pipelines.problems import SpecError
 from pipelines.revision import PipelineRevision
 from pipelines.spec import AssistantSpec
-from pipelines.supervisor import PipelineSupervisor
+from pipelines.supervisor import PipelineSupervisor, Swap
 from processors.factory import PrepareError
 
 LOOK_UP: Final = ("rag.", "realtime.")
@@ -43,12 +44,13 @@ class WithDocuments:
         self._folder = folder
         self._folders: dict[TenantId, Path] = {}
         """Of tenants that were loaded and look things up."""
+        self._answering: dict[TenantId, Path] = {}
+        """Of what answers, where that looks things up."""
         self._told: dict[TenantId, str] = {}
         self.answers = supervisor.answers
-        self.activate = supervisor.activate
         self.try_out = supervisor.try_out
         self.failed_on_trial = supervisor.failed_on_trial
-        self.discard = supervisor.discard
+        self.forget_failure = supervisor.forget_failure
         self.remove = supervisor.remove
         self.unload = supervisor.unload
         self.idle = supervisor.idle
@@ -82,7 +84,30 @@ class WithDocuments:
         else:
             await self._all_read(tenant_id, folder)
         self._folders[tenant_id] = folder
-        return await self._supervisor.load(revision)
+        try:
+            return await self._supervisor.load(revision)
+        except (SpecError, PrepareError):
+            await self._back(tenant_id)
+            raise
+
+    def activate(self, loaded: LoadedRevision, *, swap: Swap = "drain") -> None:
+        """See `PipelineSupervisor`."""
+        self._supervisor.activate(loaded, swap=swap)
+        revision = loaded.revision
+        if looks_up(revision.assistants):
+            self._answering[revision.tenant_id] = self._folder / revision.slug
+
+    async def discard(self, loaded: LoadedRevision) -> None:
+        """See `PipelineSupervisor`."""
+        await self._supervisor.discard(loaded)
+        await self._back(loaded.revision.tenant_id)
+
+    async def _back(self, tenant_id: TenantId) -> None:
+        """What was loaded does not answer: if it has another slug, the documents of what does are read again."""
+        folder = self._answering.get(tenant_id)
+        if folder is not None and self._supervisor.answers(tenant_id) and self._folders[tenant_id] != folder:
+            self._folders[tenant_id] = folder
+            await self._read_again(tenant_id, folder)
 
     async def refresh(self, files: Collection[Path]) -> None:
         """Documents, or folders of them, were saved, made or removed: read them, of tenants that answer."""

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from litestar import Response, Router, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 
+from base.ids import TenantId
+from control.metrics import CONTENT_TYPE
 from tenants.statuses import Retry
 
 
@@ -20,6 +24,8 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     """
 
     slug: str
+    tenant_id: TenantId | None = None
+    """null: its file could not be read so far."""
     state: str
     revision: int | None
     live_calls: int
@@ -37,6 +43,17 @@ class ReadyView(Struct, frozen=True, kw_only=True):
     tenants: tuple[TenantHealth, ...]
 
 
+def metrics_handler(text: Callable[[], bytes | None]) -> HTTPRouteHandler:
+    """`/metrics`, for Prometheus. It tells of no tenant and no call, and needs no key. 503 while the service starts."""
+
+    @get("/metrics", media_type=CONTENT_TYPE, sync_to_thread=False, include_in_schema=False)
+    def metrics() -> Response[bytes]:
+        found = text()
+        return Response(found or b"", status_code=HTTP_503_SERVICE_UNAVAILABLE if found is None else HTTP_200_OK)
+
+    return metrics
+
+
 def health_router(readiness: Callable[[], ReadyView]) -> Router:
     """`/health/live` (200 while the process answers) and `/health/ready` (503 with reasons)."""
 
@@ -44,7 +61,7 @@ def health_router(readiness: Callable[[], ReadyView]) -> Router:
     def live() -> dict[str, bool]:
         return {"live": True}
 
-    @get("/ready", sync_to_thread=False)
+    @get("/ready", sync_to_thread=False, responses={503: ResponseSpec(ReadyView, description="Not ready, and why")})
     def ready() -> Response[ReadyView]:
         view = readiness()
         return Response(view, status_code=HTTP_200_OK if view.ready else HTTP_503_SERVICE_UNAVAILABLE)

@@ -7,6 +7,7 @@ or the caller does; whatever happens, its row says why.
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ import structlog
 from msgspec import Struct, structs
 
 from base.clock import Clock
-from base.ids import TenantId
+from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
 from control.line import TALKING, CompanyLine, as_it_runs, note
+from control.live_sessions import LiveSessions
 from control.records import RecordKeeper, failed
 from control.returns import (
     MAX_MESSAGES,
@@ -49,6 +51,7 @@ from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.renewed import RenewedWire
 from transports.freeswitch.transport import FreeSwitchTransport
 from transports.freeswitch.words import DoorName, Wire
+from transports.lateness import Lateness
 
 log = structlog.get_logger()
 
@@ -117,20 +120,36 @@ class PhoneDoor:
         self._media_clock = MediaClock()
         self._live = LiveCalls()
         self._conversations = Conversations(clock.monotonic)
-        self._sessions: set[CallSession] = set()
+        self._sessions = LiveSessions()
         self._let_in = 0
         self._shut = False
+        self.refused: Counter[str] = Counter()
+        """Calls that were not let in, by the door at which their dialplans went on."""
 
     @property
     def live_calls(self) -> int:
         """Calls that have been let in and have not ended."""
         return self._let_in
 
+    @property
+    def clock_lateness(self) -> Lateness:
+        """The media clock's, of the last 5 to 10 seconds."""
+        return self._media_clock.recent()
+
     def shut(self) -> None:
         """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""
         self._shut = True
-        for session in self._sessions:
-            session.end("shutdown")
+        self._sessions.end("shutdown")
+
+    def say(self, tenant_id: TenantId, call_id: CallId, text: str) -> bool:
+        """See LiveSessions, as of `hang_up` and `transfer`."""
+        return self._sessions.say(tenant_id, call_id, text)
+
+    def hang_up(self, tenant_id: TenantId, call_id: CallId) -> bool:
+        return self._sessions.hang_up(tenant_id, call_id)
+
+    def transfer(self, tenant_id: TenantId, call_id: CallId, number: str) -> bool:
+        return self._sessions.transfer(tenant_id, call_id, number)
 
     async def settled(self, timeout_s: float) -> None:
         """Wait for records that are still being written."""
@@ -147,6 +166,7 @@ class PhoneDoor:
                     await self._lease(live, destination)
         except (RefusedError, CallHereError) as refusal:
             door = refusal.door if isinstance(refusal, RefusedError) else DoorName.FAILED
+            self.refused[door.value] += 1
             log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
             await line.refuse(door)
 
@@ -263,7 +283,8 @@ class PhoneDoor:
                 hold_music=self._options.hold_music,
                 before=None if before is None else before.messages,
             )
-            record = await self._run(live, session, transport, wire)
+            with self._sessions.live(call, session):
+                record = await self._run(live, session, transport, wire)
         if company.comes_back:
             self._conversations.keep(live.ticket, Conversation(call.id, session.messages[-MAX_MESSAGES:]))
         if recording is not None and recording.error:
@@ -275,7 +296,6 @@ class PhoneDoor:
     async def _run(
         self, live: LiveCall, session: CallSession, transport: FreeSwitchTransport, wire: RenewedWire
     ) -> CallRecord:
-        self._sessions.add(session)
         if self._shut:
             session.end("shutdown")
         attendant = Attendant(live, session, transport, wire, self._media_server)
@@ -283,7 +303,6 @@ class PhoneDoor:
         try:
             return await session.run()
         finally:
-            self._sessions.discard(session)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             transport.close()

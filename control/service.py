@@ -1,13 +1,18 @@
 """A running service as its commands see it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
+from base.clock import Clock
 from base.ids import CallId, TenantId
+from base.secret import Secret
 from control.documents import WithDocuments
 from control.http import ReadyView, TenantHealth
+from control.live_board import LiveBoard
+from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
 from pipelines.calls import CallRecord
@@ -15,12 +20,25 @@ from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
+from tenants.api_key_store import ApiKeyStore
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
+from tenants.key_checker import KeyChecker
+from tenants.operating import Publishing
 from tenants.signing import KeyRing
 from tenants.statuses import TenantStatus
 from transports.freeswitch.esl_server import DoorServer
+
+
+@dataclass(frozen=True)
+class ApiKeys:
+    """Who may use the REST API."""
+
+    store: ApiKeyStore
+    pepper: Secret
+    """What keys are digested with."""
+    checker: KeyChecker
 
 
 @dataclass(frozen=True)
@@ -28,15 +46,21 @@ class Service:
     """Everything that a command may look at. Whoever opened it closes it."""
 
     settings: Settings
+    clock: Clock
     keys: KeyRing
+    """What signs the dialplan's variables."""
+    api_keys: ApiKeys
     directory: Directory
     supervisor: PipelineSupervisor
     conversations: ConversationStore
     phone: PhoneDoor
+    board: LiveBoard
+    metrics: Metrics
     door: DoorServer
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
+    publishing: Publishing[LoadedRevision]
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:
@@ -65,6 +89,25 @@ class Service:
                     return record
                 await asyncio.sleep(pause_s)
         raise TimeoutError
+
+    def scraped(self) -> bytes:
+        """The metrics of this process, in Prometheus' text format."""
+        states = Counter(tenant.state for tenant in self._tenants())
+        errors: Counter[str] = Counter()
+        for status in self.supervisor.status():
+            for assistant in status.assistants:
+                errors.update({stage.use: stage.errors for stage in assistant.stages})
+        now = Present(
+            live_calls=self.phone.live_calls,
+            max_calls=self.settings.max_calls,
+            taking_calls=bool(self.directory.tenants()),
+            tenants=states,
+            stage_errors=errors,
+            refused=self.phone.refused,
+            clock=self.phone.clock_lateness,
+            models_mb=self.supervisor.weight_mb,
+        )
+        return self.metrics.text(now)
 
     def readiness(self) -> ReadyView:
         """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told."""
@@ -119,6 +162,7 @@ class Service:
 def _unpublished(status: TenantStatus) -> TenantHealth:
     return TenantHealth(
         slug=status.slug,
+        tenant_id=status.tenant_id,
         state="failed",
         revision=None,
         live_calls=0,
@@ -130,7 +174,12 @@ def _unpublished(status: TenantStatus) -> TenantHealth:
 
 def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(
-        slug=status.slug, state="waiting", revision=status.revision, live_calls=0, problem=status.problem or None
+        slug=status.slug,
+        tenant_id=status.tenant_id,
+        state="waiting",
+        revision=status.revision,
+        live_calls=0,
+        problem=status.problem or None,
     )
 
 
@@ -142,6 +191,7 @@ def _health(status: PipelineStatus, problem: str | None, tries: TenantStatus | N
         state = "ready" if status.rehearsal_over else "preparing"
     return TenantHealth(
         slug=status.slug,
+        tenant_id=status.tenant_id,
         state=state,
         revision=None if failed else status.revision,
         live_calls=status.live_calls,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from base.http import Endpoint
 from base.secret import Secret
+from tenants.keys import MIN_SECRET_CHARS
 from transports.freeswitch.peers import Network
 from transports.freeswitch.words import WIRES
 
@@ -154,4 +155,13 @@ def database_url(text: str) -> Secret:
     """Of a PostgreSQL."""
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql:// (the value is not shown: it may hold a password)")
+    return Secret(text)
+
+
+def long_secret(text: str) -> Secret:
+    """One that nobody can guess."""
+    if len(text) < MIN_SECRET_CHARS:
+        raise ValueError(
+            f"has {len(text)} characters, {MIN_SECRET_CHARS} are needed; take those of `openssl rand -hex 32`"
+        )
     return Secret(text)

@@ -21,6 +21,7 @@ from control.setting_values import (
     directory_user,
     endpoint,
     host,
+    long_secret,
     many,
     named_urls,
     network,
@@ -108,10 +109,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Model files; absent: `models` in the data directory."""
     signing_keys: Secret | None = None
     """`keyid:base64secret,…`: the first signs, all verify; absent: one is made in the data directory."""
+    api_key_secret: Secret | None = None
+    """What API keys are digested with, 32 characters and more; several machines must share it, and with another one no
+    key is good any more. Absent: one is made in the data directory."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_calls: int = 200
     """Calls at the same time in this process; more are told that we are busy."""
+    api_requests_per_s: int = 20
+    """With one key of the REST API, in the long run; five seconds' worth may come at once."""
     recordings: bool = True
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
@@ -265,9 +271,11 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "knowledge_dir": Path,
     "models_dir": Path,
     "signing_keys": Secret,
+    "api_key_secret": long_secret,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
+    "api_requests_per_s": whole(1, 10_000),
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma"),

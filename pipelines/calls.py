@@ -64,8 +64,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     ended_at: datetime
     end_reason: str
     """One of `caller_hangup`, `hangup` (by the switch, or by somebody at it: `hangup_cause` says why), `goodbye`,
-    `operator`, `transferred` (to a number of the dialplan), `silence`, `max_duration`, `max_turns`, `failure`, `lost`
-    (the wire broke), `shutdown`, `crash` (found in the spool at the next start)."""
+    `operator`, `transferred` (to a number of the dialplan), `ended_by_operator` (somebody who watches the calls hung
+    up), `silence`, `max_duration`, `max_turns`, `failure`, `lost` (the wire broke), `shutdown`, `crash` (found in the
+    spool at the next start)."""
     hangup_cause: str
     turns: tuple[Turn, ...]
     errors: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from pipelines.expectation import expectation, known_names, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
 from pipelines.roles import Slots, Staged, flow_problems, parallel_problems, place_problems, role_problems, slots
-from pipelines.spec import EXTENSION, AssistantSpec, ProcessorSpec
+from pipelines.spec import EXTENSION, AssistantSpec, Number, ProcessorSpec, TransferSpec
 from processors.catalog import AnyFactory, Stages, nearest
 from processors.factory import Role
 
@@ -105,6 +105,17 @@ def _shared_names(assistants: Sequence[AssistantSpec]) -> list[Problem]:
                 problems.append(Problem(f"{path}.numbers[{place}]", f"{number} is already answered by {owner!r}"))
             numbers.setdefault(number, assistant.name)
     return problems
+
+
+def transfer_number(assistant: AssistantSpec, number: str) -> str:
+    """The number, where the assistant's `transfer.to` could be it with `mode: blind`. Raises ValueError: what could."""
+    try:
+        transfer = TransferSpec(to=msgspec.convert(number, Number), mode="blind")
+    except msgspec.ValidationError as error:
+        raise ValueError(f"expected {expectation(type_info(Number))}, not {shown(number)}") from error
+    if problems := _transfer_problems(structs.replace(assistant, transfer=transfer)):
+        raise ValueError("; ".join(f"{problem.message} ({problem.hint})" for problem in problems))
+    return number
 
 
 def _transfer_problems(assistant: AssistantSpec) -> list[Problem]:

@@ -4,6 +4,7 @@ Events go in with their time (seconds of one monotonic clock) and actions come o
 when to call `due`. Nothing here knows of frames, audio or tasks.
 """
 
+from collections import deque
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -17,6 +18,8 @@ SAME_FAILURE_S = 0.5
 """What fails so soon after a failure may be the same one, told late or by another stage."""
 DOUBT_S = 2.0
 """Then the sentence that was to be said has this long to be heard; it was rendered ahead."""
+MAX_WAITING = 10
+"""Sentences of an operator that have not been said yet."""
 
 
 class Say(Struct, frozen=True, kw_only=True):
@@ -26,6 +29,12 @@ class Say(Struct, frozen=True, kw_only=True):
     instead: bool = False
     final: bool = False
     then_hang_up: bool = False
+
+
+class SayTheirs(Struct, frozen=True):
+    """Say an operator's sentence."""
+
+    words: str
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -42,7 +51,7 @@ class Reach(Struct, frozen=True):
     """Call a person for the caller, who stays; `reached` tells what became of it."""
 
 
-Action = Say | End | Reach
+Action = Say | SayTheirs | End | Reach
 
 
 class Phase(Enum):
@@ -79,6 +88,9 @@ class Conduct:
         self._closing: str | None = None
         self._closing_since = at
         self._final = False
+        self._waiting: deque[str] = deque()
+        self._theirs: str | None = None
+        """The operator's sentence that is being said."""
 
     def adopt(self, limits: LimitsSpec, transfer: TransferSpec | None) -> None:
         """Another revision's policy from now on. The call's time goes on from its beginning.
@@ -97,6 +109,8 @@ class Conduct:
         times = [self._ends_at if self._closing is None else self._closing_since + CLOSING_S]
         if self._phase is Phase.THINKING and not self._final:
             times.append(self._since + self._limits.answer_timeout_s)
+        elif self._phase is Phase.LISTENING and self._closing is None and self._waiting:
+            times.append(self._quiet_since)
         elif self._phase is Phase.LISTENING and self._closing is None and not self._reaching:
             times.append(self._quiet_since + self._limits.silence_s)
         return min(times)
@@ -109,11 +123,25 @@ class Conduct:
             return End(reason=self._closing)
         if self._closing is None and at >= self._ends_at:
             return self._close("max_duration", "limit", at, final=True)
-        return self.failed(at) if self._phase is Phase.THINKING else self._ask("reprompt", at)
+        if self._phase is Phase.THINKING:
+            return self.failed(at)
+        return self._say_theirs(at) if self._waiting else self._ask("reprompt", at)
 
     def opens(self, at: float, text: str = "greeting") -> Action:
         """The call begins, with this text."""
         return self._say(text, at)
+
+    def asked_to_say(self, words: str) -> bool:
+        """An operator wants this said; False when so much waits already that it is not going to be.
+
+        It is due when nobody speaks and nothing is owed to the caller, and again when the caller spoke before a word
+        of it was heard. Not in a call that takes leave.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            return False
+        if self._closing is None:
+            self._waiting.append(words)
+        return True
 
     def caller_started(self) -> None:
         """The caller's turn began. What interrupts a farewell takes it back."""
@@ -151,8 +179,15 @@ class Conduct:
         if self._phase is Phase.SPEAKING:
             self._phase, self._since = (Phase.THINKING if self._owed else Phase.LISTENING), at
 
+    def interrupted(self, *, heard: bool) -> None:
+        """What was being said was broken off; whether a word of it was heard."""
+        if self._theirs is not None and not heard:
+            self._waiting.appendleft(self._theirs)
+        self._theirs = None
+
     def finished(self, at: float, *, heard: bool, answer: bool) -> Action | None:
         """An answer, or a text of ours, came out to its end. One of which nothing was heard has failed."""
+        self._theirs = None
         self._owed = max(0, self._owed - 1)
         if self._phase is Phase.THINKING and not heard:
             return self.failed(at)
@@ -176,7 +211,7 @@ class Conduct:
         if self._failures and at < self._failed_at + SAME_FAILURE_S:
             self._since = min(self._since, at - self._limits.answer_timeout_s + DOUBT_S)
             return None
-        self._failures, self._failed_at = self._failures + 1, at
+        self._failures, self._failed_at, self._theirs = self._failures + 1, at, None
         if self._failures >= FAILURES_IN_A_ROW:
             return End(reason="failure", door="failed")
         return self._say("failure", at, instead=True)
@@ -205,8 +240,15 @@ class Conduct:
     def _ask(self, text: str, at: float) -> Action:
         self._asked += 1
         if self._asked > self._limits.reprompts:
-            return self._close("silence", "farewell", at, final=False)
+            return self._say_theirs(at) if self._waiting else self._close("silence", "farewell", at, final=False)
         return self._say(text, at)
+
+    def _say_theirs(self, at: float) -> Action:
+        """The caller has something new to answer to, and all the patience for it."""
+        self._asked = 0
+        self._theirs = self._waiting.popleft()
+        self._expect(at, instead=False)
+        return SayTheirs(self._theirs)
 
     def _say(self, text: str, at: float, *, instead: bool = False) -> Action:
         self._expect(at, instead=instead)

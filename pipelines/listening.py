@@ -228,7 +228,7 @@ class Listening:
         self._act(None)
 
     def _interrupted(self, frame: InterruptionFrame) -> None:
-        self._account.interrupted()
+        self._conduct.interrupted(heard=self._account.interrupted())
 
     def _requested(self, frame: CallRequestFrame) -> None:
         self._act(self._conduct.requested(frame.request))

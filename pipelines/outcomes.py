@@ -10,7 +10,8 @@ from pipelines.calls import CallRecord
 from pipelines.spec_desk import Slug
 
 EARLY_S: Final = 15.0
-"""A caller who hangs up sooner than this, and was not told good-bye, has not got what they rang for."""
+"""A caller who hangs up sooner than this, and was not told good-bye, has not got what they rang for. An operator who
+hangs up or sends the caller on says nothing of the revision."""
 FAILED: Final = frozenset({"failure", "crash"})
 """Ends of a call that are nobody's wish, and ours. A call that is `lost` was the telephone's to keep: a PBX that starts
 anew ends all calls so, and no trial."""

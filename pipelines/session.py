@@ -18,15 +18,15 @@ from base.clock import Clock
 from pipelines.assembly import Spine
 from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveEvent, LiveFeed, Opened, Said, Understood
 from pipelines.changeover import ChangeOver
-from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say
+from pipelines.check import transfer_number
+from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say, SayTheirs
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.listening import Listening
 from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
-from pipelines.ringback import waiting
+from pipelines.reaching import Reaching
 from pipelines.running import Running
-from pipelines.spec import RING_S
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext, Speaker
 from processors.llm.intents import phrasebook
@@ -99,13 +99,12 @@ class CallSession:
         self._clock = clock
         self._sample_rate = sample_rate
         self._recording = recording
-        self._hold_music = hold_music
         self._limits = limits or SessionLimits()
         policy, at = lease.pipeline.assistant, clock.monotonic()
         wait_s = policy.turn.wait_s
         self._account = TurnAccount(call.id, at, self._told, turn_wait_s=wait_s, for_record=self._for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
-        self._reaching: asyncio.Task[None] | None = None
+        self._reaching = Reaching(line, sample_rate, hold_music)
         self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)
         self._revisions = [lease.pipeline.revision.number]
         self._actions: deque[Action | Tell] = deque()
@@ -125,17 +124,46 @@ class CallSession:
         """
         self._decide(End(reason=reason, door=LEAVING_BY.get(reason)), cause)
 
+    @property
+    def decided(self) -> bool:
+        """How the call ends is known: nothing more is done for those who ask."""
+        return self._ending is not None
+
+    def hang_up(self) -> None:
+        """An operator ends the call now, normally. Never waits."""
+        self._decide(End(reason="ended_by_operator"))
+
+    def transfer(self, number: str) -> None:
+        """An operator sends the caller on now, to a number as the assistant's own `transfer.to` may be one with
+        `mode: blind`. Never waits. Raises ValueError for another, and nothing happens.
+        """
+        self._decide(End(reason="transferred", number=transfer_number(self._loaded.assistant, number)))
+
+    def say(self, words: str) -> bool:
+        """An operator has the assistant say this, when nobody speaks and the caller has been answered. Never waits.
+
+        False when too much waits already. In a call that takes leave it is not said.
+        """
+        taken = self._conduct.asked_to_say(words)
+        if self._opened:
+            self._wake.set()
+        return taken
+
     async def run(self) -> CallRecord:
         """Greet, converse, end. Returns when the line is given up and nothing of the pipeline runs any more."""
         with structlog.contextvars.bound_contextvars(call=self._call.id, tenant=self._call.tenant_id):
             self._feed(Opened(call=self._call))
             try:
                 await self._converse()
+            except BaseException as error:
+                # Whoever follows the calls learns of this end, too.
+                self._decide(End(reason="shutdown" if isinstance(error, asyncio.CancelledError) else "failure"))
+                raise
             finally:
                 self._account.close()
-            record = self._record()
-            log.info("call ended", reason=record.end_reason, turns=len(record.turns), errors=len(record.errors))
-            self._feed(Closed(record=record))
+                record = self._record()
+                log.info("call ended", reason=record.end_reason, turns=len(record.turns), errors=len(record.errors))
+                self._feed(Closed(record=record))
             return record
 
     async def _converse(self) -> None:
@@ -156,10 +184,10 @@ class CallSession:
                 self._act(self._conduct.opens(self._clock.monotonic(), opening))
                 self._change.open(spine)
                 await self._attend(spine, running)
-            await self._reach_nobody()
+            await self._reaching.stop()
             await self._leave()
         finally:
-            await self._reach_nobody()
+            await self._reaching.stop()
             await self._change.close()
             self.messages = tuple(spine.context.get_messages())
             left = await running.stop(self._limits.teardown_timeout_s)
@@ -240,7 +268,7 @@ class CallSession:
         return min(self._conduct.deadline(), self._change.deadline if speaking else float("inf"))
 
     def _at_a_turns_end(self) -> bool:
-        return self._conduct.phase is Phase.LISTENING and (self._reaching is None or self._reaching.done())
+        return self._conduct.phase is Phase.LISTENING and not self._reaching.going_on
 
     async def _change_over(self) -> None:
         """To the revision that the lease was offered; the call goes on as it was when that does not work."""
@@ -271,34 +299,23 @@ class CallSession:
                 self._decide(action)
             case Say():
                 await self._say(action, spine)
+            case SayTheirs():
+                await spine.say(action.words, instead=False, final=False, then_hang_up=False)
             case Tell():
                 await self._line.tell(action.text)
             case Reach():
-                self._reaching = asyncio.create_task(self._reach(spine), name="reach a person")
-
-    async def _reach(self, spine: Spine) -> None:
-        """Call a person; the conversation goes on meanwhile, and after it if nobody could be had."""
-        transfer = self._loaded.assistant.transfer
-        assert transfer is not None
-        try:
-            async with waiting(spine.play, self._sample_rate, music=self._hold_music, quiet=self._quiet):
-                cause = await self._line.connect(transfer.to, transfer.ring_s or RING_S)
-        except Exception as error:
-            # The caller has lost nothing: it is as if nobody had answered.
-            self._note(f"nobody could be called: {error!r}")
-            cause = "FAILED"
-        log.info("a person was called", cause=cause or "answered")
-        self._act(self._conduct.reached(self._clock.monotonic(), cause))
+                transfer = self._loaded.assistant.transfer
+                assert transfer is not None
+                self._reaching.begin(transfer, spine.play, self._quiet, self._reached)
 
     def _quiet(self) -> bool:
-        """Nobody speaks, or is about to."""
         return self._conduct.phase is Phase.LISTENING
 
-    async def _reach_nobody(self) -> None:
-        """The call is decided: no telephone rings for it any longer."""
-        if self._reaching is not None:
-            self._reaching.cancel()
-            await asyncio.gather(self._reaching, return_exceptions=True)
+    def _reached(self, cause: str, broke: str) -> None:
+        """A person was called, or could not be; the conversation went on meanwhile."""
+        if broke:
+            self._note(broke)
+        self._act(self._conduct.reached(self._clock.monotonic(), cause))
 
     async def _say(self, say: Say, spine: Spine) -> None:
         text = self._loaded.persona.texts[say.text]

@@ -103,6 +103,10 @@ class PipelineSupervisor:
         self._failed.pop(revision.tenant_id, None)
         return loaded
 
+    def forget_failure(self, tenant_id: TenantId) -> None:
+        """What could not be loaded is not wanted any more: no status tells of it. Idempotent."""
+        self._failed.pop(tenant_id, None)
+
     def answers(self, tenant_id: TenantId) -> bool:
         """Whether some revision of the tenant does."""
         return tenant_id in self._routes

@@ -215,9 +215,9 @@ class TurnAccount:
             self._words_since = at
         self._words.append(text)
 
-    def interrupted(self) -> None:
-        """It was broken off; the words heard so far have been told already."""
-        self._write(interrupted=True)
+    def interrupted(self) -> bool:
+        """It was broken off; the words heard so far have been told already. Whether there were any."""
+        return self._write(interrupted=True)
 
     def finished(self) -> bool:
         """All of it was said; whether the caller heard any of it."""

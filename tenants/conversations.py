@@ -1,18 +1,27 @@
-"""Records of finished calls: stored once, read by their tenant alone."""
+"""Records of finished calls: stored once, read and found by their tenant alone."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+import asyncpg
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from base.ids import AssistantName, CallId, TenantId
-from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from base.ids import CallId, TenantId
+from pipelines.calls import CallRecord
+from tenants.call_rows import conversation_row, message_row, read_records, summary_of
+from tenants.call_search import CallFilter, CallSummary, SearchTooWideError, matches, summary
 from tenants.database import Database
 from tenants.sql import queries
 
 MAX_LISTED: Final = 200
+SEARCH_TIMEOUT_S: Final = 5.0
+TEXT_SEARCHES: Final = 2
+EXPORT_PAGE: Final = 100
+"""Calls of an export that are read at once, and held in memory."""
 
 
 class ForeignRecordError(ValueError):
@@ -45,9 +54,22 @@ class ConversationStore(Protocol):
         """Newest first, at most `limit` (200 at most), those behind `before`."""
         ...
 
+    async def search(
+        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
+    ) -> Sequence[CallSummary]:
+        """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
+        ...
 
-def cursor(record: CallRecord) -> Cursor:
-    """Behind this record."""
+    def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
+        """All that are wanted, whole, newest first; between two of them no connection is held.
+
+        None comes twice; what is stored meanwhile may be missing. Raises SearchTooWideError, hardly ever for a text.
+        """
+        ...
+
+
+def cursor(record: CallRecord | CallSummary) -> Cursor:
+    """Behind this call."""
     return Cursor(record.call.opened_at, record.call.id)
 
 
@@ -86,9 +108,25 @@ class MemoryConversations:
         return self._records.get(tenant_id, {}).get(call_id)
 
     async def list(self, tenant_id: TenantId, limit: int, before: Cursor | None = None) -> Sequence[CallRecord]:
+        return self._found(tenant_id, CallFilter(), before)[: _bound(limit)]
+
+    async def search(
+        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
+    ) -> Sequence[CallSummary]:
+        return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
+
+    async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
+        for record in self._found(tenant_id, wanted):
+            yield record
+
+    def _found(self, tenant_id: TenantId, wanted: CallFilter, before: Cursor | None = None) -> Sequence[CallRecord]:
         kept = sorted(self._records.get(tenant_id, {}).values(), key=_age, reverse=True)
-        behind = [one for one in kept if before is None or _age(one) < (before.opened_at, before.call_id)]
-        return behind[: max(0, min(limit, MAX_LISTED))]
+        behind = (one for one in kept if before is None or _age(one) < (before.opened_at, before.call_id))
+        return [one for one in behind if matches(one, wanted)]
+
+
+def _bound(limit: int) -> int:
+    return max(0, min(limit, MAX_LISTED))
 
 
 def _age(record: CallRecord) -> tuple[datetime, str]:
@@ -96,88 +134,97 @@ def _age(record: CallRecord) -> tuple[datetime, str]:
 
 
 _SQL: Final = queries("conversations")
+_SEARCH_SQL: Final = queries("call_search")
+_FOR_A_SEARCH: Final = (
+    "SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+)
 
 
 class PostgresConversations:
     """Records in PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, search_timeout_s: float = SEARCH_TIMEOUT_S, export_page: int = EXPORT_PAGE
+    ) -> None:
         self._database = database
+        self._search_timeout_ms = str(round(search_timeout_s * 1000))
+        self._export_page = export_page
+        self._texts = asyncio.Semaphore(TEXT_SEARCHES)
+        """Words are looked for in few connections at a time: records need some, too."""
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
         record = storable(tenant_id, record)
-        call = record.call
+        call_id = record.call.id
         async with self._database.tenant(tenant_id) as connection:
-            new = await connection.fetchval(
-                _SQL["store"],
-                tenant_id,
-                call.id,
-                call.tenant_slug,
-                call.assistant,
-                call.number,
-                call.caller,
-                call.revision,
-                call.language,
-                call.switch,
-                call.opened_at,
-                record.ended_at,
-                record.end_reason,
-                record.hangup_cause,
-                record.errors,
-                record.recording,
-                record.revisions,
-            )
+            new = await connection.fetchval(_SQL["store"], *conversation_row(tenant_id, record))
             if new:
-                messages = [_message(tenant_id, call.id, place, turn) for place, turn in enumerate(record.turns)]
+                messages = [message_row(tenant_id, call_id, place, turn) for place, turn in enumerate(record.turns)]
                 await connection.executemany(_SQL["store_message"], messages)
             return bool(new)
 
     async def get(self, tenant_id: TenantId, call_id: CallId) -> CallRecord | None:
         async with self._database.tenant(tenant_id) as connection:
             row = await connection.fetchrow(_SQL["get"], tenant_id, call_id)
-            found = await _read(connection, tenant_id, [row] if row else [])
+            found = await read_records(connection, tenant_id, [row] if row else [])
         return found[0] if found else None
 
     async def list(self, tenant_id: TenantId, limit: int, before: Cursor | None = None) -> Sequence[CallRecord]:
-        bound = max(0, min(limit, MAX_LISTED))
         async with self._database.tenant(tenant_id) as connection:
             if before is None:
-                rows = await connection.fetch(_SQL["newest"], tenant_id, bound)
+                rows = await connection.fetch(_SQL["newest"], tenant_id, _bound(limit))
             else:
-                rows = await connection.fetch(_SQL["before"], tenant_id, bound, before.opened_at, before.call_id)
-            return await _read(connection, tenant_id, rows)
+                rows = await connection.fetch(
+                    _SQL["before"], tenant_id, _bound(limit), before.opened_at, before.call_id
+                )
+            return await read_records(connection, tenant_id, rows)
+
+    async def search(
+        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
+    ) -> Sequence[CallSummary]:
+        room = nullcontext() if wanted.text is None else self._texts
+        async with room, self._searching(tenant_id) as connection:
+            arguments = search_arguments(tenant_id, wanted, _bound(limit), before)
+            rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
+        return [summary_of(tenant_id, row) for row in rows]
+
+    async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
+        before: Cursor | None = None
+        # The text is looked for in one page after the other, whatever is found: no page reads more than another.
+        whatever_was_said = structs.replace(wanted, text=None)
+        while True:
+            async with self._searching(tenant_id) as connection:
+                arguments = search_arguments(tenant_id, whatever_was_said, self._export_page, before)
+                rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
+                said = await _saying(connection, tenant_id, rows, wanted.text)
+                records = await read_records(connection, tenant_id, said)
+            for record in records:
+                yield record
+            if len(rows) < self._export_page:
+                return
+            before = Cursor(rows[-1]["opened_at"], CallId(rows[-1]["call_id"]))
+
+    @asynccontextmanager
+    async def _searching(self, tenant_id: TenantId) -> AsyncIterator[Any]:
+        """A transaction whose statements have a time limit of their own and are planned for their values."""
+        try:
+            async with self._database.tenant(tenant_id) as connection:
+                await connection.fetchrow(_FOR_A_SEARCH, self._search_timeout_ms)
+                yield connection
+        except asyncpg.QueryCanceledError as error:
+            raise SearchTooWideError("there are too many calls to look through; narrow the dates") from error
 
 
-async def _read(connection: Any, tenant_id: TenantId, rows: Sequence[Any]) -> list[CallRecord]:
-    """The records of these rows, each with its messages."""
-    turns: dict[str, list[Turn]] = {row["call_id"]: [] for row in rows}
-    for message in await connection.fetch(_SQL["messages"], tenant_id, list(turns)):
-        turns[message["call_id"]].append(_turn(message))
-    return [_record(tenant_id, row, turns[row["call_id"]]) for row in rows]
+def search_arguments(tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None) -> tuple[Any, ...]:
+    """What the query `search` takes."""
+    return (tenant_id, limit, wanted.assistant, wanted.number, wanted.caller, wanted.end_reason, wanted.revision,
+            wanted.opened_from, wanted.opened_to, wanted.text, before and before.opened_at,
+            before and before.call_id)  # fmt: skip
 
 
-def _message(tenant_id: TenantId, call_id: CallId, position: int, turn: Turn) -> tuple[Any, ...]:
-    waterfall = None if turn.waterfall is None else msgspec.json.encode(turn.waterfall).decode()
-    return (tenant_id, call_id, position, turn.role, turn.text, turn.at_ms, turn.interrupted, turn.written,
-            turn.intent, turn.passage_id, waterfall)  # fmt: skip
-
-
-def _turn(row: Any) -> Turn:
-    facts = {name: row[name] for name in ("role", "text", "at_ms", "interrupted", "written", "intent", "passage_id")}
-    waterfall = row["waterfall"]
-    return Turn(**facts, waterfall=None if waterfall is None else msgspec.json.decode(waterfall, type=Waterfall))
-
-
-def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn]) -> CallRecord:
-    call = Call(
-        id=CallId(row["call_id"]),
-        tenant_id=tenant_id,
-        assistant=AssistantName(row["assistant"]),
-        **{
-            name: row[name]
-            for name in ("tenant_slug", "number", "caller", "revision", "language", "switch", "opened_at")
-        },
-    )
-    facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording")}
-    errors, revisions = tuple(row["errors"]), tuple(row["revisions"])
-    return CallRecord(call=call, turns=tuple(turns), errors=errors, revisions=revisions, **facts)
+async def _saying(connection: Any, tenant_id: TenantId, rows: Sequence[Any], text: str | None) -> Sequence[Any]:
+    """Of these rows of conversations, those in which somebody says it."""
+    if text is None:
+        return rows
+    found = await connection.fetch(_SEARCH_SQL["saying"], tenant_id, [row["call_id"] for row in rows], text)
+    said = {row["call_id"] for row in found}
+    return [row for row in rows if row["call_id"] in said]

@@ -1,5 +1,8 @@
 """The database as the service uses it: a bounded pool of `atende_app`, one tenant per transaction.
 
+Beside tenants' rows there are the platform's own, and an API key that says whose it is; each has a transaction that
+sees it and nothing else.
+
 Opening order: the embedded server (when no URL is given), migrations as owner, the pool. Closing goes
 the other way and has limits: connections that do not end in `close_timeout_s` are cut.
 """
@@ -7,7 +10,7 @@ the other way and has limits: connections that do not end in `close_timeout_s` a
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +18,7 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
-from base.ids import TenantId
+from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
 from tenants.embedded import embedded_postgres
 from tenants.keys import kept_secret
@@ -38,20 +41,32 @@ class PoolBounds(Struct, frozen=True, kw_only=True):
 
 
 class Database:
-    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`."""
+    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`, `platform` and `key_holder`.
+
+    Each raises TimeoutError when no connection is free in `acquire_timeout_s`.
+    """
 
     def __init__(self, pool: Any, bounds: PoolBounds) -> None:
         self._pool = pool
         self._bounds = bounds
 
-    @asynccontextmanager
-    async def tenant(self, tenant_id: TenantId) -> AsyncIterator[Any]:
-        """A transaction that sees this tenant's rows alone (the queries say so, and the policies too).
+    def tenant(self, tenant_id: TenantId) -> AbstractAsyncContextManager[Any]:
+        """A transaction that sees this tenant's rows alone (the queries say so, and the policies too)."""
+        return self._seeing("app.tenant_id", tenant_id)
 
-        Raises TimeoutError when no connection is free in `acquire_timeout_s`.
-        """
+    def platform(self) -> AbstractAsyncContextManager[Any]:
+        """A transaction that sees the rows that belong to no tenant."""
+        return self._seeing("app.platform", "on")
+
+    def key_holder(self, key_id: ApiKeyId) -> AbstractAsyncContextManager[Any]:
+        """A transaction that may read the one API key of this id, whosever it is."""
+        return self._seeing("app.api_key_id", key_id)
+
+    @asynccontextmanager
+    async def _seeing(self, variable: str, value: str) -> AsyncIterator[Any]:
+        """The policies of the migrations read the variable, which ends with the transaction."""
         async with self._pool.acquire(timeout=self._bounds.acquire_timeout_s) as connection, connection.transaction():
-            await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+            await connection.execute("SELECT set_config($1, $2, true)", variable, value)
             yield connection
 
     async def ping(self, timeout_s: float = 2.0) -> bool:

@@ -29,11 +29,11 @@ from tenants.document import TenantDocument
 from tenants.files import ENDINGS, files_of
 from tenants.known_files import KnownFiles
 from tenants.named import ServerFacts
-from tenants.placing import placed_at
-from tenants.publishing import Keeper, RaceLostError, entry_of, publish
+from tenants.owners import Owners
+from tenants.publishing import Confirm, Keeper, entry_of, publish
 from tenants.reading import DocumentReader
 from tenants.retries import Retries
-from tenants.revisions import RevisionStore, SlugTakenError
+from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.standing_in import StandIns
 from tenants.statuses import Statuses, TenantStatus
 from tenants.trials import Beside, Formers
@@ -49,7 +49,10 @@ log = structlog.get_logger()
 
 
 class TenantFolder(Generic[L]):
-    """One folder's tenants. `open` before anything else; `close` ends the loading behind it."""
+    """One folder's tenants. `open` before anything else; `close` ends the loading behind it.
+
+    What is public and says nothing of calls or files that were saved is for `tenants/put.py`.
+    """
 
     def __init__(
         self,
@@ -73,25 +76,25 @@ class TenantFolder(Generic[L]):
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
         limit. `known` tells whose a file was that cannot be used now.
         """
-        self._folder = folder
+        self.folder = folder
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
         self._swap: Swap = swap
         self._eager = eager
         self._budget_mb = budget_mb
-        self._owners: dict[TenantId, Path] = {}
         self._documents: dict[TenantId, TenantDocument] = {}
         self._cold = ColdTenants(self._load, self._within_budget)
         self._busy = asyncio.Lock()
-        self._publishing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """One document of a tenant at a time."""
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self.locks: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Each is held while one document of the tenant is published."""
+        self.room = asyncio.Semaphore(AT_ONCE)
         self._statuses = Statuses()
-        self._reader = DocumentReader(self._statuses, self._room, stages, switches, server)
+        self.reader = DocumentReader(self._statuses, self.room, stages, switches, server)
         self._retries = Retries(self._tried_again, self._statuses, clock or SystemClock())
-        self._formers = Formers(revisions, supervisor, directory, self._reader.parse)
+        self._formers = Formers(revisions, supervisor, directory, self.reader.parse)
         self._known = known or KnownFiles()
+        self.owners = Owners(self._statuses, self._known)
         self._stand_ins = StandIns(revisions, self._formers, self._statuses, self._known)
 
     @property
@@ -101,14 +104,14 @@ class TenantFolder(Generic[L]):
 
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""
-        files = await asyncio.to_thread(files_of, self._folder)
+        files = await asyncio.to_thread(files_of, self.folder)
         if not files:
-            log.warning("no tenant documents", folder=str(self._folder))
+            log.warning("no tenant documents", folder=str(self.folder))
         async with self._busy:
             self._known.only(files)
-            documents = await asyncio.gather(*(self._reader.read(file) for file in files))
-            claimed = self._reader.without_rivals(
-                [document for document in documents if document is not None and self._claim(document)]
+            documents = await asyncio.gather(*(self.reader.read(file) for file in files))
+            claimed = self.reader.without_rivals(
+                [document for document in documents if document is not None and self.owners.claim(document)]
             )
             await self._begin(claimed, self._eager)
             good = {document.file for document in claimed}
@@ -135,10 +138,10 @@ class TenantFolder(Generic[L]):
             there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
             try:
                 for file in sorted(there):
-                    document = await self._reader.read(file)
+                    document = await self.reader.read(file)
                     if document is None or not self._answers(document):
                         await self._retries.drop(file)
-                        if document is not None and self._claim(document):
+                        if document is not None and self.owners.claim(document):
                             await self._answers_now(document)
                         elif (stand_in := await self._stand_in(file, document)) is not None:
                             await self._answers_now(stand_in)
@@ -149,15 +152,41 @@ class TenantFolder(Generic[L]):
 
     async def look_again(self) -> None:
         """At every file that is there, and at those that were."""
-        files = await asyncio.to_thread(files_of, self._folder)
+        files = await asyncio.to_thread(files_of, self.folder)
         await self.refresh({*files, *self._statuses.files})
 
     def _answers(self, document: TenantDocument) -> bool:
         """Whether this very document answers already, or waits to be loaded."""
-        status = self._statuses.get(Path(document.file))
-        known = self._cold.get(document.tenant_id) or self._documents.get(document.tenant_id)
+        status, known = self._statuses.get(Path(document.file)), self.known(document.tenant_id)
         same = known is not None and (known.file, known.digest) == (document.file, document.digest)
         return same and status is not None and not status.problems
+
+    def known(self, tenant_id: TenantId) -> TenantDocument | None:
+        """What answers, is tried, or waits to be loaded; of a disabled tenant what says so."""
+        return self._cold.get(tenant_id) or self._documents.get(tenant_id)
+
+    async def put(self, document: TenantDocument, swap: Swap | None, confirm: Confirm) -> tuple[int, Beside]:
+        """Publish it as that of its file, which is to say so next. For who holds the tenant's lock; see `publish`."""
+        async with self.room:
+            number, beside = await self._publish(document, swap, confirm)
+        self._cold.take(document.tenant_id)
+        self.owners.set(document.tenant_id, Path(document.file))
+        self._good(document, number, beside)
+        return number, beside
+
+    async def settle(self, document: TenantDocument, beside: Beside) -> None:
+        """Its file says so now: nothing of what it said before is tried any more."""
+        file = Path(document.file)
+        await self._retries.drop(file)
+        if beside.again and not self._retries.waits(file):
+            self._retries.begin(document)
+        await self._make_room(document.tenant_id)
+
+    async def forget(self, file: Path, tenant_id: TenantId) -> None:
+        """The tenant is gone with its file. For who holds the tenant's lock."""
+        self._statuses.pop(file)
+        self._gone(file, tenant_id)
+        await self._retries.drop(file)
 
     async def warm(self, tenant_id: TenantId) -> None:
         """Return when the tenant is loaded, or is none of those that wait for it.
@@ -169,11 +198,11 @@ class TenantFolder(Generic[L]):
     async def _load(self, document: TenantDocument) -> None:
         """Raises PrepareError."""
         file, tenant_id = Path(document.file), document.tenant_id
-        async with self._publishing[tenant_id]:
+        async with self.locks[tenant_id]:
             if self._cold.get(tenant_id) is not document:
                 return  # removed, or published anew meanwhile
             try:
-                async with self._room:
+                async with self.room:
                     number, beside = await self._publish(document)
             except Exception as error:
                 # It stays cold: the next call tries again.
@@ -200,26 +229,13 @@ class TenantFolder(Generic[L]):
         for tenant_id in self._supervisor.idle():
             if self._within_budget():
                 return
-            file = self._owners.get(tenant_id)
+            file = self.owners.get(tenant_id)
             if tenant_id == but or file is None or (document := self._documents.get(tenant_id)) is None:
                 continue
             self._cold.put(document)
             self._statuses.note(file, waiting=True)
             await self._supervisor.unload(tenant_id)
             log.info("tenant unloaded to make room", tenant=tenant_id)
-
-    def _claim(self, document: TenantDocument) -> bool:
-        """Whether the file may speak for its tenant: no other one does, or the other is gone."""
-        file, spec = Path(document.file), document.spec
-        owner = self._owners.get(spec.tenant_id)
-        if owner is not None and owner != file and owner.is_file():
-            told = str(placed_at(document, "$.id", f"another file has the tenant id {spec.tenant_id}: {owner}"))
-            self._statuses.failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
-            return False
-        if owner is not None and owner != file:
-            self._statuses.pop(owner)  # the file was given another name
-        self._owners[spec.tenant_id] = file
-        return True
 
     async def _answers_now(self, document: TenantDocument) -> None:
         """It answers, or its status tells why not, and when that is tried again; what is stored answers meanwhile."""
@@ -236,49 +252,58 @@ class TenantFolder(Generic[L]):
 
         def wanted(tenant_id: TenantId) -> bool:
             known = tenant_id in self._documents or tenant_id in self._cold or self._supervisor.answers(tenant_id)
-            return not known and self._owners.get(tenant_id, file) == file
+            return not known and self.owners.get(tenant_id) in {None, file}
 
         if document is not None and self._documents.get(document.tenant_id) is document:
             return None
         if (stand_in := await self._stand_ins.find(file, document, wanted)) is not None:
             if document is not None and document.tenant_id != stand_in.tenant_id:
-                self._owners.pop(document.tenant_id, None)
-            self._owners[stand_in.tenant_id] = file
+                self.owners.pop(document.tenant_id)
+            self.owners.set(stand_in.tenant_id, file)
         return stand_in
 
     async def _tried_again(self, document: TenantDocument) -> bool:
         # In the room that retries have of their own: who hangs there keeps nobody waiting here.
-        return not self._claim(document) or await self._published(document, nullcontext())
+        return not self.owners.claim(document) or await self._published(document, nullcontext())
 
     async def _published(self, document: TenantDocument, room: AbstractAsyncContextManager[None] | None = None) -> bool:
         """False: something that it needs is not there, and may be there another time."""
         file, spec = Path(document.file), document.spec
         try:
-            async with self._publishing[spec.tenant_id], room or self._room:
+            async with self.locks[spec.tenant_id], room or self.room:
+                if await self.owners.overtaken(document):
+                    return True
                 number, beside = await self._publish(document)
                 self._cold.take(spec.tenant_id)
         except (SpecError, PrepareError, SlugTakenError, NumberConflictError, RaceLostError) as error:
             told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             if not self._statuses.speaks_for(file, spec.tenant_id):
-                self._owners.pop(spec.tenant_id, None)
+                self.owners.pop(spec.tenant_id)
             return not isinstance(error, PrepareError)
         former = self._statuses.get(file)
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
             await self._removed(file)  # the file is another tenant's now
+        self._good(document, number, beside)
+        await self._make_room(spec.tenant_id)
+        return not beside.again
+
+    def _good(self, document: TenantDocument, number: int | None, beside: Beside, *, waiting: bool = False) -> None:
+        file, spec = Path(document.file), document.spec
         status = TenantStatus(
             file=str(file),
             slug=spec.slug,
             tenant_id=spec.tenant_id,
             revision=number,
             enabled=spec.enabled,
+            waiting=waiting,
             problems=self._stand_ins.mistakes(document) + beside.problems(file),
         )
         self._statuses.put(file, status)
-        await self._make_room(spec.tenant_id)
-        return not beside.again
 
-    async def _publish(self, document: TenantDocument) -> tuple[int, Beside]:
+    async def _publish(
+        self, document: TenantDocument, swap: Swap | None = None, confirm: Confirm | None = None
+    ) -> tuple[int, Beside]:
         cold = self._cold.get(document.tenant_id)
         if document.spec.canary is not None and cold is not None and cold.digest != document.digest:
             # It takes the calls already: it is what the document is to be tried beside.
@@ -291,7 +316,8 @@ class TenantFolder(Generic[L]):
             self._documents[document.tenant_id] = document
             return former.number, Beside()
         beside = await self._formers.stand(document)
-        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=self._swap)
+        swap = swap or self._swap
+        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=swap, confirm=confirm)
         self._stand_ins.forget(document.tenant_id)
         self._documents[document.tenant_id] = document
         self._known.note(Path(document.file), document.tenant_id)
@@ -308,29 +334,22 @@ class TenantFolder(Generic[L]):
             told = await self._stand_ins.told(document, error)
             self._statuses.failed(file, told, slug=spec.slug, tenant_id=spec.tenant_id)
             return
-        status = TenantStatus(
-            file=str(file),
-            slug=spec.slug,
-            tenant_id=spec.tenant_id,
-            enabled=spec.enabled,
-            waiting=spec.enabled,
-            problems=self._stand_ins.mistakes(document),
-        )
-        self._statuses.put(file, status)
+        self._good(document, None, Beside(), waiting=spec.enabled)
         if spec.enabled:
             self._cold.put(document)
 
     async def _removed(self, file: Path) -> None:
         status = self._statuses.pop(file)
         tenant_id = status.tenant_id if status is not None else None
-        if tenant_id is None or self._owners.get(tenant_id) != file:
+        if tenant_id is None or self.owners.get(tenant_id) != file:
             return
         self._cold.take(tenant_id)  # who loads it now finds that it is not wanted, or has it taken away below
-        async with self._publishing[tenant_id]:
-            self._gone(file, tenant_id)
+        async with self.locks[tenant_id]:
+            if not self._statuses.speaks_for(file, tenant_id):  # or it was put there anew meanwhile
+                self._gone(file, tenant_id)
 
     def _gone(self, file: Path, tenant_id: TenantId) -> None:
-        del self._owners[tenant_id]
+        self.owners.pop(tenant_id)
         self._cold.take(tenant_id)
         self._documents.pop(tenant_id, None)
         self._directory.remove(tenant_id)

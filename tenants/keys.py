@@ -1,6 +1,7 @@
-"""The ring of signing keys on disk, when the operator gave none."""
+"""The secrets that the service keeps on disk, when the operator gave none: its signing keys, and that of API keys."""
 
 import os
+import secrets
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,8 @@ from base.secret import Secret
 from tenants.signing import KeyRing, new_key, parse_keys, write_keys
 
 KEY_FILE: Final = "signing.keys"
+API_KEY_FILE: Final = "api-keys.secret"
+MIN_SECRET_CHARS: Final = 32
 
 
 class KeyFileError(Exception):
@@ -23,6 +26,20 @@ def signing_keys(data_dir: Path, configured: Secret | None) -> KeyRing:
     if configured is not None:
         return parse_keys(configured.reveal())
     return parse_keys(kept_secret(data_dir / KEY_FILE, write_keys((new_key(),))).reveal())
+
+
+def api_key_pepper(data_dir: Path, configured: Secret | None) -> Secret:
+    """What API keys are digested with: the operator's, or one kept in the data directory (made once, mode 0600).
+
+    Raises KeyFileError for a file that others can read, or that was emptied.
+    """
+    if configured is not None:
+        return configured
+    path = data_dir / API_KEY_FILE
+    pepper = kept_secret(path, Secret(secrets.token_urlsafe(MIN_SECRET_CHARS)))
+    if len(pepper.reveal()) < MIN_SECRET_CHARS:
+        raise KeyFileError(f"{path} is damaged; restore it, or remove it and make every API key anew")
+    return pepper
 
 
 def kept_secret(path: Path, fresh: Secret) -> Secret:

@@ -4,6 +4,7 @@ Loading comes before storing, so that the database never names as current what c
 document marks its own tenant as failed, and all others answer.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from msgspec import structs
@@ -14,9 +15,11 @@ from pipelines.revision import PipelineRevision
 from pipelines.supervisor import Swap
 from tenants.directory import Directory, TenantEntry, numbers_of
 from tenants.document import TenantDocument, to_revision
-from tenants.revisions import RevisionStore, TenantRow
+from tenants.revisions import RaceLostError, RevisionStore, TenantRow
 
 L = TypeVar("L")
+Confirm = Callable[[], Awaitable[None]]
+"""Asked when everything is ready and nothing is stored; what it raises is raised, and what was loaded is let go."""
 
 
 class Supervisor(Protocol[L]):
@@ -52,6 +55,10 @@ class Keeper(Supervisor[L], Protocol[L]):
         """Remove, and return when what only this tenant used is closed."""
         ...
 
+    def forget_failure(self, tenant_id: TenantId) -> None:
+        """What could not be loaded is not wanted any more. Idempotent."""
+        ...
+
     def idle(self) -> list[TenantId]:
         """Tenants that are loaded and in no call, who was rung longest ago first."""
         ...
@@ -62,10 +69,6 @@ class Keeper(Supervisor[L], Protocol[L]):
         ...
 
 
-class RaceLostError(Exception):
-    """Another process has published another document of this tenant meanwhile."""
-
-
 async def publish(
     document: TenantDocument,
     revisions: RevisionStore,
@@ -73,6 +76,7 @@ async def publish(
     directory: Directory,
     *,
     swap: Swap = "drain",
+    confirm: Confirm | None = None,
 ) -> int:
     """The number under which the document answers from now on; that of the newest when it is the same.
 
@@ -88,7 +92,7 @@ async def publish(
     entry = entry_of(document, number)
     directory.admit(entry)
     if not spec.enabled:
-        await _store(document, number, revisions)
+        await _store(document, number, revisions, confirm)
         directory.replace(entry)
         supervisor.remove(spec.tenant_id)
         return number
@@ -97,7 +101,7 @@ async def publish(
         return number
     loaded = await supervisor.load(to_revision(spec, number, document.digest))
     try:
-        await _store(document, number, revisions)
+        await _store(document, number, revisions, confirm)
     except BaseException:
         await supervisor.discard(loaded)
         raise
@@ -109,12 +113,14 @@ async def publish(
     return number
 
 
-async def _store(document: TenantDocument, number: int, revisions: RevisionStore) -> None:
+async def _store(document: TenantDocument, number: int, revisions: RevisionStore, confirm: Confirm | None) -> None:
+    if confirm is not None:
+        await confirm()
     spec = document.spec
     row = TenantRow(slug=spec.slug, domain=spec.domain, name=spec.name)
-    stored = await revisions.put(spec.tenant_id, row, document.digest, document.raw)
+    stored = await revisions.put(spec.tenant_id, row, document.digest, document.raw, number)
     if stored.number != number:
-        raise RaceLostError(f"revision {number} was published by another process; publish again")
+        raise RaceLostError(number)
 
 
 def entry_of(document: TenantDocument, number: int) -> TenantEntry:

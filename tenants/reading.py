@@ -51,9 +51,9 @@ class DocumentReader:
             self._statuses.failed(file, (f"{file}: {error!r}",))
         return None
 
-    async def parse(self, raw: bytes) -> TenantDocument:
-        """A stored document, for who has room already. Raises DocumentError."""
-        return await asyncio.to_thread(self._parsed, raw, "stored")
+    async def parse(self, raw: bytes, file: str = "stored") -> TenantDocument:
+        """A document of no file, for who has room already. Raises DocumentError."""
+        return await asyncio.to_thread(self._parsed, raw, file)
 
     def _parse(self, file: Path) -> TenantDocument:
         if (twin := twin_of(file)) is not None:

@@ -16,6 +16,13 @@ class SlugTakenError(ValueError):
     """Another tenant has this slug."""
 
 
+class RaceLostError(Exception):
+    """Another process has published another document of this tenant meanwhile."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"revision {number} was published by another process; publish again")
+
+
 class TenantRow(Struct, frozen=True, kw_only=True):
     """The names of a tenant."""
 
@@ -33,6 +40,21 @@ class RevisionRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class RevisionInfo(Struct, frozen=True, kw_only=True):
+    """One stored document as a list has it: `size_bytes` in the place of the document."""
+
+    number: int
+    digest: str
+    size_bytes: int
+    created_at: datetime
+
+
+MAX_LISTED: Final = 200
+"""Revisions that are listed at once."""
+_BEYOND: Final = 2**31 - 1
+"""No revision has a greater number."""
+
+
 class RevisionStore(Protocol):
     """Documents by tenant. The contract of both stores below."""
 
@@ -44,10 +66,17 @@ class RevisionStore(Protocol):
         """One revision."""
         ...
 
-    async def put(self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes) -> RevisionRow:
+    async def list(self, tenant_id: TenantId, limit: int, before: int | None = None) -> tuple[RevisionInfo, ...]:
+        """The newest first, of those with a number less than `before`; `MAX_LISTED` at the most."""
+        ...
+
+    async def put(
+        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+    ) -> RevisionRow:
         """The tenant under these names, and the document as its newest revision.
 
-        An equal digest gives back the newest as it is. Raises SlugTakenError.
+        An equal digest gives back the newest as it is. Raises SlugTakenError, and RaceLostError when it would have
+        another number than this: nothing is changed then.
         """
         ...
 
@@ -68,15 +97,25 @@ class MemoryRevisions:
         rows = self._rows.get(tenant_id, [])
         return rows[number - 1] if 1 <= number <= len(rows) else None
 
-    async def put(self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes) -> RevisionRow:
+    async def list(self, tenant_id: TenantId, limit: int, before: int | None = None) -> tuple[RevisionInfo, ...]:
+        rows = [row for row in reversed(self._rows.get(tenant_id, [])) if before is None or row.number < before]
+        return tuple(
+            RevisionInfo(number=row.number, digest=row.digest, size_bytes=len(row.document), created_at=row.created_at)
+            for row in rows[: _bounded(limit)]
+        )
+
+    async def put(
+        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+    ) -> RevisionRow:
         if any(other.slug == tenant.slug for key, other in self._tenants.items() if key != tenant_id):
             raise SlugTakenError(f"another tenant has the slug {tenant.slug!r}")
-        self._tenants[tenant_id] = tenant
-        rows = self._rows.setdefault(tenant_id, [])
+        rows = self._rows.get(tenant_id, [])
         if not rows or rows[-1].digest != digest:
-            rows.append(
-                RevisionRow(number=len(rows) + 1, digest=digest, document=document, created_at=self._clock.now())
-            )
+            if number not in {None, len(rows) + 1}:
+                raise RaceLostError(number)
+            added = RevisionRow(number=len(rows) + 1, digest=digest, document=document, created_at=self._clock.now())
+            rows = self._rows[tenant_id] = [*rows, added]
+        self._tenants[tenant_id] = tenant
         return rows[-1]
 
 
@@ -97,7 +136,15 @@ class PostgresRevisions:
         async with self._database.tenant(tenant_id) as connection:
             return _row(await connection.fetchrow(_SQL["revision"], tenant_id, number))
 
-    async def put(self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes) -> RevisionRow:
+    async def list(self, tenant_id: TenantId, limit: int, before: int | None = None) -> tuple[RevisionInfo, ...]:
+        end = _BEYOND if before is None else before
+        async with self._database.tenant(tenant_id) as connection:
+            rows = await connection.fetch(_SQL["list"], tenant_id, end, _bounded(limit))
+        return tuple(RevisionInfo(**row) for row in rows)
+
+    async def put(
+        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+    ) -> RevisionRow:
         async with self._database.tenant(tenant_id) as connection:
             try:
                 await connection.execute(_SQL["put_tenant"], tenant_id, tenant.slug, tenant.domain, tenant.name)
@@ -107,11 +154,17 @@ class PostgresRevisions:
             newest = _row(await connection.fetchrow(_SQL["current"], tenant_id))
             if newest is not None and newest.digest == digest:
                 return newest
-            number = newest.number + 1 if newest else 1
-            added = _row(await connection.fetchrow(_SQL["add"], tenant_id, number, digest, document))
+            following = newest.number + 1 if newest else 1
+            if number not in {None, following}:
+                raise RaceLostError(number)
+            added = _row(await connection.fetchrow(_SQL["add"], tenant_id, following, digest, document))
             assert added is not None
             return added
 
 
 def _row(found: Any) -> RevisionRow | None:
     return None if found is None else RevisionRow(**found)
+
+
+def _bounded(limit: int) -> int:
+    return max(0, min(limit, MAX_LISTED))

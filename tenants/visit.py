@@ -1,16 +1,17 @@
-"""The embedded PostgreSQL for a look at it: nothing is made, and a server that serves is left to serve."""
+"""The database for a command, beside a service or without one: a server that serves is left to serve."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from base.secret import Secret
+from tenants.database import Database, PoolBounds, connect_app, open_database
 from tenants.embedded import DATABASE, EmbeddedInUseError, EmbeddedPostgres, to_its_end
 
 
 @asynccontextmanager
 async def visited_postgres(data_dir: Path) -> AsyncIterator[Secret | None]:
-    """The URL of its owner for a look at it: it is run for the block unless another process runs it.
+    """The URL of the embedded PostgreSQL's owner for a look at it, which is run for the block unless another runs it.
 
     None where it has not been made yet. Raises EmbeddedError.
     """
@@ -26,3 +27,22 @@ async def visited_postgres(data_dir: Path) -> AsyncIterator[Secret | None]:
         yield server.url(DATABASE)
     finally:
         await to_its_end(server.stop)
+
+
+@asynccontextmanager
+async def shared_database(
+    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None
+) -> AsyncIterator[Database]:
+    """The database as `open_database` opens it; where a service runs the embedded one, that one as it is.
+
+    Raises DatabaseError, MigrationError or EmbeddedError.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(open_database(data_dir, url, bounds))
+        except EmbeddedInUseError:
+            server = EmbeddedPostgres(data_dir)
+            await to_its_end(server.join)
+            database = await connect_app(server.url(DATABASE), None, bounds or PoolBounds())
+            stack.push_async_callback(database.close)
+        yield database

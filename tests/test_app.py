@@ -17,12 +17,15 @@ from msgspec import structs
 
 from app import _phone_options, create_app, open_service
 from base.ids import CallId, TenantId
+from control.live_board import LiveCallDetail
 from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Wait, WaitFor, load_sound
 from control.peer import Switch as Peer
 from control.service import Service
 from control.settings import Settings
 from control.switches import Switch
 from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
+from tenants.errors import DocumentError
+from tenants.put_errors import NotReadyError
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 from tests.pipelines.virtual import eventually
 
@@ -204,6 +207,61 @@ async def test_what_is_saved_while_a_call_is_live_answers_its_next_question(sett
     assert (record.call.revision, record.revisions, record.errors) == (1, (1, 2), ())
 
 
+async def test_what_is_put_while_a_call_is_live_answers_its_next_question_and_the_next_process(
+    settings: Settings,
+) -> None:
+    answered, changed = asyncio.Event(), asyncio.Event()
+
+    def feed(event: LiveEvent) -> None:
+        if isinstance(event, Said) and event.text == "We open at nine":
+            answered.set()
+        elif isinstance(event, ChangedOver):
+            changed.set()
+
+    file = settings.tenants_dir / "front-desk.yaml"
+    text = DOCUMENT.replace("We open at nine", "We open at ten").encode()
+    async with open_service(settings, feed=feed) as service:
+        calling = asyncio.create_task(rung(service, question_again=True))
+        async with asyncio.timeout(30):
+            await answered.wait()
+        current = await service.publishing.current(TENANT)
+        assert current is not None
+        with pytest.raises(DocumentError):
+            await service.publishing.put(TENANT, text + b"langage: en\n", expected=current.digest)
+        unready = text.replace(b"tts.mock, config: {word_s: 0.1}", b"tts.kokoro")
+        with pytest.raises(NotReadyError, match="models pull") as told:
+            await service.publishing.put(TENANT, unready, expected=current.digest)
+        assert [problem.path for problem in told.value.problems] == ["$.assistants[0].pipeline[4]"]
+        assert service.readiness().tenants[0].problem is None, "what was refused is nobody's problem"
+        published = await service.publishing.put(TENANT, text, expected=current.digest)
+        async with asyncio.timeout(30):
+            await changed.wait()
+        record = await service.stored(TENANT, CallId((await calling).call_id), timeout_s=10)
+        assert (published.number, record.revisions, record.errors) == (2, (1, 2), ())
+        # The watch was told of the file, and of another one after it.
+        (settings.tenants_dir / "later.yaml").write_text("slug: [\n")
+        await eventually(lambda: len(service.tenants) == 2, limit_s=10)
+        assert [status.revision for status in service.tenants if not status.problem] == [2]
+        assert [one.number for one in await service.publishing.revisions(TENANT)] == [2, 1]
+    said = [turn.text for turn in record.turns if turn.role == "assistant"]
+    assert said == ["Welcome to the desk", "We open at nine", "We open at ten"]
+    assert await asyncio.to_thread(file.read_bytes) == text
+    async with open_service(settings) as service:
+        assert [one.number for one in await service.publishing.revisions(TENANT)] == [2, 1]
+        assert service.directory.find(TENANT, "100").tenant.revision == 2
+
+
+async def test_a_tenant_that_is_made_and_removed_while_the_service_runs(settings: Settings) -> None:
+    other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER).replace("desk.example", "other.example")
+    async with open_service(settings) as service:
+        published = await service.publishing.put(STRANGER, other.encode(), expected=None, create=True)
+        assert [entry.slug for entry in service.directory.tenants()] == ["front-desk", "other"]
+        await service.publishing.remove(STRANGER, expected=published.digest)
+        assert [entry.slug for entry in service.directory.tenants()] == ["front-desk"]
+        assert (await rung(service)).answered, "the others are answered"
+    assert [file.name for file in settings.tenants_dir.iterdir()] == ["front-desk.yaml"]
+
+
 async def test_what_failed_on_trial_is_not_tried_again_by_the_next_process(settings: Settings) -> None:
     async with open_service(settings) as service:
         (settings.tenants_dir / "front-desk.yaml").write_text(f"{DOCUMENT}canary: {{share: 100}}\n")
@@ -228,3 +286,25 @@ async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Set
     assert told["front-desk"] == ""
     assert "a.md: cannot be read" in told["other"]
     assert "wrong.yaml:" in told["wrong"]
+
+
+async def test_a_live_call_is_on_the_board_while_it_lives(settings: Settings) -> None:
+    seen: list[tuple[LiveCallDetail | None, LiveCallDetail | None]] = []
+
+    def feed(event: LiveEvent) -> None:
+        if isinstance(event, Said):
+            board, call_id = service.board, event.call_id
+            seen.append((board.call(TENANT, call_id), board.call(STRANGER, call_id)))
+
+    async with open_service(settings, feed=feed) as service:
+        call_id = CallId((await rung(service)).call_id)
+        await service.stored(TENANT, call_id, timeout_s=10)
+        assert service.board.calls(None) == ()
+    last, foreign = seen[-1]
+    assert last is not None
+    assert foreign is None
+    assert [(turn.role, turn.text) for turn in last.transcript if turn.role == "assistant"] == [
+        ("assistant", "Welcome to the desk"),
+        ("assistant", "We open at nine"),
+    ]
+    assert last.transcript[-1].waterfall is not None

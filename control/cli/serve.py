@@ -23,6 +23,7 @@ def serve_command(context: click.Context) -> None:
         starting,
         log_config=None,
         access_log=False,
+        server_header=False,
         loop="uvloop",
         timeout_graceful_shutdown=10,
     )

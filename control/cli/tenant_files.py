@@ -4,6 +4,7 @@ import click
 
 from control.settings import Settings
 from tenants.convert import salvage
+from tenants.errors import did_you_mean
 from tenants.files import files_of
 from tenants.report import Report
 from tenants.spec import TenantSpec
@@ -16,6 +17,7 @@ def written_tenant(slug: str, settings: Settings) -> TenantSpec:
     Raises ClickException where no file of the folder has it.
     """
     broken: list[str] = []
+    others: list[str] = []
     for file in sorted(files_of(settings.tenants_dir), key=lambda file: (file.stem != slug, file.name)):
         try:
             spec = salvage(compose(file.read_bytes()), TenantSpec, Report(str(file)))
@@ -27,4 +29,7 @@ def written_tenant(slug: str, settings: Settings) -> TenantSpec:
             continue
         if spec is not None and spec.slug == slug and spec.tenant_id:
             return spec
-    raise click.ClickException("\n".join([f"no tenant document of {slug!r} in {settings.tenants_dir}", *broken]))
+        if spec is not None and spec.slug:
+            others.append(spec.slug)
+    none = f"no tenant document of {slug!r} in {settings.tenants_dir} ({did_you_mean(slug, sorted(others))})"
+    raise click.ClickException("\n".join([none, *broken]))

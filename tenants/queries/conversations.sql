@@ -20,7 +20,7 @@ SELECT * FROM atende.conversations WHERE tenant_id = $1
 ORDER BY opened_at DESC, call_id DESC LIMIT $2;
 
 -- before --
-SELECT * FROM atende.conversations WHERE tenant_id = $1 AND (opened_at, call_id) < ($3, $4)
+SELECT * FROM atende.conversations WHERE tenant_id = $1 AND opened_at <= $3 AND (opened_at, call_id) < ($3, $4)
 ORDER BY opened_at DESC, call_id DESC LIMIT $2;
 
 -- messages --

@@ -14,6 +14,10 @@ WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1;
 -- revision --
 SELECT number, digest, document, created_at FROM atende.revisions WHERE tenant_id = $1 AND number = $2;
 
+-- list --
+SELECT number, digest, octet_length(document) AS size_bytes, created_at FROM atende.revisions
+WHERE tenant_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3;
+
 -- add --
 INSERT INTO atende.revisions (tenant_id, number, digest, document) VALUES ($1, $2, $3, $4)
 RETURNING number, digest, document, created_at;

@@ -8,14 +8,16 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 
-from base.ids import TenantId
-from control.peer import Callee, Dialed, Script
+from base.ids import CallId, TenantId
+from control.peer import Callee, Dialed, Script, WireEvent
 from tests.calls.callers import document, tenant
-from tests.calls.house import Rung, house
+from tests.calls.house import House, Rung, house
 from transports.freeswitch.words import WIRE_VARIABLE
 
 Dial = tuple[str, TenantId, Mapping[str, str]]
 """Number, tenant, channel variables beside the signed ones."""
+Look = Callable[[House, TenantId, CallId, WireEvent], None]
+"""Sees what happens in a call, and may do something about it."""
 
 
 class Evening:
@@ -34,12 +36,14 @@ class Evening:
         self._at_once = at_once
         self._house = house
         self._scenes: dict[str, tuple[Script, bytes, Dial]] = {}
+        self._looks: dict[str, Look] = {}
         self._callees: dict[str, Callee] = {}
 
     def caller(self, script: Script, **parts: Any) -> Callable[[Callable[[Rung], None]], Callable[..., Any]]:
         """A test that is given the call of a caller with this script; `parts` are the document's.
 
-        Of the parts, `wire` and `codec` are the call's instead, and `callee` is who is at the company's extension 200.
+        Of the parts, `wire`, `codec` and `look` are the call's instead, and `callee` is who is at the company's
+        extension 200.
         """
 
         def decorate(check: Callable[[Rung], None]) -> Callable[..., Any]:
@@ -74,11 +78,13 @@ class Evening:
     def _add(self, name: str, script: Script, parts: Mapping[str, Any]) -> None:
         place = len(self._scenes) + 1
         number, tenant_id = str(1000 + place), tenant(place)
-        own = {key: part for key, part in parts.items() if key not in {"wire", "codec", "callee"}}
+        own = {key: part for key, part in parts.items() if key not in {"wire", "codec", "callee", "look"}}
         if "codec" in parts:
             script = structs.replace(script, codec=parts["codec"])
         if "callee" in parts:
             self._callees[f"user/200@t{place}.example.net"] = parts["callee"]
+        if "look" in parts:
+            self._looks[name] = parts["look"]
         variables = {WIRE_VARIABLE: parts["wire"]} if "wire" in parts else {}
         self._scenes[name] = (
             script,
@@ -96,13 +102,18 @@ class Evening:
                 tasks: dict[str, asyncio.Task[Rung]] = {}
                 room = asyncio.Semaphore(self._at_once)
 
-                async def played(script: Script, dialed: Dialed) -> Rung:
+                async def played(name: str, tenant_id: TenantId, script: Script, dialed: Dialed) -> Rung:
+                    def look(event: WireEvent) -> None:
+                        if name in self._looks:
+                            self._looks[name](home, tenant_id, CallId(call.call_id), event)
+
                     async with room:
-                        return await home.call(script, dialed)
+                        call = home.dial(script, dialed, on_event=look)
+                        return await home.ring(call)
 
                 for name, (script, _, (number, tenant_id, variables)) in self._scenes.items():
                     dialed = home.dialed(number, tenant_id=tenant_id, variables=variables)
-                    tasks[name] = asyncio.create_task(played(script, dialed), name=name)
+                    tasks[name] = asyncio.create_task(played(name, tenant_id, script, dialed), name=name)
                     await asyncio.sleep(0.05)  # not all in one moment: callers do not come so
                 yield tasks
                 await asyncio.gather(*tasks.values(), return_exceptions=True)

@@ -95,6 +95,11 @@ MISTAKES = [
         "ALTER TABLE atende.revisions ENABLE ROW LEVEL SECURITY",
         "ALTER TABLE atende.revisions ENABLE",
     ),
+    (
+        "ALTER TABLE atende.api_keys DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE atende.api_keys ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE atende.api_keys ENABLE",
+    ),
 ]
 
 

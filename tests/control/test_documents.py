@@ -52,21 +52,33 @@ class House:
         self.shelves = Shelves()
         self.answering: set[TenantId] = set()
         self.rendered: list[TenantId] = []
+        self.broken = False
         supervisor: Any = dict.fromkeys(
-            ("activate", "try_out", "failed_on_trial", "discard", "remove", "unload", "idle")
-        ) | {"load": self.load, "answers": self.answering.__contains__, "rehearse_again": self.rendered.append}
+            ("try_out", "failed_on_trial", "forget_failure", "remove", "unload", "idle")
+        ) | {
+            "load": self.load,
+            "activate": lambda loaded, swap: None,
+            "discard": self.discard,
+            "answers": self.answering.__contains__,
+            "rehearse_again": self.rendered.append,
+        }
         self.documents = WithDocuments(cast(Any, SimpleNamespace(**supervisor)), self.shelves, folder)
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
+        if self.broken:
+            raise PrepareError("no voice")
         self.answering.add(revision.tenant_id)
-        return cast(Any, revision)
+        return cast(Any, SimpleNamespace(revision=revision))
 
-    async def loaded(self, *uses: str) -> None:
+    async def discard(self, loaded: LoadedRevision) -> None:
+        """Nothing is kept of it."""
+
+    async def loaded(self, *uses: str, slug: str = "us") -> LoadedRevision:
         nodes = tuple(
             ProcessorSpec(id=f"s{at}", use=use, config={"passages": 0} if use == "realtime.none" else {})
             for at, use in enumerate(uses)
         )
-        await self.documents.load(revision(replace(assistant(), pipeline=nodes)))
+        return await self.documents.load(replace(revision(replace(assistant(), pipeline=nodes)), slug=slug))
 
 
 @pytest.fixture
@@ -151,3 +163,23 @@ async def test_a_folder_that_is_not_there_or_has_no_document_is_told(house: Hous
     house.file.write_text("## When?\nAt nine.\n")
     await house.documents.refresh([house.file])
     assert house.documents.problems == {}
+
+
+async def test_what_is_loaded_under_another_slug_and_does_not_answer_leaves_the_documents_of_what_does(
+    house: House,
+) -> None:
+    us, them = house.folder / "us", house.folder / "them"
+    house.documents.activate(await house.loaded())
+    await house.documents.discard(await house.loaded(slug="them"))
+    assert house.shelves.read == [us, them, us]
+    house.broken = True
+    with pytest.raises(PrepareError):
+        await house.loaded(slug="them")
+    assert house.shelves.read[3:] == [them, us]
+    with pytest.raises(PrepareError):
+        await house.loaded()
+    assert house.shelves.read[5:] == [us], "they are what they were"
+    house.broken = False
+    house.documents.activate(await house.loaded(slug="them"))
+    await house.documents.look_again()
+    assert house.shelves.read[-2:] == [them, them]

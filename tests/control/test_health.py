@@ -17,6 +17,7 @@ from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.statuses import TenantStatus
 
+UNASKED = ("clock", "keys", "api_keys", "conversations", "board", "metrics", "door", "call_log", "publishing")
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 
 
@@ -51,7 +52,7 @@ def service(
         phone=cast(Any, SimpleNamespace(live_calls=2)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
-        **cast(dict[str, Any], dict.fromkeys(("keys", "conversations", "door", "call_log"))),
+        **cast(dict[str, Any], dict.fromkeys(UNASKED)),
     )
 
 

@@ -92,6 +92,14 @@ def test_all_faults_are_told_at_once_with_variable_and_fix_but_no_secret() -> No
     assert "0 to 65535" in str(caught.value)
 
 
+def test_what_api_keys_are_digested_with_is_long_and_not_shown() -> None:
+    assert load({})[0].api_key_secret is None
+    assert load({"ATENDE_API_KEY_SECRET": "k" * 32})[0].api_key_secret == Secret("k" * 32)
+    with pytest.raises(SettingsError, match=r"ATENDE_API_KEY_SECRET: has 31 characters, 32 are needed") as caught:
+        load({"ATENDE_API_KEY_SECRET": "hush" + "k" * 27})
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.9", "pbx.lan"])
 def test_a_door_open_to_others_needs_to_know_whom(host: str) -> None:
     near = {"ATENDE_ESL_HOST": host, "ATENDE_WIRES": "audio_fork"}

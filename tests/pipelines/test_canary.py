@@ -308,7 +308,9 @@ def test_what_a_record_says_of_its_revision() -> None:
     told = outcome_of(record("caller_hangup", 40, asked, answer, sorry), "Sorry, that did not work.")
     assert told == Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=1, latencies_ms=(950.0,))
     assert outcome_of(record("caller_hangup", 5), "").early_hangup
-    assert not outcome_of(record("goodbye", 5), "").early_hangup
+    for wished in ("goodbye", "ended_by_operator", "transferred"):
+        told = outcome_of(record(wished, 5), "")
+        assert (told.failed, told.early_hangup) == (False, False), wished
     assert outcome_of(record("goodbye", 5, errors=("stt: no",)), "", stage_errors=1).failed
     assert not outcome_of(record("goodbye", 5, errors=("the recording is not whole: no space left",)), "").failed
     assert outcome_of(record("failure", 5), "").failed

@@ -122,7 +122,10 @@ def test_who_wants_a_person_goes_where_the_company_says(transfer: TransferSpec |
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["caller", "understood", "unheard", "started", "stopped", "heard", "unsaid", "error", "ear error", "time"]
+            [
+                *("caller", "understood", "unheard", "started", "stopped", "heard", "unsaid"),
+                *("error", "ear error", "operator", "time"),
+            ]
         ),
         st.floats(0.0, 30.0),
     ),
@@ -134,6 +137,9 @@ def tell(machine: Conduct, event: str, at: float) -> Action | None:
     match event:
         case "caller":
             machine.caller_started()
+            machine.interrupted(heard=False)
+        case "operator":
+            machine.asked_to_say("wait please")
         case "understood":
             machine.understood(at)
         case "unheard":

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pipecat.frames.frames import CancelWorkerFrame, EndWorkerFrame, Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
-from pipelines.calls import CallerSpeaking, Closed, Opened, Understood
+from pipelines.calls import CallerSpeaking, Closed, LiveEvent, Opened, Understood
 from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 from processors.llm.mock import MockLlm, MockLlmService
 from tests.pipelines.harness import LIMIT, Line, assistant, ringing
@@ -298,6 +298,23 @@ async def test_who_hangs_up_before_the_stages_have_started_is_not_waited_for() -
             ended = call.now()
     assert (record.end_reason, record.turns, record.errors) == ("caller_hangup", (), ())
     assert ended < 4.0
+
+
+@virtual
+async def test_whoever_follows_the_calls_learns_of_one_that_was_cancelled() -> None:
+    events: list[LiveEvent] = []
+
+    async def cancelled() -> None:
+        async with ringing(assistant()) as call:
+            call.session._feed = events.append
+            await call.until(2.0)
+            assert call._task is not None
+            call._task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled()
+    [closed] = [event for event in events if isinstance(event, Closed)]
+    assert closed.record.end_reason == "shutdown"
 
 
 @virtual

@@ -14,8 +14,13 @@ FAILING = st.fixed_dictionaries(
         "fail_on": st.lists(st.integers(0, 3), max_size=2),
     }
 )
-DOINGS = st.lists(st.tuples(st.floats(0.0, 8.0), st.sampled_from(["speaks", "coughs"])), max_size=8)
-ENDINGS = {"caller_hangup": [], "shutdown": ["failed"]}
+DOINGS = st.lists(st.tuples(st.floats(0.0, 8.0), st.sampled_from(["speaks", "coughs", "is told"])), max_size=8)
+ENDINGS = {
+    "caller_hangup": [],
+    "shutdown": ["failed"],
+    "ended_by_operator": ["hang_up"],
+    "transferred": ["transfer 600"],
+}
 REASONS = {"goodbye", "operator", "silence", "max_duration", "max_turns", "failure", *ENDINGS}
 
 
@@ -54,8 +59,15 @@ def test_every_call_ends_once(
             for pause, doing in doings:
                 at += pause
                 await call.until(at)
-                await call.caller.speaks(0.8 if doing == "speaks" else 0.1)
-            if ending is not None:
+                if doing == "is told":
+                    assert call.session.say("somebody is on the way")
+                else:
+                    await call.caller.speaks(0.8 if doing == "speaks" else 0.1)
+            if ending == "ended_by_operator":
+                call.session.hang_up()
+            elif ending == "transferred":
+                call.session.transfer("600")
+            elif ending is not None:
                 call.session.end(ending)
             record = await call.record(limit_s=200.0)
         check(record, call.line.asked)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from base.secret import Secret
 from processors.catalog import AnyFactory
 from processors.factory import ProcessorFactory, Role
+from tenants.conversations import ConversationStore, MemoryConversations, PostgresConversations
 from tenants.database import Database, PoolBounds, connect_app
 from tenants.embedded import EmbeddedPostgres
 from tenants.migrate import migrate
@@ -101,3 +102,11 @@ async def database(postgres: Secret) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+def conversations(request: pytest.FixtureRequest) -> ConversationStore:
+    """Both stores of finished calls; an export of theirs has pages of two."""
+    if request.param == "memory":
+        return MemoryConversations()
+    return PostgresConversations(request.getfixturevalue("database"), export_page=2)

@@ -14,7 +14,7 @@ from processors.factory import PrepareError
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.known_files import KnownFiles
-from tenants.revisions import MemoryRevisions
+from tenants.revisions import MemoryRevisions, RevisionStore
 from tenants.statuses import TenantStatus
 
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
@@ -62,6 +62,9 @@ class Pipelines:
     async def discard(self, loaded: PipelineRevision) -> None:
         self.asked.append(f"discard {loaded.slug} {loaded.number}")
 
+    def forget_failure(self, tenant_id: TenantId) -> None:
+        self.asked.append("forget the failure")
+
     def remove(self, tenant_id: TenantId) -> None:
         if tenant_id in self.loaded:
             self.asked.append(f"remove {self.loaded.pop(tenant_id)}")
@@ -80,10 +83,10 @@ class Pipelines:
 class House:
     """Everything that publishing works on."""
 
-    def __init__(self, folder: Path, stages: Stages, revisions: MemoryRevisions | None = None) -> None:
+    def __init__(self, folder: Path, stages: Stages, revisions: RevisionStore | None = None) -> None:
         self.folder = folder
         self.stages = stages
-        self.revisions = revisions or MemoryRevisions(SystemClock())
+        self.revisions: RevisionStore = revisions or MemoryRevisions(SystemClock())
         self.pipelines = Pipelines()
         self.directory = Directory()
         self.known = KnownFiles()

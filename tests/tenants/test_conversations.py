@@ -1,138 +1,79 @@
 """One contract for both stores of conversations, and the fences of the one in PostgreSQL."""
 
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from msgspec import structs
 
-from base.ids import AssistantName, CallId, TenantId
-from pipelines.calls import Call, CallRecord, Turn, Waterfall
-from tenants.conversations import (
-    ConversationStore,
-    Cursor,
-    ForeignRecordError,
-    MemoryConversations,
-    PostgresConversations,
-    cursor,
-)
+from base.ids import CallId
+from pipelines.calls import Turn
+from tenants.conversations import ConversationStore, Cursor, ForeignRecordError, PostgresConversations, cursor
 from tenants.database import Database
-
-NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-TURNS = (
-    Turn(role="assistant", text="Olá! Em que posso ajudar?", at_ms=40.5, interrupted=True),
-    Turn(role="caller", text="Vocês abrem sábado?", at_ms=2100.0, written=True),
-    Turn(
-        role="assistant",
-        text="Sim, das oito ao meio-dia.",
-        at_ms=3900.25,
-        intent="answer",
-        passage_id="atendimento#3",
-        waterfall=Waterfall(vad_stop=210.0, transcript=640.5, first_audio=980.125),
-    ),
-)
+from tests.tenants.records import record, someone
 
 
-def someone() -> TenantId:
-    return TenantId(str(uuid.uuid4()))
-
-
-def record(tenant_id: TenantId, call_id: str = "c1", *, minutes: float = 0, **changed: Any) -> CallRecord:
-    call = Call(
-        id=CallId(call_id),
-        tenant_id=tenant_id,
-        tenant_slug="sorriso",
-        assistant=AssistantName("sofia"),
-        number="1000",
-        caller="+5511988887777",
-        revision=3,
-        language="pt-BR",
-        switch="matriz",
-        opened_at=NOON + timedelta(minutes=minutes),
-    )
-    facts: dict[str, Any] = {
-        "call": call,
-        "ended_at": NOON + timedelta(minutes=minutes + 1),
-        "end_reason": "goodbye",
-        "hangup_cause": "NORMAL_CLEARING",
-        "turns": TURNS,
-        "errors": ("stt: slow",),
-        "recording": "recordings/sorriso/c1.wav",
-    }
-    return CallRecord(**facts | changed)
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest) -> ConversationStore:
-    if request.param == "memory":
-        return MemoryConversations()
-    database: Database = request.getfixturevalue("database")
-    return PostgresConversations(database)
-
-
-async def test_what_is_stored_comes_back_whole(store: ConversationStore) -> None:
+async def test_what_is_stored_comes_back_whole(conversations: ConversationStore) -> None:
     tenant = someone()
     full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None)
-    assert await store.store(tenant, full)
-    assert await store.store(tenant, bare)
-    assert await store.get(tenant, full.call.id) == full
-    assert await store.get(tenant, bare.call.id) == bare
-    assert await store.get(tenant, CallId("never")) is None
+    assert await conversations.store(tenant, full)
+    assert await conversations.store(tenant, bare)
+    assert await conversations.get(tenant, full.call.id) == full
+    assert await conversations.get(tenant, bare.call.id) == bare
+    assert await conversations.get(tenant, CallId("never")) is None
 
 
-async def test_storing_twice_keeps_the_first(store: ConversationStore) -> None:
+async def test_storing_twice_keeps_the_first(conversations: ConversationStore) -> None:
     tenant = someone()
-    assert await store.store(tenant, record(tenant))
-    assert not await store.store(tenant, record(tenant))
-    assert not await store.store(tenant, record(tenant, end_reason="crash", turns=()))
-    assert await store.get(tenant, CallId("c1")) == record(tenant)
-    assert len(await store.list(tenant, 10)) == 1
+    assert await conversations.store(tenant, record(tenant))
+    assert not await conversations.store(tenant, record(tenant))
+    assert not await conversations.store(tenant, record(tenant, end_reason="crash", turns=()))
+    assert await conversations.get(tenant, CallId("c1")) == record(tenant)
+    assert len(await conversations.list(tenant, 10)) == 1
 
 
-async def test_a_tenant_sees_its_own_calls_alone_even_under_one_call_id(store: ConversationStore) -> None:
+async def test_a_tenant_sees_its_own_calls_alone_even_under_one_call_id(conversations: ConversationStore) -> None:
     ours, theirs = someone(), someone()
-    await store.store(ours, record(ours, "shared", end_reason="goodbye"))
-    assert await store.get(theirs, CallId("shared")) is None
-    assert await store.list(theirs, 10) == []
-    await store.store(theirs, record(theirs, "shared", end_reason="silence"))
-    found = await store.get(ours, CallId("shared"))
+    await conversations.store(ours, record(ours, "shared", end_reason="goodbye"))
+    assert await conversations.get(theirs, CallId("shared")) is None
+    assert await conversations.list(theirs, 10) == []
+    await conversations.store(theirs, record(theirs, "shared", end_reason="silence"))
+    found = await conversations.get(ours, CallId("shared"))
     assert found is not None
     assert (found.call.tenant_id, found.end_reason) == (ours, "goodbye")
-    assert [one.end_reason for one in await store.list(theirs, 10)] == ["silence"]
+    assert [one.end_reason for one in await conversations.list(theirs, 10)] == ["silence"]
 
 
-async def test_a_record_is_never_stored_for_somebody_else(store: ConversationStore) -> None:
+async def test_a_record_is_never_stored_for_somebody_else(conversations: ConversationStore) -> None:
     ours, theirs = someone(), someone()
     with pytest.raises(ForeignRecordError):
-        await store.store(theirs, record(ours))
-    assert await store.list(ours, 10) == []
+        await conversations.store(theirs, record(ours))
+    assert await conversations.list(ours, 10) == []
 
 
-async def test_lists_are_newest_first_in_pages_that_lose_and_double_nothing(store: ConversationStore) -> None:
+async def test_lists_are_newest_first_in_pages_that_lose_and_double_nothing(conversations: ConversationStore) -> None:
     tenant = someone()
     for number, minutes in enumerate([3, 1, 2, 2, 2]):
-        await store.store(tenant, record(tenant, f"c{number}", minutes=minutes))
-    everything = [one.call.id for one in await store.list(tenant, 10)]
+        await conversations.store(tenant, record(tenant, f"c{number}", minutes=minutes))
+    everything = [one.call.id for one in await conversations.list(tenant, 10)]
     assert everything == ["c0", "c4", "c3", "c2", "c1"]
     paged: list[str] = []
     behind: Cursor | None = None
-    while page := await store.list(tenant, 2, behind):
+    while page := await conversations.list(tenant, 2, behind):
         paged += [one.call.id for one in page]
         behind = cursor(page[-1])
     assert paged == everything
-    assert await store.list(tenant, 0) == []
-    assert await store.list(tenant, -5) == []
+    assert await conversations.list(tenant, 0) == []
+    assert await conversations.list(tenant, -5) == []
 
 
-async def test_what_a_caller_sends_cannot_make_a_record_unstorable(store: ConversationStore) -> None:
+async def test_what_a_caller_sends_cannot_make_a_record_unstorable(conversations: ConversationStore) -> None:
     tenant = someone()
     odd = record(tenant, turns=(Turn(role="caller", text="a\x00b\ud83dc'; DROP TABLE x; --", at_ms=0.0),))
     odd = structs.replace(odd, call=structs.replace(odd.call, caller="\x00555"))
-    assert await store.store(tenant, odd)
-    found = await store.get(tenant, odd.call.id)
+    assert await conversations.store(tenant, odd)
+    found = await conversations.get(tenant, odd.call.id)
     assert found is not None
     assert found.turns[0].text == "abc'; DROP TABLE x; --"
     assert found.call.caller == "555"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from base.secret import Secret
-from tenants.keys import KEY_FILE, KeyFileError, kept_secret, signing_keys
+from tenants.keys import API_KEY_FILE, KEY_FILE, KeyFileError, api_key_pepper, kept_secret, signing_keys
 from tenants.signing import new_key, write_keys
 
 
@@ -38,3 +38,21 @@ def test_starters_at_the_same_time_agree_on_one_secret(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         held = list(pool.map(lambda n: kept_secret(path, Secret(f"s{n}")), [0] * 4 + [1] * 4))
     assert len(set(held)) == 1
+
+
+def test_the_pepper_of_api_keys_is_the_operators_or_one_that_is_kept(tmp_path: Path) -> None:
+    given = Secret("g" * 32)
+    assert api_key_pepper(tmp_path, given) == given
+    assert list(tmp_path.iterdir()) == []
+    made = api_key_pepper(tmp_path, None)
+    assert len(made.reveal()) >= 43
+    assert api_key_pepper(tmp_path, None) == made
+    assert stat.S_IMODE((tmp_path / API_KEY_FILE).stat().st_mode) == 0o600
+
+
+def test_a_pepper_that_was_emptied_is_no_pepper(tmp_path: Path) -> None:
+    made = api_key_pepper(tmp_path, None).reveal()
+    (tmp_path / API_KEY_FILE).write_text(made[:20])
+    with pytest.raises(KeyFileError, match="damaged") as caught:
+        api_key_pepper(tmp_path, None)
+    assert made[:20] not in str(caught.value)

@@ -7,17 +7,19 @@ import pytest
 from base.clock import SystemClock
 from base.ids import TenantId
 from tenants.document import parse_document
-from tenants.publishing import RaceLostError, publish
-from tenants.revisions import MemoryRevisions, RevisionRow, TenantRow
+from tenants.publishing import publish
+from tenants.revisions import MemoryRevisions, RaceLostError, RevisionRow, TenantRow
 from tests.tenants.folders import ACME, House, Stages
 
 
 class Overtaken(MemoryRevisions):
     """Between the load and the store another process publishes something else."""
 
-    async def put(self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes) -> RevisionRow:
+    async def put(
+        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+    ) -> RevisionRow:
         await super().put(tenant_id, tenant, "f" * 64, b"theirs")
-        return await super().put(tenant_id, tenant, digest, document)
+        return await super().put(tenant_id, tenant, digest, document, number)
 
 
 async def test_a_lost_race_discards_what_was_loaded(tmp_path: Path, stages: Stages) -> None:
@@ -28,3 +30,6 @@ async def test_a_lost_race_discards_what_was_loaded(tmp_path: Path, stages: Stag
         await publish(document, house.revisions, house.pipelines, house.directory)
     assert house.pipelines.asked == ["load acme 1", "discard acme 1"]
     assert house.directory.tenants() == []
+    newest = await house.revisions.current(ACME)
+    assert newest is not None
+    assert (newest.number, newest.document) == (1, b"theirs"), "what lost is not stored"

@@ -1,6 +1,7 @@
 """One contract for both stores of revisions."""
 
 import asyncio
+import hashlib
 import uuid
 
 import pytest
@@ -8,7 +9,14 @@ import pytest
 from base.clock import SystemClock
 from base.ids import TenantId
 from tenants.database import Database
-from tenants.revisions import MemoryRevisions, PostgresRevisions, RevisionStore, SlugTakenError, TenantRow
+from tenants.revisions import (
+    MemoryRevisions,
+    PostgresRevisions,
+    RaceLostError,
+    RevisionStore,
+    SlugTakenError,
+    TenantRow,
+)
 
 A, B = "a" * 64, "b" * 64
 
@@ -40,6 +48,46 @@ async def test_documents_are_numbered_from_one_and_an_equal_one_is_not_added(sto
     assert await store.get(tenant_id, 1) == first
     assert await store.get(tenant_id, 4) is None
     assert await store.get(tenant_id, 0) is None
+
+
+async def test_one_that_comes_too_late_for_its_number_changes_nothing(store: RevisionStore) -> None:
+    (tenant_id, row), (theirs, _) = someone(), someone()
+    assert (await store.put(tenant_id, row, A, b"a", 1)).number == 1
+    assert (await store.put(tenant_id, row, A, b"a", 2)).number == 1, "it is what is there"
+    renamed = TenantRow(slug=row.slug + "-new", domain="x", name="x")
+    for number in (1, 3):
+        with pytest.raises(RaceLostError, match=f"revision {number} was published"):
+            await store.put(tenant_id, renamed, B, b"b", number)
+    assert [one.number for one in await store.list(tenant_id, 10)] == [1]
+    assert (await store.put(theirs, renamed, A, b"a")).number == 1, "the slug was not taken"
+    assert (await store.put(tenant_id, row, B, b"b", 2)).number == 2
+
+
+async def test_they_are_listed_newest_first_and_page_by_page(store: RevisionStore) -> None:
+    (tenant_id, row), (theirs, _) = someone(), someone()
+    assert await store.list(tenant_id, 10) == ()
+    for text in (b"a", b"bb", b"ccc"):
+        await store.put(tenant_id, row, hashlib.sha256(text).hexdigest(), text)
+    told = await store.list(tenant_id, 2)
+    assert [(one.number, one.size_bytes) for one in told] == [(3, 3), (2, 2)]
+    assert told[0].digest == hashlib.sha256(b"ccc").hexdigest()
+    newest = await store.current(tenant_id)
+    assert newest is not None
+    assert told[0].created_at == newest.created_at
+    assert [one.number for one in await store.list(tenant_id, 10, before=2)] == [1]
+    assert await store.list(tenant_id, 10, before=1) == ()
+    assert await store.list(tenant_id, -1) == ()
+    assert await store.list(theirs, 10) == (), "another tenant's are not seen"
+
+
+async def test_no_more_are_listed_than_one_answer_has_room_for(
+    store: RevisionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenants.revisions.MAX_LISTED", 2)
+    tenant_id, row = someone()
+    for digest in (A, B, "c" * 64):
+        await store.put(tenant_id, row, digest, b"x")
+    assert [one.number for one in await store.list(tenant_id, 1000)] == [3, 2]
 
 
 async def test_another_tenants_documents_are_not_there(store: RevisionStore) -> None:

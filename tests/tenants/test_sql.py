@@ -19,8 +19,14 @@ def test_sql_without_a_name_and_names_without_sql_are_refused(text: str) -> None
         parse_blocks(text)
 
 
-@pytest.mark.parametrize("name", ["revisions", "conversations", "migrations"])
+@pytest.mark.parametrize("name", ["revisions", "conversations", "call_search", "api_keys", "migrations"])
 def test_every_query_of_a_tenant_says_whose(name: str) -> None:
     for block, statement in queries(name).items():
         if name != "migrations" and not statement.startswith("INSERT"):
-            assert "tenant_id = $1" in statement or "id = $1" in statement, block
+            whose = ("tenant_id = $1", "id = $1", "tenant_id IS NOT DISTINCT FROM $1")
+            assert any(condition in statement for condition in whose), block
+
+
+def test_each_table_that_a_search_reads_is_read_for_the_tenant() -> None:
+    for block, statement in queries("call_search").items():
+        assert statement.count("FROM atende.") == statement.count("tenant_id = $1"), block

@@ -1,0 +1,145 @@
+"""Calls that are over: found, read, exported."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Controller, get
+from litestar.params import QueryParameter
+from litestar.response import Stream
+
+from base.ids import CallId, TenantId
+from control.api.access import may_read, one_tenant
+from control.api.described import CSV, NDJSON, Exports
+from control.api.given import Asker, CallPath, DomainUuid, Running
+from control.api.pages import CursorText, Limit, Page, read, written
+from control.api.problems import FieldError, Refusal, answers, not_found
+from control.service import Service
+from pipelines.calls import CallRecord
+from tenants.call_search import CallFilter, CallSummary, SearchTooWideError
+from tenants.conversations import Cursor
+from tenants.exporting import csv_header, csv_row, ndjson
+
+Text = Annotated[str | None, QueryParameter(max_length=200)]
+Since = Annotated[datetime | None, QueryParameter(description="Answered then or later; UTC without a zone.")]
+Until = Annotated[datetime | None, QueryParameter(description="Answered before; UTC without a zone.")]
+Said = Annotated[
+    str | None, QueryParameter(min_length=3, max_length=100, description="In what was said, in capitals or not.")
+]
+Format = Annotated[Literal["ndjson", "csv"], QueryParameter(description="Lines of JSON, or a table.")]
+Secretary = Annotated[UUID | None, QueryParameter(description="The assistant by its UUID, instead of `assistant`.")]
+
+
+class CallsController(Controller):
+    """`/calls`: a tenant's finished calls. A key of the platform says whose: `domain_uuid`."""
+
+    path = "/calls"
+    tags = ("Calls",)
+    guards = (may_read,)
+
+    @get("/", summary="Finished calls, the newest first", responses=answers("not-found"))
+    async def list_calls(
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        assistant: Text = None,
+        secretary_uuid: Secretary = None,
+        number: Text = None,
+        caller: Text = None,
+        end_reason: Text = None,
+        revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
+        opened_from: Since = None,
+        opened_to: Until = None,
+        text: Said = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Page[CallSummary]:
+        """All conditions at once."""
+        tenant_id = one_tenant(asker, domain_uuid)
+        wanted = _filter(
+            assistant=_assistant(running, tenant_id, assistant, secretary_uuid),
+            number=number,
+            caller=caller,
+            end_reason=end_reason,
+            revision=revision,
+            opened_from=_utc(opened_from),
+            opened_to=_utc(opened_to),
+            text=text,
+        )
+        before: Cursor | None = read(cursor, Cursor)
+        try:
+            found = await running.conversations.search(tenant_id, wanted, limit, before)
+        except SearchTooWideError as error:
+            raise Refusal("bad-request", errors=[FieldError(path="text", message=str(error))]) from error
+        more = len(found) == limit
+        return Page(items=found, next=written(Cursor(found[-1].call.opened_at, found[-1].call.id)) if more else None)
+
+    @get("/export", summary="Finished calls as a file", responses=answers("not-found"), operation_class=Exports)
+    async def export(
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        format: Format = "ndjson",  # noqa: A002 (the parameter's name)
+        assistant: Text = None,
+        secretary_uuid: Secretary = None,
+        opened_from: Since = None,
+        opened_to: Until = None,
+    ) -> Stream:
+        """`ndjson`: whole records with what was said, one on a line; `csv`: a row for each call."""
+        tenant_id = one_tenant(asker, domain_uuid)
+        wanted = _filter(
+            assistant=_assistant(running, tenant_id, assistant, secretary_uuid),
+            opened_from=_utc(opened_from),
+            opened_to=_utc(opened_to),
+        )
+        records = running.conversations.export(tenant_id, wanted)
+        media = NDJSON if format == "ndjson" else CSV
+        return Stream(
+            _lines(records, format),
+            media_type=media,
+            headers={"Content-Disposition": f'attachment; filename="calls.{format}"'},
+        )
+
+    @get("/{call_id:uuid}", summary="One finished call, with what was said", responses=answers("not-found"))
+    async def one_call(
+        self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None
+    ) -> CallRecord:
+        """Turns with what was heard, latencies, revisions, errors."""
+        found = await running.conversations.get(one_tenant(asker, domain_uuid), CallId(str(call_id)))
+        if found is None:
+            raise not_found()
+        return found
+
+
+def _filter(**wanted: Any) -> CallFilter:
+    """Raises the Refusal `bad-request`, which names the parameter."""
+    try:
+        return CallFilter(**wanted)
+    except ValueError as error:
+        name, _, told = str(error).partition(": ")
+        raise Refusal("bad-request", errors=[FieldError(path=name, message=told)]) from None
+
+
+async def _lines(records: AsyncIterator[CallRecord], kind: str) -> AsyncIterator[bytes]:
+    if kind == "csv":
+        yield csv_header()
+    async for record in records:
+        yield ndjson(record) if kind == "ndjson" else csv_row(record)
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+def _assistant(service: Service, tenant_id: TenantId, name: str | None, secretary_uuid: UUID | None) -> str | None:
+    """The assistant's name. A UUID that nobody of the tenant has finds no calls."""
+    if secretary_uuid is None:
+        return name
+    for status in service.supervisor.status():
+        for assistant in status.assistants:
+            if status.tenant_id == tenant_id and assistant.id == str(secretary_uuid):
+                return assistant.name if name in (None, assistant.name) else ""
+    return ""

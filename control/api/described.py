@@ -1,0 +1,56 @@
+"""What the description of the API cannot see in a handler: bodies that are read raw, and headers of a middleware."""
+
+from dataclasses import dataclass
+from typing import Final, cast
+
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+)
+
+from control.api.idempotency import HEADER, MAX_LENGTH
+
+YAML: Final = "application/yaml"
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv; charset=utf-8"
+
+
+@dataclass
+class TakesDocument(Operation):
+    """The body is a tenant's document."""
+
+    def __post_init__(self) -> None:
+        text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+        tree = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))
+        told = "The whole document, in UTF-8; see docs/tenant-yaml.md."
+        self.request_body = RequestBody(content={YAML: text, JSON: tree}, required=True, description=told)
+
+
+@dataclass
+class Exports(Operation):
+    """The answer is a file of one of two kinds."""
+
+    def __post_init__(self) -> None:
+        lines = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+        for status, response in (self.responses or {}).items():
+            if status == "200":
+                cast(OpenAPIResponse, response).content = {NDJSON: lines, CSV: lines}
+
+
+@dataclass
+class Acts(Operation):
+    """It may be sent again with the same key without acting twice."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_LENGTH)
+        told = (
+            "Sent again within 10 minutes with the same key and body it acts once, and is answered as the first time."
+        )
+        header = Parameter(name=HEADER, param_in="header", schema=text, required=False, description=told)
+        self.parameters = [*(self.parameters or []), header]

@@ -1,0 +1,41 @@
+"""Lists in pages: an opaque cursor says where the next one goes on."""
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+from msgspec import Struct
+
+from control.api.problems import FieldError, Refusal
+
+T = TypeVar("T")
+
+MAX_LIMIT: Final = 200
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="So many at most.")]
+CursorText = Annotated[str | None, QueryParameter(max_length=400, description="`next` of the page before.")]
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """A part of a list. `next` is the `cursor` of the page behind it; null: this was the last."""
+
+    items: Sequence[T]
+    next: str | None = None
+
+
+def written(place: Struct) -> str:
+    """A cursor as it is sent."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read(text: str | None, kind: type[Any]) -> Any:
+    """The place of a cursor that came back; None where none did. Raises the Refusal `bad-request`."""
+    if text is None:
+        return None
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        told = FieldError(path="cursor", message="not a cursor of ours; take `next` of the page before as it is")
+        raise Refusal("bad-request", errors=[told]) from None

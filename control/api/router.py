@@ -1,0 +1,72 @@
+"""Everything under `/api/v1`, put together."""
+
+from collections.abc import Callable
+from typing import Final
+
+from litestar import Router
+from litestar.datastructures import CacheControlHeader, ResponseHeader
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from base.clock import Clock
+from control.api.access import KeyAuthentication, KeyDoor
+from control.api.calls import CallsController
+from control.api.documents import DocumentController
+from control.api.given import asker
+from control.api.idempotency import Idempotency
+from control.api.keys import KeysController, WhoController
+from control.api.live_calls import LiveCallsController
+from control.api.problems import Refusal
+from control.api.tenants import PipelinesController, TenantsController
+from control.service import Service
+
+PREFIX: Final = "/api/v1"
+CONTROLLERS: Final = (
+    WhoController,
+    KeysController,
+    TenantsController,
+    DocumentController,
+    PipelinesController,
+    LiveCallsController,
+    CallsController,
+)
+
+
+def api_router(service: Callable[[], Service | None], clock: Clock, per_s: int) -> Router:
+    """`service` gives None while it starts: then every request is told so. `per_s`: requests with one key."""
+
+    def running() -> Service:
+        found = service()
+        if found is None:
+            raise Refusal("unavailable", "the service is starting", headers={"Retry-After": "2"})
+        return found
+
+    door = KeyDoor(lambda: running().api_keys.checker, clock, per_s)
+    return Router(
+        PREFIX,
+        route_handlers=list(CONTROLLERS),
+        middleware=[DefineMiddleware(KeyAuthentication, door=door), Idempotency(clock)],
+        dependencies={
+            "asker": Provide(asker, sync_to_thread=False),
+            "running": Provide(running, sync_to_thread=False),
+        },
+        cache_control=CacheControlHeader(no_store=True),
+        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
+        security=[{"key": []}],
+    )
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """The description of `/api/v1`, at `/api/v1/schema/openapi.json`; it needs no key."""
+    return OpenAPIConfig(
+        title="Atende",
+        version=version,
+        path=f"{PREFIX}/schema",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="`atende keys create`")}
+        ),
+    )

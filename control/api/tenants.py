@@ -1,0 +1,160 @@
+"""Tenants, their assistants and numbers, and how their pipelines fare."""
+
+from collections.abc import Iterable
+
+from litestar import Controller, get
+from msgspec import Struct
+
+from base.ids import TenantId
+from control.api.access import may_read, own, scope
+from control.api.given import Asker, DomainUuid, Running, TenantPath
+from control.api.pages import CursorText, Limit, Page, read, written
+from control.api.problems import answers, not_found
+from control.http import TenantHealth
+from control.service import Service
+from pipelines.status import PipelineStatus
+from tenants.directory import TenantEntry
+
+
+class AssistantView(Struct, frozen=True, kw_only=True):
+    """An assistant that answers."""
+
+    name: str
+    secretary_uuid: str | None
+    """Its UUID, where the document gives it one."""
+    numbers: tuple[str, ...]
+
+
+class TenantView(Struct, frozen=True, kw_only=True):
+    """One tenant."""
+
+    tenant_id: TenantId
+    """Its `domain_uuid`."""
+    slug: str
+    domain: str | None
+    """null: no text of it could be used yet."""
+    enabled: bool
+    switch: str | None
+    """The PBX from which its calls come; null: any."""
+    state: str
+    """`ready`, `preparing`, `waiting` (loaded with its first call), `failed` or `disabled`."""
+    revision: int | None
+    """Which answers."""
+    on_trial: int | None = None
+    """The revision that some callers try."""
+    live_calls: int = 0
+    problem: str | None = None
+    """What is wrong with its newest text, or with loading it."""
+    assistants: tuple[AssistantView, ...] = ()
+
+
+class _After(Struct, frozen=True):
+    slug: str
+
+
+class TenantsController(Controller):
+    """`/tenants`: which companies are answered here."""
+
+    path = "/tenants"
+    tags = ("Tenants",)
+    guards = (may_read,)
+
+    @get("/", summary="Tenants, by slug", responses=answers("not-found"))
+    async def list_tenants(
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Page[TenantView]:
+        """Those that the key may see."""
+        after: _After | None = read(cursor, _After)
+        asked = scope(asker, domain_uuid)
+        behind = [
+            one
+            for one in _tenants(running)
+            if asked in (None, one.tenant_id) and (after is None or one.slug > after.slug)
+        ]
+        page = behind[:limit]
+        return Page(items=page, next=written(_After(page[-1].slug)) if len(behind) > limit else None)
+
+    @get("/{tenant_id:uuid}", summary="One tenant", responses=answers("not-found"))
+    async def one_tenant(
+        self,
+        tenant_id: TenantPath,
+        asker: Asker,
+        running: Running,
+    ) -> TenantView:
+        """Its assistants, numbers and state."""
+        asked = own(asker, tenant_id)
+        for one in _tenants(running):
+            if one.tenant_id == asked:
+                return one
+        raise not_found()
+
+
+class PipelinesController(Controller):
+    """`/pipelines`: what is loaded, stage by stage."""
+
+    path = "/pipelines"
+    tags = ("Tenants",)
+    guards = (may_read,)
+
+    @get("/", summary="Loaded revisions and their stages", responses=answers("not-found"))
+    async def pipelines(self, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> Page[PipelineStatus]:
+        """By slug: what answers, what is on trial, what goes, and what could not be loaded."""
+        asked = scope(asker, domain_uuid)
+        return Page(items=[one for one in running.supervisor.status() if asked in (None, one.tenant_id)])
+
+
+def _tenants(service: Service) -> list[TenantView]:
+    """By slug; a slug is one tenant's only."""
+    rows = service.readiness().tenants
+    entries = {entry.tenant_id: entry for entry in service.directory.tenants()}
+    ids = {row.tenant_id for row in rows if row.tenant_id is not None} | set(entries)
+    secretaries = _secretaries(service)
+    views = [
+        _view(tenant_id, entries.get(tenant_id), [row for row in rows if row.tenant_id == tenant_id], secretaries)
+        for tenant_id in ids
+    ]
+    return sorted(views, key=lambda view: view.slug)
+
+
+def _secretaries(service: Service) -> dict[tuple[TenantId, str], str | None]:
+    return {
+        (status.tenant_id, assistant.name): assistant.id
+        for status in service.supervisor.status()
+        if status.state == "active"
+        for assistant in status.assistants
+    }
+
+
+def _view(
+    tenant_id: TenantId,
+    entry: TenantEntry | None,
+    rows: list[TenantHealth],
+    secretaries: dict[tuple[TenantId, str], str | None],
+) -> TenantView:
+    trial = next((row for row in rows if row.state == "on trial"), None)
+    row = next((row for row in rows if row.state != "on trial"), None)
+    disabled = entry is not None and not entry.enabled
+    return TenantView(
+        tenant_id=tenant_id,
+        slug=entry.slug if entry is not None else rows[0].slug,
+        domain=None if entry is None else entry.domain,
+        enabled=not disabled,
+        switch=None if entry is None else entry.switch,
+        state="disabled" if disabled else "waiting" if row is None else row.state,
+        revision=entry.revision if entry is not None else None,
+        on_trial=None if trial is None else trial.revision,
+        live_calls=sum(row.live_calls for row in rows),
+        problem=None if row is None else row.problem,
+        assistants=() if entry is None else tuple(_assistants(entry, secretaries)),
+    )
+
+
+def _assistants(entry: TenantEntry, secretaries: dict[tuple[TenantId, str], str | None]) -> Iterable[AssistantView]:
+    for name in sorted(set(entry.numbers.values())):
+        numbers = tuple(sorted(number for number, answers in entry.numbers.items() if answers == name))
+        yield AssistantView(name=name, secretary_uuid=secretaries.get((entry.tenant_id, name)), numbers=numbers)

@@ -1,0 +1,144 @@
+"""What Prometheus scrapes: counts and times of this process, without a tenant, a number or a word in any label.
+
+Calls and turns are counted as they are told live; what only has a present value is read when somebody scrapes.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipelines.calls import ChangedOver, Closed, LiveEvent, Opened, Said, Understood
+from transports.lateness import Lateness
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+LATENCY_S: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
+LENGTH_S: Final = (5, 15, 30, 60, 120, 300, 600, 1800, 3600)
+STAGES: Final = ("vad_stop", "turn_wait", "transcript", "turn_end", "retrieved", "first_sentence", "first_tts_audio")
+"""Fields of `pipelines.calls.Waterfall` before the first audio."""
+
+
+class Present(Struct, frozen=True, kw_only=True):
+    """What is so now."""
+
+    live_calls: int
+    max_calls: int
+    taking_calls: bool
+    tenants: Mapping[str, int]
+    """By state."""
+    stage_errors: Mapping[str, int]
+    """Of the stages that are loaded, by their `use`."""
+    refused: Mapping[str, int]
+    """Calls since the start that were not let in, by the door at which the dialplan goes on."""
+    clock: Lateness
+    """The media clock's, of the last 5 to 10 seconds."""
+    models_mb: float
+
+
+class Metrics:
+    """`feed` hears the calls; `text` is the answer to a scrape."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._opened = Counter("atende_calls_opened", "Calls that were answered.", registry=registry)
+        self._closed = Counter(
+            "atende_calls_closed", "Calls that are over, by their end.", ["end_reason"], registry=registry
+        )
+        self._length = Histogram("atende_call_seconds", "How long calls were.", buckets=LENGTH_S, registry=registry)
+        self._turns = Counter("atende_turns", "Things said, by who said them.", ["speaker"], registry=registry)
+        self._broken = Counter("atende_barge_ins", "Sentences of ours that a caller broke off.", registry=registry)
+        self._changed = Counter(
+            "atende_changed_over", "Live calls that changed to another revision.", registry=registry
+        )
+        self._answer = Histogram(
+            "atende_answer_seconds",
+            "The caller's last speech sample to the first sample of the answer on the wire.",
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self._stage = Histogram(
+            "atende_answer_stage_seconds",
+            "The caller's last speech sample to the end of a step of the answer.",
+            ["step"],
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+
+    def feed(self, event: LiveEvent) -> None:
+        """See `pipelines.calls.LiveFeed`."""
+        match event:
+            case Opened():
+                self._opened.inc()
+            case Understood():
+                self._turns.labels("caller").inc()
+            case Said():
+                self._said(event)
+            case ChangedOver():
+                self._changed.inc()
+            case Closed(record=record):
+                self._closed.labels(record.end_reason).inc()
+                self._length.observe(max(0.0, (record.ended_at - record.call.opened_at).total_seconds()))
+
+    def _said(self, said: Said) -> None:
+        self._turns.labels("assistant").inc()
+        if said.interrupted:
+            self._broken.inc()
+        waterfall = said.waterfall
+        if waterfall is None:
+            return
+        if waterfall.first_audio is not None:
+            self._answer.observe(waterfall.first_audio / 1000)
+        for step in STAGES:
+            if (at_ms := getattr(waterfall, step)) is not None:
+                self._stage.labels(step).observe(max(0.0, at_ms) / 1000)
+
+    def text(self, now: Present) -> bytes:
+        """In Prometheus' text format, 0.0.4."""
+        present = CollectorRegistry()
+        present.register(_Now(now))
+        return generate_latest(self._registry) + generate_latest(present)
+
+
+class _Now(Collector):
+    """Values that are read, not counted."""
+
+    def __init__(self, now: Present) -> None:
+        self._now = now
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._now
+        yield _gauge("atende_taking_calls", "1: calls are let in.", float(now.taking_calls))
+        yield _gauge("atende_live_calls", "Calls that are going on.", now.live_calls)
+        yield _gauge("atende_max_calls", "So many are let in at most.", now.max_calls)
+        yield _by("atende_tenants", "Tenants by their state.", "state", now.tenants)
+        yield _by("atende_stage_errors", "Errors of the stages that are loaded.", "stage", now.stage_errors)
+        refused = CounterMetricFamily("atende_calls_refused", "Calls that were not let in.", labels=["door"])
+        for door, count in sorted(now.refused.items()):
+            refused.add_metric([door], count)
+        yield refused
+        late = GaugeMetricFamily(
+            "atende_media_clock_late_seconds", "Beats of the last seconds, after their time.", labels=["quantile"]
+        )
+        for name, late_ms in (("0.5", now.clock.p50_ms), ("0.99", now.clock.p99_ms), ("1", now.clock.max_ms)):
+            late.add_metric([name], late_ms / 1000)
+        yield late
+        yield _gauge("atende_models_bytes", "Of prepared models, by their stages' declaration.", now.models_mb * 1e6)
+
+
+def _gauge(name: str, told: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, told, value=value)
+
+
+def _by(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=[label])
+    for one, count in sorted(values.items()):
+        family.add_metric([one], count)
+    return family

@@ -1,0 +1,206 @@
+"""Where API keys are kept: by tenant, those of the platform under None."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import asyncpg
+from msgspec import structs
+
+from base.ids import ApiKeyId, TenantId
+from base.secret import Secret
+from tenants.api_keys import ApiKey, KeyInvalidError, KeyRow, is_key_id
+from tenants.database import Database
+from tenants.sql import queries
+
+MAX_KEYS: Final = 500
+"""That are not revoked, of one tenant or of the platform. Those who add at the same time may exceed it a little."""
+MAX_LISTED: Final = 1000
+
+
+class TooManyKeysError(Exception):
+    """There are `MAX_KEYS` that are not revoked."""
+
+    def __init__(self) -> None:
+        super().__init__(f"there are {MAX_KEYS} keys; revoke those that are not used any more")
+
+
+class TenantUnpublishedError(LookupError):
+    """The tenant has no row: no document of it was ever published."""
+
+
+class KeysUnavailableError(Exception):
+    """What is kept cannot be asked now: another time it may."""
+
+
+class ApiKeyStore(Protocol):
+    """Keys by tenant. A key of somebody else is in all of these as if it were not there. The contract of both stores.
+
+    All raise KeysUnavailableError.
+    """
+
+    async def add(self, tenant_id: TenantId | None, row: KeyRow) -> None:
+        """Keep a key of this tenant; of the platform when None.
+
+        Raises KeyInvalidError for a key of another or an id that is taken, TooManyKeysError, TenantUnpublishedError.
+        """
+        ...
+
+    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
+        """At most `MAX_LISTED`: all that are not revoked, then those that are, the newest first."""
+        ...
+
+    async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
+        """The key opens nothing any more; False when there is none. The first time of revoking stays."""
+        ...
+
+    async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
+        """The key opened at that time; an earlier time than the one that is kept changes nothing."""
+        ...
+
+    async def find(self, key_id: ApiKeyId) -> KeyRow | None:
+        """The key of this id. It alone has no tenant: whose the key is, is what is asked."""
+        ...
+
+
+class MemoryApiKeys:
+    """Keys for as long as the process lives. `tenants` are those that were published; None: everyone was."""
+
+    def __init__(self, tenants: Collection[TenantId] | None = None) -> None:
+        self._tenants = tenants
+        self._rows: dict[ApiKeyId, KeyRow] = {}
+
+    async def add(self, tenant_id: TenantId | None, row: KeyRow) -> None:
+        _refuse_foreign(tenant_id, row)
+        if row.key.id in self._rows:
+            raise _taken(row)
+        if sum(key.revoked_at is None for key in self._of(tenant_id)) >= MAX_KEYS:
+            raise TooManyKeysError
+        if tenant_id is not None and self._tenants is not None and tenant_id not in self._tenants:
+            raise _unpublished(tenant_id)
+        self._rows[row.key.id] = row
+
+    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
+        newest = sorted(sorted(self._of(tenant_id), key=_id), key=_created_at, reverse=True)
+        return sorted(newest, key=_is_revoked)[:MAX_LISTED]
+
+    async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
+        key = self._get(tenant_id, key_id)
+        if key is not None and key.revoked_at is None:
+            self._change(key, revoked_at=at)
+        return key is not None
+
+    async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
+        key = self._get(tenant_id, key_id)
+        if key is not None and (key.last_used_at is None or key.last_used_at < at):
+            self._change(key, last_used_at=at)
+
+    async def find(self, key_id: ApiKeyId) -> KeyRow | None:
+        return self._rows.get(key_id)
+
+    def _of(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
+        return [row.key for row in self._rows.values() if row.key.tenant_id == tenant_id]
+
+    def _get(self, tenant_id: TenantId | None, key_id: ApiKeyId) -> ApiKey | None:
+        row = self._rows.get(key_id)
+        return row.key if row is not None and row.key.tenant_id == tenant_id else None
+
+    def _change(self, key: ApiKey, **times: datetime) -> None:
+        self._rows[key.id] = structs.replace(self._rows[key.id], key=structs.replace(key, **times))
+
+
+def _id(key: ApiKey) -> str:
+    return key.id
+
+
+def _created_at(key: ApiKey) -> datetime:
+    return key.created_at
+
+
+def _is_revoked(key: ApiKey) -> bool:
+    return key.revoked_at is not None
+
+
+_SQL: Final = queries("api_keys")
+
+
+class PostgresApiKeys:
+    """Keys in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, tenant_id: TenantId | None, row: KeyRow) -> None:
+        _refuse_foreign(tenant_id, row)
+        key = row.key
+        facts = (tenant_id, key.id, key.role, key.name, bytes.fromhex(row.digest.reveal()))
+        times = (key.created_at, key.expires_at, key.last_used_at, key.revoked_at)
+        with _answering():
+            try:
+                async with self._within(tenant_id) as connection:
+                    added = await connection.fetchval(_SQL["add"], *facts, *times, MAX_KEYS)
+            except asyncpg.UniqueViolationError as error:
+                raise _taken(row) from error
+            except asyncpg.ForeignKeyViolationError as error:
+                raise _unpublished(tenant_id) from error
+        if not added:
+            raise TooManyKeysError
+
+    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
+        with _answering():
+            async with self._within(tenant_id) as connection:
+                return [_key(row) for row in await connection.fetch(_SQL["list"], tenant_id, MAX_LISTED)]
+
+    async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
+        if not is_key_id(key_id):
+            return False
+        with _answering():
+            async with self._within(tenant_id) as connection:
+                return bool(await connection.fetchval(_SQL["revoke"], tenant_id, key_id, at))
+
+    async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
+        if not is_key_id(key_id):
+            return
+        with _answering():
+            async with self._within(tenant_id) as connection:
+                await connection.execute(_SQL["used"], tenant_id, key_id, at)
+
+    async def find(self, key_id: ApiKeyId) -> KeyRow | None:
+        if not is_key_id(key_id):
+            return None
+        with _answering():
+            async with self._database.key_holder(key_id) as connection:
+                row = await connection.fetchrow(_SQL["find"], key_id)
+        return None if row is None else KeyRow(key=_key(row), digest=Secret(row["digest"].hex()))
+
+    def _within(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
+        return self._database.platform() if tenant_id is None else self._database.tenant(tenant_id)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What a database that is away, or not as it should be, raises becomes KeysUnavailableError."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise KeysUnavailableError(f"the database does not tell of API keys ({type(error).__name__})") from error
+
+
+def _key(row: Any) -> ApiKey:
+    names = ("id", "role", "name", "created_at", "expires_at", "last_used_at", "revoked_at")
+    tenant_id = None if row["tenant_id"] is None else TenantId(str(row["tenant_id"]))
+    return ApiKey(tenant_id=tenant_id, **{name: row[name] for name in names})
+
+
+def _refuse_foreign(tenant_id: TenantId | None, row: KeyRow) -> None:
+    if row.key.tenant_id != tenant_id:
+        raise KeyInvalidError(f"the key {row.key.id} is of {row.key.tenant_id or 'the platform'}")
+
+
+def _taken(row: KeyRow) -> KeyInvalidError:
+    return KeyInvalidError(f"the id {row.key.id} is taken")
+
+
+def _unpublished(tenant_id: TenantId | None) -> TenantUnpublishedError:
+    return TenantUnpublishedError(f"no document of the tenant {tenant_id} was ever published")

@@ -1,0 +1,245 @@
+"""A tenant's document as an operator puts it: checked, loaded, stored, answering, and written into the tenant's file.
+
+The folder stays the place where the current text lies. The answer comes when the file is on the disk, so that a restart
+and an editor see what was accepted; whoever watches the folder finds nothing new in it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+import structlog
+from msgspec import structs
+
+from base.ids import TenantId
+from pipelines.problems import SpecError
+from pipelines.supervisor import Swap
+from processors.factory import PrepareError
+from tenants.directory import Directory, NumberConflictError, TenantUnknownError
+from tenants.document import TenantDocument
+from tenants.errors import DocumentError, Located
+from tenants.files import ENDINGS
+from tenants.folder import TenantFolder
+from tenants.known_files import written_id
+from tenants.next_text import NotWrittenError, beside, delete, digest_of
+from tenants.notices import notices
+from tenants.placing import placed, placed_at
+from tenants.publishing import Keeper, publish
+from tenants.put_errors import (
+    Current,
+    FileTakenError,
+    NotReadyError,
+    Published,
+    StaleError,
+    TooLargeError,
+)
+from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
+from tenants.yaml_nodes import MAX_BYTES
+
+L = TypeVar("L")
+
+MAX_DOCUMENT_BYTES: Final = MAX_BYTES
+NAME: Final = "document"
+"""In the place of a file's name in what is told of a text that was put: the server's folders are nobody's business."""
+
+log = structlog.get_logger()
+
+
+class _DryRunOverError(Exception):
+    """Everything was made ready, and nothing is to be stored."""
+
+
+class DocumentPuts(Generic[L]):
+    """The documents of a folder's tenants are put and removed. Errors leave what answered answering.
+
+    Every method that changes something raises TenantUnknownError where there is no such tenant, StaleError when
+    `expected` is not the digest of its current text, and ReadOnlyFolderError before anything is changed; where that is
+    found out last of all (NotWrittenError) what the file says is published once more.
+    """
+
+    def __init__(
+        self, tenants: TenantFolder[L], revisions: RevisionStore, supervisor: Keeper[L], directory: Directory
+    ) -> None:
+        """The folder, which is open, and what it was given."""
+        self._tenants = tenants
+        self._owners = tenants.owners
+        self._revisions = revisions
+        self._supervisor = supervisor
+        self._directory = directory
+
+    async def current(self, tenant_id: TenantId) -> Current | None:
+        """The text that counts; None for a tenant that has no file, or of which nothing was ever accepted."""
+        newest = await self._revisions.current(tenant_id)  # first: what follows waits for nothing, and is of one moment
+        if (file := self._owners.file_of(tenant_id)) is None:
+            return None
+        if (known := self._tenants.known(tenant_id)) is None:
+            # Its file cannot be used, and nothing may stand in for it: the newest was taken off the air, say.
+            if newest is None:
+                return None
+            return Current(number=newest.number, digest=newest.digest, document=newest.document, file=file)
+        status = self._owners.status_of(file)
+        number = status.revision if status is not None else None
+        if newest is not None and newest.digest == known.digest:
+            number = newest.number
+        return Current(number=number, digest=known.digest, document=known.raw, file=file)
+
+    async def put(
+        self,
+        tenant_id: TenantId,
+        raw: bytes,
+        *,
+        expected: str | None,
+        create: bool = False,
+        dry_run: bool = False,
+        swap: Swap | None = None,
+    ) -> Published:
+        """This text is the tenant's from now on, in place of the one with the digest `expected`.
+
+        A new tenant needs `create` and no `expected`. A dry run stops when everything is ready; what it cannot tell is
+        that the database has another tenant of the slug. `swap` None: as for a file that is saved.
+        Raises TooLargeError, DocumentError (all mistakes), NotReadyError (names the stage), FileTakenError.
+        """
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise TooLargeError(len(raw), MAX_DOCUMENT_BYTES)
+        await self.look(tenant_id)
+        _expect(await self.current(tenant_id), expected, create=create)
+        document = await self.parsed(tenant_id, raw)
+        told = tuple(await asyncio.to_thread(notices, document))
+        try:
+            async with self._tenants.locks[tenant_id]:
+                current = await self.current(tenant_id)
+                _expect(current, expected, create=create)
+                published = await self._put(document, current, dry_run=dry_run, swap=swap)
+        except NotWrittenError as error:
+            await self._tenants.refresh([error.file])  # what it says counts
+            raise
+        return structs.replace(published, notices=told)
+
+    async def remove(self, tenant_id: TenantId, *, expected: str | None) -> None:
+        """The tenant's file is deleted, and no further call is taken; live ones end on what they have.
+
+        Its revisions stay stored.
+        """
+        await self.look(tenant_id)
+        async with self._tenants.locks[tenant_id]:
+            current = await self.current(tenant_id)
+            _expect(current, expected, create=False)
+            assert current is not None
+            await delete(current.file)
+            await self._tenants.forget(current.file, tenant_id)
+
+    async def look(self, tenant_id: TenantId) -> None:
+        """What was saved in the tenant's file, or became of it, a moment ago goes before what is put."""
+        file, known = self._owners.file_of(tenant_id), self._tenants.known(tenant_id)
+        if file is None or known is None or (status := self._owners.status_of(file)) is None or status.problems:
+            return
+        if (said := await digest_of(file)) is None:
+            await self._tenants.look_again()  # it may have another name now
+        elif said != known.digest:
+            await self._tenants.refresh([file])
+
+    async def parsed(self, tenant_id: TenantId, raw: bytes) -> TenantDocument:
+        """The tenant's document. Raises DocumentError, also for another tenant's."""
+        try:
+            document = await self._tenants.reader.parse(raw, NAME)
+        except DocumentError:
+            raise
+        except Exception as error:
+            # A stage's own bug while its settings were read.
+            log.exception("a document could not be read", tenant=tenant_id)
+            whole = Located(file=NAME, line=0, column=0, path="$", message=repr(error))
+            raise DocumentError([whole]) from error
+        if document.tenant_id != tenant_id:
+            told = f"this is tenant {document.tenant_id}; the text was put as that of {tenant_id}"
+            raise DocumentError([await asyncio.to_thread(placed_at, document, "$.id", told)])
+        return document
+
+    async def _put(
+        self, document: TenantDocument, current: Current | None, *, dry_run: bool, swap: Swap | None
+    ) -> Published:
+        file = await self._file_for(document)
+        said, status = await digest_of(file), self._owners.status_of(file)
+        well = status is not None and not status.problems
+        if current is not None and said != current.digest and (status is None or well):
+            raise StaleError(said)  # it may count, and was not looked at yet
+        if current is not None and current.number is not None and current.digest == document.digest == said and well:
+            return Published(number=current.number, digest=said, changed=False)
+        if dry_run:
+            return await self._tried(document, file)
+        return await self._replaced(document, file, said, swap)
+
+    async def _file_for(self, document: TenantDocument) -> Path:
+        """The tenant's own; of a new one the file that is called as its slug. Raises FileTakenError, StaleError."""
+        if (own := self._owners.file_of(document.tenant_id)) is not None:
+            status = self._owners.status_of(own)
+            if status is not None and status.tenant_id not in {None, document.tenant_id}:
+                raise FileTakenError(own, status.tenant_id)  # somebody makes it this one's just now
+            return own
+        files = [self._tenants.folder / (document.spec.slug + ending) for ending in ENDINGS]
+        for file in files:
+            if not await asyncio.to_thread(os.path.lexists, file):
+                continue
+            if (owner := await asyncio.to_thread(written_id, file)) != document.tenant_id:
+                raise FileTakenError(file, owner)
+            if self._owners.status_of(file) is None:
+                raise StaleError(await digest_of(file))  # somebody saves the tenant's first text just now
+            return file
+        return files[0]
+
+    async def _replaced(self, document: TenantDocument, file: Path, said: str | None, swap: Swap | None) -> Published:
+        tenant_id = document.tenant_id
+        newest = await self._revisions.current(tenant_id)
+
+        async def nobody_saved_it() -> None:
+            if (now := await digest_of(file)) != said:
+                raise StaleError(now)
+
+        async with beside(file, document.raw, tenant_id) as text:
+            of_file = structs.replace(document, file=str(file))
+            async with self._placed(document):
+                number, told = await self._tenants.put(of_file, swap, nobody_saved_it)
+            self._owners.put(file, document.digest)
+            await text.take_place()
+        await self._tenants.settle(of_file, told)
+        changed = newest is None or newest.number != number
+        log.info("document put", tenant=tenant_id, revision=number, changed=changed)
+        return Published(number=number, digest=document.digest, changed=changed, problems=told.told)
+
+    async def _tried(self, document: TenantDocument, file: Path) -> Published:
+        newest = await self._revisions.current(document.tenant_id)
+
+        async def over() -> None:
+            raise _DryRunOverError
+
+        async with beside(file, document.raw, document.tenant_id), self._placed(document), self._tenants.room:
+            with suppress(_DryRunOverError):
+                await publish(document, self._revisions, self._supervisor, self._directory, confirm=over)
+        changed = newest is None or newest.digest != document.digest
+        number = (newest.number if newest is not None else 0) + changed
+        return Published(number=number, digest=document.digest, changed=changed)
+
+    @asynccontextmanager
+    async def _placed(self, document: TenantDocument) -> AsyncIterator[None]:
+        """What publishing refuses, as it is told to who put the document."""
+        try:
+            yield
+        except (SpecError, SlugTakenError, NumberConflictError) as error:
+            self._supervisor.forget_failure(document.tenant_id)
+            raise DocumentError(await asyncio.to_thread(placed, document, error)) from error
+        except PrepareError as error:
+            self._supervisor.forget_failure(document.tenant_id)
+            raise NotReadyError(await asyncio.to_thread(placed, document, error)) from error
+        except RaceLostError as error:
+            newest = await self._revisions.current(document.tenant_id)
+            raise StaleError(newest.digest if newest is not None else None) from error
+
+
+def _expect(current: Current | None, expected: str | None, *, create: bool) -> None:
+    if current is None:
+        if expected is not None or not create:
+            raise TenantUnknownError("no such tenant")
+    elif expected != current.digest:
+        raise StaleError(current.digest)

@@ -1,0 +1,177 @@
+"""A company's document by way of the API: put, refused with its places, rolled back, tried, removed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from control.api.documents import MAX_DOCUMENT_BYTES
+from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
+from tests.pipelines.virtual import eventually
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+DESK = f"/tenants/{ACME}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[ApiHouse]:
+    async with api_house() as opened:
+        yield opened
+
+
+async def etag(house: ApiHouse, tenant: str = ACME) -> str:
+    return (await house.ask("GET", f"/tenants/{tenant}/document")).headers["etag"]
+
+
+async def put(house: ApiHouse, text: str | bytes, **sent: object) -> tuple[int, dict[str, object]]:
+    """By the tenant's own administrator, in place of what is there."""
+    headers = {"If-Match": await etag(house)}
+    told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=text, headers=headers, **sent)
+    return told.status_code, told.json()
+
+
+async def test_what_is_put_answers_and_is_in_the_file_and_in_the_database(house: ApiHouse) -> None:
+    text = document(ACME, greeting="Good morning")
+    status, told = await put(house, text)
+    assert (status, told["changed"]) == (200, True)
+    revision = told["revision"]
+    stands = await house.ask("GET", f"{DESK}/document", "tenant-viewer", ACME)
+    assert (stands.text, stands.headers["atende-revision"]) == (text, str(revision))
+    assert (stands.headers["content-type"], stands.headers["etag"]) == ("application/yaml", f'"{told["digest"]}"')
+    assert (house.service.settings.tenants_dir / "acme.yaml").read_text() == text
+    async with house.call(ACME) as call:
+        assert (await house.ask("GET", f"/live-calls/{call}")).json()["transcript"][0]["text"] == "Good morning to acme"
+    assert await put(house, text) == (200, {**told, "changed": False})
+    listed = (await house.ask("GET", f"{DESK}/revisions", "tenant-viewer", ACME)).json()["items"]
+    assert [one["revision"] for one in listed] == list(range(int(str(revision)), 0, -1))
+
+
+async def test_a_live_call_changes_over_to_what_is_put(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        status, told = await put(house, document(ACME, greeting="Changed over"))
+        assert status == 200
+        board = house.service.board
+        await eventually(lambda: [live.revision for live in board.calls(ACME)] == [told["revision"]], limit_s=10.0)
+        assert (await house.ask("GET", f"/live-calls/{call}")).json()["revision"] == told["revision"]
+
+
+async def test_every_mistake_is_told_with_its_place(house: ApiHouse) -> None:
+    before = await etag(house)
+    broken = document(ACME).replace("language: en", "langage: en").replace("stt.mock", "stt.mok")
+    headers = {"If-Match": before}
+    told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=broken, headers=headers)
+    assert problem(told) == (422, "invalid-document")
+    places = {(error["path"], error.get("line")) for error in told.json()["errors"]}
+    assert {("$.langage", 5), ("$.assistants[0].pipeline[1].use", 13)} <= places, told.text
+    assert "stt.mock" in told.text, "with the fix"
+    assert await etag(house) == before
+
+
+@pytest.mark.parametrize("text", ["", "- x", "a: b: c", "{", "x: &a 1\ny: *a\n", "\x00", b"\xff\xfe", "id: 1\nid: 2\n"])
+async def test_what_is_no_document_is_told(house: ApiHouse, text: str | bytes) -> None:
+    status, told = await put(house, text)
+    assert (status, told["type"]) == (422, "urn:atende:problem:invalid-document")
+    assert told["errors"]
+
+
+async def test_who_has_not_seen_what_is_there_replaces_nothing(house: ApiHouse) -> None:
+    text = document(ACME, greeting="Stale")
+    for headers, expected in (
+        ({}, (428, "precondition-required")),
+        ({"If-Match": '"0"'}, (412, "stale")),
+        ({"If-Match": "*"}, (412, "stale")),
+    ):
+        told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=text, headers=headers)
+        assert problem(told) == expected
+    now = await etag(house)
+    asked = [
+        house.ask(
+            "PUT",
+            f"{DESK}/document",
+            "tenant-admin",
+            ACME,
+            content=document(ACME, greeting=f"Racer {number}"),
+            headers={"If-Match": now},
+        )
+        for number in range(4)
+    ]
+    statuses = sorted(told.status_code for told in await asyncio.gather(*asked))
+    assert statuses == [200, 412, 412, 412], "exactly one wins"
+
+
+async def test_a_dry_run_changes_nothing(house: ApiHouse) -> None:
+    before = await etag(house)
+    status, told = await put(house, document(ACME, greeting="Perhaps"), params={"dry_run": "true"})
+    assert (status, told["changed"]) == (200, True)
+    assert await etag(house) == before
+
+
+async def test_what_is_too_large_is_not_read(house: ApiHouse) -> None:
+    headers = {"If-Match": await etag(house)}
+    large = document(ACME) + "#" * MAX_DOCUMENT_BYTES
+    told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=large, headers=headers)
+    assert problem(told) == (413, "too-large")
+
+
+async def test_a_company_does_not_move_itself(house: ApiHouse) -> None:
+    """Whose telephones ring, and from which switch calls come, is the platform's to say."""
+    for field, other in (("domain", "bravo.example.net"), ("slug", "other"), ("switch", "default")):
+        text = document(ACME)
+        lines = [line for line in text.splitlines() if not line.startswith(f"{field}:")]
+        status, told = await put(house, "\n".join([f"{field}: {other}", *lines]))
+        assert (status, [error["path"] for error in told["errors"]]) == (422, [f"$.{field}"]), told  # type: ignore[attr-defined]
+        assert "bravo" not in str(told)
+    foreign = document(ACME).replace(f"id: {ACME}", f"id: {BRAVO}", 1)
+    status, told = await put(house, foreign)
+    assert (status, [error["path"] for error in told["errors"]]) == (422, ["$.id"])  # type: ignore[attr-defined]
+
+
+async def test_a_former_text_comes_back_under_a_new_number(house: ApiHouse) -> None:
+    await put(house, document(ACME, greeting="Newest"))
+    headers = {"If-Match": await etag(house)}
+    former = await house.ask("GET", f"{DESK}/revisions/1", "tenant-viewer", ACME)
+    newest = (await house.ask("GET", f"{DESK}/revisions", "tenant-viewer", ACME)).json()["items"][0]["revision"]
+    told = await house.ask("POST", f"{DESK}/revisions/1/activate", "tenant-admin", ACME, headers=headers)
+    assert (told.status_code, told.json()["revision"]) == (200, newest + 1)
+    stands = await house.ask("GET", f"{DESK}/document", "tenant-viewer", ACME)
+    assert (stands.content, stands.headers["atende-revision"]) == (former.content, str(newest + 1))
+    diff = await house.ask("GET", f"{DESK}/revisions/{newest}/diff", "tenant-viewer", ACME, params={"to": newest + 1})
+    assert "-    texts: {greeting: Newest to acme}" in diff.text
+    assert "+    texts: {greeting: Welcome to acme}" in diff.text
+    for path in (f"{DESK}/revisions/999", f"{DESK}/revisions/999/diff?to=1", f"{DESK}/revisions/1/diff?to=999"):
+        assert problem(await house.ask("GET", path, "tenant-viewer", ACME)) == (404, "not-found")
+    for path in (f"{DESK}/revisions/0", f"{DESK}/revisions/{2**31}", f"{DESK}/revisions/x"):
+        assert problem(await house.ask("GET", path, "tenant-viewer", ACME))[0] in (400, 404)
+
+
+async def test_a_trial_is_promoted_or_ended(house: ApiHouse) -> None:
+    assert problem(await house.ask("POST", f"{DESK}/canary/promote", "tenant-admin", ACME)) == (409, "conflict")
+    for verb, greeting in (("promote", "Tried"), ("abort", "Rejected")):
+        stood = (await house.ask("GET", f"{DESK}/document")).text
+        trial = document(ACME, greeting=greeting, more="canary: {share: 50}\n")
+        status, told = await put(house, trial)
+        assert status == 200, told
+        shown = (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()
+        assert shown["on_trial"] == told["revision"]
+        ended = await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME)
+        assert ended.status_code == 200, ended.text
+        now = await house.ask("GET", f"{DESK}/document")
+        assert now.text == (document(ACME, greeting=greeting) if verb == "promote" else stood)
+        assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["on_trial"] is None
+
+
+async def test_the_platform_makes_a_company_and_takes_it_away(house: ApiHouse) -> None:
+    path, fresh = f"/tenants/{NOBODY}/document", document(NOBODY)
+    new = {"If-None-Match": "*"}
+    assert problem(await house.ask("PUT", path, content=fresh)) == (428, "precondition-required")
+    made = await house.ask("PUT", path, content=fresh, headers=new)
+    assert (made.status_code, made.json()["revision"]) == (200, 1), made.text
+    assert problem(await house.ask("PUT", path, content=fresh, headers=new)) == (412, "stale")
+    shown = (await house.ask("GET", f"/tenants/{NOBODY}")).json()
+    assert (shown["slug"], shown["state"], shown["assistants"][0]["numbers"]) == ("newcomer", "ready", ["100"])
+    headers = {"If-Match": await etag(house, NOBODY)}
+    assert (await house.ask("DELETE", path, headers=headers)).status_code == 204
+    assert problem(await house.ask("GET", path)) == (404, "not-found")
+    assert problem(await house.ask("GET", f"/tenants/{NOBODY}")) == (404, "not-found")

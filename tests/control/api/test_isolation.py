@@ -1,0 +1,139 @@
+"""Every route × role × whose object: nothing tells whether what a key may not see is there."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from litestar.routes import HTTPRoute
+
+from base.ids import CallId, TenantId
+from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+NO_CALL = CallId("d2317f64-4e50-42fb-9843-0f0a08488000")
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/keys"): {"json": {"role": "tenant-viewer", "name": "mine", "domain_uuid": "{tenant_id}"}},
+    ("POST", "/live-calls/{call_id}/say"): {"json": {"text": "Hello"}},
+    ("POST", "/live-calls/{call_id}/transfer"): {"json": {"number": "200"}},
+    ("PUT", "/tenants/{tenant_id}/document"): {"content": document(ACME), "headers": {"If-Match": '"0"'}},
+    ("DELETE", "/tenants/{tenant_id}/document"): {"headers": {"If-Match": '"0"'}},
+    ("POST", "/tenants/{tenant_id}/revisions/{number}/activate"): {"headers": {"If-Match": '"0"'}},
+    ("GET", "/tenants/{tenant_id}/revisions/{number}/diff"): {"params": {"to": "1"}},
+}
+"""What a request needs beside its address."""
+CHANGES = {"PUT", "POST", "DELETE", "PATCH"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[ApiHouse]:
+    async with api_house(watch=False) as opened:
+        yield opened
+
+
+def routes(house: ApiHouse) -> list[tuple[str, str]]:
+    """Method and address below `/api/v1` of everything that needs a key."""
+    found = []
+    for route in house.app.routes:
+        path = route.path_format.removeprefix("/api/v1").rstrip("/")
+        if isinstance(route, HTTPRoute) and path != route.path_format.rstrip("/") and not path.startswith("/schema"):
+            found += [(method, path) for method in sorted(route.methods - {"OPTIONS"})]
+    return found
+
+
+def filled(path: str, tenant_id: TenantId, call_id: CallId, key: str) -> str:
+    values = {"tenant_id": tenant_id, "call_id": call_id, "key": key, "number": "1"}
+    return re.sub(r"\{(\w+)\}", lambda name: values[name[1]], path)
+
+
+def sent(method: str, path: str, tenant_id: TenantId) -> dict[str, Any]:
+    body = BODIES.get((method, path), {})
+    if "json" in body:
+        return {**body, "json": {name: str(value).format(tenant_id=tenant_id) for name, value in body["json"].items()}}
+    return dict(body)
+
+
+async def test_there_are_routes_of_every_kind(house: ApiHouse) -> None:
+    found = routes(house)
+    assert len(found) >= 20
+    assert set(BODIES) <= set(found), "an address of this test is no route any more"
+
+
+async def test_without_a_good_key_nothing_opens(house: ApiHouse) -> None:
+    good = house.keys["platform-admin", None]
+    wrong = [good[:-1] + ("A" if good[-1] != "A" else "B"), "atende_aaaaaaaaaaaa_" + "A" * 43]
+    for method, path in routes(house):
+        told = await house.ask(method, filled(path, ACME, NO_CALL, "x"), None, **sent(method, path, ACME))
+        assert problem(told) == (401, "unauthenticated"), (method, path)
+    for text in (*wrong, "", "x", good + "x"):
+        told = await house.ask("GET", "/whoami", None, headers={"Authorization": f"Bearer {text}"})
+        assert problem(told) == (401, "unauthenticated")
+        assert told.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_who_may_only_look_changes_nothing_and_learns_nothing(house: ApiHouse) -> None:
+    for role, own in (("tenant-viewer", ACME), ("platform-viewer", None)):
+        for method, path in routes(house):
+            if method not in CHANGES:
+                continue
+            for tenant_id in (ACME, BRAVO, NOBODY):
+                where = filled(path, tenant_id, NO_CALL, "aaaaaaaaaaaa")
+                told = await house.ask(method, where, role, own, **sent(method, path, tenant_id))  # type: ignore[arg-type]
+                assert problem(told) == (403, "forbidden"), (role, method, where)
+
+
+async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHouse) -> None:
+    bravos_key = house.keys["tenant-viewer", BRAVO].split("_")[1]
+    async with house.call(BRAVO) as bravos_call, house.call(ACME) as own_call:
+        before = await house.service.publishing.current(BRAVO)
+        seen = 0
+        for role in ("tenant-admin", "tenant-viewer"):
+            for method, path in routes(house):
+                if method in CHANGES and role == "tenant-viewer":
+                    continue
+                foreign = await house.ask(
+                    method, filled(path, BRAVO, bravos_call, bravos_key), role, ACME, **sent(method, path, BRAVO)
+                )
+                absent = await house.ask(
+                    method, filled(path, NOBODY, NO_CALL, "bbbbbbbbbbbb"), role, ACME, **sent(method, path, NOBODY)
+                )
+                assert (foreign.status_code, foreign.content) == (absent.status_code, absent.content), (method, path)
+                if "{" in path or (method, path) == ("POST", "/keys"):
+                    assert foreign.status_code in (403, 404), (method, path)
+                    seen += 1
+                named = [
+                    await house.ask(
+                        method,
+                        filled(path, tenant, call, "cccccccccccc"),
+                        role,
+                        ACME,
+                        **{**sent(method, path, tenant), "params": {"domain_uuid": tenant, "to": "1"}},
+                    )
+                    for tenant, call in ((BRAVO, bravos_call), (NOBODY, NO_CALL))
+                ]
+                assert named[0].status_code == named[1].status_code, (method, path)
+                assert named[0].content == named[1].content, (method, path)
+                for told in (foreign, absent, *named):
+                    assert "bravo" not in told.text.lower()
+                    assert bravos_call not in told.text
+        assert seen > 20
+        assert house.service.board.call(BRAVO, bravos_call) is not None, "the other's call goes on"
+        assert house.service.board.call(ACME, own_call) is not None
+        assert await house.service.publishing.current(BRAVO) == before
+    assert (await house.ask("GET", "/whoami", "tenant-viewer", BRAVO)).status_code == 200, "the key is still good"
+
+
+async def test_lists_hold_the_own_tenants_things_only(house: ApiHouse) -> None:
+    async with house.call(BRAVO), house.call(ACME):
+        for path in ("/tenants", "/live-calls", "/pipelines", "/keys", "/calls"):
+            own = await house.ask("GET", path, "tenant-admin", ACME)
+            assert own.status_code == 200, own.text
+            assert "bravo" not in own.text.lower()
+            if path != "/calls":
+                assert own.json()["items"], path
+        everything = await house.ask("GET", "/live-calls")
+        assert {one["call"]["tenant_id"] for one in everything.json()["items"]} == {ACME, BRAVO}
+        named = await house.ask("GET", "/live-calls", params={"domain_uuid": BRAVO})
+        assert {one["call"]["tenant_id"] for one in named.json()["items"]} == {BRAVO}

@@ -1,0 +1,85 @@
+"""Calls that are going on, by way of the API: seen, spoken into, sent on, ended."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from base.ids import CallId, TenantId
+from tests.control.api.house import ACME, ApiHouse, api_house, problem
+from tests.pipelines.virtual import eventually
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[ApiHouse]:
+    async with api_house(watch=False) as opened:
+        yield opened
+
+
+def heard(house: ApiHouse, call: CallId) -> list[str]:
+    live = house.service.board.call(None, call)
+    return [] if live is None else [turn.text for turn in live.transcript]
+
+
+async def ended(house: ApiHouse, tenant_id: TenantId, call_id: CallId) -> dict[str, object]:
+    """The record of a call, as the API has it once the database has."""
+    await house.service.stored(tenant_id, call_id, timeout_s=10)
+    return (await house.ask("GET", f"/calls/{call_id}", "tenant-viewer", tenant_id)).json()  # type: ignore[no-any-return]
+
+
+async def test_a_live_call_shows_its_transcript(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        listed = (await house.ask("GET", "/live-calls", "tenant-viewer", ACME)).json()["items"]
+        assert [one["call"]["id"] for one in listed] == [call]
+        told = (await house.ask("GET", f"/live-calls/{call}", "tenant-viewer", ACME)).json()
+    assert [(turn["role"], turn["text"]) for turn in told["transcript"]] == [("assistant", "Welcome to acme")]
+    assert told["call"]["number"] == "100"
+
+
+async def test_an_operators_sentence_is_heard_and_written_down(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        said = await house.ask("POST", f"/live-calls/{call}/say", "tenant-admin", ACME, json={"text": "One moment"})
+        assert said.status_code == 204, said.text
+        await eventually(lambda: heard(house, call)[1:] == ["One moment"], limit_s=10.0)
+        assert (await house.ask("POST", f"/live-calls/{call}/hang-up", "tenant-admin", ACME)).status_code == 204
+        record = await ended(house, ACME, call)
+    assert record["end_reason"] == "ended_by_operator"
+    assert "One moment" in [turn["text"] for turn in record["turns"]]  # type: ignore[attr-defined]
+    assert problem(await house.ask("POST", f"/live-calls/{call}/hang-up", "tenant-admin", ACME)) == (404, "not-found")
+
+
+async def test_a_caller_is_sent_on_to_a_number_of_the_dialplan_and_to_nothing_else(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        for wrong in ("", "200|hangup", "user/200", "200 XML default", "${x}", "2" * 40):
+            told = await house.ask("POST", f"/live-calls/{call}/transfer", "tenant-admin", ACME, json={"number": wrong})
+            assert problem(told) == (400, "bad-request"), wrong
+            assert [error["path"] for error in told.json()["errors"]] in (["$.number"], ["number"]), told.text
+        sent = await house.ask("POST", f"/live-calls/{call}/transfer", "tenant-admin", ACME, json={"number": "200"})
+        assert sent.status_code == 204, sent.text
+        assert (await ended(house, ACME, call))["end_reason"] == "transferred"
+
+
+@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": "  "}, {"text": "x" * 501}, {"text": 1}, {"txt": "x"}, []])
+async def test_a_sentence_that_is_none_is_told_by_its_field(house: ApiHouse, body: object) -> None:
+    async with house.call(ACME) as call:
+        told = await house.ask("POST", f"/live-calls/{call}/say", "tenant-admin", ACME, json=body)
+    assert problem(told) == (400, "bad-request")
+    assert told.json()["errors"], told.text
+
+
+async def test_a_post_that_is_sent_again_acts_once(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+
+        async def say(text: str, key: str) -> tuple[int, str | None]:
+            path, named = f"/live-calls/{call}/say", {"Idempotency-Key": key}
+            told = await house.ask("POST", path, "tenant-admin", ACME, json={"text": text}, headers=named)
+            return told.status_code, told.headers.get("idempotency-replayed")
+
+        assert await say("Only once", "a") == (204, None)
+        assert await say("Only once", "a") == (204, "true")
+        assert await say("Something else", "a") == (409, None)
+        assert await say("And this", "b") == (204, None)
+        await eventually(lambda: "And this" in heard(house, call), limit_s=10.0)
+        assert heard(house, call) == ["Welcome to acme", "Only once", "And this"]

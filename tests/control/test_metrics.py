@@ -1,0 +1,88 @@
+"""What is told to Prometheus."""
+
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from base.ids import AssistantName, CallId, TenantId
+from control.metrics import Metrics, Present
+from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, Understood, Waterfall
+from transports.lateness import Lateness
+
+AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+CALL = Call(
+    id=CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"),
+    tenant_id=TenantId("0f0f0f0f-0000-4000-8000-000000000001"),
+    tenant_slug="acme",
+    assistant=AssistantName("ana"),
+    number="100",
+    caller="+5511999990000",
+    revision=1,
+    language="en",
+    opened_at=AT,
+)
+NOW = Present(
+    live_calls=3,
+    max_calls=200,
+    taking_calls=True,
+    tenants={"ready": 2, "failed": 1},
+    stage_errors={"stt.whisper": 4},
+    refused={"busy": 5},
+    clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
+    models_mb=230.0,
+)
+
+
+def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Name and labels to value, but for `_created`."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(metrics.text(NOW).decode())
+        for sample in family.samples
+    }
+
+
+def test_calls_turns_and_latencies_are_counted() -> None:
+    metrics = Metrics()
+    waterfall = Waterfall(vad_stop=160.0, transcript=400.0, first_audio=1200.0)
+    record = CallRecord(call=CALL, ended_at=AT + timedelta(seconds=42), end_reason="goodbye", hangup_cause="", turns=())
+    for event in (
+        Opened(call=CALL),
+        Said(call_id=CALL.id, text="Welcome", interrupted=True, waterfall=None),
+        Understood(call_id=CALL.id, text="my secret number"),
+        Said(call_id=CALL.id, text="We open at nine", interrupted=False, waterfall=waterfall),
+        ChangedOver(call_id=CALL.id, revision=2),
+        Closed(record=record),
+    ):
+        metrics.feed(event)
+    found = scraped(metrics)
+    assert found["atende_calls_opened_total", ()] == 1
+    assert found["atende_calls_closed_total", (("end_reason", "goodbye"),)] == 1
+    assert found["atende_call_seconds_sum", ()] == 42
+    assert found["atende_turns_total", (("speaker", "assistant"),)] == 2
+    assert found["atende_turns_total", (("speaker", "caller"),)] == 1
+    assert found["atende_barge_ins_total", ()] == 1
+    assert found["atende_changed_over_total", ()] == 1
+    assert (found["atende_answer_seconds_count", ()], found["atende_answer_seconds_sum", ()]) == (1, 1.2)
+    assert found["atende_answer_stage_seconds_sum", (("step", "transcript"),)] == 0.4
+    assert ("atende_answer_stage_seconds_count", (("step", "retrieved"),)) not in found
+
+
+def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
+    found = scraped(Metrics())
+    assert found["atende_taking_calls", ()] == 1
+    assert found["atende_live_calls", ()] == 3
+    assert found["atende_tenants", (("state", "ready"),)] == 2
+    assert found["atende_stage_errors", (("stage", "stt.whisper"),)] == 4
+    assert found["atende_calls_refused_total", (("door", "busy"),)] == 5
+    assert found["atende_media_clock_late_seconds", (("quantile", "0.99"),)] == 0.004
+    assert found["atende_models_bytes", ()] == 230e6
+
+
+def test_nothing_that_a_caller_said_or_is_is_in_it() -> None:
+    metrics = Metrics()
+    metrics.feed(Opened(call=CALL))
+    metrics.feed(Understood(call_id=CALL.id, text="my secret number"))
+    text = metrics.text(NOW).decode()
+    for word in ("secret", "5511", "acme", CALL.id, CALL.tenant_id):
+        assert word not in text
