@@ -310,6 +310,7 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The console script `atende`."""
+    from control.cli.audit import audit_command
     from control.cli.bench import bench_command
     from control.cli.call import call_command
     from control.cli.check import check_command
@@ -330,6 +331,7 @@ def main() -> None:
         demo_command,
         call_command,
         bench_command,
+        audit_command,
         check_command,
         dialplan_command,
         doctor_command,

@@ -1,9 +1,9 @@
 """`atende keys`: make, list and revoke the keys of the operators' REST API, whether or not a service runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -12,10 +12,10 @@ import click
 import msgspec
 
 from base.clock import SystemClock
-from base.ids import ApiKeyId, TenantId
+from base.ids import ApiKeyId
 from base.secret import Secret
 from control.cli.context import program
-from control.cli.tenant_files import written_tenant
+from control.cli.whose import minute, of_tenant, operator, tenant_named
 from control.settings import Settings
 from tenants.api_key_store import (
     ApiKeyStore,
@@ -26,6 +26,9 @@ from tenants.api_key_store import (
     TooManyKeysError,
 )
 from tenants.api_keys import PLATFORM_ROLES, ROLES, ApiKey, KeyInvalidError, Role, is_key_id, new_key
+from tenants.audit import State
+from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
+from tenants.auditing import audited
 from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.key_checker import FRESH_S
 from tenants.keys import KeyFileError, api_key_pepper
@@ -35,14 +38,6 @@ from tenants.visit import shared_database
 T = TypeVar("T")
 _TOLD: Final = (OSError, EmbeddedError, DatabaseError, KeyFileError, KeyInvalidError, TooManyKeysError)
 _COLUMNS: Final = "{:<12}  {:<15}  {:<7}  {:<16}  {:<16}  {:<16}  {}"
-
-
-def _of_tenant(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that say whose keys it is about."""
-    by_id = click.option("--tenant-id", "written_id", type=click.UUID, help="The tenant's UUID, instead of --tenant.")
-    return click.option("--tenant", "slug", help="Slug of a tenant document (default: the platform's keys).")(
-        by_id(command)
-    )
 
 
 @click.group("keys")
@@ -56,7 +51,7 @@ def keys_command() -> None:
 
 @keys_command.command("create")
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the key may do.")
-@_of_tenant
+@of_tenant("keys")
 @click.option("--name", default="", help="What you call it, for the list.")
 @click.option("--expires-days", type=click.IntRange(1, 3650), help="Days that it is good for (default: for ever).")
 @click.pass_context
@@ -65,7 +60,7 @@ def create_command(
 ) -> None:
     """Make a key and print it, this once."""
     settings = program(context).settings
-    tenant_id = _tenant(settings, slug, written_id)
+    tenant_id = tenant_named(settings, slug, written_id)
     if (tenant_id is None) != (role in PLATFORM_ROLES):
         wrong = "needs --tenant or --tenant-id" if tenant_id is None else "goes with no tenant"
         raise click.UsageError(f"--role {role} {wrong}")
@@ -74,8 +69,12 @@ def create_command(
         pepper, now = api_key_pepper(settings.data_dir, settings.api_key_secret), SystemClock().now()
         expires_at = None if expires_days is None else now + timedelta(days=expires_days)
         row, text = new_key(tenant_id, role, name, pepper=pepper, created_at=now, expires_at=expires_at)
-        async with _store(settings, make=True) as store:
+        async with (
+            _stores(settings, make=True) as (store, audit),
+            audited(audit, SystemClock(), tenant_id, operator(), "key.create", row.key.id) as result,
+        ):
             await store.add(tenant_id, row)
+            result.after = State(role=role, expires_at=expires_at)
         return row.key, text
 
     key, text = _run(create())
@@ -84,16 +83,16 @@ def create_command(
 
 
 @keys_command.command("list")
-@_of_tenant
+@of_tenant("keys")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
 @click.pass_context
 def list_command(context: click.Context, slug: str | None, written_id: UUID | None, as_json: bool) -> None:
     """List a tenant's keys, or the platform's. Times are in UTC."""
     settings = program(context).settings
-    tenant_id = _tenant(settings, slug, written_id)
+    tenant_id = tenant_named(settings, slug, written_id)
 
     async def found() -> Sequence[ApiKey]:
-        async with _store(settings, make=False) as store:
+        async with _stores(settings, make=False) as (store, _):
             return await store.list(tenant_id)
 
     keys = _run(found())
@@ -102,7 +101,7 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
     elif keys:
         click.echo(_COLUMNS.format("id", "role", "state", "created", "expires", "last used", "name"))
         for key in keys:
-            times = (_minute(at) for at in (key.created_at, key.expires_at, key.last_used_at))
+            times = (minute(at) for at in (key.created_at, key.expires_at, key.last_used_at))
             state = key.lapse(SystemClock().now()) or "good"
             click.echo(_COLUMNS.format(key.id, key.role, state, *times, key.name).rstrip())
     else:
@@ -111,49 +110,38 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
 
 @keys_command.command("revoke")
 @click.argument("key_id", metavar="ID")
-@_of_tenant
+@of_tenant("keys")
 @click.pass_context
 def revoke_command(context: click.Context, key_id: str, slug: str | None, written_id: UUID | None) -> None:
     """Revoke a key, by the id that `create` and `list` tell: the 12 characters after atende_."""
     settings = program(context).settings
-    tenant_id = _tenant(settings, slug, written_id)
+    tenant_id = tenant_named(settings, slug, written_id)
     if not is_key_id(key_id):  # and is not shown: it may be a whole key
         raise click.ClickException(
             "that is no key's id: it has 12 characters of a-z and 2-7, as `atende keys list` tells"
         )
 
-    async def revoke() -> bool:
-        async with _store(settings, make=False) as store:
-            return await store.revoke(tenant_id, ApiKeyId(key_id), SystemClock().now())
+    async def revoke() -> None:
+        async with (
+            _stores(settings, make=False) as (store, audit),
+            audited(audit, SystemClock(), tenant_id, operator(), "key.revoke", key_id),
+        ):
+            if not await store.revoke(tenant_id, ApiKeyId(key_id), SystemClock().now()):
+                whose = "the platform" if tenant_id is None else f"the tenant {slug or tenant_id}"
+                raise click.ClickException(f"{whose} has no key {key_id}; `atende keys list` tells those there are")
 
-    if not _run(revoke()):
-        whose = "the platform" if tenant_id is None else f"the tenant {slug or tenant_id}"
-        raise click.ClickException(f"{whose} has no key {key_id}; `atende keys list` tells those there are")
+    _run(revoke())
     click.echo(f"revoked; a service that runs refuses it after {FRESH_S:.0f} s at most", err=True)
 
 
-def _tenant(settings: Settings, slug: str | None, written_id: UUID | None) -> TenantId | None:
-    if slug is not None and written_id is not None:
-        raise click.UsageError("give --tenant or --tenant-id, one of the two")
-    if slug is None:
-        return None if written_id is None else TenantId(str(written_id))
-    spec = written_tenant(slug, settings)
-    try:
-        return TenantId(str(UUID(spec.id)))
-    except ValueError as error:
-        raise click.ClickException(
-            f"the document of {slug!r} has an id that is no UUID; `atende check` tells"
-        ) from error
-
-
 @asynccontextmanager
-async def _store(settings: Settings, *, make: bool) -> AsyncIterator[ApiKeyStore]:
-    """The keys of the service, beside it or without it; none where no database is made yet, unless it is to be."""
+async def _stores(settings: Settings, *, make: bool) -> AsyncIterator[tuple[ApiKeyStore, AuditLog]]:
+    """Those of the service, beside it or without it; empty where no database is made yet, unless it is to be."""
     if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield MemoryApiKeys()
+        yield MemoryApiKeys(), MemoryAuditLog()
         return
     async with shared_database(settings.data_dir, settings.database_url) as database:
-        yield PostgresApiKeys(database)
+        yield PostgresApiKeys(database), PostgresAuditLog(database)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -165,13 +153,10 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise click.ClickException(
             f"{error}: there is nothing in the database that a key could be of; {fix}"
         ) from error
-    except KeysUnavailableError as error:
+    except (KeysUnavailableError, AuditUnavailableError) as error:
         if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            raise click.ClickException("the service that runs is of a version without API keys: restart it") from error
+            lacks = "API keys" if isinstance(error, KeysUnavailableError) else "an audit log"
+            raise click.ClickException(f"the service that runs is of a version without {lacks}: restart it") from error
         raise click.ClickException(f"{error}; is the database being stopped or started?") from error
     except _TOLD as error:
         raise click.ClickException(str(error)) from error
-
-
-def _minute(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
