@@ -47,6 +47,7 @@ from processors.factory import Workshop
 from processors.models.store import ModelStore
 from processors.plugins import stages_with
 from tenants.api_key_store import PostgresApiKeys
+from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.database import Database, open_database
 from tenants.directory import Directory
@@ -138,6 +139,7 @@ async def open_service(
             clock=clock,
             keys=keys,
             api_keys=_api_keys(found, database, clock),
+            audit=PostgresAuditLog(database),
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,

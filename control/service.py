@@ -21,6 +21,7 @@ from pipelines.spool import Spool
 from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
 from tenants.api_key_store import ApiKeyStore
+from tenants.audit_store import AuditLog
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
@@ -50,6 +51,7 @@ class Service:
     keys: KeyRing
     """What signs the dialplan's variables."""
     api_keys: ApiKeys
+    audit: AuditLog
     directory: Directory
     supervisor: PipelineSupervisor
     conversations: ConversationStore

@@ -22,6 +22,7 @@ from control.api.bounds import Buckets, Guesses, address_name
 from control.api.problems import FieldError, Refusal, not_found
 from tenants.api_key_store import KeysUnavailableError
 from tenants.api_keys import ApiKey, Role
+from tenants.audit import address_of
 from tenants.key_checker import KeyChecker, KeyRefusedError
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     key_id: ApiKeyId
     role: Role
     tenant_id: TenantId | None
+    address: str = ""
+    """From which it was asked; empty where that is no IP address."""
 
     @property
     def of_platform(self) -> bool:
@@ -70,7 +73,7 @@ class KeyDoor:
             raise unauthenticated()
         key = await self._checked(address, text.strip())
         self._paced(self._keys, key.id)
-        return Principal(key_id=key.id, role=key.role, tenant_id=key.tenant_id)
+        return Principal(key_id=key.id, role=key.role, tenant_id=key.tenant_id, address=address_of(host))
 
     async def _checked(self, address: str, text: str) -> ApiKey:
         at = self._clock.monotonic()

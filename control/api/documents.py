@@ -12,12 +12,15 @@ from msgspec import Struct
 
 from base.ids import TenantId
 from control.api.access import Principal, may_change, may_read, own, platform_may_change
+from control.api.audited import change
 from control.api.described import YAML, Acts, TakesDocument
 from control.api.given import Asker, Running, TenantPath
 from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import FieldError, Refusal, answers, located, not_found
 from control.service import Service
 from pipelines.supervisor import NoCanaryError
+from tenants.audit import NOTHING, Action, State
+from tenants.auditing import Result
 from tenants.canary_text import CanaryTextError
 from tenants.diffs import TooLongError
 from tenants.directory import TenantUnknownError
@@ -151,9 +154,13 @@ class DocumentController(Controller):
         raw = await request.body()
         async with _told():
             await _refuse_moves(running, asker, asked, raw)
-            published = await running.publishing.put(
-                asked, raw, expected=expected, create=create, dry_run=dry_run, swap=swap
-            )
+            if dry_run:
+                return _view(
+                    await running.publishing.put(asked, raw, expected=expected, create=create, dry_run=True, swap=swap)
+                )
+            async with _change(running, asker, asked, "document.put") as result:
+                published = await running.publishing.put(asked, raw, expected=expected, create=create, swap=swap)
+                result.after = _state(published)
         return _view(published)
 
     @delete(
@@ -165,8 +172,9 @@ class DocumentController(Controller):
     )
     async def remove(self, tenant_id: TenantPath, asker: Asker, running: Running, if_match: IfMatch = None) -> None:
         """Live calls end on what they have. Revisions and calls stay kept."""
-        async with _told():
-            await running.publishing.remove(own(asker, tenant_id), expected=_digest(if_match))
+        asked, expected = own(asker, tenant_id), _digest(if_match)
+        async with _told(), _change(running, asker, asked, "document.remove"):
+            await running.publishing.remove(asked, expected=expected)
 
     @get("/revisions", summary="Stored texts, the newest first", responses=answers("not-found"))
     async def revisions(
@@ -241,9 +249,13 @@ class DocumentController(Controller):
         async with _told():
             former = await running.publishing.revision(asked, number)
             await _refuse_moves(running, asker, asked, former.document)
-            published = await running.publishing.roll_back_to(
-                asked, number, expected=expected, dry_run=dry_run, swap=swap
-            )
+            if dry_run:
+                return _view(
+                    await running.publishing.roll_back_to(asked, number, expected=expected, dry_run=True, swap=swap)
+                )
+            async with _change(running, asker, asked, "document.rollback", str(number)) as result:
+                published = await running.publishing.roll_back_to(asked, number, expected=expected, swap=swap)
+                result.after = _state(published)
         return _view(published)
 
     @post(
@@ -267,8 +279,11 @@ class DocumentController(Controller):
         self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
     ) -> PublishedView:
         """Its text becomes a new revision, without its `canary` block."""
-        async with _told():
-            return _view(await running.publishing.promote(own(asker, tenant_id), swap=swap))
+        asked = own(asker, tenant_id)
+        async with _told(), _change(running, asker, asked, "canary.promote") as result:
+            published = await running.publishing.promote(asked, swap=swap)
+            result.after = _state(published)
+        return _view(published)
 
     @post(
         "/canary/abort",
@@ -291,8 +306,30 @@ class DocumentController(Controller):
         self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
     ) -> PublishedView:
         """What answers beside it answers everybody, under a new number."""
-        async with _told():
-            return _view(await running.publishing.abort(own(asker, tenant_id), swap=swap))
+        asked = own(asker, tenant_id)
+        async with _told(), _change(running, asker, asked, "canary.abort") as result:
+            published = await running.publishing.abort(asked, swap=swap)
+            result.after = _state(published)
+        return _view(published)
+
+
+@asynccontextmanager
+async def _change(
+    running: Service,
+    asker: Principal,
+    tenant_id: TenantId,
+    action: Action,
+    object: str = "",  # noqa: A002 (as in tenants.audit.Change)
+) -> AsyncIterator[Result]:
+    """As `audited.change`, with the text that stands before it."""
+    stands = await running.publishing.current(tenant_id)
+    before = NOTHING if stands is None else State(revision=stands.number, digest=stands.digest)
+    async with change(running, asker, tenant_id, action, object, before=before) as result:
+        yield result
+
+
+def _state(published: Published) -> State:
+    return State(revision=published.number, digest=published.digest)
 
 
 @asynccontextmanager

@@ -11,12 +11,14 @@ from msgspec import Meta, Struct
 
 from base.ids import ApiKeyId, TenantId
 from control.api.access import Principal, may_change, may_read, own, scope
+from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, DomainUuid, Running
 from control.api.pages import Page
 from control.api.problems import FieldError, Refusal, answers, not_found
 from tenants.api_key_store import TenantUnpublishedError, TooManyKeysError
 from tenants.api_keys import MAX_NAME_CHARS, ApiKey, KeyInvalidError, Role, new_key
+from tenants.audit import State
 
 KeyPath = Annotated[str, PathParameter(pattern="^[a-z2-7]{12}$", description="Its visible part.")]
 
@@ -109,7 +111,10 @@ class KeysController(Controller):
             row, text = new_key(
                 tenant_id, data.role, data.name, pepper=running.api_keys.pepper, created_at=now, expires_at=expires
             )
-            await running.api_keys.store.add(tenant_id, row)
+            after = State(role=data.role, expires_at=expires)
+            async with change(running, asker, tenant_id, "key.create", row.key.id) as result:
+                await running.api_keys.store.add(tenant_id, row)
+                result.after = after
         except KeyInvalidError as error:
             raise _misfit("$.name", str(error)) from error
         except TooManyKeysError as error:
@@ -126,8 +131,10 @@ class KeysController(Controller):
     )
     async def revoke_key(self, key: KeyPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
         """It is refused from then on: at once by this process, within seconds by others."""
-        if not await running.api_keys.checker.revoke(scope(asker, domain_uuid), ApiKeyId(key)):
-            raise not_found()
+        tenant_id = scope(asker, domain_uuid)
+        async with change(running, asker, tenant_id, "key.revoke", key):
+            if not await running.api_keys.checker.revoke(tenant_id, ApiKeyId(key)):
+                raise not_found()
 
 
 def _for_whom(data: JSONBody[NewKey], asker: Principal) -> TenantId | None:

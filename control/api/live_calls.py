@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from base.ids import CallId, TenantId
 from control.api.access import Principal, may_change, may_read, scope
+from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, CallPath, DomainUuid, Running
 from control.api.pages import Page
@@ -17,6 +18,7 @@ from control.api.problems import FieldError, Refusal, answers, not_found
 from control.live_board import LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
 from control.service import Service
+from tenants.audit import State, ends_of
 
 
 class Sentence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +66,8 @@ class LiveCallsController(Controller):
         """As soon as nobody speaks; the caller may interrupt it. Not in a call that takes leave."""
         tenant_id, call = _owner(running, asker, call_id)
         try:
-            _done(running.phone.say(tenant_id, call, data.text))
+            async with change(running, asker, tenant_id, "call.say", call):
+                _done(running.phone.say(tenant_id, call, data.text))
         except ValueError as error:
             raise Refusal("bad-request", errors=[FieldError(path="$.text", message=str(error))]) from error
         except TooMuchToSayError as error:
@@ -80,7 +83,9 @@ class LiveCallsController(Controller):
     )
     async def hang_up(self, call_id: CallPath, asker: Asker, running: Running) -> None:
         """At once."""
-        _done(running.phone.hang_up(*_owner(running, asker, call_id)))
+        tenant_id, call = _owner(running, asker, call_id)
+        async with change(running, asker, tenant_id, "call.hangup", call):
+            _done(running.phone.hang_up(tenant_id, call))
 
     @post(
         "/{call_id:uuid}/transfer",
@@ -94,7 +99,9 @@ class LiveCallsController(Controller):
         """At once, to whoever answers there; the caller does not come back."""
         tenant_id, call = _owner(running, asker, call_id)
         try:
-            _done(running.phone.transfer(tenant_id, call, data.number))
+            async with change(running, asker, tenant_id, "call.transfer", call) as result:
+                _done(running.phone.transfer(tenant_id, call, data.number))
+                result.after = State(number_ends=ends_of(data.number))
         except ValueError as error:
             raise Refusal("bad-request", errors=[FieldError(path="$.number", message=str(error))]) from error
 

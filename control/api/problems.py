@@ -15,6 +15,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from msgspec import Struct, to_builtins
 
 from tenants.api_key_store import KeysUnavailableError
+from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
@@ -80,6 +81,7 @@ OUTAGES: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     KeysUnavailableError,
+    AuditUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
 _BY_STATUS: Final = {kind.status: kind for kind in KINDS.values()}

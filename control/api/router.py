@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from base.clock import Clock
 from control.api.access import KeyAuthentication, KeyDoor
+from control.api.audit import AuditController
 from control.api.calls import CallsController
 from control.api.documents import DocumentController
 from control.api.given import asker
@@ -32,6 +33,7 @@ CONTROLLERS: Final = (
     PipelinesController,
     LiveCallsController,
     CallsController,
+    AuditController,
 )
 
 
