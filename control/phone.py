@@ -122,7 +122,8 @@ class PhoneDoor:
         self._conversations = Conversations(clock.monotonic)
         self._sessions = LiveSessions()
         self._let_in = 0
-        self._shut = False
+        self._shut = self.draining = False
+        """Draining: live calls go on, and no other is let in."""
         self.refused: Counter[str] = Counter()
         """Calls that were not let in, by the door at which their dialplans went on."""
 
@@ -135,6 +136,10 @@ class PhoneDoor:
     def clock_lateness(self) -> Lateness:
         """The media clock's, of the last 5 to 10 seconds."""
         return self._media_clock.recent()
+
+    def drain(self) -> None:
+        """Let nobody in any more; live calls go on. Idempotent, never waits."""
+        self.draining = True
 
     def shut(self) -> None:
         """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""
@@ -171,7 +176,7 @@ class PhoneDoor:
             await line.refuse(door)
 
     def _require_room(self) -> None:
-        if self._shut or self._let_in >= self._options.max_calls:
+        if self._shut or self.draining or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
 
     async def _lease(self, live: LiveCall, destination: Destination) -> None:

@@ -102,7 +102,7 @@ class Service:
         now = Present(
             live_calls=self.phone.live_calls,
             max_calls=self.settings.max_calls,
-            taking_calls=bool(self.directory.tenants()),
+            taking_calls=bool(self.directory.tenants()) and not self.phone.draining,
             tenants=states,
             stage_errors=errors,
             refused=self.phone.refused,
@@ -116,6 +116,8 @@ class Service:
         problems = []
         if not self.directory.tenants():
             problems.append(f"no tenant answers: see {self.settings.tenants_dir}")
+        if self.phone.draining:
+            problems.append("it is being stopped: live calls end, no other is taken")
         return ReadyView(
             ready=not problems,
             problems=tuple(problems),

@@ -118,6 +118,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Calls at the same time in this process; more are told that we are busy."""
     api_requests_per_s: int = 20
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""
+    drain_s: int = 30
+    """When the service is told to end, live calls have so long; what still lives then goes back to its dialplan."""
     recordings: bool = True
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
@@ -276,6 +278,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
     "api_requests_per_s": whole(1, 10_000),
+    "drain_s": whole(0, 86_400),
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma"),

@@ -5,6 +5,7 @@ import uvicorn
 from rich.console import Console
 
 from control.cli.context import program, stages
+from control.cli.draining import DrainingServer
 from control.cli.starting import Starting, http_listener, told
 from control.service import Service
 from control.slow_loop import SlowLoop
@@ -15,10 +16,19 @@ from control.watchdog import Watchdog
 @click.command("serve")
 @click.pass_context
 def serve_command(context: click.Context) -> None:
-    """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM."""
+    """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM.
+
+    Then no further call is taken, and live ones have ATENDE_DRAIN_S to end; a second signal waits for none.
+    """
     tool = program(context)
     stages(context)
-    starting = Starting(tool.create_app(tool.settings, _begun))
+    servers: list[DrainingServer] = []
+
+    def begun(service: Service) -> None:
+        servers[0].serves(service)
+        _begun(service)
+
+    starting = Starting(tool.create_app(tool.settings, begun))
     config = uvicorn.Config(
         starting,
         log_config=None,
@@ -27,7 +37,8 @@ def serve_command(context: click.Context) -> None:
         loop="uvloop",
         timeout_graceful_shutdown=10,
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, tool.settings.drain_s)
+    servers.append(server)
     with http_listener(tool.settings) as listener:
         try:
             server.run(sockets=[listener])
@@ -55,7 +66,7 @@ def _announce(service: Service) -> None:
     out.print(f"  data         {settings.data_dir.resolve()}")
     for entry in service.directory.tenants()[:1]:
         out.print(f"  try it       atende call --tenant {entry.slug} question.wav   (in another terminal)")
-    out.print("  stop         Ctrl-C; live calls are given back to their dialplans\n")
+    out.print("  stop         Ctrl-C; live calls may end, a second Ctrl-C gives them back to their dialplans\n")
 
 
 def _tenants(service: Service) -> str:

@@ -31,6 +31,8 @@ def service(
     published: list[TenantStatus],
     rolled_back: dict[TenantId, RolledBack] | None = None,
     documents: dict[TenantId, str] | None = None,
+    *,
+    draining: bool = False,
 ) -> Service:
     directory = Directory()
     for one in statuses:
@@ -49,7 +51,7 @@ def service(
         settings=Settings(),
         directory=directory,
         supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
-        phone=cast(Any, SimpleNamespace(live_calls=2)),
+        phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
         **cast(dict[str, Any], dict.fromkeys(UNASKED)),
@@ -66,6 +68,12 @@ def test_a_tenant_whose_sentences_are_still_rendered_answers_already() -> None:
     assert view.ready
     assert view.live_calls == 2
     assert states(view) == [("acme", "ready", 3), ("beta", "preparing", 3)]
+
+
+def test_who_is_being_stopped_is_not_ready() -> None:
+    view = service([loaded(ACME, "acme")], [], draining=True).readiness()
+    assert not view.ready
+    assert view.problems == ("it is being stopped: live calls end, no other is taken",)
 
 
 def test_a_document_that_never_came_so_far_as_to_be_loaded_is_told_too() -> None:

@@ -1,0 +1,53 @@
+"""The HTTP server of a service that lets its live calls end before it ends itself."""
+
+import time
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from control.service import Service
+
+log = structlog.get_logger()
+
+
+class DrainingServer(uvicorn.Server):
+    """At the first signal no further call is taken, and `/health/ready` says so; at the last call's end, when `drain_s`
+    are over, or at the second signal the service ends: what still lives goes back to its dialplan.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_s: float) -> None:
+        super().__init__(config)
+        self._drain_s = drain_s
+        self._until: float | None = None
+        self._service: Service | None = None
+        self._signals = 0
+
+    def serves(self, service: Service) -> None:
+        """The service has begun to take calls."""
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came. Only noted: `on_tick` looks ten times a second."""
+        self._signals += 1
+        if self._service is None or self._signals > 1:
+            super().handle_exit(sig, frame)
+        else:
+            self._captured_signals.append(sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to end."""
+        if self._signals and self._service is not None and not self.should_exit:
+            self.should_exit = self._drained(self._service)
+        return await super().on_tick(counter)
+
+    def _drained(self, service: Service) -> bool:
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self._drain_s
+            service.phone.drain()
+            if service.phone.live_calls:
+                log.info("no further call is taken", live_calls=service.phone.live_calls, drain_s=self._drain_s)
+        if service.phone.live_calls and now >= self._until:
+            log.warning("calls outlive the drain and go back to their dialplans", calls=service.phone.live_calls)
+        return not service.phone.live_calls or now >= self._until
