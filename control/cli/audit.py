@@ -27,6 +27,7 @@ _TOLD: Final = (OSError, EmbeddedError, DatabaseError, AuditBrokenError)
 _COLUMNS: Final = "{:>7}  {:<19}  {:<17}  {:<7}  {:<24}  {}"
 _KEPT: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 MAX_LISTED: Final = 1000
+MAX_NUMBER: Final = 2**63 - 1
 
 
 def _read_kept(_: click.Context, __: click.Parameter, written: str | None) -> tuple[int, str] | None:
@@ -46,7 +47,7 @@ def audit_command() -> None:
 @audit_command.command("list")
 @of_tenant("entries")
 @click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True, help="So many at most.")
-@click.option("--before", type=click.IntRange(1), help="Only those before the entry of this number.")
+@click.option("--before", type=click.IntRange(1, MAX_NUMBER), help="Only those before the entry of this number.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
 @click.pass_context
 def list_command(

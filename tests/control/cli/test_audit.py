@@ -205,6 +205,7 @@ def test_an_entry_that_cannot_be_read_is_a_line(settings: Settings) -> None:
         (("list", "--tenant", "fala", "--tenant-id", FALA), 2, "one of the two"),
         (("list", "--tenant", "fola"), 1, "(did you mean 'fala'?)"),
         (("list", "--limit", "0"), 2, "1<=x<=1000"),
+        (("list", "--before", str(2**63)), 2, "is not in the range"),
         (("verify", "--all", "--tenant", "fala"), 2, "--all goes with none"),
         (("verify", "--all", "--kept", f"3:{'a' * 64}"), 2, "--all goes with none"),
         (("verify", "--kept", "3"), 2, "64 digits of hex"),
