@@ -147,7 +147,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     actor: Actor
     action: Action
     outcome: Outcome
-    """`failed`: whoever asked was told so. `begun` without an end: whether it was made, what was to be changed tells."""
+    """`failed`: whoever asked was told so. `begun` without an end: what was to be changed tells whether it was made."""
     object: str = ""
     """What it is done to, in the form that `OBJECTS` has for the action."""
     begun_as: int = 0
