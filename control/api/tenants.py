@@ -1,5 +1,6 @@
 """Tenants, their assistants and numbers, and how their pipelines fare."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from litestar import Controller, get
@@ -71,13 +72,17 @@ class TenantsController(Controller):
         """Those that the key may see."""
         after: _After | None = read(cursor, _After)
         asked = scope(asker, domain_uuid)
+        board = _Board(running)
         behind = [
-            one
-            for one in _tenants(running)
-            if asked in (None, one.tenant_id) and (after is None or one.slug > after.slug)
+            (slug, tenant_id)
+            for slug, tenant_id in board.slugs
+            if asked in (None, tenant_id) and (after is None or slug > after.slug)
         ]
         page = behind[:limit]
-        return Page(items=page, next=written(_After(page[-1].slug)) if len(behind) > limit else None)
+        more = len(behind) > limit
+        return Page(
+            items=[board.view(tenant_id) for _, tenant_id in page], next=written(_After(page[-1][0])) if more else None
+        )
 
     @get("/{tenant_id:uuid}", summary="One tenant", responses=answers("not-found"))
     async def one_tenant(
@@ -87,11 +92,10 @@ class TenantsController(Controller):
         running: Running,
     ) -> TenantView:
         """Its assistants, numbers and state."""
-        asked = own(asker, tenant_id)
-        for one in _tenants(running):
-            if one.tenant_id == asked:
-                return one
-        raise not_found()
+        board, asked = _Board(running), own(asker, tenant_id)
+        if not board.knows(asked):
+            raise not_found()
+        return board.view(asked)
 
 
 class PipelinesController(Controller):
@@ -108,17 +112,29 @@ class PipelinesController(Controller):
         return Page(items=[one for one in running.supervisor.status() if asked in (None, one.tenant_id)])
 
 
-def _tenants(service: Service) -> list[TenantView]:
-    """By slug; a slug is one tenant's only."""
-    rows = service.readiness().tenants
-    entries = {entry.tenant_id: entry for entry in service.directory.tenants()}
-    ids = {row.tenant_id for row in rows if row.tenant_id is not None} | set(entries)
-    secretaries = _secretaries(service)
-    views = [
-        _view(tenant_id, entries.get(tenant_id), [row for row in rows if row.tenant_id == tenant_id], secretaries)
-        for tenant_id in ids
-    ]
-    return sorted(views, key=lambda view: view.slug)
+class _Board:
+    """What is known of all tenants. A view is made of those that are asked for: there may be ten thousand."""
+
+    def __init__(self, service: Service) -> None:
+        self._rows: defaultdict[TenantId, list[TenantHealth]] = defaultdict(list)
+        for row in service.readiness().tenants:
+            if row.tenant_id is not None:
+                self._rows[row.tenant_id].append(row)
+        self._entries = {entry.tenant_id: entry for entry in service.directory.tenants()}
+        self._secretaries = _secretaries(service)
+
+    @property
+    def slugs(self) -> list[tuple[str, TenantId]]:
+        """In their order."""
+        slugs = {tenant_id: rows[0].slug for tenant_id, rows in self._rows.items()}
+        slugs |= {tenant_id: entry.slug for tenant_id, entry in self._entries.items()}
+        return sorted((slug, tenant_id) for tenant_id, slug in slugs.items())
+
+    def knows(self, tenant_id: TenantId) -> bool:
+        return tenant_id in self._rows or tenant_id in self._entries
+
+    def view(self, tenant_id: TenantId) -> TenantView:
+        return _view(tenant_id, self._entries.get(tenant_id), self._rows.get(tenant_id, []), self._secretaries)
 
 
 def _secretaries(service: Service) -> dict[tuple[TenantId, str], str | None]:
