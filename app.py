@@ -320,6 +320,7 @@ def main() -> None:
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
     from control.cli.graph import graph_command
+    from control.cli.import_fusionpbx import import_command
     from control.cli.keys import keys_command
     from control.cli.models import models_command
     from control.cli.schema import schema_command
@@ -338,6 +339,7 @@ def main() -> None:
         dialplan_command,
         doctor_command,
         graph_command,
+        import_command,
         keys_command,
         models_command,
         schema_command,

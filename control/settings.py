@@ -112,6 +112,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_key_secret: Secret | None = None
     """What API keys are digested with, 32 characters and more; several machines must share it, and with another one no
     key is good any more. Absent: one is made in the data directory."""
+    fusionpbx_database_url: Secret | None = None
+    """`postgresql://role:password@host/fusionpbx`, for `atende import fusionpbx` alone: of a role that may only read."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_calls: int = 200
@@ -274,6 +276,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "models_dir": Path,
     "signing_keys": Secret,
     "api_key_secret": long_secret,
+    "fusionpbx_database_url": database_url,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
