@@ -12,8 +12,10 @@ BEGIN
              WHERE domain_uuid = '$tenant' AND (extension IN ($numbers) OR number_alias IN ($numbers))) THEN
     RAISE EXCEPTION 'a number of an assistant is an extension of the domain: give one of the two another number';
   END IF;
+  -- An inbound route of the same number stands in the context public, and leads to ours.
   IF EXISTS (SELECT 1 FROM v_dialplans
-             WHERE domain_uuid = '$tenant' AND dialplan_number IN ($numbers) AND app_uuid IS DISTINCT FROM '$app') THEN
+             WHERE domain_uuid = '$tenant' AND dialplan_number IN ($numbers) AND app_uuid IS DISTINCT FROM '$app'
+               AND dialplan_context IS DISTINCT FROM 'public') THEN
     RAISE EXCEPTION 'a number of an assistant has a dialplan of its own: give one of the two another number';
   END IF;
 END

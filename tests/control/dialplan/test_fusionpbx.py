@@ -102,6 +102,14 @@ async def test_a_number_that_is_taken_changes_nothing(fusionpbx: Connection, tol
     assert await rows(fusionpbx) == before
 
 
+async def test_an_inbound_route_of_the_same_number_is_no_other_dialplan_of_it(fusionpbx: Connection) -> None:
+    taken = TAKEN["has a dialplan of its own"]
+    await fusionpbx.execute(taken.replace(" WHERE ", ", dialplan_context = 'public' WHERE "))
+    await fusionpbx.execute(dialplan_sql(plan(), KEYS))
+    assert await fusionpbx.fetchval("SELECT count(*) FROM v_dialplans WHERE dialplan_name = 'theirs'") == 1
+    assert {"1000"} <= {row["dialplan_number"] for row in await rows(fusionpbx)}
+
+
 def test_what_it_cannot_do_is_told() -> None:
     with pytest.raises(PlanError, match="leave the single number out"):
         dialplan_sql(plan(only="1000"), KEYS)
