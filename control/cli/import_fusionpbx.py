@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 import msgspec
@@ -106,7 +106,8 @@ async def _planned(
             planned += [folder.plan(rows, check) for rows in await pbx.rows_of(domains[start : start + BATCH])]
             if len(domains) > BATCH:
                 click.echo(f"{len(planned)} of {len(domains)} domains read", err=True)
-        return planned, pbx.notes
+        gone = () if names else folder.gone({one.tenant_id for one in planned})
+        return planned, (*pbx.notes, *(f"{file}: FusionPBX has its domain no more; it stays as it is" for file in gone))
 
 
 async def _domains(pbx: Pbx, names: tuple[str, ...]) -> Sequence[DomainRow]:
@@ -145,12 +146,14 @@ def _write(planned: Sequence[Planned], settings: Settings, *, force: bool) -> di
 
 
 def _tell(planned: Sequence[Planned], failed: dict[str, str], *, write: bool, force: bool) -> None:
+    from tenants.fusionpbx.plan import Status
+
     for one in planned:
         why = f" ({one.why})" if one.why else f" → {one.file}"
         click.echo(f"{one.status}: {one.domain}{why}{_fate(one, failed, write=write, force=force)}")
         click.echo(one.diff, nl=False)
     counts = Counter(one.status for one in planned)
-    told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no domains"
+    told = ", ".join(f"{counts[status]} {status}" for status in get_args(Status) if counts[status]) or "no domains"
     click.echo(told if write else f"{told}; nothing was written, --write does", err=True)
 
 

@@ -1,7 +1,7 @@
 """Extensions, ring groups, queues and mailboxes of a domain, as destinations that calls can be passed to."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct, structs
@@ -44,11 +44,7 @@ def places(rows: DomainRows) -> Places:
 
     An extension that its owner keeps out of the PBX's directory is kept out here too.
     """
-    boxes = {
-        one.voicemail_id: facts.line(one.voicemail_description)
-        for one in rows.voicemails
-        if facts.truth(one.voicemail_enabled)
-    }
+    boxes = [one.voicemail_id for one in rows.voicemails if facts.truth(one.voicemail_enabled)]
     found = [*_extensions(rows, boxes), *_groups(rows), *_queues(rows), *_mailboxes(rows, boxes)]
     notes: list[str] = []
     usable: list[Place] = []
@@ -63,7 +59,7 @@ def places(rows: DomainRows) -> Places:
     return Places(destinations=tuple(_named(usable[:MAX_DESTINATIONS])), notes=tuple(notes))
 
 
-def _extensions(rows: DomainRows, boxes: dict[str, str]) -> Iterator[Place]:
+def _extensions(rows: DomainRows, boxes: Sequence[str]) -> Iterator[Place]:
     for one in rows.extensions:
         if not facts.truth(one.enabled) or not facts.truth(one.directory_visible, empty=True):
             continue
@@ -92,23 +88,20 @@ def _groups(rows: DomainRows) -> Iterator[Place]:
             yield Place(
                 type="ring_group",
                 number=one.ring_group_extension,
-                called=facts.line(one.ring_group_name) or facts.line(one.ring_group_description),
+                called=facts.line(one.ring_group_name),
                 ring_s=facts.whole(one.ring_group_call_timeout),
             )
 
 
 def _queues(rows: DomainRows) -> Iterator[Place]:
     for one in rows.queues:
-        called = facts.line(one.queue_name) or facts.line(one.queue_description)
-        yield Place(type="queue", number=one.queue_extension, called=called)
+        yield Place(type="queue", number=one.queue_extension, called=facts.line(one.queue_name))
 
 
-def _mailboxes(rows: DomainRows, boxes: dict[str, str]) -> Iterator[Place]:
+def _mailboxes(rows: DomainRows, boxes: Sequence[str]) -> Iterator[Place]:
     """Those that belong to no extension."""
     owned = {number for one in rows.extensions for number in (one.extension, one.number_alias)}
-    for box, description in boxes.items():
-        if box not in owned:
-            yield Place(type="voicemail", number=box, called=description)
+    yield from (Place(type="voicemail", number=box) for box in boxes if box not in owned)
 
 
 def _named(found: list[Place]) -> Iterator[DestinationSpec]:

@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -63,6 +63,15 @@ class Folder:
             self._taken |= {file.stem, slug}
             if tenant_id is not None:
                 self._present.setdefault(tenant_id, []).append(Present(file=file, slug=slug, raw=raw))
+
+    def gone(self, there: Collection[TenantId]) -> list[Path]:
+        """The files that an import wrote for domains that are not there any more."""
+        return [
+            one.file
+            for tenant_id, found in self._present.items()
+            for one in found
+            if tenant_id in self._digests and tenant_id not in there
+        ]
 
     def plan(self, rows: DomainRows, check: Check) -> Planned:
         """What becomes of a domain; a slug that is new is its own from now on."""

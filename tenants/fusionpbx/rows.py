@@ -42,7 +42,6 @@ class InboundRow(Row, frozen=True, kw_only=True):
     destination_data: str = ""
     destination_type_voice: str = ""
     destination_type_fax: str = ""
-    destination_description: str = ""
     destination_enabled: str
 
 
@@ -63,19 +62,16 @@ class RingGroupRow(Row, frozen=True, kw_only=True):
     ring_group_name: str
     ring_group_extension: str
     ring_group_call_timeout: str = ""
-    ring_group_description: str = ""
     ring_group_enabled: str
 
 
 class QueueRow(Row, frozen=True, kw_only=True):
     queue_name: str
     queue_extension: str
-    queue_description: str = ""
 
 
 class VoicemailRow(Row, frozen=True, kw_only=True):
     voicemail_id: str
-    voicemail_description: str = ""
     voicemail_enabled: str
 
 

@@ -1,0 +1,357 @@
+"""`atende import fusionpbx`, as an operator runs it on a PBX of either age."""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+from msgspec.structs import replace
+
+from base.secret import Secret
+from control.cli.context import Program
+from control.cli.import_fusionpbx import import_command
+from control.settings import Settings
+from tenants.document import parse_document
+from tenants.fusionpbx.written import MEMORY_FILE
+from tests.tenants.conftest import postgres
+from tests.tenants.fusionpbx.pbx import (
+    CLINIC,
+    GARAGE,
+    TABLES,
+    Dialect,
+    FusionPbx,
+    add_domain,
+    add_extension,
+    add_inbound,
+    fill,
+    fusionpbx,
+)
+
+__all__ = ["postgres"]
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    def unused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this command opens no service")
+
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
+    return CliRunner().invoke(import_command, ["fusionpbx", *arguments], obj=program)
+
+
+class Desk:
+    """An operator's: a PBX, a folder, and the command."""
+
+    def __init__(self, pbx: FusionPbx, folder: Path) -> None:
+        self.pbx = pbx
+        self.tenants = folder / "tenants"
+        self.settings = Settings(
+            data_dir=folder / "data", tenants_dir=self.tenants, fusionpbx_database_url=pbx.url
+        )  # fmt: skip
+
+    async def run(self, *arguments: str, **changes: Any) -> Result:
+        return await asyncio.to_thread(run, replace(self.settings, **changes), *arguments)
+
+    async def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """What `--json` tells, by domain."""
+        done = await self.run("--json", *arguments)
+        assert done.exit_code == 0, done.output
+        return {one["domain"].partition(".")[0]: one for one in json.loads(done.stdout)["tenants"]}
+
+    async def statuses(self, *arguments: str) -> dict[str, str]:
+        return {name: one["status"] for name, one in (await self.told(*arguments)).items()}
+
+    def file(self, slug: str) -> Path:
+        return self.tenants / f"{slug}.yaml"
+
+
+def on(
+    server: Secret, folder: Path, scene: Callable[[Desk], Awaitable[None]], dialect: Dialect = "boolean", **how: Any
+) -> None:
+    """Play a scene with a PBX of three companies."""
+
+    async def play() -> None:
+        async with fusionpbx(server, dialect) as pbx:
+            await fill(pbx)
+            await scene(Desk(pbx, folder))
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("dialect", ["text", "boolean"])
+def test_three_companies_are_seen_written_and_seen_again(postgres: Secret, tmp_path: Path, dialect: Dialect) -> None:
+    async def scene(desk: Desk) -> None:
+        dry = await desk.run()
+        assert dry.exit_code == 0, dry.output
+        assert not desk.tenants.exists(), "a dry run changes nothing"
+        assert not desk.settings.data_dir.exists()
+        assert "skipped: padaria.pbx.example.net (it has no inbound number, and no assistant" in dry.stdout
+        assert "+slug: sorriso\n" in dry.stdout
+        assert "2 new, 1 skipped; nothing was written, --write does" in dry.stderr
+        assert "sip-hush" not in dry.output
+        assert "2468" not in dry.output
+
+        written = await desk.run("--write")
+        assert written.exit_code == 0, written.output
+        assert sorted(file.name for file in desk.tenants.iterdir()) == ["oficina.yaml", "sorriso.yaml"]
+        clinic = parse_document(desk.file("sorriso").read_bytes(), "sorriso").spec
+        garage = parse_document(desk.file("oficina").read_bytes(), "oficina").spec
+        assert (clinic.id, clinic.name, clinic.domain) == (str(CLINIC), "Clínica Sorriso", "sorriso.pbx.example.net")
+        assert clinic.enabled
+        [sofia] = clinic.assistants
+        assert (sofia.name, sofia.id, sofia.numbers) == ("sofia", str(uuid.UUID(int=9)), ("8000",))
+        assert sofia.transfer is not None
+        assert (sofia.transfer.to, sofia.transfer.mode) == ("1001", "ring")
+        assert sofia.business_info == {"vagas": "nos fundos"}
+        [ana] = clinic.destinations
+        assert (ana.name, ana.ring_s, ana.default, ana.fallback.do) == ("ana-souza", 25, True, "voicemail")
+        [reception] = garage.assistants
+        assert (reception.numbers, reception.hours) == (("551133334444",), "horario-comercial")
+        assert garage.time_zone == "America/Manaus"
+        assert [(one.open, one.close, len(one.days)) for one in garage.hours[0].weekly] == [("09:00", "18:00", 5)]
+        assert {one.name: one.type for one in garage.destinations} == {"balcao": "ring_group", "orcamentos": "queue"}
+
+        assert await desk.statuses("--write") == {"oficina": "same", "padaria": "skipped", "sorriso": "same"}
+
+    on(postgres, tmp_path, scene, dialect)
+
+
+def test_what_changes_in_the_pbx_is_shown_and_written_and_what_changed_by_hand_is_kept(
+    postgres: Secret, tmp_path: Path
+) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.run("--write")
+        await add_extension(desk.pbx, GARAGE, "1002", "Zé", "Silva")
+        file = desk.file("oficina")
+        before = file.read_bytes()
+        told = await desk.told()
+        assert (told["oficina"]["status"], told["oficina"]["by_hand"]) == ("changed", False)
+        assert "+  - name: ze-silva\n" in told["oficina"]["diff"]
+        assert file.read_bytes() == before
+
+        file.chmod(0o640)
+        assert (await desk.told("--write"))["oficina"]["written"]
+        assert file.stat().st_mode & 0o777 == 0o640
+        assert b"ze-silva" in file.read_bytes()
+
+        by_hand = file.read_bytes().replace("Oficina do Zé".encode(), b"Oficina")
+        file.write_bytes(by_hand)
+        kept = await desk.run("--write")
+        assert file.read_bytes() == by_hand
+        assert "changed by hand since the last import, and kept" in kept.stdout
+        assert "-name: Oficina\n" in kept.stdout
+        assert (await desk.told("--write"))["oficina"]["written"] is False
+        assert file.read_bytes() == by_hand
+
+        assert (await desk.told("--write", "--force"))["oficina"]["written"]
+        assert "name: Oficina do Zé\n" in file.read_text(encoding="utf-8")
+        assert await desk.statuses() == {"oficina": "same", "padaria": "skipped", "sorriso": "same"}
+
+    on(postgres, tmp_path, scene)
+
+
+def test_a_file_that_was_there_before_keeps_its_slug_and_its_words(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.tenants.mkdir()
+        own = desk.tenants / "clinica.yaml"
+        own.write_text(f"slug: dentista\nid: {str(CLINIC).upper()}\n")
+        desk.file("oficina").write_text("slug: [broken\n")
+        told = await desk.told("--write")
+        assert (told["sorriso"]["slug"], told["sorriso"]["file"], told["sorriso"]["by_hand"]) == (
+            "dentista",
+            str(own),
+            True,
+        )
+        assert own.read_text().startswith("slug: dentista\nid: ")
+        assert told["oficina"]["slug"] == "oficina-2", "the name is taken, whoever has it"
+
+        (desk.tenants / "twice.yaml").write_text(f"slug: x\nid: {CLINIC}\n")
+        done = await desk.run()
+        assert done.exit_code == 1
+        assert "not importable: sorriso.pbx.example.net (clinica.yaml and twice.yaml have its id" in done.stdout
+
+    on(postgres, tmp_path, scene)
+
+
+def test_names_that_collide_are_numbered_and_stay(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        others = {uuid.uuid4(): name for name in ("sorriso.b.example.net", "10.0.0.1", "x y", "a" * 300)}
+        for key, name in others.items():
+            await add_domain(desk.pbx, key, name)
+            await add_inbound(desk.pbx, key, "1190", "1001")
+        done = await desk.run("--write", "--json")
+        told = {one["domain"]: one for one in json.loads(done.stdout)["tenants"]}
+        assert (done.exit_code, told["x y"]["status"]) == (1, "not importable")
+        assert "a domain name such as" in told["x y"]["why"]
+        assert told["10.0.0.1"]["slug"] == "tenant-10-0-0-1"
+        assert told["sorriso.b.example.net"]["slug"] == "sorriso"
+        assert told["sorriso.pbx.example.net"]["slug"] == "sorriso-2"
+        only = await desk.told("--domain", "sorriso.pbx.example.net")
+        assert only["sorriso"]["slug"] == "sorriso-2"
+        assert only["sorriso"]["status"] == "same"
+
+    on(postgres, tmp_path, scene)
+
+
+def test_one_domain_alone_and_one_that_is_not_there(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        assert await desk.statuses("--domain", "oficina.pbx.example.net", "--write") == {"oficina": "new"}
+        assert [file.name for file in desk.tenants.iterdir()] == ["oficina.yaml"]
+        done = await desk.run("--domain", "oficina.pbx.example.com")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "no domain 'oficina.pbx.example.com' (did you mean 'oficina.pbx.example.net'?)" in done.stderr
+
+    on(postgres, tmp_path, scene)
+
+
+def test_tables_and_columns_that_are_not_there_are_told(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        for table in ("v_voice_secretaries", "v_call_center_queues"):
+            await desk.pbx.execute(f"DROP TABLE {table}")
+        await desk.pbx.execute("ALTER TABLE v_destinations DROP COLUMN destination_area_code")
+        await desk.pbx.execute("ALTER TABLE v_ring_groups DROP COLUMN ring_group_extension")
+        done = await desk.run("--domain", "oficina.pbx.example.net")
+        assert done.exit_code == 0, done.output
+        for note in (
+            "note: v_voice_secretaries is not read: there is none",
+            "note: v_call_center_queues is not read: there is none",
+            "note: v_destinations has no destination_area_code: read as empty",
+            "note: v_ring_groups is not read: it has no ring_group_extension",
+        ):
+            assert note in done.stderr
+        assert "new: oficina.pbx.example.net" in done.stdout
+        await desk.pbx.execute("DROP TABLE v_domains")
+        assert "is this FusionPBX's database" in (await desk.run()).stderr
+
+    on(postgres, tmp_path, scene)
+
+
+def test_a_role_with_the_rights_that_are_told_is_enough_and_may_not_read_passwords(
+    postgres: Secret, tmp_path: Path
+) -> None:
+    async def scene(desk: Desk) -> None:
+        role = f'"Reader {uuid.uuid4().hex[:8]}"'
+        await desk.pbx.execute(f"CREATE ROLE {role} LOGIN")
+        bare = role.strip('"').replace(" ", "%20")
+        url = Secret(desk.pbx.url.reveal().replace("//postgres@", f"//{bare}@"))
+        refused = await desk.run(fusionpbx_database_url=url)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        grants = [line.strip() for line in refused.stderr.splitlines() if line.strip().startswith("GRANT ")]
+        assert [grant.split(" ON ")[1].split()[0] for grant in grants] == [*TABLES, "v_voice_secretaries"]
+        assert all(grant.endswith(f"TO {role};") for grant in grants)
+        assert "password" not in " ".join(grants)
+        for grant in grants[:-1]:
+            await desk.pbx.execute(grant)
+        last = await desk.run(fusionpbx_database_url=url)
+        assert grants[-1] in last.stderr
+        assert last.stderr.count("GRANT") == 1
+        await desk.pbx.execute(grants[-1])
+        done = await desk.run(fusionpbx_database_url=url)
+        assert done.exit_code == 0, done.output
+        assert done.stdout == (await desk.run()).stdout
+        await desk.pbx.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+    on(postgres, tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://reader:hush@127.0.0.1:1/fusionpbx",
+        "postgresql://reader:hush@127.0.0.1:hush/fusionpbx",
+        "postgresql://reader:hush@[::/fusionpbx",
+        "mysql://reader:hush@db/fusionpbx",
+    ],
+)
+def test_a_url_that_does_not_lead_there_is_not_shown(tmp_path: Path, url: str) -> None:
+    settings = Settings(data_dir=tmp_path, tenants_dir=tmp_path)
+    done = run(settings, "--database", url)
+    assert done.exit_code in {1, 2}
+    assert "Error: " in done.stderr
+    assert "hush" not in done.output
+
+
+def test_what_is_missing_on_the_command_line_is_told(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, tenants_dir=tmp_path)
+    assert "give --database, or set ATENDE_FUSIONPBX_DATABASE_URL" in run(settings).stderr
+    assert "--force goes with --write" in run(settings, "--database", "postgresql://x", "--force").stderr
+
+
+def test_a_domain_that_goes_or_falls_silent_leaves_its_file_alone(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.run("--write")
+        before = {file: file.read_bytes() for file in desk.tenants.iterdir()}
+        await desk.pbx.execute("DELETE FROM v_destinations")
+        await desk.pbx.execute("DELETE FROM v_domains WHERE domain_uuid = $1", CLINIC)
+        done = await desk.run("--write")
+        assert done.exit_code == 0, done.output
+        assert "no assistant with an extension; oficina.yaml stays as it is)" in done.stdout
+        assert "sorriso.yaml: FusionPBX has its domain no more; it stays as it is" in done.stderr
+        assert {file: file.read_bytes() for file in desk.tenants.iterdir()} == before
+
+    on(postgres, tmp_path, scene)
+
+
+def test_a_domain_that_is_disabled_has_its_document_disabled(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.run("--write")
+        await desk.pbx.execute("UPDATE v_domains SET domain_enabled = false WHERE domain_uuid = $1", GARAGE)
+        told = await desk.told("--write", "--domain", "oficina.pbx.example.net")
+        assert "+enabled: false\n" in told["oficina"]["diff"]
+        assert parse_document(desk.file("oficina").read_bytes(), "x").spec.enabled is False
+
+    on(postgres, tmp_path, scene)
+
+
+def test_a_memory_that_cannot_be_read_overwrites_nothing(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.run("--write")
+        await add_extension(desk.pbx, GARAGE, "1002", "Zé", "Silva")
+        (desk.settings.data_dir / MEMORY_FILE).write_text("{broken")
+        assert (await desk.told("--write"))["oficina"]["by_hand"]
+        assert "ze-silva" not in desk.file("oficina").read_text(encoding="utf-8")
+
+    on(postgres, tmp_path, scene)
+
+
+def test_five_hundred_domains_are_read_in_batches_and_told_of(postgres: Secret, tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.pbx.execute(
+            "INSERT INTO v_domains SELECT gen_random_uuid(), 'c' || n || '.example.net', true, 'Empresa ' || n "
+            "FROM generate_series(1, 500) AS n"
+        )
+        await desk.pbx.execute(
+            "INSERT INTO v_destinations (destination_uuid, domain_uuid, destination_type, destination_number, "
+            "destination_enabled) SELECT gen_random_uuid(), domain_uuid, 'inbound', '1133334444', true FROM v_domains"
+        )
+        await desk.pbx.execute(
+            "INSERT INTO v_extensions (extension_uuid, domain_uuid, extension, directory_first_name, enabled) "
+            "SELECT gen_random_uuid(), domain_uuid, (1000 + n)::text, 'Pessoa ' || n, true "
+            "FROM v_domains, generate_series(1, 20) AS n"
+        )
+        started = time.perf_counter()
+        done = await desk.run("--json", "--write")
+        assert done.exit_code == 0, done.output
+        print(f"{time.perf_counter() - started:.1f} s")
+        told = json.loads(done.stdout)["tenants"]
+        assert (len(told), {one["status"] for one in told}) == (503, {"new"})
+        assert len({one["slug"] for one in told}) == len(list(desk.tenants.iterdir())) == 503
+        assert "50 of 503 domains read" in done.stderr
+        assert "503 of 503 domains read" in done.stderr
+
+    on(postgres, tmp_path, scene)
