@@ -10,9 +10,7 @@ from msgspec import Struct
 
 from base.languages import LanguageUnknownError, language, primary, tag
 from pipelines.spec import EXTENSION, AssistantSpec, LimitsSpec, TextsSpec, TransferSpec
-from pipelines.spec_desk import DestinationSpec
 from tenants.fusionpbx import facts
-from tenants.fusionpbx.places import Places
 from tenants.fusionpbx.rows import MAX_CHARS, DomainRows, InboundRow, SecretaryRow
 
 MAX_ASSISTANTS: Final = 100
@@ -29,13 +27,13 @@ class Staff(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def staff(rows: DomainRows, tenant_language: str, found: Places, hours: Mapping[str, str]) -> Staff:
+def staff(rows: DomainRows, tenant_language: str, hours: Mapping[str, str]) -> Staff:
     """The assistants of a domain; none where nothing of it is to be answered.
 
     `hours` are the names of those that a dialled number stands for.
     """
     notes: list[str] = []
-    assistants = list(_former(rows, tenant_language, found, notes))
+    assistants = list(_former(rows, tenant_language, notes))
     inbound = list(_inbound(rows, notes))
     answered = {number for one in assistants for number in one.numbers}
     if assistants:
@@ -91,7 +89,8 @@ def _goes_to(one: InboundRow) -> str:
     return ""
 
 
-def _former(rows: DomainRows, tenant_language: str, found: Places, notes: list[str]) -> Iterator[AssistantSpec]:
+def _former(rows: DomainRows, tenant_language: str, notes: list[str]) -> Iterator[AssistantSpec]:
+    extensions = {one.extension for one in rows.extensions if facts.truth(one.enabled)}
     names: set[str] = set()
     numbers: set[str] = set()
     for one in rows.secretaries:
@@ -120,7 +119,7 @@ def _former(rows: DomainRows, tenant_language: str, found: Places, notes: list[s
                 operator=_long(one.transfer_message, f"{called}: transfer_message", notes) or None,
             ),
             limits=_limits(one),
-            transfer=_transfer(one, number, found, called, notes),
+            transfer=_transfer(one, number, extensions, called, notes),
         )
 
 
@@ -174,7 +173,7 @@ def _business_info(one: SecretaryRow, called: str, notes: list[str]) -> dict[str
     return taken
 
 
-def _transfer(one: SecretaryRow, own: str, found: Places, called: str, notes: list[str]) -> TransferSpec | None:
+def _transfer(one: SecretaryRow, own: str, extensions: set[str], called: str, notes: list[str]) -> TransferSpec | None:
     """`ring` for an extension, which an assistant can wait for; the dialplan's way for everything else."""
     to = facts.number(one.transfer_extension)
     if to == own or (not to and one.transfer_extension.strip()):
@@ -182,6 +181,5 @@ def _transfer(one: SecretaryRow, own: str, found: Places, called: str, notes: li
         return None
     if not to:
         return None
-    place: DestinationSpec | None = found.of(to)
-    rings = place is not None and place.type == "extension" and re.fullmatch(EXTENSION, to)
+    rings = to in extensions and re.fullmatch(EXTENSION, to)
     return TransferSpec(to=to) if rings else TransferSpec(to=to, mode="blind")

@@ -48,7 +48,7 @@ def draft(rows: DomainRows, slug: str) -> Draft:
     spoken, zone = _language(settings, head), _time_zone(settings, head)
     hours = understood(rows.time_conditions, rows.details, zone)
     found = places(rows)
-    people = staff(rows, spoken, found, hours.by_number)
+    people = staff(rows, spoken, hours.by_number)
     if not people.assistants:
         raise NothingToAnswerError("it has no inbound number, and no assistant with an extension")
     spec = TenantSpec(

@@ -34,10 +34,6 @@ class Places(Struct, frozen=True, kw_only=True):
     destinations: tuple[DestinationSpec, ...]
     notes: tuple[str, ...]
 
-    def of(self, number: str) -> DestinationSpec | None:
-        """What rings there."""
-        return next((one for one in self.destinations if one.number == number and one.type != "voicemail"), None)
-
 
 def places(rows: DomainRows) -> Places:
     """Those that are enabled and have a number; a note for each that has none that a document may have.

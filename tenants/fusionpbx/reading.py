@@ -29,6 +29,8 @@ SELECT wanted.name, a.attname AS column, has_column_privilege(a.attrelid, a.attn
 FROM unnest($1::text[]) AS wanted (name)
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = to_regclass(wanted.name) AND a.attnum > 0 AND NOT a.attisdropped
 """
+_LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_FLAG: Final = frozenset({"enabled", "is_enabled"})
 _ROLE: Final = "SELECT quote_ident(current_user)"
 
 
@@ -78,7 +80,7 @@ class Pbx:
 @asynccontextmanager
 async def open_pbx(url: Secret) -> AsyncIterator[Pbx]:
     """Raises PbxError: where the server does not let us in, is no FusionPBX's, or the role may not read all."""
-    with _reading():
+    with _connecting():
         connection = await asyncpg.connect(
             url.reveal(), timeout=CONNECT_TIMEOUT_S, command_timeout=STATEMENT_TIMEOUT_S + 5
         )
@@ -90,7 +92,7 @@ async def open_pbx(url: Secret) -> AsyncIterator[Pbx]:
             role = await connection.fetchval(_ROLE)
         yield Pbx(connection, readable([tuple(row) for row in found], role))
     finally:
-        with suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+        with suppress(TimeoutError, *_LOST):
             await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
@@ -113,11 +115,16 @@ def readable(found: Collection[tuple[str, str, bool]], role: str) -> Readable:
             notes.append(f"{table.name} is not read: {why}")
             continue
         columns[table.name] = tuple(column for column in table.columns if column in there)
-        absent = [column for column in table.columns if column not in there]
-        if absent and not {"enabled", "is_enabled"} >= set(absent):
+        absent = [column for column in table.columns if column not in there and not _twins(column) & there.keys()]
+        if absent:
             notes.append(f"{table.name} has no {', '.join(absent)}: read as empty")
     _check_rights(columns, rights, role)
     return Readable(columns, tuple(notes))
+
+
+def _twins(column: str) -> frozenset[str]:
+    """Both names of the one flag that has two."""
+    return _FLAG if column in _FLAG else frozenset()
 
 
 def _check_rights(columns: Mapping[str, tuple[str, ...]], rights: Mapping[str, Mapping[str, bool]], role: str) -> None:
@@ -145,15 +152,25 @@ def select(table: Table, columns: Sequence[str], *, of_all: bool = False) -> str
 
 
 @contextmanager
+def _connecting() -> Iterator[None]:
+    """What can go wrong at the door of a server becomes a PbxError."""
+    try:
+        with _reading():
+            yield
+    except ValueError as error:
+        # Not chained: the message may quote the URL, and the URL holds a password.
+        told = "the URL of FusionPBX's database cannot be used as it is written"
+        raise PbxError(f"{told} ({type(error).__name__})") from None
+
+
+@contextmanager
 def _reading() -> Iterator[None]:
-    """What can go wrong at a database becomes a PbxError."""
+    """What can go wrong with a connection becomes a PbxError."""
     try:
         yield
     except TimeoutError as error:
         raise PbxError("FusionPBX's database does not answer in time") from error
-    except (OSError, asyncpg.PostgresError) as error:
+    except _LOST as error:
+        if isinstance(error, ValueError):  # of the URL
+            raise
         raise PbxError(f"FusionPBX's database cannot be read: {type(error).__name__}: {error}") from error
-    except (ValueError, asyncpg.InterfaceError) as error:
-        # Not chained: the message may quote the URL, and the URL holds a password.
-        told = "the URL of FusionPBX's database cannot be used as it is written"
-        raise PbxError(f"{told} ({type(error).__name__})") from None

@@ -32,10 +32,19 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    """Lines as lines, and what looks like a number or a time of day in quotes; else as PyYAML would."""
+    style = "|" if "\n" in text else "'" if text.strip("0123456789+*#:") == "" else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _list(dumper: yaml.SafeDumper, items: list[object]) -> yaml.SequenceNode:
+    """Texts stand in one line, anything else below one another."""
+    in_line = all(isinstance(item, str) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=in_line)
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _list)
 
 
 def yaml_text(spec: TenantSpec, notes: Mapping[str, Sequence[str]]) -> str:

@@ -1,38 +1,21 @@
 """`atende import fusionpbx`, as an operator runs it on a PBX of either age."""
 
-import asyncio
 import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
-from click.testing import CliRunner, Result
-from msgspec.structs import replace
 
 from base.secret import Secret
-from control.cli.context import Program
-from control.cli.import_fusionpbx import import_command
-from control.settings import Settings
 from tenants.document import parse_document
 from tenants.fusionpbx.written import MEMORY_FILE
+from tests.control.cli.desk import Desk, on
 from tests.tenants.conftest import postgres
-from tests.tenants.fusionpbx.pbx import (
-    CLINIC,
-    GARAGE,
-    TABLES,
-    Dialect,
-    FusionPbx,
-    add_domain,
-    add_extension,
-    add_inbound,
-    fill,
-    fusionpbx,
-)
+from tests.tenants.fusionpbx.pbx import CLINIC, GARAGE, Dialect, add_domain, add_extension, add_inbound
 
 __all__ = ["postgres"]
 
@@ -44,53 +27,6 @@ def quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
-
-
-def run(settings: Settings, *arguments: str) -> Result:
-    def unused(*_: Any, **__: Any) -> Any:
-        raise AssertionError("this command opens no service")
-
-    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
-    return CliRunner().invoke(import_command, ["fusionpbx", *arguments], obj=program)
-
-
-class Desk:
-    """An operator's: a PBX, a folder, and the command."""
-
-    def __init__(self, pbx: FusionPbx, folder: Path) -> None:
-        self.pbx = pbx
-        self.tenants = folder / "tenants"
-        self.settings = Settings(
-            data_dir=folder / "data", tenants_dir=self.tenants, fusionpbx_database_url=pbx.url
-        )  # fmt: skip
-
-    async def run(self, *arguments: str, **changes: Any) -> Result:
-        return await asyncio.to_thread(run, replace(self.settings, **changes), *arguments)
-
-    async def told(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """What `--json` tells, by domain."""
-        done = await self.run("--json", *arguments)
-        assert done.exit_code == 0, done.output
-        return {one["domain"].partition(".")[0]: one for one in json.loads(done.stdout)["tenants"]}
-
-    async def statuses(self, *arguments: str) -> dict[str, str]:
-        return {name: one["status"] for name, one in (await self.told(*arguments)).items()}
-
-    def file(self, slug: str) -> Path:
-        return self.tenants / f"{slug}.yaml"
-
-
-def on(
-    server: Secret, folder: Path, scene: Callable[[Desk], Awaitable[None]], dialect: Dialect = "boolean", **how: Any
-) -> None:
-    """Play a scene with a PBX of three companies."""
-
-    async def play() -> None:
-        async with fusionpbx(server, dialect) as pbx:
-            await fill(pbx)
-            await scene(Desk(pbx, folder))
-
-    asyncio.run(play())
 
 
 @pytest.mark.parametrize("dialect", ["text", "boolean"])
@@ -217,79 +153,6 @@ def test_one_domain_alone_and_one_that_is_not_there(postgres: Secret, tmp_path: 
         assert "no domain 'oficina.pbx.example.com' (did you mean 'oficina.pbx.example.net'?)" in done.stderr
 
     on(postgres, tmp_path, scene)
-
-
-def test_tables_and_columns_that_are_not_there_are_told(postgres: Secret, tmp_path: Path) -> None:
-    async def scene(desk: Desk) -> None:
-        for table in ("v_voice_secretaries", "v_call_center_queues"):
-            await desk.pbx.execute(f"DROP TABLE {table}")
-        await desk.pbx.execute("ALTER TABLE v_destinations DROP COLUMN destination_area_code")
-        await desk.pbx.execute("ALTER TABLE v_ring_groups DROP COLUMN ring_group_extension")
-        done = await desk.run("--domain", "oficina.pbx.example.net")
-        assert done.exit_code == 0, done.output
-        for note in (
-            "note: v_voice_secretaries is not read: there is none",
-            "note: v_call_center_queues is not read: there is none",
-            "note: v_destinations has no destination_area_code: read as empty",
-            "note: v_ring_groups is not read: it has no ring_group_extension",
-        ):
-            assert note in done.stderr
-        assert "new: oficina.pbx.example.net" in done.stdout
-        await desk.pbx.execute("DROP TABLE v_domains")
-        assert "is this FusionPBX's database" in (await desk.run()).stderr
-
-    on(postgres, tmp_path, scene)
-
-
-def test_a_role_with_the_rights_that_are_told_is_enough_and_may_not_read_passwords(
-    postgres: Secret, tmp_path: Path
-) -> None:
-    async def scene(desk: Desk) -> None:
-        role = f'"Reader {uuid.uuid4().hex[:8]}"'
-        await desk.pbx.execute(f"CREATE ROLE {role} LOGIN")
-        bare = role.strip('"').replace(" ", "%20")
-        url = Secret(desk.pbx.url.reveal().replace("//postgres@", f"//{bare}@"))
-        refused = await desk.run(fusionpbx_database_url=url)
-        assert (refused.exit_code, refused.stdout) == (1, "")
-        grants = [line.strip() for line in refused.stderr.splitlines() if line.strip().startswith("GRANT ")]
-        assert [grant.split(" ON ")[1].split()[0] for grant in grants] == [*TABLES, "v_voice_secretaries"]
-        assert all(grant.endswith(f"TO {role};") for grant in grants)
-        assert "password" not in " ".join(grants)
-        for grant in grants[:-1]:
-            await desk.pbx.execute(grant)
-        last = await desk.run(fusionpbx_database_url=url)
-        assert grants[-1] in last.stderr
-        assert last.stderr.count("GRANT") == 1
-        await desk.pbx.execute(grants[-1])
-        done = await desk.run(fusionpbx_database_url=url)
-        assert done.exit_code == 0, done.output
-        assert done.stdout == (await desk.run()).stdout
-        await desk.pbx.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-
-    on(postgres, tmp_path, scene)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://reader:hush@127.0.0.1:1/fusionpbx",
-        "postgresql://reader:hush@127.0.0.1:hush/fusionpbx",
-        "postgresql://reader:hush@[::/fusionpbx",
-        "mysql://reader:hush@db/fusionpbx",
-    ],
-)
-def test_a_url_that_does_not_lead_there_is_not_shown(tmp_path: Path, url: str) -> None:
-    settings = Settings(data_dir=tmp_path, tenants_dir=tmp_path)
-    done = run(settings, "--database", url)
-    assert done.exit_code in {1, 2}
-    assert "Error: " in done.stderr
-    assert "hush" not in done.output
-
-
-def test_what_is_missing_on_the_command_line_is_told(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, tenants_dir=tmp_path)
-    assert "give --database, or set ATENDE_FUSIONPBX_DATABASE_URL" in run(settings).stderr
-    assert "--force goes with --write" in run(settings, "--database", "postgresql://x", "--force").stderr
 
 
 def test_a_domain_that_goes_or_falls_silent_leaves_its_file_alone(postgres: Secret, tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_columns_that_narrow_a_table_are_granted_too() -> None:
         assert named - tables <= set().union(*(of[name] for name in tables)), table.name
 
 
+@pytest.mark.parametrize(("flags", "notes"), [({"enabled"}, 0), ({"is_enabled"}, 0), (set(), 1)])
+def test_the_flag_of_the_former_assistants_has_one_of_two_names(flags: set[str], notes: int) -> None:
+    lacking = {"enabled", "is_enabled"} - flags
+    found = [
+        (table.name, column, True)
+        for table in TABLES
+        for column in table.columns
+        if table.name != "v_voice_secretaries" or column not in lacking
+    ]
+    told = readable(found, "a")
+    assert len(told.notes) == notes
+    assert flags <= set(told.columns["v_voice_secretaries"])
+
+
 def test_all_rights_that_are_lacking_are_told_at_once() -> None:
     found = [(table.name, column, table is DOMAINS) for table in TABLES for column in table.columns]
     with pytest.raises(PbxError) as told:
