@@ -12,8 +12,10 @@ BEGIN
              WHERE domain_uuid = '6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10' AND (extension IN ('1000') OR number_alias IN ('1000'))) THEN
     RAISE EXCEPTION 'a number of an assistant is an extension of the domain: give one of the two another number';
   END IF;
+  -- An inbound route of the same number stands in the context public, and leads to ours.
   IF EXISTS (SELECT 1 FROM v_dialplans
-             WHERE domain_uuid = '6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10' AND dialplan_number IN ('1000') AND app_uuid IS DISTINCT FROM 'a5e7d1c2-6b0f-4d3e-9c84-2f1b7a90e6d5') THEN
+             WHERE domain_uuid = '6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10' AND dialplan_number IN ('1000') AND app_uuid IS DISTINCT FROM 'a5e7d1c2-6b0f-4d3e-9c84-2f1b7a90e6d5'
+               AND dialplan_context IS DISTINCT FROM 'public') THEN
     RAISE EXCEPTION 'a number of an assistant has a dialplan of its own: give one of the two another number';
   END IF;
 END
