@@ -5,6 +5,7 @@ somebody typed into the PBX becomes a key, a tag, an anchor or a line of its own
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import yaml
@@ -61,12 +62,16 @@ def yaml_text(spec: TenantSpec, notes: Mapping[str, Sequence[str]]) -> str:
 def sparse(value: Struct, shown: frozenset[str] = frozenset()) -> dict[str, object]:
     """The fields of a struct that are not at their defaults, those of its parts likewise."""
     found: dict[str, object] = {}
-    for field in structs.fields(value):
+    for field in _fields(type(value)):
         own = getattr(value, field.name)
         default = field.default if field.default_factory is NODEFAULT else field.default_factory()
         if own is not UNSET and (own != default or field.name in shown):
             found[field.name] = _plain(own)
     return found
+
+
+# msgspec looks at all annotations anew each time.
+_fields = cache(structs.fields)
 
 
 def _plain(value: object) -> object:
