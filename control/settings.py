@@ -113,7 +113,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What API keys are digested with, 32 characters and more; several machines must share it, and with another one no
     key is good any more. Absent: one is made in the data directory."""
     fusionpbx_database_url: Secret | None = None
-    """`postgresql://role:password@host/fusionpbx`, for `atende import fusionpbx` alone: of a role that may only read."""
+    """`postgresql://role:password@host/fusionpbx`, for `atende import fusionpbx`: of a role that may only read."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_calls: int = 200
