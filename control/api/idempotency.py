@@ -1,7 +1,8 @@
 """A POST that is sent again with the same `Idempotency-Key` acts once, and is answered as it was the first time.
 
-Kept in this process for `KEPT_S`, by API key, address and idempotency key; at most `MAX_KEPT` answers. What failed on
-our side (5xx) or was refused for its pace (429) is not kept: it may be tried again.
+Kept in this process for `KEPT_S`, by API key, address and idempotency key; at most `MAX_KEPT` answers, and `MAX_OF_ONE`
+of one tenant, so that none has another's forgotten. What failed on our side (5xx) or was refused for its pace (429) is
+not kept: it may be tried again.
 """
 
 import hashlib
@@ -20,7 +21,8 @@ from control.api.problems import FieldError, Refusal
 HEADER: Final = "Idempotency-Key"
 MAX_LENGTH: Final = 200
 KEPT_S: Final = 600.0
-MAX_KEPT: Final = 1_000
+MAX_KEPT: Final = 10_000
+MAX_OF_ONE: Final = 500
 
 
 class _Answer:
@@ -52,7 +54,7 @@ class Idempotency(ASGIMiddleware):
             told = FieldError(path=HEADER, message=f"1 to {MAX_LENGTH} printable characters")
             raise Refusal("bad-request", errors=[told])
         body = hashlib.sha256(await request.body()).hexdigest()
-        name = (request.user.key_id, request.url.path, request.url.query or "", written)
+        name = (request.user.tenant_id or "", request.user.key_id, request.url.path, request.url.query or "", written)
         known = self._known(name)
         if known is None:
             await self._first(name, body, scope, receive, send, next_app)
@@ -70,12 +72,20 @@ class Idempotency(ASGIMiddleware):
             self._answers.popitem(last=False)
         return self._answers.get(name)
 
+    def _make_room(self, tenant_id: str) -> None:
+        """Forget the oldest; never one that is being worked on, which would act twice."""
+        if len(self._answers) <= MAX_OF_ONE:
+            return
+        answered = [name for name, answer in self._answers.items() if answer.messages is not None]
+        own = [name for name in answered if name[0] == tenant_id]
+        for name in (*own[: max(0, len(own) - MAX_OF_ONE)], *answered[: max(0, len(answered) - MAX_KEPT)]):
+            self._answers.pop(name, None)
+
     async def _first(
         self, name: tuple[str, ...], body: str, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
     ) -> None:
         answer = self._answers[name] = _Answer(body, self._clock.monotonic())
-        while len(self._answers) > MAX_KEPT:
-            self._answers.popitem(last=False)
+        self._make_room(name[0])
         sent: list[Message] = []
         again = True
 
