@@ -111,7 +111,7 @@ class KeyAuthentication(AbstractAuthenticationMiddleware):
     """`request.user` is a Principal."""
 
     def __init__(self, app: ASGIApp, door: KeyDoor) -> None:
-        super().__init__(app)
+        super().__init__(app, exclude_http_methods=())  # OPTIONS, too: its guards ask who it is
         self._door = door
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
