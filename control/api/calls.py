@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar import Controller, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
+from msgspec import Meta, Struct
 
 from base.ids import CallId, TenantId
 from control.api.access import may_read, one_tenant
@@ -29,6 +30,16 @@ Said = Annotated[
 ]
 Format = Annotated[Literal["ndjson", "csv"], QueryParameter(description="Lines of JSON, or a table.")]
 Secretary = Annotated[UUID | None, QueryParameter(description="The assistant by its UUID, instead of `assistant`.")]
+
+
+class _Behind(Struct, frozen=True):
+    """A cursor as it came back: somebody may have written it himself."""
+
+    opened_at: Annotated[datetime, Meta(tz=True)]
+    call_id: Annotated[str, Meta(pattern=r"^[!-~]{1,100}\Z")]
+
+    def __post_init__(self) -> None:
+        self.opened_at.astimezone(UTC)  # raises OverflowError beyond what a database has
 
 
 class CallsController(Controller):
@@ -68,7 +79,8 @@ class CallsController(Controller):
             opened_to=_utc(opened_to),
             text=text,
         )
-        before: Cursor | None = read(cursor, Cursor)
+        behind: _Behind | None = read(cursor, _Behind)
+        before = None if behind is None else Cursor(behind.opened_at, CallId(behind.call_id))
         try:
             found = await running.conversations.search(tenant_id, wanted, limit, before)
         except SearchTooWideError as error:
@@ -96,9 +108,13 @@ class CallsController(Controller):
             opened_to=_utc(opened_to),
         )
         records = running.conversations.export(tenant_id, wanted)
+        try:
+            first = await anext(records, None)  # before the answer begins: it may yet be a problem
+        except SearchTooWideError as error:
+            raise Refusal("bad-request", errors=[FieldError(path="opened_from", message=str(error))]) from error
         media = NDJSON if format == "ndjson" else CSV
         return Stream(
-            _lines(records, format),
+            _lines(first, records, format),
             media_type=media,
             headers={"Content-Disposition": f'attachment; filename="calls.{format}"'},
         )
@@ -123,11 +139,15 @@ def _filter(**wanted: Any) -> CallFilter:
         raise Refusal("bad-request", errors=[FieldError(path=name, message=told)]) from None
 
 
-async def _lines(records: AsyncIterator[CallRecord], kind: str) -> AsyncIterator[bytes]:
+async def _lines(first: CallRecord | None, others: AsyncIterator[CallRecord], kind: str) -> AsyncIterator[bytes]:
+    line = ndjson if kind == "ndjson" else csv_row
     if kind == "csv":
         yield csv_header()
-    async for record in records:
-        yield ndjson(record) if kind == "ndjson" else csv_row(record)
+    if first is None:
+        return
+    yield line(first)
+    async for record in others:
+        yield line(record)
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from base.ids import TenantId
 from control.api.access import Principal, may_change, may_read, own, platform_may_change
@@ -96,7 +96,7 @@ class RevisionView(Struct, frozen=True, kw_only=True):
 
 
 class _Before(Struct, frozen=True):
-    number: int
+    number: Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class DocumentController(Controller):

@@ -36,6 +36,6 @@ def read(text: str | None, kind: type[Any]) -> Any:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=kind)
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         told = FieldError(path="cursor", message="not a cursor of ours; take `next` of the page before as it is")
         raise Refusal("bad-request", errors=[told]) from None
