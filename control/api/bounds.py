@@ -21,7 +21,7 @@ def address_name(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
-        return host
+        return host[:64]  # a proxy may hand on whatever somebody wrote
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)

@@ -73,7 +73,7 @@ class WhoController(Controller):
     tags = ("Keys",)
     guards = (may_read,)
 
-    @get("/", summary="Whose key this is", responses=answers())
+    @get("/", summary="Whose key this is", responses=answers("not-found"))
     async def whoami(self, asker: Asker) -> Whose:
         """To try a key with."""
         return Whose(key=asker.key_id, role=asker.role, tenant_id=asker.tenant_id)
@@ -99,7 +99,7 @@ class KeysController(Controller):
         "/",
         status_code=HTTP_201_CREATED,
         summary="Make a key",
-        responses=answers("forbidden", "not-found", "conflict"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
     async def make_key(self, data: JSONBody[NewKey], asker: Asker, running: Running) -> MadeKey:

@@ -59,7 +59,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Have a sentence said",
-        responses=answers("forbidden", "not-found", "conflict"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
     async def say(self, call_id: CallPath, data: JSONBody[Sentence], asker: Asker, running: Running) -> None:
@@ -78,7 +78,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="End the call",
-        responses=answers("forbidden", "not-found", "conflict"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
     async def hang_up(self, call_id: CallPath, asker: Asker, running: Running) -> None:
@@ -92,7 +92,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Send the caller on",
-        responses=answers("forbidden", "not-found", "conflict"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
     async def transfer(self, call_id: CallPath, data: JSONBody[Number], asker: Asker, running: Running) -> None:

@@ -84,6 +84,7 @@ OUTAGES: Final = (
     AuditUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
+_ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _BY_STATUS: Final = {kind.status: kind for kind in KINDS.values()}
 
 
@@ -113,7 +114,7 @@ class Refusal(ProblemDetailsException):
         super().__init__(
             detail=detail,
             status_code=kind.status,
-            headers=headers,
+            headers={**_ALWAYS_SENT, **(headers or {})},
             type_=TYPE_PREFIX + kind.slug,
             title=kind.title,
             extra={"errors": [_without_nothing(error) for error in errors]} if errors else None,
@@ -175,6 +176,10 @@ def _safe(detail: str) -> str:
     return " ".join(detail.split())[:300]
 
 
+def _of_depth(_: RecursionError) -> Refusal:
+    return Refusal("bad-request", "it is nested too deep")
+
+
 def _of_outage(error: Exception) -> Refusal:
     log.warning("a request could not be answered now", error=type(error).__name__)
     return Refusal("unavailable", "the database does not answer", headers={"Retry-After": "5"})
@@ -193,6 +198,7 @@ def problem_plugin() -> ProblemDetailsPlugin:
                 DocumentError: of_document,
                 ValidationException: _of_validation,
                 HTTPException: _of_http,
+                RecursionError: _of_depth,
                 **dict.fromkeys(OUTAGES, _of_outage),
                 Exception: _of_bug,
             }

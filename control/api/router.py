@@ -25,6 +25,8 @@ from control.api.tenants import PipelinesController, TenantsController
 from control.service import Service
 
 PREFIX: Final = "/api/v1"
+MAX_BODY_BYTES: Final = 64 * 1024
+"""Of every body that is no document: what is read of it keeps the calls waiting."""
 CONTROLLERS: Final = (
     WhoController,
     KeysController,
@@ -55,6 +57,7 @@ def api_router(service: Callable[[], Service | None], clock: Clock, per_s: int) 
             "asker": Provide(asker, sync_to_thread=False),
             "running": Provide(running, sync_to_thread=False),
         },
+        request_max_body_size=MAX_BODY_BYTES,
         cache_control=CacheControlHeader(no_store=True),
         response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
         security=[{"key": []}],

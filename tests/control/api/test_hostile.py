@@ -1,0 +1,129 @@
+"""What somebody sends who means harm is answered as his mistake, and holds up nobody else."""
+
+import base64
+import time
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from base.clock import SystemClock
+from base.ids import TenantId
+from control.api import idempotency
+from control.api.idempotency import MAX_OF_ONE, Idempotency
+from control.api.tenants import _tenants
+from control.http import ReadyView, TenantHealth
+from tenants.directory import TenantEntry
+from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+DESK = f"/tenants/{ACME}"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[ApiHouse]:
+    async with api_house(watch=False) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/calls", '{"opened_at":"2024-01-01T00:00:00Z","call_id":"\\u0000"}'),
+        ("/calls", '{"opened_at":"2024-01-01T00:00:00","call_id":"x"}'),
+        ("/calls", '{"opened_at":"0001-01-01T00:00:00+14:00","call_id":"x"}'),
+        ("/calls", '{"opened_at":"9999-12-31T23:59:59-14:00","call_id":"x"}'),
+        (f"{DESK}/revisions", '{"number":2147483648}'),
+        (f"{DESK}/revisions", '{"number":-2147483649}'),
+        (f"{DESK}/revisions", '{"number":1180591620717411303424}'),
+    ],
+)
+async def test_a_cursor_that_somebody_made_up_is_his_mistake(house: ApiHouse, path: str, place: str) -> None:
+    cursor = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    told = await house.ask("GET", path, "tenant-viewer", ACME, params={"cursor": cursor})
+    assert problem(told) == (400, "bad-request")
+
+
+async def test_a_body_that_is_nested_without_end_is_his_mistake(house: ApiHouse) -> None:
+    told = await house.ask("POST", "/keys", "tenant-admin", ACME, content=b"[" * 10_000, headers=JSON)
+    assert problem(told) == (400, "bad-request")
+
+
+async def test_a_body_that_is_no_document_is_small(house: ApiHouse) -> None:
+    for headers in (JSON, {**JSON, "Idempotency-Key": "large"}):
+        told = await house.ask("POST", "/keys", "tenant-viewer", ACME, content=b"x" * 100_000, headers=headers)
+        assert told.status_code in (403, 413)
+    told = await house.ask("POST", "/keys", "tenant-admin", ACME, content=b"x" * 100_000, headers=JSON)
+    assert problem(told) == (413, "too-large")
+
+
+async def test_options_need_a_key_and_are_told_to_who_has_one(house: ApiHouse) -> None:
+    for path in ("/whoami", "/keys", f"{DESK}/document"):
+        assert problem(await house.ask("OPTIONS", path, None)) == (401, "unauthenticated")
+        told = await house.ask("OPTIONS", path, "tenant-admin", ACME)
+        assert (told.status_code, "GET" in told.headers["allow"]) == (204, True)
+
+
+async def test_another_tenants_name_in_a_request_is_never_passed_over(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        for path in ("/whoami", DESK, f"{DESK}/document", f"/live-calls/{call}"):
+            told = await house.ask("GET", path, "tenant-admin", ACME, params={"domain_uuid": BRAVO})
+            assert problem(told) == (404, "not-found"), path
+            own = await house.ask("GET", path, "tenant-admin", ACME, params={"domain_uuid": ACME})
+            assert own.status_code == 200, path
+
+
+async def test_refusals_are_kept_by_nobody(house: ApiHouse) -> None:
+    told = await house.ask("GET", "/nothing")
+    assert (told.headers["cache-control"], told.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+async def test_an_export_without_a_database_says_so() -> None:
+    async with api_house(watch=False) as house:
+        assert (await house.ask("GET", "/whoami", "tenant-viewer", ACME)).status_code == 200
+        await house.database_goes()
+        for kind in ("csv", "ndjson"):
+            told = await house.ask("GET", "/calls/export", "tenant-viewer", ACME, params={"format": kind})
+            assert problem(told) == (503, "unavailable")
+
+
+async def test_ten_thousand_tenants_are_listed_while_calls_go_on() -> None:
+    ids = [TenantId(str(UUID(int=number))) for number in range(10_000)]
+    rows = tuple(
+        TenantHealth(slug=f"s{tenant_id}", tenant_id=tenant_id, state="ready", revision=1, live_calls=0)
+        for tenant_id in ids
+    )
+    entries = [
+        TenantEntry(tenant_id=one, slug=f"s{one}", domain=one, revision=1, enabled=True, numbers={}) for one in ids
+    ]
+    service: Any = SimpleNamespace(
+        readiness=lambda: ReadyView(ready=True, problems=(), live_calls=0, tenants=rows),
+        directory=SimpleNamespace(tenants=lambda: entries),
+        supervisor=SimpleNamespace(status=list),
+    )
+    began = time.process_time()
+    assert [one.tenant_id for one in _tenants(service, None)] == ids
+    assert [one.tenant_id for one in _tenants(service, ids[7])] == [ids[7]]
+    assert time.process_time() - began < 0.8, "it was the square of them: seconds"
+
+
+async def test_what_one_tenant_sends_makes_nothing_of_anothers_forgotten() -> None:
+    kept = Idempotency(SystemClock())
+
+    def put(tenant_id: str, number: int, *, answered: bool = True) -> tuple[str, ...]:
+        name = (tenant_id, "key", "/path", "", str(number))
+        kept._answers[name] = idempotency._Answer("", 0.0)
+        kept._answers[name].messages = [] if answered else None
+        kept._make_room(tenant_id)
+        return name
+
+    others, working = put(BRAVO, 0), put(ACME, 0, answered=False)
+    sent = [put(ACME, number) for number in range(1, 2 * MAX_OF_ONE)]
+    assert others in kept._answers
+    assert working in kept._answers, "it would act twice"
+    assert [name for name in sent if name in kept._answers] == sent[-MAX_OF_ONE:]
