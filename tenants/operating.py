@@ -49,7 +49,8 @@ class Publishing(Generic[L]):
         """What two revisions differ in, as `diff -u` has it. Raises RevisionUnknownError, TooLongError."""
         former, latter = await self.revision(tenant_id, before), await self.revision(tenant_id, after)
         names = f"revision {before}", f"revision {after}"
-        return await asyncio.to_thread(unified, former.document, latter.document, *names)
+        async with self._puts.turn:
+            return await asyncio.to_thread(unified, former.document, latter.document, *names)
 
     async def roll_back_to(
         self,

@@ -69,6 +69,8 @@ class DocumentPuts(Generic[L]):
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
+        self.turn = asyncio.Semaphore(1)
+        """Texts are read, and compared, one after the other: who puts many takes no more time from the calls."""
 
     async def current(self, tenant_id: TenantId) -> Current | None:
         """The text that counts; None for a tenant that has no file, or of which nothing was ever accepted."""
@@ -144,7 +146,8 @@ class DocumentPuts(Generic[L]):
     async def parsed(self, tenant_id: TenantId, raw: bytes) -> TenantDocument:
         """The tenant's document. Raises DocumentError, also for another tenant's."""
         try:
-            document = await self._tenants.reader.parse(raw, NAME)
+            async with self.turn:
+                document = await self._tenants.reader.parse(raw, NAME)
         except DocumentError:
             raise
         except Exception as error:

@@ -17,6 +17,8 @@ from tenants.yaml_faults import fault_of
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
+MAX_EVENTS: Final = 30_000
+"""Beginnings and ends of collections, and values: reading them takes time from the calls beside."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -114,7 +116,9 @@ def _decode(raw: bytes) -> str:
 def _events(text: str) -> Iterator[Any]:
     last: Any = None
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+            if number > MAX_EVENTS:
+                raise YamlError(_mark(event.start_mark), f"more than {MAX_EVENTS} keys and values come before this")
             last = event
             yield event
     except yaml.MarkedYAMLError as error:

@@ -60,8 +60,8 @@ PUTTING: Final = answers(
     "not-loadable",
     "precondition-required",
 )
-PLATFORMS: Final = ("slug", "domain", "switch")
-"""Where a tenant's calls come from and whose telephones ring for them: not a tenant's to change."""
+PLATFORMS: Final = ("enabled", "slug", "domain", "switch")
+"""Whether a tenant is answered, where its calls come from, whose telephones ring for them: not its own to change."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ class DocumentController(Controller):
         expected = None if create else _digest(if_match)
         raw = await request.body()
         async with _told():
-            await _refuse_moves(running, asker, asked, raw)
+            await _refuse_moves(running, asker, asked, raw, expected)
             if dry_run:
                 return _view(
                     await running.publishing.put(asked, raw, expected=expected, create=create, dry_run=True, swap=swap)
@@ -248,7 +248,7 @@ class DocumentController(Controller):
         asked, expected = own(asker, tenant_id), _digest(if_match)
         async with _told():
             former = await running.publishing.revision(asked, number)
-            await _refuse_moves(running, asker, asked, former.document)
+            await _refuse_moves(running, asker, asked, former.document, expected)
             if dry_run:
                 return _view(
                     await running.publishing.roll_back_to(asked, number, expected=expected, dry_run=True, swap=swap)
@@ -356,10 +356,15 @@ async def _told() -> AsyncIterator[None]:
         raise Refusal("conflict", "the folder of the tenants' documents cannot be written to") from error
 
 
-async def _refuse_moves(running: Service, asker: Principal, tenant_id: TenantId, raw: bytes) -> None:
-    """A tenant's own key changes nothing of where its calls come from. Raises DocumentError and a Refusal."""
+async def _refuse_moves(
+    running: Service, asker: Principal, tenant_id: TenantId, raw: bytes, expected: str | None
+) -> None:
+    """A tenant's own key changes nothing of `PLATFORMS`. Raises StaleError, DocumentError and a Refusal."""
     if asker.of_platform:
         return
+    stands = await running.publishing.current(tenant_id)
+    if stands is not None and stands.digest != expected:
+        raise StaleError(stands.digest)  # told before any work is made of it
     now = running.directory.tenant(tenant_id)
     wished = (await running.publishing.parsed(tenant_id, raw)).spec
     errors = [

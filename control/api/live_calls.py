@@ -9,7 +9,7 @@ from litestar.status_codes import HTTP_204_NO_CONTENT
 from msgspec import Meta, Struct
 
 from base.ids import CallId, TenantId
-from control.api.access import Principal, may_change, may_read, scope
+from control.api.access import may_change, may_read, scope
 from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, CallPath, DomainUuid, Running
@@ -47,9 +47,11 @@ class LiveCallsController(Controller):
         return Page(items=running.board.calls(scope(asker, domain_uuid)))
 
     @get("/{call_id:uuid}", summary="One call, with what was said so far", responses=answers("not-found"))
-    async def live_call(self, call_id: CallPath, asker: Asker, running: Running) -> LiveCallDetail:
+    async def live_call(
+        self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None
+    ) -> LiveCallDetail:
         """The transcript as it is written down, and each answer's latency."""
-        found = running.board.call(asker.tenant_id, CallId(str(call_id)))
+        found = running.board.call(scope(asker, domain_uuid), CallId(str(call_id)))
         if found is None:
             raise not_found()
         return found
@@ -62,9 +64,16 @@ class LiveCallsController(Controller):
         responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
-    async def say(self, call_id: CallPath, data: JSONBody[Sentence], asker: Asker, running: Running) -> None:
+    async def say(
+        self,
+        call_id: CallPath,
+        data: JSONBody[Sentence],
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+    ) -> None:
         """As soon as nobody speaks; the caller may interrupt it. Not in a call that takes leave."""
-        tenant_id, call = _owner(running, asker, call_id)
+        tenant_id, call = _owner(running, scope(asker, domain_uuid), call_id)
         try:
             async with change(running, asker, tenant_id, "call.say", call):
                 _done(running.phone.say(tenant_id, call, data.text))
@@ -81,9 +90,9 @@ class LiveCallsController(Controller):
         responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
-    async def hang_up(self, call_id: CallPath, asker: Asker, running: Running) -> None:
+    async def hang_up(self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
         """At once."""
-        tenant_id, call = _owner(running, asker, call_id)
+        tenant_id, call = _owner(running, scope(asker, domain_uuid), call_id)
         async with change(running, asker, tenant_id, "call.hangup", call):
             _done(running.phone.hang_up(tenant_id, call))
 
@@ -95,9 +104,11 @@ class LiveCallsController(Controller):
         responses=answers("forbidden", "not-found", "conflict", "too-large"),
         operation_class=Acts,
     )
-    async def transfer(self, call_id: CallPath, data: JSONBody[Number], asker: Asker, running: Running) -> None:
+    async def transfer(
+        self, call_id: CallPath, data: JSONBody[Number], asker: Asker, running: Running, domain_uuid: DomainUuid = None
+    ) -> None:
         """At once, to whoever answers there; the caller does not come back."""
-        tenant_id, call = _owner(running, asker, call_id)
+        tenant_id, call = _owner(running, scope(asker, domain_uuid), call_id)
         try:
             async with change(running, asker, tenant_id, "call.transfer", call) as result:
                 _done(running.phone.transfer(tenant_id, call, data.number))
@@ -106,10 +117,10 @@ class LiveCallsController(Controller):
             raise Refusal("bad-request", errors=[FieldError(path="$.number", message=str(error))]) from error
 
 
-def _owner(service: Service, asker: Principal, call_id: UUID) -> tuple[TenantId, CallId]:
+def _owner(service: Service, scope_of: TenantId | None, call_id: UUID) -> tuple[TenantId, CallId]:
     """Whose call it is. Raises the Refusal `not-found` where the key does not see it, or it is not going on."""
     call = CallId(str(call_id))
-    found = service.board.call(asker.tenant_id, call)
+    found = service.board.call(scope_of, call)
     if found is None:
         raise not_found()
     return found.call.tenant_id, call

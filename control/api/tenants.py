@@ -72,7 +72,7 @@ class TenantsController(Controller):
         """Those that the key may see."""
         after: _After | None = read(cursor, _After)
         asked = scope(asker, domain_uuid)
-        board = _Board(running)
+        board = Board(running)
         behind = [
             (slug, tenant_id)
             for slug, tenant_id in board.slugs
@@ -92,7 +92,7 @@ class TenantsController(Controller):
         running: Running,
     ) -> TenantView:
         """Its assistants, numbers and state."""
-        board, asked = _Board(running), own(asker, tenant_id)
+        board, asked = Board(running), own(asker, tenant_id)
         if not board.knows(asked):
             raise not_found()
         return board.view(asked)
@@ -112,7 +112,7 @@ class PipelinesController(Controller):
         return Page(items=[one for one in running.supervisor.status() if asked in (None, one.tenant_id)])
 
 
-class _Board:
+class Board:
     """What is known of all tenants. A view is made of those that are asked for: there may be ten thousand."""
 
     def __init__(self, service: Service) -> None:

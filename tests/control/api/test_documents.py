@@ -101,6 +101,18 @@ async def test_who_has_not_seen_what_is_there_replaces_nothing(house: ApiHouse) 
     assert statuses == [200, 412, 412, 412], "exactly one wins"
 
 
+async def test_what_is_stale_is_told_before_it_is_read(house: ApiHouse) -> None:
+    headers = {"If-Match": '"0"'}
+    told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content="{", headers=headers)
+    assert problem(told) == (412, "stale")
+
+
+async def test_a_document_of_endless_values_is_not_read_to_its_end(house: ApiHouse) -> None:
+    status, told = await put(house, "x: [" + "1," * 100_000 + "1]\n")
+    assert (status, told["type"]) == (422, "urn:atende:problem:invalid-document")
+    assert "more than 30000 keys and values" in str(told["errors"])
+
+
 async def test_a_dry_run_changes_nothing(house: ApiHouse) -> None:
     before = await etag(house)
     status, told = await put(house, document(ACME, greeting="Perhaps"), params={"dry_run": "true"})
@@ -117,7 +129,8 @@ async def test_what_is_too_large_is_not_read(house: ApiHouse) -> None:
 
 async def test_a_company_does_not_move_itself(house: ApiHouse) -> None:
     """Whose telephones ring, and from which switch calls come, is the platform's to say."""
-    for field, other in (("domain", "bravo.example.net"), ("slug", "other"), ("switch", "default")):
+    moves = (("domain", "bravo.example.net"), ("slug", "other"), ("switch", "default"), ("enabled", "false"))
+    for field, other in moves:
         text = document(ACME)
         lines = [line for line in text.splitlines() if not line.startswith(f"{field}:")]
         status, told = await put(house, "\n".join([f"{field}: {other}", *lines]))

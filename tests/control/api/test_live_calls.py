@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from base.ids import CallId, TenantId
-from tests.control.api.house import ACME, ApiHouse, api_house, problem
+from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
 from tests.pipelines.virtual import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -36,6 +36,18 @@ async def test_a_live_call_shows_its_transcript(house: ApiHouse) -> None:
         told = (await house.ask("GET", f"/live-calls/{call}", "tenant-viewer", ACME)).json()
     assert [(turn["role"], turn["text"]) for turn in told["transcript"]] == [("assistant", "Welcome to acme")]
     assert told["call"]["number"] == "100"
+
+
+async def test_the_platform_may_say_whose_call_it_means(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        for path in ("", "/hang-up"):
+            method = "POST" if path else "GET"
+            told = await house.ask(method, f"/live-calls/{call}{path}", params={"domain_uuid": BRAVO})
+            assert problem(told) == (404, "not-found")
+        assert house.service.board.call(ACME, call) is not None
+        ended_now = await house.ask("POST", f"/live-calls/{call}/hang-up", params={"domain_uuid": ACME})
+        assert ended_now.status_code == 204
+        await house.service.stored(ACME, call, timeout_s=10)
 
 
 async def test_an_operators_sentence_is_heard_and_written_down(house: ApiHouse) -> None:
