@@ -8,7 +8,7 @@ from msgspec import Struct
 from base.ids import TenantId
 from control.api.access import may_change, scope
 from control.api.given import Asker, DomainUuid, Running
-from control.api.pages import CursorText, Limit, Page, read, written
+from control.api.pages import Below, CursorText, Limit, Page, below, written
 from control.api.problems import Refusal, answers
 from tenants.audit import Action, Actor, AuditBrokenError, AuditEntry, Outcome, State
 
@@ -32,10 +32,6 @@ class AuditView(Struct, frozen=True, kw_only=True):
     """Of this entry and of all before it, in hex."""
 
 
-class _Before(Struct, frozen=True):
-    number: int
-
-
 class AuditController(Controller):
     """`/audit`: for administrators; a tenant's sees its own tenant's."""
 
@@ -53,15 +49,13 @@ class AuditController(Controller):
         cursor: CursorText = None,
     ) -> Page[AuditView]:
         """Of the tenant; of the platform when a key of the platform names none."""
-        before: _Before | None = read(cursor, _Before)
+        before = below(cursor)
         try:
-            entries = await running.audit.list(
-                scope(asker, domain_uuid), limit, before.number if before is not None else None
-            )
+            entries = await running.audit.list(scope(asker, domain_uuid), limit, before)
         except AuditBrokenError as error:
             raise Refusal("conflict", f"{error}; see `atende audit verify`") from error
         more = len(entries) == limit and entries[-1].number > 1
-        return Page(items=[_view(one) for one in entries], next=written(_Before(entries[-1].number)) if more else None)
+        return Page(items=[_view(one) for one in entries], next=written(Below(entries[-1].number)) if more else None)
 
 
 def _view(entry: AuditEntry) -> AuditView:

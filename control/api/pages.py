@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from control.api.problems import FieldError, Refusal
 
@@ -22,6 +22,18 @@ class Page(Struct, Generic[T], frozen=True, kw_only=True):
 
     items: Sequence[T]
     next: str | None = None
+
+
+class Below(Struct, frozen=True):
+    """A cursor of what is numbered, the newest first: the next page has smaller numbers."""
+
+    number: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+def below(text: str | None) -> int | None:
+    """The number of such a cursor that came back. Raises the Refusal `bad-request`."""
+    place: Below | None = read(text, Below)
+    return None if place is None else place.number
 
 
 def written(place: Struct) -> str:

@@ -21,6 +21,7 @@ from control.api.idempotency import Idempotency
 from control.api.keys import KeysController, WhoController
 from control.api.live_calls import LiveCallsController
 from control.api.problems import Refusal
+from control.api.revisions import RevisionsController
 from control.api.tenants import PipelinesController, TenantsController
 from control.service import Service
 
@@ -32,6 +33,7 @@ CONTROLLERS: Final = (
     KeysController,
     TenantsController,
     DocumentController,
+    RevisionsController,
     PipelinesController,
     LiveCallsController,
     CallsController,

@@ -1,0 +1,153 @@
+"""What stood before in the place of a tenant's document, and what is on trial beside it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.params import QueryParameter
+from litestar.status_codes import HTTP_200_OK
+from msgspec import Struct
+
+from control.api.access import may_change, may_read, own
+from control.api.described import YAML, Acts
+from control.api.given import Asker, Running, TenantPath
+from control.api.pages import Below, CursorText, Limit, Page, below, written
+from control.api.problems import answers, not_found
+from control.api.publishing import (
+    PUTTING,
+    DryRun,
+    IfMatch,
+    NumberPath,
+    PublishedView,
+    SwapText,
+    changed,
+    digest,
+    refuse_moves,
+    state,
+    text,
+    told,
+    view,
+)
+
+
+class RevisionView(Struct, frozen=True, kw_only=True):
+    """One stored text, without it."""
+
+    revision: int
+    digest: str
+    created_at: datetime
+
+
+class RevisionsController(Controller):
+    """`/tenants/{domain_uuid}/revisions` and `/canary`."""
+
+    path = "/tenants/{tenant_id:uuid}"
+    tags = ("Documents",)
+    guards = (may_read,)
+
+    @get("/revisions", summary="Stored texts, the newest first", responses=answers("not-found"))
+    async def revisions(
+        self, tenant_id: TenantPath, asker: Asker, running: Running, limit: Limit = 50, cursor: CursorText = None
+    ) -> Page[RevisionView]:
+        """Without the texts."""
+        before = below(cursor)
+        rows = await running.publishing.revisions(own(asker, tenant_id), limit=limit, before=before)
+        if not rows and before is None:
+            raise not_found()
+        items = [RevisionView(revision=row.number, digest=row.digest, created_at=row.created_at) for row in rows]
+        return Page(items=items, next=written(Below(items[-1].revision)) if len(items) == limit else None)
+
+    @get("/revisions/{number:int}", media_type=YAML, summary="One stored text", responses=answers("not-found"))
+    async def revision(
+        self, tenant_id: TenantPath, number: NumberPath, asker: Asker, running: Running
+    ) -> Response[bytes]:
+        """As it was put."""
+        async with told():
+            row = await running.publishing.revision(own(asker, tenant_id), number)
+        return text(row.document, row.digest, row.number)
+
+    @get(
+        "/revisions/{number:int}/diff",
+        media_type="text/x-diff",
+        summary="What another text has otherwise",
+        responses=answers("not-found", "conflict"),
+    )
+    async def diff(
+        self,
+        tenant_id: TenantPath,
+        number: NumberPath,
+        asker: Asker,
+        running: Running,
+        to: Annotated[int, QueryParameter(ge=1, le=2**31 - 1, description="The other's number.")],
+    ) -> str:
+        """From this one to that, as `diff -u` has it."""
+        async with told():
+            return await running.publishing.diff(own(asker, tenant_id), number, to)
+
+    @post(
+        "/revisions/{number:int}/activate",
+        guards=[may_change],
+        status_code=HTTP_200_OK,
+        summary="Go back to a text",
+        responses=PUTTING,
+        operation_class=Acts,
+    )
+    async def activate(
+        self,
+        tenant_id: TenantPath,
+        number: NumberPath,
+        asker: Asker,
+        running: Running,
+        if_match: IfMatch = None,
+        dry_run: DryRun = False,
+        swap: SwapText = None,
+    ) -> PublishedView:
+        """The stored text becomes the newest revision, under a new number, by the same checks as a PUT."""
+        asked, expected = own(asker, tenant_id), digest(if_match)
+        async with told():
+            former = await running.publishing.revision(asked, number)
+            await refuse_moves(running, asker, asked, former.document, expected)
+            if dry_run:
+                return view(
+                    await running.publishing.roll_back_to(asked, number, expected=expected, dry_run=True, swap=swap)
+                )
+            async with changed(running, asker, asked, "document.rollback", str(number)) as result:
+                published = await running.publishing.roll_back_to(asked, number, expected=expected, swap=swap)
+                result.after = state(published)
+        return view(published)
+
+    @post(
+        "/canary/promote",
+        guards=[may_change],
+        status_code=HTTP_200_OK,
+        summary="What is on trial answers everybody",
+        responses=PUTTING,
+        operation_class=Acts,
+    )
+    async def promote(
+        self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
+    ) -> PublishedView:
+        """Its text becomes a new revision, without its `canary` block."""
+        asked = own(asker, tenant_id)
+        async with told(), changed(running, asker, asked, "canary.promote") as result:
+            published = await running.publishing.promote(asked, swap=swap)
+            result.after = state(published)
+        return view(published)
+
+    @post(
+        "/canary/abort",
+        guards=[may_change],
+        status_code=HTTP_200_OK,
+        summary="End the trial",
+        responses=PUTTING,
+        operation_class=Acts,
+    )
+    async def abort(
+        self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
+    ) -> PublishedView:
+        """What answers beside it answers everybody, under a new number."""
+        asked = own(asker, tenant_id)
+        async with told(), changed(running, asker, asked, "canary.abort") as result:
+            published = await running.publishing.abort(asked, swap=swap)
+            result.after = state(published)
+        return view(published)
