@@ -39,6 +39,7 @@ from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
+from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
@@ -99,24 +100,8 @@ async def open_service(
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
-        known = await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json"))
-        shelved = WithDocuments(supervisor, library, found.knowledge_dir)
-        revisions = PostgresRevisions(database)
-        tenants = TenantFolder(
-            found.tenants_dir,
-            revisions,
-            shelved,
-            directory,
-            stages,
-            found.switch_names,
-            swap=found.swap,
-            eager=found.eager_tenants,
-            budget_mb=found.models_budget_mb or None,
-            server=server_facts(found),
-            known=known,
-        )
-        stack.push_async_callback(tenants.close)
-        await tenants.open()
+        shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
+        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
         board, metrics = LiveBoard(clock), Metrics()
         phone = PhoneDoor(
             keys=keys,
@@ -152,6 +137,32 @@ async def open_service(
             documents=shelved,
             publishing=Publishing(tenants, revisions, shelved, directory),
         )
+
+
+async def _open_tenants(
+    found: Settings,
+    stack: AsyncExitStack,
+    revisions: PostgresRevisions,
+    shelved: WithDocuments,
+    directory: Directory,
+    stages: Mapping[str, AnyFactory],
+) -> TenantFolder[LoadedRevision]:
+    tenants = TenantFolder(
+        found.tenants_dir,
+        revisions,
+        shelved,
+        directory,
+        stages,
+        found.switch_names,
+        swap=found.swap,
+        eager=found.eager_tenants,
+        budget_mb=found.models_budget_mb or None,
+        server=server_facts(found),
+        known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
+    )
+    stack.push_async_callback(tenants.close)
+    await tenants.open()
+    return tenants
 
 
 def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
