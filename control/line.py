@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from typing import Final
 
 import structlog
@@ -21,6 +22,10 @@ TALKING: Final = "talking"
 """The outcome that the PBX reads while there is no other; it stays when the caller hangs up, or when we die."""
 
 
+MAX_TEXTS: Final = 100
+"""That wait while a call re-enters the door."""
+
+
 class CompanyLine:
     """A live call of one company; `domain` is the company's on the switch. Satisfies `pipelines.phone.PhoneLine`.
 
@@ -33,20 +38,22 @@ class CompanyLine:
         self._call: Final = call
         self._lease: Final = lease
         self._domain: Final = domain
+        self._texts: Final[deque[str]] = deque()
+        self._telling: asyncio.Task[DoorCall] | None = None
         self.comes_back = False
         """The caller is with a person, and comes back when that person hangs up."""
 
     async def hang_up(self) -> None:
         """See PhoneLine."""
-        await (await self._live.present()).hang_up()
+        await (await self._present()).hang_up()
 
     async def give_back(self, door: str) -> None:
         """See PhoneLine."""
-        await (await self._live.present()).give_back(door)
+        await (await self._present()).give_back(door)
 
     async def transfer(self, number: str) -> None:
         """See PhoneLine. The number is dialled as the company's own telephones dial it."""
-        await (await self._live.present()).transfer(Route(number, self._domain))
+        await (await self._present()).transfer(Route(number, self._domain))
 
     def note(self, outcome: str) -> None:
         """See PhoneLine."""
@@ -56,14 +63,32 @@ class CompanyLine:
         """See PhoneLine."""
         self.note(TALKING)
 
-    async def tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         """See PhoneLine. A call that has to re-enter the door for its audio tells it from there."""
-        try:
-            await (await self._live.present()).send_text(text)
-        except CallEndedError:
-            log.debug("a text came after the call")
-        except (LocalProtocolError, MediaUnavailableError) as error:
-            log.warning("a text was not sent", error=str(error))
+        if len(self._texts) >= MAX_TEXTS:
+            log.warning("a text was not sent", error=f"{MAX_TEXTS} wait already")
+            return
+        self._texts.append(text)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._present(), name="tell texts")
+
+    async def aclose(self) -> None:
+        """Nothing is told any more. Idempotent."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+
+    async def _present(self) -> DoorCall:
+        """The connection that the call has now, behind every text that was told before."""
+        call = await self._live.present()
+        while self._texts:
+            try:
+                await call.send_text(self._texts.popleft())
+            except CallEndedError:
+                log.debug("a text came after the call")
+            except (LocalProtocolError, MediaUnavailableError) as error:
+                log.warning("a text was not sent", error=str(error))
+        return call
 
     async def connect(self, extension: str, ring_s: int) -> str:
         """See PhoneLine. Only the extension's own telephones ring: a person takes it, or nobody does.
@@ -74,7 +99,7 @@ class CompanyLine:
         loop = asyncio.get_running_loop()
         until = loop.time() + ring_s
         while (left_s := math.ceil(until - loop.time())) > 0:
-            call = await self._live.present()
+            call = await self._present()
             try:
                 await self._reach(call, extension, min(left_s, ring_s))
             except (LegFailedError, CallEndedError) as error:

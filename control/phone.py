@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -267,7 +267,7 @@ class PhoneDoor:
         wire = RenewedWire(await open_media(line, self._admission.wire_of(line), self._media_server, answer_timeout_s))
         note(line, call, TALKING)
         company = CompanyLine(live, call, lease, domain)
-        async with self._recording(call, loaded, wire.sample_rate) as recording:
+        async with aclosing(company), self._recording(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 wire,
                 clock=self._media_clock,

@@ -26,8 +26,11 @@ class PhoneLine(Protocol):
         """The call runs on another revision from now on: leave word of that. Never waits, never raises."""
         ...
 
-    async def tell(self, text: str) -> None:
-        """Send a text out of the call, to whoever of the PBX listens; one that cannot be sent is lost. Never raises."""
+    def tell(self, text: str) -> None:
+        """Send a text out of the call, to whoever of the PBX listens. Never waits, never raises.
+
+        What was told goes before the verb that gives the leg up; one that cannot be sent is lost.
+        """
         ...
 
     async def connect(self, extension: str, ring_s: int) -> str:

@@ -42,12 +42,6 @@ MAX_TOLD_CHARS = 3900
 """Of one text out of the call; the wires take 4,000."""
 
 
-class Tell(Struct, frozen=True):
-    """Send this text out of the call."""
-
-    text: str
-
-
 class SessionLimits(Struct, frozen=True, kw_only=True):
     """How long a session waits for what is not the caller's or the assistant's to decide."""
 
@@ -107,7 +101,7 @@ class CallSession:
         self._reaching = Reaching(line, sample_rate, hold_music)
         self._change = ChangeOver(lease, transport, self._context_of, lambda: self._act(None), clock.monotonic)
         self._revisions = [lease.pipeline.revision.number]
-        self._actions: deque[Action | Tell] = deque()
+        self._actions: deque[Action] = deque()
         self._wake = asyncio.Event()
         self._ending: End | None = None
         self._cause = ""
@@ -290,10 +284,9 @@ class CallSession:
         if isinstance(event, Understood | Said) and event.text:
             speaker: Speaker = "caller" if isinstance(event, Understood) else "assistant"
             if self._loaded.tells(speaker):
-                self._actions.append(Tell(f"{speaker}: {event.text}"[:MAX_TOLD_CHARS]))
-                self._wake.set()
+                self._line.tell(f"{speaker}: {event.text}"[:MAX_TOLD_CHARS])
 
-    async def _perform(self, action: Action | Tell, spine: Spine) -> None:
+    async def _perform(self, action: Action, spine: Spine) -> None:
         match action:
             case End():
                 self._decide(action)
@@ -301,8 +294,6 @@ class CallSession:
                 await self._say(action, spine)
             case SayTheirs():
                 await spine.say(action.words, instead=False, final=False, then_hang_up=False)
-            case Tell():
-                await self._line.tell(action.text)
             case Reach():
                 transfer = self._loaded.assistant.transfer
                 assert transfer is not None
@@ -329,8 +320,6 @@ class CallSession:
             return
         try:
             async with asyncio.timeout(self._limits.phone_timeout_s):
-                for left in [action for action in self._actions if isinstance(action, Tell)]:
-                    await self._line.tell(left.text)
                 await self._let_go(ending)
         except Exception as error:
             # The record has to be written whatever became of the line.

@@ -133,7 +133,7 @@ class Line:
     def changed_over(self) -> None:
         self.noted.append("changed over")
 
-    async def tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         self.told.append(text)
 
     async def connect(self, extension: str, ring_s: int) -> str:

@@ -1,6 +1,5 @@
 """Filters in whole calls, in virtual time: what is heard, what the mind gets, what is written down."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import InputDTMFFrame
 
 from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec
-from tests.pipelines.harness import Line, Ringing, assistant, ringing
+from tests.pipelines.harness import Ringing, assistant, ringing
 from tests.pipelines.transport import HoldingTransport, MemoryTransport
 from tests.pipelines.virtual import virtual
 
@@ -141,29 +140,6 @@ async def test_what_is_told_of_the_turns_is_what_is_written_down_of_them() -> No
         turns = await said(call)
     assert call.line.told == [f"{role}: {text}" for role, text in turns]
     assert turns[1] == ("caller", "my number is [phone]")
-
-
-@virtual
-async def test_what_waits_to_be_told_is_told_before_the_call_is_given_up() -> None:
-    class LeavingLine(Line):
-        """The call is on its way back through the door when the first text is to be told."""
-
-        async def tell(self, text: str) -> None:
-            if not self.told:
-                await asyncio.sleep(20.0)
-            await super().tell(text)
-            self.asked.append("tell")
-
-    spec = with_filter(assistant(), "vad", "filter.transcript")
-    async with ringing(spec, LeavingLine()) as call:
-        await call.until(2.0)
-        await call.caller.speaks(1.0)
-        await call.until(10.0)
-        call.session.end("shutdown")
-        record = await call.record()
-    assert len(record.turns) == 3
-    assert call.line.told == [f"{turn.role}: {turn.text}" for turn in record.turns]
-    assert call.line.asked == ["tell", "tell", "tell", "failed"]
 
 
 @virtual
