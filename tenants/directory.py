@@ -40,6 +40,8 @@ class TenantEntry(Struct, frozen=True, kw_only=True):
     numbers: Mapping[str, AssistantName]
     switch: str | None = None
     """The one from which its calls come; None: any."""
+    secretaries: Mapping[str, AssistantName] = {}
+    """Assistants by their UUIDs, where they have one."""
 
 
 class Destination(Struct, frozen=True, kw_only=True):
@@ -114,6 +116,11 @@ class Directory:
         if entry is None:
             raise TenantUnknownError("no such tenant")
         return entry
+
+    def secretary(self, tenant_id: TenantId, uuid: str) -> AssistantName | None:
+        """The tenant's assistant of that UUID."""
+        entry = self._entries.get(tenant_id)
+        return None if entry is None else entry.secretaries.get(uuid)
 
     def by_slug(self, slug: str) -> TenantEntry:
         """One tenant's entry. Raises TenantUnknownError that names the slugs there are."""

@@ -134,4 +134,5 @@ def entry_of(document: TenantDocument, number: int) -> TenantEntry:
         enabled=spec.enabled,
         numbers=numbers_of(spec.assistants),
         switch=spec.switch,
+        secretaries={assistant.id: assistant.key for assistant in spec.assistants if assistant.id is not None},
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from litestar import Controller, get
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import QueryParameter, SkipValidation
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
@@ -42,34 +43,31 @@ class _Behind(Struct, frozen=True):
         self.opened_at.astimezone(UTC)  # raises OverflowError beyond what a database has
 
 
-class CallsController(Controller):
-    """`/calls`: a tenant's finished calls. A key of the platform says whose: `domain_uuid`."""
+class Wanted(Struct, frozen=True):
+    """Whose calls, and which."""
 
-    path = "/calls"
-    tags = ("Calls",)
-    guards = (may_read,)
+    tenant_id: TenantId
+    calls: CallFilter
 
-    @get("/", summary="Finished calls, the newest first", responses=answers("not-found"))
-    async def list_calls(
-        self,
-        asker: Asker,
-        running: Running,
-        domain_uuid: DomainUuid = None,
-        assistant: Text = None,
-        secretary_uuid: Secretary = None,
-        number: Text = None,
-        caller: Text = None,
-        end_reason: Text = None,
-        revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
-        opened_from: Since = None,
-        opened_to: Until = None,
-        text: Said = None,
-        limit: Limit = 50,
-        cursor: CursorText = None,
-    ) -> Page[CallSummary]:
-        """All conditions at once."""
-        tenant_id = one_tenant(asker, domain_uuid)
-        wanted = _filter(
+
+def wanted(
+    asker: Asker,
+    running: Running,
+    domain_uuid: DomainUuid = None,
+    assistant: Text = None,
+    secretary_uuid: Secretary = None,
+    number: Text = None,
+    caller: Text = None,
+    end_reason: Text = None,
+    revision: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
+    opened_from: Since = None,
+    opened_to: Until = None,
+    text: Said = None,
+) -> Wanted:
+    """All conditions of a request at once. Raises the Refusals `bad-request`, with the parameter, and `not-found`."""
+    tenant_id = one_tenant(asker, domain_uuid)
+    try:
+        calls = CallFilter(
             assistant=_assistant(running, tenant_id, assistant, secretary_uuid),
             number=number,
             caller=caller,
@@ -79,35 +77,52 @@ class CallsController(Controller):
             opened_to=_utc(opened_to),
             text=text,
         )
+    except ValueError as error:
+        name, _, told = str(error).partition(": ")
+        raise Refusal("bad-request", errors=[FieldError(path=name, message=told)]) from None
+    return Wanted(tenant_id, calls)
+
+
+These = NamedDependency[SkipValidation[Wanted]]
+WANTED: Final = {"wanted": Provide(wanted, sync_to_thread=False)}
+
+
+class CallsController(Controller):
+    """`/calls`: a tenant's finished calls. A key of the platform says whose: `domain_uuid`."""
+
+    path = "/calls"
+    tags = ("Calls",)
+    guards = (may_read,)
+
+    @get("/", summary="Finished calls, the newest first", responses=answers("not-found"), dependencies=WANTED)
+    async def list_calls(
+        self, wanted: These, running: Running, limit: Limit = 50, cursor: CursorText = None
+    ) -> Page[CallSummary]:
+        """All conditions at once."""
         behind: _Behind | None = read(cursor, _Behind)
         before = None if behind is None else Cursor(behind.opened_at, CallId(behind.call_id))
         try:
-            found = await running.conversations.search(tenant_id, wanted, limit, before)
+            found = await running.conversations.search(wanted.tenant_id, wanted.calls, limit, before)
         except SearchTooWideError as error:
             raise Refusal("bad-request", errors=[FieldError(path="text", message=str(error))]) from error
         more = len(found) == limit
         return Page(items=found, next=written(Cursor(found[-1].call.opened_at, found[-1].call.id)) if more else None)
 
-    @get("/export", summary="Finished calls as a file", responses=answers("not-found"), operation_class=Exports)
+    @get(
+        "/export",
+        summary="Finished calls as a file",
+        responses=answers("not-found"),
+        operation_class=Exports,
+        dependencies=WANTED,
+    )
     async def export(
         self,
-        asker: Asker,
+        wanted: These,
         running: Running,
-        domain_uuid: DomainUuid = None,
         format: Format = "ndjson",  # noqa: A002 (the parameter's name)
-        assistant: Text = None,
-        secretary_uuid: Secretary = None,
-        opened_from: Since = None,
-        opened_to: Until = None,
     ) -> Stream:
         """`ndjson`: whole records with what was said, one on a line; `csv`: a row for each call."""
-        tenant_id = one_tenant(asker, domain_uuid)
-        wanted = _filter(
-            assistant=_assistant(running, tenant_id, assistant, secretary_uuid),
-            opened_from=_utc(opened_from),
-            opened_to=_utc(opened_to),
-        )
-        records = running.conversations.export(tenant_id, wanted)
+        records = running.conversations.export(wanted.tenant_id, wanted.calls)
         try:
             first = await anext(records, None)  # before the answer begins: it may yet be a problem
         except SearchTooWideError as error:
@@ -130,15 +145,6 @@ class CallsController(Controller):
         return found
 
 
-def _filter(**wanted: Any) -> CallFilter:
-    """Raises the Refusal `bad-request`, which names the parameter."""
-    try:
-        return CallFilter(**wanted)
-    except ValueError as error:
-        name, _, told = str(error).partition(": ")
-        raise Refusal("bad-request", errors=[FieldError(path=name, message=told)]) from None
-
-
 async def _lines(first: CallRecord | None, others: AsyncIterator[CallRecord], kind: str) -> AsyncIterator[bytes]:
     line = ndjson if kind == "ndjson" else csv_row
     if kind == "csv":
@@ -158,8 +164,5 @@ def _assistant(service: Service, tenant_id: TenantId, name: str | None, secretar
     """The assistant's name. A UUID that nobody of the tenant has finds no calls."""
     if secretary_uuid is None:
         return name
-    for status in service.supervisor.status():
-        for assistant in status.assistants:
-            if status.tenant_id == tenant_id and assistant.id == str(secretary_uuid):
-                return assistant.name if name in (None, assistant.name) else ""
-    return ""
+    found = service.directory.secretary(tenant_id, str(secretary_uuid))
+    return found if found is not None and name in (None, found) else ""

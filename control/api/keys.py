@@ -105,6 +105,8 @@ class KeysController(Controller):
     async def make_key(self, data: JSONBody[NewKey], asker: Asker, running: Running) -> MadeKey:
         """A tenant's administrator makes keys of that tenant, the platform's of all."""
         tenant_id = _for_whom(data, asker)
+        if tenant_id is not None and not await running.publishing.revisions(tenant_id, limit=1):
+            raise not_found()
         now = running.clock.now()
         expires = None if data.expires_days is None else now + timedelta(days=data.expires_days)
         try:
@@ -132,6 +134,9 @@ class KeysController(Controller):
     async def revoke_key(self, key: KeyPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
         """It is refused from then on: at once by this process, within seconds by others."""
         tenant_id = scope(asker, domain_uuid)
+        there = await running.api_keys.store.find(ApiKeyId(key))
+        if there is None or there.key.tenant_id != tenant_id:
+            raise not_found()  # and nothing to be written down
         async with change(running, asker, tenant_id, "key.revoke", key):
             if not await running.api_keys.checker.revoke(tenant_id, ApiKeyId(key)):
                 raise not_found()

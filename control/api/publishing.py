@@ -131,10 +131,11 @@ async def refuse_moves(
     """A tenant's own key changes nothing of `PLATFORMS`. Raises StaleError, DocumentError and a Refusal."""
     if asker.of_platform:
         return
-    stands = await running.publishing.current(tenant_id)
-    if stands is not None and stands.digest != expected:
+    if (stands := await running.publishing.current(tenant_id)) is None:
+        raise not_found()
+    if stands.digest != expected:
         raise StaleError(stands.digest)  # told before any work is made of it
-    now = running.directory.tenant(tenant_id)
+    now = (await running.publishing.parsed(tenant_id, stands.document)).spec
     wished = (await running.publishing.parsed(tenant_id, raw)).spec
     errors = [
         FieldError(path=f"$.{name}", message=f"only a key of the platform may change it from {getattr(now, name)!r}")

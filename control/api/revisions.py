@@ -125,12 +125,17 @@ class RevisionsController(Controller):
         operation_class=Acts,
     )
     async def promote(
-        self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
+        self,
+        tenant_id: TenantPath,
+        asker: Asker,
+        running: Running,
+        if_match: IfMatch = None,
+        swap: SwapText = None,
     ) -> PublishedView:
-        """Its text becomes a new revision, without its `canary` block."""
-        asked = own(asker, tenant_id)
+        """Its text becomes a new revision, without its `canary` block. Without `If-Match`: whatever is on trial."""
+        asked, expected = own(asker, tenant_id), None if if_match is None else digest(if_match)
         async with told(), changed(running, asker, asked, "canary.promote") as result:
-            published = await running.publishing.promote(asked, swap=swap)
+            published = await running.publishing.promote(asked, expected=expected, swap=swap)
             result.after = state(published)
         return view(published)
 
@@ -143,11 +148,16 @@ class RevisionsController(Controller):
         operation_class=Acts,
     )
     async def abort(
-        self, tenant_id: TenantPath, asker: Asker, running: Running, swap: SwapText = None
+        self,
+        tenant_id: TenantPath,
+        asker: Asker,
+        running: Running,
+        if_match: IfMatch = None,
+        swap: SwapText = None,
     ) -> PublishedView:
-        """What answers beside it answers everybody, under a new number."""
-        asked = own(asker, tenant_id)
+        """What answers beside it answers everybody, under a new number. Without `If-Match`: whatever is on trial."""
+        asked, expected = own(asker, tenant_id), None if if_match is None else digest(if_match)
         async with told(), changed(running, asker, asked, "canary.abort") as result:
-            published = await running.publishing.abort(asked, swap=swap)
+            published = await running.publishing.abort(asked, expected=expected, swap=swap)
             result.after = state(published)
         return view(published)

@@ -121,7 +121,6 @@ class Board:
             if row.tenant_id is not None:
                 self._rows[row.tenant_id].append(row)
         self._entries = {entry.tenant_id: entry for entry in service.directory.tenants()}
-        self._secretaries = _secretaries(service)
 
     @property
     def slugs(self) -> list[tuple[str, TenantId]]:
@@ -134,23 +133,13 @@ class Board:
         return tenant_id in self._rows or tenant_id in self._entries
 
     def view(self, tenant_id: TenantId) -> TenantView:
-        return _view(tenant_id, self._entries.get(tenant_id), self._rows.get(tenant_id, []), self._secretaries)
-
-
-def _secretaries(service: Service) -> dict[tuple[TenantId, str], str | None]:
-    return {
-        (status.tenant_id, assistant.name): assistant.id
-        for status in service.supervisor.status()
-        if status.state == "active"
-        for assistant in status.assistants
-    }
+        return _view(tenant_id, self._entries.get(tenant_id), self._rows.get(tenant_id, []))
 
 
 def _view(
     tenant_id: TenantId,
     entry: TenantEntry | None,
     rows: list[TenantHealth],
-    secretaries: dict[tuple[TenantId, str], str | None],
 ) -> TenantView:
     trial = next((row for row in rows if row.state == "on trial"), None)
     row = next((row for row in rows if row.state != "on trial"), None)
@@ -166,11 +155,12 @@ def _view(
         on_trial=None if trial is None else trial.revision,
         live_calls=sum(row.live_calls for row in rows),
         problem=None if row is None else row.problem,
-        assistants=() if entry is None else tuple(_assistants(entry, secretaries)),
+        assistants=() if entry is None else tuple(_assistants(entry)),
     )
 
 
-def _assistants(entry: TenantEntry, secretaries: dict[tuple[TenantId, str], str | None]) -> Iterable[AssistantView]:
+def _assistants(entry: TenantEntry) -> Iterable[AssistantView]:
+    ids = {name: uuid for uuid, name in entry.secretaries.items()}
     for name in sorted(set(entry.numbers.values())):
         numbers = tuple(sorted(number for number, answers in entry.numbers.items() if answers == name))
-        yield AssistantView(name=name, secretary_uuid=secretaries.get((entry.tenant_id, name)), numbers=numbers)
+        yield AssistantView(name=name, secretary_uuid=ids.get(name), numbers=numbers)
