@@ -45,14 +45,15 @@ class KeptFile:
         while self._unwritten is not None:
             latest, self._unwritten = self._unwritten, None
             try:
-                await asyncio.to_thread(_replace, self._file, latest)
+                await asyncio.to_thread(replace_whole, self._file, latest)
             except OSError as error:
                 log.warning(
                     "what is to be kept is not written", what=self._what, file=str(self._file), error=repr(error)
                 )
 
 
-def _replace(file: Path, content: bytes) -> None:
+def replace_whole(file: Path, content: bytes) -> None:
+    """Blocks until it is on the disk. Raises OSError."""
     new = file.with_name(file.name + ".new")
     with new.open("wb") as written:
         written.write(content)

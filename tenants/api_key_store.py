@@ -1,7 +1,6 @@
 """Where API keys are kept: by tenant, those of the platform under None."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -11,7 +10,7 @@ from msgspec import structs
 from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
 from tenants.api_keys import ApiKey, KeyInvalidError, KeyRow, is_key_id
-from tenants.database import Database
+from tenants.database import Database, answering
 from tenants.sql import queries
 
 MAX_KEYS: Final = 500
@@ -136,9 +135,9 @@ class PostgresApiKeys:
         key = row.key
         facts = (tenant_id, key.id, key.role, key.name, bytes.fromhex(row.digest.reveal()))
         times = (key.created_at, key.expires_at, key.last_used_at, key.revoked_at)
-        with _answering():
+        with answering(KeysUnavailableError, "tell of API keys"):
             try:
-                async with self._within(tenant_id) as connection:
+                async with self._database.of(tenant_id) as connection:
                     added = await connection.fetchval(_SQL["add"], *facts, *times, MAX_KEYS)
             except asyncpg.UniqueViolationError as error:
                 raise _taken(row) from error
@@ -148,43 +147,31 @@ class PostgresApiKeys:
             raise TooManyKeysError
 
     async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
-        with _answering():
-            async with self._within(tenant_id) as connection:
+        with answering(KeysUnavailableError, "tell of API keys"):
+            async with self._database.of(tenant_id) as connection:
                 return [_key(row) for row in await connection.fetch(_SQL["list"], tenant_id, MAX_LISTED)]
 
     async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
         if not is_key_id(key_id):
             return False
-        with _answering():
-            async with self._within(tenant_id) as connection:
+        with answering(KeysUnavailableError, "tell of API keys"):
+            async with self._database.of(tenant_id) as connection:
                 return bool(await connection.fetchval(_SQL["revoke"], tenant_id, key_id, at))
 
     async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
         if not is_key_id(key_id):
             return
-        with _answering():
-            async with self._within(tenant_id) as connection:
+        with answering(KeysUnavailableError, "tell of API keys"):
+            async with self._database.of(tenant_id) as connection:
                 await connection.execute(_SQL["used"], tenant_id, key_id, at)
 
     async def find(self, key_id: ApiKeyId) -> KeyRow | None:
         if not is_key_id(key_id):
             return None
-        with _answering():
+        with answering(KeysUnavailableError, "tell of API keys"):
             async with self._database.key_holder(key_id) as connection:
                 row = await connection.fetchrow(_SQL["find"], key_id)
         return None if row is None else KeyRow(key=_key(row), digest=Secret(row["digest"].hex()))
-
-    def _within(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
-        return self._database.platform() if tenant_id is None else self._database.tenant(tenant_id)
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """What a database that is away, or not as it should be, raises becomes KeysUnavailableError."""
-    try:
-        yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise KeysUnavailableError(f"the database does not tell of API keys ({type(error).__name__})") from error
 
 
 def _key(row: Any) -> ApiKey:

@@ -1,14 +1,11 @@
 """Where the audit log is kept: a chain for each tenant, that of the platform under None."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, Final, Protocol
-
-import asyncpg
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
 
 from base.ids import TenantId
 from tenants.audit import AuditEntry, Change, Kept, Verdict, opened, sealed, start, verify
-from tenants.database import Database
+from tenants.database import Database, answering
 from tenants.sql import queries
 
 PAGE: Final = 1000
@@ -88,8 +85,8 @@ class PostgresAuditLog:
         self._database = database
 
     async def append(self, tenant_id: TenantId | None, change: Change) -> AuditEntry:
-        with _answering():
-            async with self._within(tenant_id) as connection:
+        with answering(AuditUnavailableError, "keep the audit log"):
+            async with self._database.of(tenant_id) as connection:
                 await connection.execute(_SQL["lock"], tenant_id)
                 last = await connection.fetchrow(_SQL["last"], tenant_id)  # a statement of its own: it sees what is new
                 kept = sealed(tenant_id, change, start(tenant_id) if last is None else Kept(*last))
@@ -107,7 +104,7 @@ class PostgresAuditLog:
         return await _verified(self._kept, tenant_id)
 
     async def chains(self) -> Sequence[TenantId | None]:
-        with _answering():
+        with answering(AuditUnavailableError, "keep the audit log"):
             async with self._database.platform() as connection:
                 rows = await connection.fetch(_SQL["chains"])
         return [None if row["tenant_id"] is None else TenantId(str(row["tenant_id"])) for row in rows]
@@ -116,12 +113,9 @@ class PostgresAuditLog:
         return await self._fetch("page", tenant_id, after, limit)
 
     async def _fetch(self, query: str, tenant_id: TenantId | None, *facts: int) -> Sequence[Kept]:
-        with _answering():
-            async with self._within(tenant_id) as connection:
+        with answering(AuditUnavailableError, "keep the audit log"):
+            async with self._database.of(tenant_id) as connection:
                 return [Kept(*row) for row in await connection.fetch(_SQL[query], tenant_id, *facts)]
-
-    def _within(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
-        return self._database.platform() if tenant_id is None else self._database.tenant(tenant_id)
 
 
 async def _verified(
@@ -133,12 +127,3 @@ async def _verified(
         held = entries if broken_at is None else entries[: broken_at - last.number - 1]
         last = held[-1] if held else last
     return Verdict(tenant_id=tenant_id, held_to=last.number, digest=last.digest.hex(), broken_at=broken_at)
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """What a database that is away, or not as it should be, raises becomes AuditUnavailableError."""
-    try:
-        yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise AuditUnavailableError(f"the database does not keep the audit log ({type(error).__name__})") from error

@@ -9,8 +9,8 @@ the other way and has limits: connections that do not end in `close_timeout_s` a
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +69,10 @@ class Database:
             await connection.execute("SELECT set_config($1, $2, true)", variable, value)
             yield connection
 
+    def of(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
+        """A transaction of this tenant's, or of the platform's."""
+        return self.platform() if tenant_id is None else self.tenant(tenant_id)
+
     async def ping(self, timeout_s: float = 2.0) -> bool:
         """Whether the database answers."""
         try:
@@ -85,6 +89,15 @@ class Database:
         except TimeoutError:
             log.warning("database connections were cut")
             self._pool.terminate()
+
+
+@contextmanager
+def answering(unavailable: type[Exception], what: str) -> Iterator[None]:
+    """What a database that is away, or not as it should be, raises becomes an `unavailable`, with what it does not."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise unavailable(f"the database does not {what} ({type(error).__name__})") from error
 
 
 @asynccontextmanager

@@ -65,8 +65,7 @@ async def beside(file: Path, raw: bytes, tenant_id: TenantId) -> AsyncIterator[N
     """
     try:
         real = await asyncio.to_thread(file.resolve)
-        # The tenant's own name: two that are made at once, with one slug, do not write into each other's.
-        new = real.with_name(f".{real.name}.{tenant_id}.new")
+        new = _beside(real, tenant_id)
         await asyncio.to_thread(_write, new, raw, real)
     except OSError as error:
         raise ReadOnlyFolderError(file, error) from error
@@ -77,6 +76,19 @@ async def beside(file: Path, raw: bytes, tenant_id: TenantId) -> AsyncIterator[N
         if not text.settled:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
+
+
+def replaced(file: Path, raw: bytes, tenant_id: TenantId) -> None:
+    """The file has this text, whole, also after a power cut; see `beside`. Blocks. Raises OSError."""
+    real = file.resolve()
+    new = _beside(real, tenant_id)
+    _write(new, raw, real)
+    try:
+        new.replace(real)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    _sync_folder(real.parent)
 
 
 async def digest_of(file: Path) -> str | None:
@@ -101,6 +113,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _beside(real: Path, tenant_id: TenantId) -> Path:
+    """The tenant's own name: two that are made at once, with one slug, do not write into each other's."""
+    return real.with_name(f".{real.name}.{tenant_id}.new")
+
+
 def _write(new: Path, raw: bytes, former: Path) -> None:
     new.unlink(missing_ok=True)  # of a process that was killed
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -116,17 +133,20 @@ def _write(new: Path, raw: bytes, former: Path) -> None:
 
 
 def _like(former: Path, descriptor: int) -> None:
-    """Mode of the former, and its owner and group as far as this process may give files away."""
+    """Mode of the former, and its owner and group as far as this process may give files away.
+
+    Of a new file those are the folder's: who serves from it can read what root puts there.
+    """
     try:
         was = former.stat()
+        mode = stat.S_IMODE(was.st_mode)
     except FileNotFoundError:
-        os.fchmod(descriptor, NEW_MODE)
-        return
+        was, mode = former.parent.stat(), NEW_MODE
     for owner in (was.st_uid, -1):
         with suppress(PermissionError):
             os.fchown(descriptor, owner, was.st_gid)
             break
-    os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
+    os.fchmod(descriptor, mode)
 
 
 def _digest(file: Path) -> str | None:

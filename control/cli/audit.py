@@ -1,29 +1,22 @@
 """`atende audit`: list who changed what, and verify that nothing of it was altered, whether or not a service runs."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import click
 import msgspec
 from msgspec import structs
 
 from base.ids import TenantId
 from control.cli.context import program
+from control.cli.stored import run, stores
 from control.cli.whose import of_tenant, tenant_named
-from control.settings import Settings
-from tenants.audit import AuditBrokenError, AuditEntry, State, Verdict
-from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
-from tenants.embedded import EmbeddedError, EmbeddedPostgres
-from tenants.migrate import DatabaseError
-from tenants.visit import shared_database
+from tenants.audit import AuditEntry, State, Verdict
+from tenants.audit_store import AuditLog
 
 T = TypeVar("T")
-_TOLD: Final = (OSError, EmbeddedError, DatabaseError, AuditBrokenError)
 _COLUMNS: Final = "{:>7}  {:<19}  {:<17}  {:<7}  {:<24}  {}"
 _KEPT: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 MAX_LISTED: Final = 1000
@@ -58,10 +51,10 @@ def list_command(
     tenant_id = tenant_named(settings, slug, written_id)
 
     async def found() -> Sequence[AuditEntry]:
-        async with _log(settings) as audit:
+        async with stores(settings) as (_, audit):
             return await audit.list(tenant_id, limit, before)
 
-    entries = _run(found())
+    entries = run(found())
     if as_json:
         click.echo(msgspec.json.encode(entries).decode())
     elif entries:
@@ -95,11 +88,11 @@ def verify_command(
         raise click.UsageError("--all goes with none of --tenant, --tenant-id and --kept")
 
     async def verified() -> Sequence[tuple[Verdict, str]]:
-        async with _log(settings) as audit:
+        async with stores(settings) as (_, audit):
             chains = await audit.chains() if of_all else [tenant_id]
             return [await _verified(audit, chain, kept) for chain in chains]
 
-    found = _run(verified())
+    found = run(verified())
     for verdict, fault in found:
         holds = f"holds to {verdict.held_to}:{verdict.digest}" if verdict.held_to else "has no entries"
         click.echo(f"{slug or verdict.tenant_id or 'platform'}: {fault or holds}", err=bool(fault))
@@ -139,27 +132,3 @@ def _state(state: State) -> str:
     """What of it applies; a digest by its beginning."""
     facts = {name: value for name, value in structs.asdict(state).items() if value not in (None, "")}
     return " ".join(f"{name}={str(value)[:12] if name == 'digest' else value}" for name, value in facts.items())
-
-
-@asynccontextmanager
-async def _log(settings: Settings) -> AsyncIterator[AuditLog]:
-    """The log of the service, beside it or without it; an empty one where no database is made yet."""
-    if settings.database_url is None and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield MemoryAuditLog()
-        return
-    async with shared_database(settings.data_dir, settings.database_url) as database:
-        yield PostgresAuditLog(database)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Raises ClickException, in a line, for what an operator can act on."""
-    try:
-        return asyncio.run(work)
-    except AuditUnavailableError as error:
-        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            raise click.ClickException(
-                "the service that runs is of a version without an audit log: restart it"
-            ) from error
-        raise click.ClickException(f"{error}; is the database being stopped or started?") from error
-    except _TOLD as error:
-        raise click.ClickException(str(error)) from error

@@ -1,13 +1,10 @@
 """`atende keys`: make, list and revoke the keys of the operators' REST API, whether or not a service runs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import click
 import msgspec
 
@@ -15,28 +12,15 @@ from base.clock import SystemClock
 from base.ids import ApiKeyId
 from base.secret import Secret
 from control.cli.context import program
+from control.cli.stored import run, stores
 from control.cli.whose import minute, of_tenant, operator, tenant_named
-from control.settings import Settings
-from tenants.api_key_store import (
-    ApiKeyStore,
-    KeysUnavailableError,
-    MemoryApiKeys,
-    PostgresApiKeys,
-    TenantUnpublishedError,
-    TooManyKeysError,
-)
-from tenants.api_keys import PLATFORM_ROLES, ROLES, ApiKey, KeyInvalidError, Role, is_key_id, new_key
+from tenants.api_keys import PLATFORM_ROLES, ROLES, ApiKey, Role, is_key_id, new_key
 from tenants.audit import State
-from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
 from tenants.auditing import audited
-from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.key_checker import FRESH_S
-from tenants.keys import KeyFileError, api_key_pepper
-from tenants.migrate import DatabaseError
-from tenants.visit import shared_database
+from tenants.keys import api_key_pepper
 
 T = TypeVar("T")
-_TOLD: Final = (OSError, EmbeddedError, DatabaseError, KeyFileError, KeyInvalidError, TooManyKeysError)
 _COLUMNS: Final = "{:<12}  {:<15}  {:<7}  {:<16}  {:<16}  {:<16}  {}"
 
 
@@ -70,14 +54,14 @@ def create_command(
         expires_at = None if expires_days is None else now + timedelta(days=expires_days)
         row, text = new_key(tenant_id, role, name, pepper=pepper, created_at=now, expires_at=expires_at)
         async with (
-            _stores(settings, make=True) as (store, audit),
+            stores(settings, make=True) as (store, audit),
             audited(audit, SystemClock(), tenant_id, operator(), "key.create", row.key.id) as result,
         ):
             await store.add(tenant_id, row)
             result.after = State(role=role, expires_at=expires_at)
         return row.key, text
 
-    key, text = _run(create())
+    key, text = run(create())
     click.echo(text.reveal())
     click.echo(f"The key {key.id} is shown this once: keep it where only its user can read it.", err=True)
 
@@ -92,10 +76,10 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
     tenant_id = tenant_named(settings, slug, written_id)
 
     async def found() -> Sequence[ApiKey]:
-        async with _stores(settings, make=False) as (store, _):
+        async with stores(settings, make=False) as (store, _):
             return await store.list(tenant_id)
 
-    keys = _run(found())
+    keys = run(found())
     if as_json:
         click.echo(msgspec.json.encode(keys).decode())
     elif keys:
@@ -123,40 +107,12 @@ def revoke_command(context: click.Context, key_id: str, slug: str | None, writte
 
     async def revoke() -> None:
         async with (
-            _stores(settings, make=False) as (store, audit),
+            stores(settings, make=False) as (store, audit),
             audited(audit, SystemClock(), tenant_id, operator(), "key.revoke", key_id),
         ):
             if not await store.revoke(tenant_id, ApiKeyId(key_id), SystemClock().now()):
                 whose = "the platform" if tenant_id is None else f"the tenant {slug or tenant_id}"
                 raise click.ClickException(f"{whose} has no key {key_id}; `atende keys list` tells those there are")
 
-    _run(revoke())
+    run(revoke())
     click.echo(f"revoked; a service that runs refuses it after {FRESH_S:.0f} s at most", err=True)
-
-
-@asynccontextmanager
-async def _stores(settings: Settings, *, make: bool) -> AsyncIterator[tuple[ApiKeyStore, AuditLog]]:
-    """Those of the service, beside it or without it; empty where no database is made yet, unless it is to be."""
-    if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield MemoryApiKeys(), MemoryAuditLog()
-        return
-    async with shared_database(settings.data_dir, settings.database_url) as database:
-        yield PostgresApiKeys(database), PostgresAuditLog(database)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Raises ClickException, in a line, for what an operator can act on."""
-    try:
-        return asyncio.run(work)
-    except TenantUnpublishedError as error:
-        fix = "start `atende serve` with its document once, then make the key"
-        raise click.ClickException(
-            f"{error}: there is nothing in the database that a key could be of; {fix}"
-        ) from error
-    except (KeysUnavailableError, AuditUnavailableError) as error:
-        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            lacks = "API keys" if isinstance(error, KeysUnavailableError) else "an audit log"
-            raise click.ClickException(f"the service that runs is of a version without {lacks}: restart it") from error
-        raise click.ClickException(f"{error}; is the database being stopped or started?") from error
-    except _TOLD as error:
-        raise click.ClickException(str(error)) from error

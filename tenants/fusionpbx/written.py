@@ -1,7 +1,5 @@
 """Writes drafted documents, and remembers what it wrote: a file that somebody has changed since is theirs."""
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -9,7 +7,9 @@ from typing import Final
 import msgspec
 
 from base.ids import TenantId
+from pipelines.kept_file import replace_whole
 from tenants.fusionpbx.plan import Planned, digest_of
+from tenants.next_text import replaced
 
 MEMORY_FILE: Final = "fusionpbx-import.json"
 """In the data directory: the digest of what was written last, by tenant id."""
@@ -44,22 +44,10 @@ class Written:
             raise ChangedMeanwhileError(f"{planned.file} was changed meanwhile: run the import again")
         if planned.status != "same":
             planned.file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(planned.file, planned.text.encode())
+            replaced(planned.file, planned.text.encode(), planned.tenant_id)
         self._digests[planned.tenant_id] = digest_of(planned.text.encode())
 
     def keep(self) -> None:
         """The memory is on the disk when this returns. Raises OSError."""
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(self._file, msgspec.json.format(msgspec.json.encode(self._digests, order="sorted")))
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """With the mode that it had. Its new name is none that the watch over the folder looks at."""
-    new = file.with_name(file.name + ".new")
-    with new.open("wb") as written:
-        if file.exists():
-            os.fchmod(written.fileno(), stat.S_IMODE(file.stat().st_mode))
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
-    new.replace(file)
+        replace_whole(self._file, msgspec.json.format(msgspec.json.encode(self._digests, order="sorted")))

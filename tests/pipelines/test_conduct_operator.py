@@ -79,6 +79,20 @@ def test_a_sentence_of_which_no_word_was_heard_comes_again(begun: bool) -> None:
     assert machine.due(7.0) is None, "what was begun is not begun anew"
 
 
+def test_one_that_comes_again_comes_before_those_behind_it() -> None:
+    machine = greeted()
+    machine.asked_to_say("first")
+    machine.asked_to_say("second")
+    assert machine.due(8.0) == SayTheirs("first")
+    machine.caller_started()
+    machine.interrupted(heard=False)
+    machine.understood(9.0)
+    said(machine, 9.5, 10.0, answer=True)
+    assert machine.due(10.0) == SayTheirs("first")
+    said(machine, 10.1, 11.0)
+    assert machine.due(11.0) == SayTheirs("second")
+
+
 def test_several_sentences_come_one_after_the_other() -> None:
     machine = greeted()
     machine.asked_to_say("one")

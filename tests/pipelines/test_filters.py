@@ -7,6 +7,7 @@ from msgspec import structs
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import InputDTMFFrame
 
+from pipelines.calls import Said
 from pipelines.spec import AssistantSpec, LimitsSpec, ProcessorSpec, TurnSpec
 from tests.pipelines.harness import Ringing, assistant, ringing
 from tests.pipelines.transport import HoldingTransport, MemoryTransport
@@ -140,6 +141,20 @@ async def test_what_is_told_of_the_turns_is_what_is_written_down_of_them() -> No
         turns = await said(call)
     assert call.line.told == [f"{role}: {text}" for role, text in turns]
     assert turns[1] == ("caller", "my number is [phone]")
+
+
+@virtual
+async def test_what_is_told_has_a_bound_and_nothing_is_told_of_what_is_withheld() -> None:
+    long = " ".join(["word"] * 900)
+    spec = assistant(stt={"transcripts": [long]}, llm={"answers": ["All right"]})
+    async with ringing(with_filter(spec, "vad", "filter.transcript")) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(9.0)
+        await said(call)
+    assert call.line.told[1] == f"caller: {long}"[:3900]
+    call.session._told(Said(call_id=call.session._call.id, text="", interrupted=False, waterfall=None))
+    assert len(call.line.told) == 3
 
 
 @virtual

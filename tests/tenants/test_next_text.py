@@ -61,6 +61,14 @@ async def test_an_operator_who_owns_the_file_still_does(place: Place) -> None:
     assert (place.file.stat().st_uid, place.file.stat().st_gid) == (1234, 4321)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+async def test_a_new_file_is_whose_folder_it_is_in(place: Place) -> None:
+    os.chown(place.file.parent, 1234, 4321)
+    async with beside(place.file, b"new", ACME) as text:
+        await text.take_place()
+    assert (place.file.stat().st_uid, place.file.stat().st_gid, place.mode) == (1234, 4321, 0o640)
+
+
 async def test_what_is_not_used_goes_and_what_a_killed_process_left_is_no_hindrance(place: Place) -> None:
     place.file.write_text("old")
     (place.folder / f".acme.yaml.{ACME}.new").write_text("half of a te")

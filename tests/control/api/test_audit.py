@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from base.ids import TenantId
-from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document, problem
+from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
@@ -62,6 +62,10 @@ async def test_every_change_is_written_down_with_who_made_it(house: ApiHouse) ->
         ("call.hangup", last),
     ]
     assert [one["number"] for one in found] == list(range(1, 2 * len(done) + 1)), "each has a beginning"
+    ends = {one["action"]: one["after"] for one in found if one["outcome"] == "done"}
+    for action in ("document.rollback", "canary.promote", "canary.abort"):
+        assert ends[action]["revision"] > 1, action
+    assert ends["call.transfer"]["number_ends"] == "00"
     first = next(one for one in found if (one["action"], one["outcome"]) == ("document.put", "done"))
     assert first["after"]["revision"] == put.json()["revision"]
     assert first["before"]["revision"] == first["after"]["revision"] - 1
@@ -81,6 +85,29 @@ async def test_what_fails_is_written_down_as_failed(house: ApiHouse) -> None:
     found = (await entries(house, BRAVO))[before:]
     assert [(one["action"], one["outcome"]) for one in found] == [("document.put", "begun"), ("document.put", "failed")]
     assert found[1]["begun_as"] == found[0]["number"]
+
+
+async def test_what_was_never_there_is_no_change(house: ApiHouse) -> None:
+    before = await entries(house)
+    assert (await house.ask("DELETE", "/keys/aaaaaaaaaaaa", "tenant-admin", ACME)).status_code == 404
+    assert await entries(house) == before
+    for method, path in (("DELETE", "/keys/aaaaaaaaaaaa"), ("POST", "/keys")):
+        body = {"json": {"role": "tenant-admin", "name": "x", "domain_uuid": NOBODY}} if method == "POST" else {}
+        told = await house.ask(method, path, params={"domain_uuid": NOBODY}, **body)  # type: ignore[arg-type]
+        assert problem(told) == (404, "not-found")
+    assert NOBODY not in await house.service.audit.chains()
+
+
+async def test_a_company_that_is_taken_away_is_written_down() -> None:
+    async with api_house(watch=False) as house:
+        headers = {"If-Match": (await house.ask("GET", f"/tenants/{BRAVO}/document")).headers["etag"]}
+        assert (await house.ask("DELETE", f"/tenants/{BRAVO}/document", headers=headers)).status_code == 204
+        found = (await house.ask("GET", "/audit", params={"domain_uuid": BRAVO})).json()["items"]
+    assert [(one["action"], one["outcome"]) for one in found] == [
+        ("document.remove", "done"),
+        ("document.remove", "begun"),
+    ]
+    assert found[0]["before"]["digest"] == headers["If-Match"].strip('"')
 
 
 async def test_a_dry_run_is_no_change(house: ApiHouse) -> None:

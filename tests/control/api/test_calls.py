@@ -125,6 +125,8 @@ async def test_calls_are_exported_for_programs_and_for_spreadsheets(house: ApiHo
     assert lines.headers["content-disposition"] == 'attachment; filename="calls.ndjson"'
     records = [json.loads(line) for line in lines.text.splitlines()]
     assert [one["turns"][0]["text"][-2:].strip() for one in records] == [str(n) for n in range(11, -1, -1)]
+    some = await house.ask("GET", "/calls/export", "tenant-viewer", ACME, params={"text": "day 7", "assistant": "ana"})
+    assert [json.loads(line)["call"]["id"] for line in some.text.splitlines()] == [record(7).call.id]
     table = await house.ask("GET", "/calls/export", params={"format": "csv", "domain_uuid": BRAVO})
     rows = list(csv.DictReader(io.StringIO(table.text)))
     assert [(row["id"], row["end_reason"]) for row in rows] == [(record(50).call.id, "'=cmd()")]

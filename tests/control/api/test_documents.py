@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from control.api.documents import MAX_DOCUMENT_BYTES
+from tenants import next_text
+from tenants.put import MAX_DOCUMENT_BYTES
 from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 
@@ -159,6 +160,85 @@ async def test_a_former_text_comes_back_under_a_new_number(house: ApiHouse) -> N
         assert problem(await house.ask("GET", path, "tenant-viewer", ACME))[0] in (400, 404)
 
 
+async def test_a_company_goes_back_to_no_text_with_which_the_platform_had_it_elsewhere(house: ApiHouse) -> None:
+    """Revision 1 has it enabled: the platform's word since then stands."""
+    path, stood = f"{DESK}/document", (await house.ask("GET", f"{DESK}/document")).text
+    off = stood.replace("language: en", "language: en\nenabled: false", 1)
+    assert (await house.ask("PUT", path, content=off, headers={"If-Match": await etag(house)})).status_code == 200
+    told = await house.ask(
+        "POST", f"{DESK}/revisions/1/activate", "tenant-admin", ACME, headers={"If-Match": await etag(house)}
+    )
+    assert (problem(told), told.json()["errors"][0]["path"]) == ((422, "invalid-document"), "$.enabled")
+    assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["state"] == "disabled"
+    assert (await house.ask("PUT", path, content=stood, headers={"If-Match": await etag(house)})).status_code == 200
+    assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["state"] in ("ready", "preparing")
+
+
+async def test_a_dry_run_of_a_former_text_changes_nothing(house: ApiHouse) -> None:
+    await put(house, document(ACME, greeting="Stands"))
+    before = await etag(house)
+    told = await house.ask(
+        "POST",
+        f"{DESK}/revisions/1/activate",
+        "tenant-admin",
+        ACME,
+        headers={"If-Match": before},
+        params={"dry_run": "true"},
+    )
+    assert (told.status_code, told.json()["changed"]) == (200, True)
+    assert await etag(house) == before
+
+
+async def test_a_live_call_ends_on_what_it_began_with_where_that_is_asked_for(house: ApiHouse) -> None:
+    async with house.call(ACME) as call:
+        began = house.service.board.calls(ACME)[0].revision
+        status, told = await put(house, document(ACME, greeting="For others"), params={"swap": "drain"})
+        assert (status, told["changed"]) == (200, True)
+        await house.ask("POST", f"/live-calls/{call}/hang-up", "tenant-admin", ACME)
+        record = await house.service.stored(ACME, call, timeout_s=10)
+    assert record.revisions == (began,)
+
+
+async def test_what_is_not_there_is_told_by_its_stage_and_what_answered_answers(house: ApiHouse) -> None:
+    before = await etag(house)
+    text = document(ACME).replace("use: stt.mock", "use: stt.whisper")
+    status, told = await put(house, text)
+    assert (status, told["type"]) == (424, "urn:atende:problem:not-loadable")
+    assert "models pull" in str(told["errors"]), "with the fix"
+    assert await etag(house) == before
+
+
+async def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_changed(
+    house: ApiHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(next_text, "_write", refused)
+    before = await etag(house)
+    status, told = await put(house, document(ACME, greeting="Never"))
+    assert (status, told["type"]) == (409, "urn:atende:problem:conflict")
+    assert await etag(house) == before
+
+
+async def test_a_file_of_that_slug_that_is_anothers_is_left_alone_and_not_told_of(house: ApiHouse) -> None:
+    file = house.service.settings.tenants_dir / "newcomer.yaml"
+    file.write_text(document(NOBODY).replace(NOBODY, "0f0f0f0f-0000-4000-8000-0000000000ff"))
+    told = await house.ask(
+        "PUT", f"/tenants/{NOBODY}/document", content=document(NOBODY), headers={"If-None-Match": "*"}
+    )
+    assert problem(told) == (409, "conflict")
+    assert "0000000000ff" not in told.json().get("detail", "")
+    file.unlink()
+
+
+async def test_a_company_makes_no_company(house: ApiHouse) -> None:
+    told = await house.ask(
+        "PUT", f"{DESK}/document", "tenant-admin", ACME, content=document(ACME), headers={"If-None-Match": "*"}
+    )
+    assert problem(told) == (403, "forbidden")
+
+
 async def test_a_trial_is_promoted_or_ended(house: ApiHouse) -> None:
     assert problem(await house.ask("POST", f"{DESK}/canary/promote", "tenant-admin", ACME)) == (409, "conflict")
     for verb, greeting in (("promote", "Tried"), ("abort", "Rejected")):
@@ -168,6 +248,8 @@ async def test_a_trial_is_promoted_or_ended(house: ApiHouse) -> None:
         assert status == 200, told
         shown = (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()
         assert shown["on_trial"] == told["revision"]
+        stale = await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME, headers={"If-Match": '"0"'})
+        assert problem(stale) == (412, "stale")
         ended = await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME)
         assert ended.status_code == 200, ended.text
         now = await house.ask("GET", f"{DESK}/document")

@@ -1,5 +1,6 @@
 """Written documents: whole, remembered, and never over what somebody saved meanwhile. And a PBX that is only read."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,6 +51,22 @@ def test_a_file_that_was_saved_meanwhile_is_left(planned: Planned, tmp_path: Pat
             written.write(replace(planned, former=former))
     assert planned.file.read_text() == "slug: mine\n"
     assert written.digests == {}
+
+
+def test_a_file_that_is_a_link_stays_one_and_its_owner_reads_it(planned: Planned, tmp_path: Path) -> None:
+    assert planned.file is not None
+    planned.file.parent.mkdir()
+    real = tmp_path / "real.yaml"
+    real.write_text("slug: former\n")
+    real.chmod(0o604)
+    if os.geteuid() == 0:  # only root may give files away
+        os.chown(real, 1234, 4321)
+    owner = (real.stat().st_uid, real.stat().st_gid)
+    planned.file.symlink_to(real)
+    Written(tmp_path).write(replace(planned, former=b"slug: former\n"))
+    assert planned.file.is_symlink()
+    assert (real.read_text(), real.stat().st_mode & 0o777) == ("slug: a\n", 0o604)
+    assert (real.stat().st_uid, real.stat().st_gid) == owner
 
 
 @pytest.mark.postgres

@@ -1,0 +1,66 @@
+"""What commands read and write in the service's database, beside a service that runs or without one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import click
+
+from control.settings import Settings
+from tenants.api_key_store import (
+    ApiKeyStore,
+    KeysUnavailableError,
+    MemoryApiKeys,
+    PostgresApiKeys,
+    TenantUnpublishedError,
+    TooManyKeysError,
+)
+from tenants.api_keys import KeyInvalidError
+from tenants.audit import AuditBrokenError
+from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
+from tenants.embedded import EmbeddedError, EmbeddedPostgres
+from tenants.keys import KeyFileError
+from tenants.migrate import DatabaseError
+from tenants.visit import shared_database
+
+T = TypeVar("T")
+
+_TOLD: Final = (
+    OSError,
+    EmbeddedError,
+    DatabaseError,
+    KeyFileError,
+    KeyInvalidError,
+    TooManyKeysError,
+    AuditBrokenError,
+)
+
+
+@asynccontextmanager
+async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[tuple[ApiKeyStore, AuditLog]]:
+    """Those of the service; empty where no database is made yet, unless it is to be."""
+    if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
+        yield MemoryApiKeys(), MemoryAuditLog()
+        return
+    async with shared_database(settings.data_dir, settings.database_url) as database:
+        yield PostgresApiKeys(database), PostgresAuditLog(database)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Raises ClickException, in a line, for what an operator can act on."""
+    try:
+        return asyncio.run(work)
+    except TenantUnpublishedError as error:
+        fix = "start `atende serve` with its document once, then make the key"
+        raise click.ClickException(
+            f"{error}: there is nothing in the database that a key could be of; {fix}"
+        ) from error
+    except (KeysUnavailableError, AuditUnavailableError) as error:
+        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
+            lacks = "API keys" if isinstance(error, KeysUnavailableError) else "an audit log"
+            raise click.ClickException(f"the service that runs is of a version without {lacks}: restart it") from error
+        raise click.ClickException(f"{error}; is the database being stopped or started?") from error
+    except _TOLD as error:
+        raise click.ClickException(str(error)) from error
