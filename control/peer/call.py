@@ -213,8 +213,10 @@ class PeerCall:
     # The tick
 
     def _tick(self, due: float) -> None:
-        """20 ms of this channel. `due` is the moment that the tick stands for."""
-        self._guarded(self.machine.tick)
+        """20 ms of this channel. `due` is the moment that the tick stands for, and all that a file's length is told by:
+        a switch plays by frames, and one that begins late has no frame more or less for that.
+        """
+        self._guarded(lambda _: self.machine.tick(due))
         if self._end is not None and not isinstance(self._end, WentOn):
             return
         now = time.monotonic()
