@@ -227,7 +227,7 @@ class PeerCall:
             self.hang_up()
         if self._observer.answered_at is None:
             return
-        self.media.play(now)
+        self.media.play(now, due)
         frame = Frame() if self._hanging_up else self.media.caller.tick(due)
         self.media.send(frame, due, now)
         if frame.digit:

@@ -55,7 +55,7 @@ class Media:
         self.frames_uttered: list[tuple[float, Samples]] = []
         """The frames of the caller's voice and when each was due on the wire (monotonic seconds).
 
-        Like the next three: empty unless sound is kept.
+        Like the next four: empty unless sound is kept.
         """
         self.frames_left_at: list[float] = []
         """When each of them really left."""
@@ -63,6 +63,9 @@ class Media:
         """What came from the service, and when: a datagram, a message or a file."""
         self.frames_heard: list[tuple[float, Samples]] = []
         """What the caller heard, and when."""
+        self.frames_due: list[float] = []
+        """Of each of those the moment on the switch's own 20 ms clock, which is never late; of unicast when it came."""
+        self._due: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -125,8 +128,9 @@ class Media:
         """`playback` is over or broken."""
         self._player.stop()
 
-    def play(self, now: float) -> None:
-        """20 ms of the file that plays."""
+    def play(self, now: float, due: float) -> None:
+        """20 ms of the file that plays, in the tick that was due at `due` (both monotonic)."""
+        self._due = due
         if (samples := self._player.take()) is not None:
             self._put_to_ear(now, samples if self._law is None else through_g711(samples, self._law))
 
@@ -176,6 +180,7 @@ class Media:
         """One tick of the uplink. `wall_now` is the real time of the tick that was due at `now` (both monotonic)."""
         if self._stream is None or now < self._starts_at:
             return
+        self._due = None if isinstance(self._stream, Stream) else now
         self._late_max_s = max(self._late_max_s, wall_now - now)
         self._held.append(frame)
         if self._holds_back(now):
@@ -229,6 +234,7 @@ class Media:
         self.ears.hear(at, samples)
         if self._keep_sound:
             self.frames_heard.append((at, samples))
+            self.frames_due.append(at if self._due is None else self._due)
 
     # The figures
 

@@ -77,10 +77,22 @@ def test_silence_cuts_sentences_and_short_gaps_are_told() -> None:
     assert max(second.gaps_s()) == pytest.approx(0.05)
 
 
+def heard(frames: list[tuple[float, np.ndarray]], due: list[float] | None = None) -> SimpleNamespace:
+    """A call whose caller heard this much; `due`: when each frame was on the switch's own clock."""
+    times = [at for at, _ in frames] if due is None else due
+    return SimpleNamespace(call=SimpleNamespace(media=SimpleNamespace(frames_heard=frames, frames_due=times)))
+
+
+def test_a_tick_that_the_switch_did_late_is_no_gap_and_one_with_nothing_to_be_heard_is() -> None:
+    frames = played(range(5)) + played(range(5, 9), 0.13)
+    assert sentences([heard(frames, [n * 0.02 for n in range(9)])], 9, CLOCK).gaps == 0
+    missed = sentences([heard(played(range(9)), [n * 0.02 for n in (*range(5), *range(6, 10))])], 9, CLOCK)
+    assert missed.gaps == 1
+    assert missed.longest_gap_ms == pytest.approx(20)
+
+
 def test_gaps_while_the_machine_was_late_do_not_count() -> None:
-    rung = SimpleNamespace(
-        call=SimpleNamespace(media=SimpleNamespace(frames_heard=played(range(5)) + played(range(5, 9), 0.13)))
-    )
+    rung = heard(played(range(5)) + played(range(5, 9), 0.13))
     found = sentences([rung], 9, CLOCK)
     assert (found.heard, found.whole, found.gaps) == (1, 1, 1)
     assert found.longest_gap_ms == pytest.approx(30)

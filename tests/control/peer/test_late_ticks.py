@@ -46,6 +46,7 @@ async def test_files_follow_each_other_whenever_the_ticks_come(monkeypatch: pyte
         await asyncio.sleep(0)
     ticks = [int((at - began + 0.0005) / FRAME_S) for at, _ in ringing.media.frames_heard]
     assert ticks == list(range(ticks[0], ticks[0] + 500)), "one frame in each tick"
+    assert np.allclose(np.diff(ringing.media.frames_due), FRAME_S)
     heard = [samples[0] for _, samples in ringing.media.frames_heard]
     assert len(set(heard)) == 20
     assert all(len(set(heard[at : at + 25])) == 1 for at in range(0, 500, 25))
