@@ -326,6 +326,7 @@ def main() -> None:
     from control.cli.audit import audit_command
     from control.cli.bench import bench_command
     from control.cli.call import call_command
+    from control.cli.calls import calls_command
     from control.cli.check import check_command
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
@@ -337,6 +338,7 @@ def main() -> None:
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
+    from control.cli.tenants import tenants_command
 
     # Recordings, vectors and keys are nobody else's to read.
     os.umask(0o077)
@@ -346,6 +348,7 @@ def main() -> None:
         call_command,
         bench_command,
         audit_command,
+        calls_command,
         check_command,
         dialplan_command,
         doctor_command,
@@ -355,6 +358,7 @@ def main() -> None:
         models_command,
         schema_command,
         secret_command,
+        tenants_command,
     ):
         cli.add_command(command)
     sys.exit(cli())

@@ -121,6 +121,16 @@ def named_urls(text: str) -> Mapping[str, str]:
     return found
 
 
+def web_address(text: str) -> str:
+    """The URL of a service, without what is below it."""
+    parts = urlsplit(text)
+    if parts.username or parts.password:
+        raise ValueError("no name and password go into the URL; the key is ATENDE_API_KEY")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is not a URL such as https://atende.example.net")
+    return text.rstrip("/")
+
+
 def endpoint_of(url: str) -> Endpoint:
     """Where a URL goes."""
     parts = urlsplit(url)

@@ -29,6 +29,7 @@ from control.setting_values import (
     one_of,
     port,
     read_values,
+    web_address,
     whole,
     wires,
 )
@@ -112,6 +113,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_key_secret: Secret | None = None
     """What API keys are digested with, 32 characters and more; several machines must share it, and with another one no
     key is good any more. Absent: one is made in the data directory."""
+    api_url: str | None = None
+    """Of the service that `atende tenants` and `atende calls` ask; absent: the one of these settings."""
+    api_key: Secret | None = None
+    """Their key, as `atende keys create` printed it."""
     fusionpbx_database_url: Secret | None = None
     """`postgresql://role:password@host/fusionpbx`, for `atende import fusionpbx`: of a role that may only read."""
     log_format: Literal["console", "json"] = "console"
@@ -276,6 +281,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "models_dir": Path,
     "signing_keys": Secret,
     "api_key_secret": long_secret,
+    "api_url": web_address,
+    "api_key": Secret,
     "fusionpbx_database_url": database_url,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),

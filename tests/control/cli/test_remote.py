@@ -1,0 +1,193 @@
+"""`atende tenants` and `atende calls`, as an operator runs them: over HTTP, against a service that runs."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import pytest
+import pytest_asyncio
+import structlog
+import uvicorn
+from click.testing import CliRunner, Result
+from msgspec import structs
+
+from base.ids import TenantId
+from base.secret import Secret
+from control.cli.calls import calls_command
+from control.cli.context import Program
+from control.cli.remote import raise_for
+from control.cli.tenants import tenants_command
+from control.settings import Settings
+from pipelines.calls import CallRecord, Turn
+from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document
+from tests.control.api.test_calls import record
+
+pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
+
+
+class Desk:
+    """An operator's terminal, and the service that it asks."""
+
+    def __init__(self, house: ApiHouse, url: str) -> None:
+        self.house = house
+        self.url = url
+
+    async def run(self, *words: str, role: Any = "platform-admin", tenant: TenantId | None = None) -> Result:
+        settings = Settings(api_url=self.url, api_key=Secret(self.house.keys[role, tenant]))
+        return await asyncio.to_thread(run, settings, *words)
+
+    async def told(self, *words: str, **whose: Any) -> Any:
+        """What `--json` tells."""
+        done = await self.run(*words, "--json", **whose)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+
+def run(settings: Settings, *words: str) -> Result:
+    def unused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this command opens no service")
+
+    program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
+    commands = click.Group(commands=[tenants_command, calls_command])
+    return CliRunner().invoke(commands, list(words), obj=program)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What the service logs is none of a command's output."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk() -> AsyncIterator[Desk]:
+    async with api_house(watch=False, api_requests_per_s=1000) as house:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(house.app, log_config=None, access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server._serve(sockets=[listener]))
+        try:
+            yield Desk(house, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        finally:
+            server.should_exit = True
+            await serving
+            listener.close()
+
+
+async def test_companies(desk: Desk) -> None:
+    listed = await desk.told("tenants", "list")
+    assert [(one["slug"], one["tenant_id"], one["revision"]) for one in listed] == [
+        ("acme", ACME, 1),
+        ("bravo", BRAVO, 1),
+    ]
+    own = await desk.told("tenants", "list", role="tenant-viewer", tenant=BRAVO)
+    assert [one["slug"] for one in own] == ["bravo"]
+    table = (await desk.run("tenants", "list")).stdout
+    assert table.splitlines()[1].split()[:2] == ["acme", "ready"]
+    assert "assistant ana" in (await desk.run("tenants", "show", "acme")).stdout
+    refused = await desk.run("tenants", "show", "bravo", role="tenant-viewer", tenant=ACME)
+    assert refused.exit_code == 1
+    assert "sees no tenant 'bravo'" in refused.output
+
+
+async def test_a_document_is_changed_and_changed_back(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    assert (await desk.run("tenants", "get", "acme", "-o", str(file))).exit_code == 0
+    assert file.read_text() == document(ACME)
+    file.write_text(document(ACME, greeting="Hello"))
+    dry = await desk.run("tenants", "put", "acme", str(file), "--dry-run")
+    assert dry.output == f"{file} can be put; it would answer as revision 2\n"
+    assert (await desk.run("tenants", "put", "acme", str(file))).output == "revision 2 answers\n"
+    again = await desk.run("tenants", "put", "acme", str(file))
+    assert again.output == "nothing to do: revision 2 has the same text\n"
+    diff = (await desk.run("tenants", "diff", "acme", "1", "2")).output
+    assert "-    texts: {greeting: Welcome to acme}\n+    texts: {greeting: Hello to acme}" in diff
+    assert (await desk.run("tenants", "rollback", "acme", "1")).output == "revision 3 answers\n"
+    revisions = await desk.told("tenants", "revisions", "acme", "--limit", "2")
+    assert [one["revision"] for one in revisions] == [3, 2]
+    stale = await desk.run("tenants", "put", "acme", str(file), "--over", revisions[1]["digest"])
+    assert (stale.exit_code, "another one by now" in stale.output) == (1, True)
+    nobody = await desk.run("tenants", "promote", "acme")
+    assert nobody.exit_code == 1
+    assert "no `canary`" in nobody.output
+
+
+async def test_mistakes_are_told_at_their_lines(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text(document(ACME).replace("greeting:", "greting:"))
+    wrong = await desk.run("tenants", "put", "acme", str(file))
+    assert wrong.exit_code == 1
+    assert "$.assistants[0].texts.greting" in wrong.output
+    assert "10:" in wrong.output
+
+
+async def test_a_live_call_is_watched_and_ended(desk: Desk) -> None:
+    async with desk.house.call(ACME) as call_id:
+        [live] = await desk.told("calls", "live", "--tenant", "acme")
+        assert live["call"]["id"] == call_id
+        assert call_id in (await desk.run("calls", "live")).stdout
+        assert "Welcome to acme" in (await desk.run("calls", "show", call_id)).stdout
+        foreign = await desk.run("calls", "hang-up", call_id, role="tenant-admin", tenant=BRAVO)
+        assert foreign.exit_code == 1
+        assert (await desk.run("calls", "say", call_id, "One moment")).exit_code == 0
+        nowhere = await desk.run("calls", "transfer", call_id, "sofia/evil")
+        assert nowhere.exit_code == 1
+        assert "$.number" in nowhere.output
+        assert (await desk.run("calls", "hang-up", call_id)).exit_code == 0
+        await desk.house.service.stored(ACME, call_id, 20)
+    shown = await desk.told("calls", "show", call_id, "--tenant", "acme")
+    assert shown["end_reason"] == "ended_by_operator"
+
+
+async def test_finished_calls(desk: Desk, tmp_path: Path) -> None:
+    conversations = desk.house.service.conversations
+    for number in range(60, 66):
+        await conversations.store(BRAVO, record(number, BRAVO))
+    asked = ("calls", "list", "--tenant", "bravo", "--from", "2026-11-26T10:02", "--to", "2026-11-26T10:05")
+    listed = await desk.told(*asked)
+    assert [one["call"]["caller"][-2:] for one in listed] == ["64", "63", "62"]
+    assert len(await desk.told(*asked, "--limit", "1")) == 1
+    assert "goodbye" in (await desk.run(*asked, "--text", "day 64")).stdout
+    assert "no such calls" in (await desk.run(*asked, "--text", "day 99")).stdout
+    file = tmp_path / "calls.ndjson"
+    assert (await desk.run("calls", "export", *asked[2:], "-o", str(file))).exit_code == 0
+    assert [json.loads(line)["call"]["caller"][-2:] for line in file.read_text().splitlines()] == ["64", "63", "62"]
+    nobodys = await desk.run("calls", "list")
+    assert (nobodys.exit_code, "domain_uuid" in nobodys.output) == (1, True)
+
+
+async def test_what_a_caller_said_does_not_command_the_terminal(desk: Desk) -> None:
+    said = Turn(role="caller", text="\x1b]0;owned\x07[red]hi\x1b[2J", at_ms=1.0)
+    evil: CallRecord = structs.replace(record(70, BRAVO), turns=(said,))
+    await desk.house.service.conversations.store(BRAVO, evil)
+    shown = await desk.run("calls", "show", evil.call.id, "--tenant", "bravo")
+    assert "[red]hi" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert "\x07" not in shown.stdout
+
+
+async def test_who_cannot_ask_is_told_what_to_do(desk: Desk) -> None:
+    keyless = await asyncio.to_thread(run, Settings(api_url=desk.url), "tenants", "list")
+    assert "atende keys create" in keyless.output
+    wrong = Settings(api_url=desk.url, api_key=Secret("atende_wrong"))
+    assert "ATENDE_API_KEY is no key" in (await asyncio.to_thread(run, wrong, "tenants", "list")).output
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    away = Settings(api_url=nobody, api_key=Secret("atende_x"))
+    assert "does `atende serve` run there?" in (await asyncio.to_thread(run, away, "tenants", "list")).output
+    clear = Settings(api_url="http://atende.example.net", api_key=Secret("atende_x"))
+    told = (await asyncio.to_thread(run, clear, "tenants", "list")).output
+    assert "in the clear" in told
+    assert "atende_x" not in told
+
+
+async def test_an_answer_of_something_else_is_told_as_that() -> None:
+    with pytest.raises(click.ClickException, match="answered 502"):
+        raise_for(httpx.Response(502, content=b"<html>bad gateway</html>"))
