@@ -131,6 +131,12 @@ def may_change(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandl
         raise Refusal("forbidden", "this needs an administrator's key")
 
 
+def platform_may_read(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard: the platform's keys, of either role."""
+    if not connection.user.of_platform:
+        raise Refusal("forbidden", "this needs a key of the platform")
+
+
 def platform_may_change(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: the platform's administrators."""
     if connection.user.role != "platform-admin":

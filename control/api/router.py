@@ -22,6 +22,7 @@ from control.api.keys import KeysController, WhoController
 from control.api.live_calls import LiveCallsController
 from control.api.problems import Refusal
 from control.api.revisions import RevisionsController
+from control.api.switches import EndpointsController, SwitchesController
 from control.api.tenants import PipelinesController, TenantsController
 from control.service import Service
 
@@ -38,6 +39,8 @@ CONTROLLERS: Final = (
     LiveCallsController,
     CallsController,
     AuditController,
+    SwitchesController,
+    EndpointsController,
 )
 
 
