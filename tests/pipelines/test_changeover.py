@@ -348,6 +348,7 @@ async def test_a_call_that_ends_meanwhile_leaves_nothing_held() -> None:
 MOMENTS = st.lists(st.tuples(st.floats(0.0, 12.0), st.sampled_from(["turn", "turn", "drain"])), max_size=5)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=30, deadline=None)
 @given(MOMENTS, st.floats(1.0, 14.0))
 def test_whenever_it_is_published_the_caller_hears_whole_answers_and_nothing_is_left(

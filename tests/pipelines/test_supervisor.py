@@ -422,6 +422,7 @@ ACTIONS = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=200, deadline=None)
 @given(ACTIONS)
 def test_in_every_order_no_call_uses_what_is_closed_and_nothing_is_left_open(

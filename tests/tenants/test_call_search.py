@@ -213,6 +213,7 @@ WANTED: dict[str, Any] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.postgres
 async def test_both_stores_find_the_same_by_every_combination_in_pages_and_exported(database: Database) -> None:
     tenant, chance = someone(), random.Random(11)

@@ -15,7 +15,7 @@ from tenants.database import open_database
 from tenants.embedded import EmbeddedError, EmbeddedPostgres, embedded_postgres
 from tenants.migrate import connect
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("real_clusters")]
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,7 @@ def refusal(raw: bytes, stages: Stages) -> tuple[Located, ...] | None:
     return None
 
 
+@pytest.mark.no_cover
 @settings(max_examples=400)
 @given(raw=st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=40).map(b"".join)))
 @example(raw=b"%YAML 1.1\n---\n" + GOOD.encode())
@@ -155,6 +156,7 @@ PIPELINE, OF_PROVIDERS = PROVIDERS.split("providers:")
 WHOLE = (HEAD + BODY + PIPELINE + FULL + "providers:" + OF_PROVIDERS).replace("08:00", "'08:00'")
 
 
+@pytest.mark.no_cover
 @settings(max_examples=300)
 @given(data=st.data())
 def test_no_value_in_any_place_makes_anything_but_a_refusal_or_a_document(data: st.DataObject, stages: Stages) -> None:

@@ -80,15 +80,17 @@ async def test_an_expired_key_opens_nothing(house: ApiHouse) -> None:
     assert (await who(house, text))[0] == 401
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(house: ApiHouse) -> None:
-    text = await house.key("tenant-viewer", ACME)
-    named = {"Authorization": f"Bearer {text}"}
-    told = [await house.ask("GET", "/whoami", None, headers=named) for _ in range(140)]
-    late = [one for one in told if one.status_code == 429]
-    assert late
-    assert problem(late[-1]) == (429, "too-many-requests")
-    assert int(late[-1].headers["retry-after"]) >= 1
-    assert (await house.ask("GET", "/whoami", "tenant-admin", BRAVO)).status_code == 200
+async def test_who_asks_too_often_or_guesses_is_told_to_come_again_and_others_are_not() -> None:
+    async with api_house(watch=False, api_requests_per_s=2) as house:
+        text = await house.key("tenant-viewer", ACME)
+        asked = [(await who(house, text))[0] for _ in range(14)]
+        assert asked[:10] == [200] * 10, "five seconds' worth at once"
+        named = {"Authorization": f"Bearer {text}"}
+        while (late := await house.ask("GET", "/whoami", None, headers=named)).status_code == 200:
+            pass
+        assert problem(late) == (429, "too-many-requests")
+        assert int(late.headers["retry-after"]) >= 1
+        assert (await house.ask("GET", "/whoami", "tenant-admin", BRAVO)).status_code == 200
 
 
 async def test_who_guesses_is_locked_out_and_who_shares_his_address_is_not() -> None:

@@ -18,6 +18,7 @@ from control.peer import CallResult, Dialed, HangUp, Hears, Script, Wait, WaitFo
 from control.peer import Switch as Peer
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from tests import clusters
 from tests.control.api.house import ACME, folder_of_tenants
 
 pytestmark = pytest.mark.postgres
@@ -65,6 +66,7 @@ class Served:
 @asynccontextmanager
 async def served(drain_s: int) -> AsyncIterator[Served]:
     folder, http_port, esl_port = await asyncio.to_thread(folder_of_tenants), free_port(), free_port()
+    await asyncio.to_thread(clusters.copy, folder / "data")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
         "ATENDE_DATA_DIR": str(folder / "data"),
         "ATENDE_TENANTS_DIR": str(folder / "tenants"),

@@ -192,6 +192,7 @@ def test_a_memory_that_cannot_be_read_overwrites_nothing(postgres: Secret, tmp_p
     on(postgres, tmp_path, scene)
 
 
+@pytest.mark.no_cover
 def test_five_hundred_domains_are_read_in_batches_and_told_of(postgres: Secret, tmp_path: Path) -> None:
     async def scene(desk: Desk) -> None:
         await desk.pbx.execute(

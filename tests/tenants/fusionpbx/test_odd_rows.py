@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -83,6 +84,7 @@ DOMAINS = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150, deadline=None)
 @given(found=DOMAINS)
 def test_whatever_was_typed_is_a_value_of_a_document_that_can_be_published(

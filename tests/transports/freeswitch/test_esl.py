@@ -256,10 +256,11 @@ def mangled(chance: random.Random, good: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def test_twenty_thousand_mangled_streams_raise_nothing_else() -> None:
+@pytest.mark.no_cover
+def test_mangled_streams_raise_nothing_else() -> None:
     chance, good = random.Random(20261122), seeds()
     refused = 0
-    for _ in range(20_000):
+    for _ in range(4_000):
         data, decoder = mangled(chance, good), EslDecoder()
         cut = chance.randrange(len(data) + 1)
         try:
@@ -268,4 +269,4 @@ def test_twenty_thousand_mangled_streams_raise_nothing_else() -> None:
         except RemoteProtocolError:
             refused += 1
         assert decoder.buffered_bytes <= len(data)
-    assert 2_000 < refused < 19_000  # both outcomes are exercised
+    assert 400 < refused < 3_800  # both outcomes are exercised

@@ -389,10 +389,11 @@ class TestNonsense:
         with pytest.raises(RemoteProtocolError):
             live().receive(data)
 
-    def test_twenty_thousand_mangled_streams_raise_nothing_else(self) -> None:
+    @pytest.mark.no_cover
+    def test_mangled_streams_raise_nothing_else(self) -> None:
         chance, good = random.Random(11), [*seeds(), OK, ANSWERED, event("DTMF", "DTMF-Digit: 1", "DTMF-Duration: 800")]
         refused = 0
-        for _ in range(20_000):
+        for _ in range(4_000):
             machine = unicasting()
             try:
                 machine.receive(mangled(chance, good))
@@ -400,7 +401,7 @@ class TestNonsense:
             except RemoteProtocolError:
                 refused += 1
             assert machine.data_to_send() == b""  # nothing that comes in makes a call in order say something
-        assert 5_000 < refused < 20_000
+        assert 1_000 < refused < 4_000
 
     def test_a_reply_of_the_wrong_kind(self) -> None:
         machine = live()
