@@ -5,7 +5,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,10 +32,10 @@ from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
+from control.vector_stores import OfTenant, vector_store
 from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
-from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
@@ -88,14 +88,14 @@ async def open_service(
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
+        database = await stack.enter_async_context(_opened_database(found))
         conversations = PostgresConversations(database)
 
         async def store(record: CallRecord) -> None:
             await conversations.store(record.call.tenant_id, record)
 
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
-        library = await _open_library(found, stack)
+        library = await _open_library(found, stack, database.tenant)
         workshop = _workshop(found, stack, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
@@ -174,7 +174,7 @@ def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKey
 async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read."""
     with TemporaryDirectory(prefix="atende-check-") as folder:
-        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
+        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
             library = await _open_library(own, stack)
             workshop = _workshop(own, stack, SystemClock(), library)
@@ -195,9 +195,13 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     )
 
 
-async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary:
+def _opened_database(found: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_database(found.data_dir, found.database_url, vectors=found.vectors == "pgvector")
+
+
+async def _open_library(found: Settings, stack: AsyncExitStack, of_tenant: OfTenant | None = None) -> TenantLibrary:
     embedder = UseEmbedder()
-    vectors = ChromaStore(found.data_dir / "chroma", embedder.name, embedder.dimension)
+    vectors = vector_store(found, embedder, of_tenant)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)

@@ -18,6 +18,7 @@ from transports.freeswitch.words import WIRES
 T = TypeVar("T")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -119,6 +120,26 @@ def named_urls(text: str) -> Mapping[str, str]:
             raise ValueError(f"{name!r} is there twice")
         found[name] = url
     return found
+
+
+def server_url(text: str) -> str:
+    """`http://host:port` or `https://host`, nothing more: a secret has a variable of its own."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        good = good and not (parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("is not https://host:port, without user, path or query (the value is not shown)")
+    return text.rstrip("/")
+
+
+def token(text: str) -> Secret:
+    """What may stand in a header."""
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("has characters that a header cannot carry (the value is not shown)")
+    return Secret(text)
 
 
 def endpoint_of(url: str) -> Endpoint:

@@ -154,6 +154,15 @@ async def test_a_document_that_is_saved_while_the_service_runs_is_found(settings
         await eventually(lambda: f"there is no folder {folder}" in str(service.readiness().tenants[0].problem))
 
 
+async def test_passages_may_be_kept_in_the_database(settings: Settings) -> None:
+    async with open_service(structs.replace(settings, vectors="pgvector")) as service:
+        database = service.conversations._database  # type: ignore[attr-defined]
+        async with database.tenant(TENANT) as connection:
+            kept = await connection.fetch("SELECT document, collection, text FROM atende.passages")
+        assert [tuple(row) for row in kept] == [("hours", "use-multilingual-v3/512", "At nine.")]
+    assert not (settings.data_dir / "chroma").exists()
+
+
 async def test_the_calls_of_several_pbxs_are_told_apart(settings: Settings) -> None:
     matriz = Switch(name="matriz", host="127.0.0.1", peers=(ip_network("127.0.0.1/32"),))
     filial = Switch(name="filial", host="127.0.0.2", peers=(ip_network("127.0.0.2/32"),))

@@ -175,6 +175,23 @@ async def test_a_servers_postgresql_with_an_owner_who_is_no_superuser(server: st
 
 
 @pytest.mark.postgres
+async def test_pgvector_is_made_by_who_may_and_named_where_it_is_missing(server: str) -> None:
+    await run_as_admin(
+        server, "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'word'", "CREATE DATABASE shelves OWNER keeper"
+    )
+    url = Secret(f"postgresql://keeper:word@{server}/shelves")
+    assert await migrate(url), "it is needed by who asks for it alone"
+    with pytest.raises(DatabaseError, match="CREATE EXTENSION vector"):
+        await migrate(url, vectors=True)
+    admin = await connect(Secret(f"postgresql://admin:admins%20word@{server}/shelves"))
+    available = await admin.fetchval("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'")
+    if available:
+        await admin.execute("CREATE EXTENSION vector")
+        await migrate(url, vectors=True)
+    await admin.close()
+
+
+@pytest.mark.postgres
 async def test_an_owner_without_rights_and_a_wrong_password_are_told_what_to_do(server: str, tmp_path: Path) -> None:
     await run_as_admin(
         server,
