@@ -42,8 +42,7 @@ INSERT INTO atende.passages (tenant_id, collection, document, position, id, head
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _VECTOR: Final = """
-INSERT INTO atende.passage_vectors (tenant_id, collection, document, position, kind, vector)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO atende.passage_vectors (tenant_id, collection, passage, kind, vector) VALUES ($1, $2, $3, $4, $5)
 """
 _REMOVE: Final = "DELETE FROM atende.passage_documents WHERE tenant_id = $1 AND collection = $2 AND name = $3"
 _DOCUMENTS: Final = """
@@ -55,21 +54,17 @@ SELECT id, document, heading, question, text FROM atende.passages
 WHERE tenant_id = $1 AND collection = $2 ORDER BY document COLLATE "C", position
 """
 _VECTORS: Final = """
-SELECT passages.id, vectors.kind, vector_send(vectors.vector::vector) AS vector
-FROM atende.passage_vectors AS vectors
-JOIN atende.passages USING (tenant_id, collection, document, position)
-WHERE tenant_id = $1 AND collection = $2 ORDER BY vectors.kind
-"""
-_NEAREST: Final = """
-SELECT passages.id, found.similarity
-FROM (
-    SELECT document, position, max(-(vector::vector <#> $3::real[]::vector)) AS similarity
-    FROM atende.passage_vectors WHERE tenant_id = $1 AND collection = $2
-    GROUP BY document, position ORDER BY similarity DESC, document COLLATE "C", position LIMIT $4
-) AS found
-JOIN atende.passages USING (document, position)
+SELECT passage, kind, vector_send(vector::vector) AS vector FROM atende.passage_vectors
 WHERE tenant_id = $1 AND collection = $2
-ORDER BY found.similarity DESC, document COLLATE "C", position
+"""
+# Materialized: else PostgreSQL groups the vectors, not their likenesses, and sorts megabytes.
+_NEAREST: Final = """
+WITH each AS MATERIALIZED (
+    SELECT passage, -(vector::vector <#> $3::real[]::vector) AS similarity FROM atende.passage_vectors
+    WHERE tenant_id = $1 AND collection = $2
+)
+SELECT passage, max(similarity) AS similarity FROM each
+GROUP BY passage ORDER BY similarity DESC, passage COLLATE "C" LIMIT $4
 """
 _HEADER_BYTES: Final = 4
 """Of pgvector's own binary form: the dimension and a word that is not used; then big-endian numbers of 4 bytes."""
@@ -98,7 +93,9 @@ class PgVectorStore:
                 places = list(np.ndindex(*vectors.shape[:2]))
                 for start in range(0, len(places), _BATCH_ROWS):
                     batch = places[start : start + _BATCH_ROWS]
-                    await connection.executemany(_VECTOR, [(*of, *at, vectors[at].tolist()) for at in batch])
+                    await connection.executemany(
+                        _VECTOR, [(*of[:2], passages[at].id, kind, vectors[at, kind].tolist()) for at, kind in batch]
+                    )
 
     async def remove(self, tenant_id: TenantId, document: str) -> None:
         tenant = checked_tenant(tenant_id)
@@ -118,7 +115,7 @@ class PgVectorStore:
     async def nearest(self, tenant_id: TenantId, query: Vectors, limit: int) -> list[Hit]:
         vector = checked_query(query, self._dimension).tolist()
         rows = await self._rows(tenant_id, _NEAREST, vector, limit)
-        return [Hit(row["id"], row["similarity"]) for row in rows]
+        return [Hit(row["passage"], row["similarity"]) for row in rows]
 
     async def close(self) -> None:
         """Nothing is asked of the pool any more. Idempotent."""
@@ -145,9 +142,8 @@ class PgVectorStore:
 
 
 def _by_passage(rows: Sequence[Mapping[str, Any]]) -> dict[str, Vectors]:
-    """Rows in the order of their kinds."""
-    kinds: dict[str, list[Vectors]] = {}
+    kinds: dict[str, dict[int, Vectors]] = {}
     for row in rows:
         vector = np.frombuffer(row["vector"], dtype=">f4", offset=_HEADER_BYTES).astype(np.float32)
-        kinds.setdefault(row["id"], []).append(vector)
-    return {passage: np.stack(of) for passage, of in kinds.items()}
+        kinds.setdefault(row["passage"], {})[row["kind"]] = vector
+    return {passage: np.stack([of[kind] for kind in sorted(of)]) for passage, of in kinds.items()}

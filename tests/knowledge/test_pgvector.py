@@ -64,7 +64,7 @@ async def test_a_wrong_query_sees_and_removes_nothing_of_others(vector_database:
 async def test_nobody_writes_what_belongs_to_others(vector_database: Database, look: str) -> None:
     store = await one_passage(vector_database)
     forged = "INSERT INTO atende.passage_documents (tenant_id, collection, name, digest) VALUES ($1, $2, 'e', 'x')"
-    passage = "INSERT INTO atende.passages VALUES ($1, $2, 'd', 1, 'd#2', '', '', 'forged')"
+    passage = "INSERT INTO atende.passages VALUES ($1, $2, 'd#2', 'd', 1, '', '', 'forged')"
     for statement in (forged, passage):
         async with LOOKS[look](vector_database) as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -83,7 +83,7 @@ async def test_the_policies_hold_for_the_owner_too(vector_database: Database, po
 
 async def test_a_vector_of_another_dimension_is_refused_by_the_table_too(vector_database: Database) -> None:
     store = await one_passage(vector_database)
-    statement = "INSERT INTO atende.passage_vectors VALUES ($1, $2, 'd', 0, 1, $3)"
+    statement = "INSERT INTO atende.passage_vectors VALUES ($1, $2, 'd#1', 1, $3)"
     for bad in ([1.0, 0.0, 0.0], []):
         async with vector_database.tenant(OURS) as connection:
             with pytest.raises(asyncpg.CheckViolationError):
