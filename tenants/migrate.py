@@ -117,7 +117,10 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
     await connection.execute(sql["history"])
     applied = await connection.fetch(sql["applied"])
     if len(applied) > len(steps):
-        raise MigrationError(f"the database is at step {len(applied)}, this program knows {len(steps)}: it is too old")
+        raise MigrationError(
+            f"the database is at step {len(applied)}, this program knows {len(steps)}: it is too old; "
+            "install the newer one that was here before, or load a dump from before that one"
+        )
     for row, step in zip(applied, steps, strict=False):
         if (row["number"], row["checksum"]) != (step.number, step.checksum):
             raise MigrationError(
