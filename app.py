@@ -32,6 +32,7 @@ from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
+from control.tracing import traces
 from control.vector_stores import OfTenant, vector_store
 from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
@@ -77,8 +78,8 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
-    watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, traces, the phone door,
+    the watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
     back to their dialplans, pipelines are closed, records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
@@ -103,12 +104,13 @@ async def open_service(
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
         tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
         board, metrics = LiveBoard(clock), Metrics()
+        traced = await stack.enter_async_context(traces(found.otlp_endpoint))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=_told_to(board.feed, metrics.feed, *([] if feed is None else [feed])),
+            feed=_told_to(board.feed, metrics.feed, None if traced is None else traced.feed, feed),
             clock=clock,
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
@@ -261,11 +263,12 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
     return door
 
 
-def _told_to(*feeds: LiveFeed) -> LiveFeed:
-    """All of them hear of everything, in this order."""
+def _told_to(*feeds: LiveFeed | None) -> LiveFeed:
+    """All that there are hear of everything, in this order."""
+    there = [feed for feed in feeds if feed is not None]
 
     def tell(event: LiveEvent) -> None:
-        for feed in feeds:
+        for feed in there:
             feed(event)
 
     return tell

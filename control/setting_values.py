@@ -122,17 +122,25 @@ def named_urls(text: str) -> Mapping[str, str]:
     return found
 
 
-def server_url(text: str) -> str:
-    """`http://host:port` or `https://host`, nothing more: a secret has a variable of its own."""
+def base_url(text: str) -> str:
+    """`http://host:port/path` or `https://…`, nothing more: a secret has a variable of its own."""
     try:
         parts = urlsplit(text)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        good = good and not (parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
+        good = good and not (parts.query or parts.fragment or parts.username is not None)
     except ValueError:
         good = False
     if not good:
-        raise ValueError("is not https://host:port, without user, path or query (the value is not shown)")
+        raise ValueError("is not https://host:port, without user and query (the value is not shown)")
     return text.rstrip("/")
+
+
+def server_url(text: str) -> str:
+    """As `base_url`, without a path."""
+    url = base_url(text)
+    if urlsplit(url).path:
+        raise ValueError("is not https://host:port, without path (the value is not shown)")
+    return url
 
 
 def token(text: str) -> Secret:

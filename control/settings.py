@@ -1,7 +1,7 @@
 """How the operator runs this process: `ATENDE_…` variables and a `.env` file, read once and passed in.
 
 Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else
-in the program reads the environment. A wrong value stops the start with *all* faults at once, each with
+in the program reads the environment, but OpenTelemetry its own `OTEL_…`. A wrong value stops the start with *all* faults at once, each with
 the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
 """
 
@@ -18,6 +18,7 @@ from base.http import Endpoint
 from base.secret import Secret
 from control import switches
 from control.setting_values import (
+    base_url,
     database_url,
     directory_user,
     endpoint,
@@ -136,6 +137,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`http://host:port` of a Chroma server on this machine, or `https://…` of the proxy before one elsewhere."""
     chroma_token: Secret | None = None
     """What that proxy lets in, as `Authorization: Bearer …`."""
+    otlp_endpoint: str | None = None
+    """Where a collector takes traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; absent: none are made."""
     plugins: tuple[str, ...] = ()
     """Distributions or stages of others, by name, that tenants' documents may use; see docs/plugins.md."""
     outbound_allow: tuple[Endpoint, ...] = ()
@@ -315,6 +318,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "vectors": one_of("chroma", "pgvector", "chroma-server"),
     "chroma_url": server_url,
     "chroma_token": token,
+    "otlp_endpoint": base_url,
     "plugins": many(str),
     "outbound_allow": many(endpoint),
     "endpoints": named_urls,

@@ -261,10 +261,14 @@ def test_endpoints_that_no_document_could_name_are_refused_without_showing_them(
             ({"ATENDE_CHROMA_URL": bad}, "ATENDE_CHROMA_URL: is not https://host:port")
             for bad in ("http://user:hush@host", "ftp://hush", "http://host/hush", "https://", "http://h:99999", "h:1")
         ],
+        *[
+            ({"ATENDE_OTLP_ENDPOINT": bad}, "ATENDE_OTLP_ENDPOINT: is not https://host:port")
+            for bad in ("http://user:hush@host", "grpc://hush", "http://host?token=hush")
+        ],
         ({"ATENDE_CHROMA_TOKEN": "hush\nX-Evil: 1"}, "ATENDE_CHROMA_TOKEN: has characters"),
     ],
 )
-def test_a_chroma_server_elsewhere_is_reached_in_private_and_by_name_only(written: dict[str, str], told: str) -> None:
+def test_servers_of_ours_are_named_whole_and_reached_in_private(written: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(written)
     assert told in str(caught.value)
