@@ -1,8 +1,8 @@
 """How the operator runs this process: `ATENDE_…` variables and a `.env` file, read once and passed in.
 
-Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else
-in the program reads the environment, but OpenTelemetry its own `OTEL_…`. A wrong value stops the start with *all* faults at once, each with
-the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
+Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else in the program
+reads the environment; OpenTelemetry's SDK has `OTEL_…` of its own. A wrong value stops the start with *all* faults at
+once, each with the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
 """
 
 import difflib
