@@ -29,7 +29,9 @@ OfTenant = Callable[[TenantId], AbstractAsyncContextManager[Any]]
 
 def vector_store(found: Settings, embedder: Embedder, of_tenant: OfTenant | None = None) -> VectorStore:
     """The store of `ATENDE_VECTORS`; whoever opens it closes it. `of_tenant`: the database's `tenant`, for pgvector."""
-    if found.vectors == "pgvector" and of_tenant is not None:
+    if found.vectors == "pgvector":
+        if of_tenant is None:
+            raise ValueError("pgvector needs a database")
         return PgVectorStore(of_tenant, embedder.name, embedder.dimension)
     place = _server(found) if found.vectors == "chroma-server" else found.data_dir / "chroma"
     return ChromaStore(place, embedder.name, embedder.dimension)
