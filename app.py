@@ -5,7 +5,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,10 +32,11 @@ from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
+from control.tracing import traces
+from control.vector_stores import OfTenant, vector_store
 from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
-from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
@@ -77,8 +78,8 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
-    watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, traces, the phone door,
+    the watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
     back to their dialplans, pipelines are closed, records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
@@ -88,14 +89,14 @@ async def open_service(
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
+        database = await stack.enter_async_context(_opened_database(found))
         conversations = PostgresConversations(database)
 
         async def store(record: CallRecord) -> None:
             await conversations.store(record.call.tenant_id, record)
 
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
-        library = await _open_library(found, stack)
+        library = await _open_library(found, stack, database.tenant)
         workshop = _workshop(found, stack, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
@@ -103,12 +104,13 @@ async def open_service(
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
         tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
         board, metrics = LiveBoard(clock), Metrics()
+        traced = await stack.enter_async_context(traces(found.otlp_endpoint))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=_told_to(board.feed, metrics.feed, *([] if feed is None else [feed])),
+            feed=_told_to(board.feed, metrics.feed, None if traced is None else traced.feed, feed),
             clock=clock,
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
@@ -174,7 +176,7 @@ def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKey
 async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read."""
     with TemporaryDirectory(prefix="atende-check-") as folder:
-        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
+        own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
             library = await _open_library(own, stack)
             workshop = _workshop(own, stack, SystemClock(), library)
@@ -195,9 +197,13 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     )
 
 
-async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary:
+def _opened_database(found: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_database(found.data_dir, found.database_url, vectors=found.vectors == "pgvector")
+
+
+async def _open_library(found: Settings, stack: AsyncExitStack, of_tenant: OfTenant | None = None) -> TenantLibrary:
     embedder = UseEmbedder()
-    vectors = ChromaStore(found.data_dir / "chroma", embedder.name, embedder.dimension)
+    vectors = vector_store(found, embedder, of_tenant)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)
@@ -257,11 +263,12 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
     return door
 
 
-def _told_to(*feeds: LiveFeed) -> LiveFeed:
-    """All of them hear of everything, in this order."""
+def _told_to(*feeds: LiveFeed | None) -> LiveFeed:
+    """All that there are hear of everything, in this order."""
+    there = [feed for feed in feeds if feed is not None]
 
     def tell(event: LiveEvent) -> None:
-        for feed in feeds:
+        for feed in there:
             feed(event)
 
     return tell

@@ -24,6 +24,7 @@ from control.event_socket import STRANGERS, of_access, read_event_socket
 from control.findings import Finding
 from control.settings import Settings
 from control.switches import Switch
+from control.vector_stores import vectors
 from processors.models.store import ModelState, ModelStore
 from transports.freeswitch.errors import LocalProtocolError, PhoneTimeoutError
 from transports.freeswitch.esl_client import SwitchAddress, SwitchClient, SwitchUnreachableError
@@ -267,5 +268,6 @@ LOOKS: Final[dict[str, Look]] = {
     "disk": _disk,
     "models": _models,
     "database": database,
+    "vectors": vectors,
     "tenants": _documents,
 }

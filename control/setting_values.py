@@ -18,6 +18,7 @@ from transports.freeswitch.words import WIRES
 T = TypeVar("T")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -121,14 +122,32 @@ def named_urls(text: str) -> Mapping[str, str]:
     return found
 
 
-def web_address(text: str) -> str:
-    """The URL of a service, without what is below it."""
-    parts = urlsplit(text)
-    if parts.username or parts.password:
-        raise ValueError("no name and password go into the URL; the key is ATENDE_API_KEY")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is not a URL such as https://atende.example.net")
+def base_url(text: str) -> str:
+    """`http://host:port/path` or `https://…`, nothing more: a secret has a variable of its own."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        good = good and not (parts.query or parts.fragment or parts.username is not None)
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("is not https://host:port, without user and query (the value is not shown)")
     return text.rstrip("/")
+
+
+def server_url(text: str) -> str:
+    """As `base_url`, without a path."""
+    url = base_url(text)
+    if urlsplit(url).path:
+        raise ValueError("is not https://host:port, without path (the value is not shown)")
+    return url
+
+
+def token(text: str) -> Secret:
+    """What may stand in a header."""
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("has characters that a header cannot carry (the value is not shown)")
+    return Secret(text)
 
 
 def endpoint_of(url: str) -> Endpoint:

@@ -1,14 +1,15 @@
 """How the operator runs this process: `ATENDE_…` variables and a `.env` file, read once and passed in.
 
-Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else
-in the program reads the environment. A wrong value stops the start with *all* faults at once, each with
-the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
+Precedence: the environment, then `.env` in the working directory, then the defaults below. Nothing else in the program
+reads the environment; OpenTelemetry's SDK has `OTEL_…` of its own. A wrong value stops the start with *all* faults at
+once, each with the variable and the fix; an unknown `ATENDE_…` variable is only warned about.
 """
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from msgspec import Struct
@@ -17,6 +18,7 @@ from base.http import Endpoint
 from base.secret import Secret
 from control import switches
 from control.setting_values import (
+    base_url,
     database_url,
     directory_user,
     endpoint,
@@ -29,7 +31,8 @@ from control.setting_values import (
     one_of,
     port,
     read_values,
-    web_address,
+    server_url,
+    token,
     whole,
     wires,
 )
@@ -131,7 +134,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
     them; absent: a ringing tone."""
-    vectors: Literal["chroma"] = "chroma"
+    vectors: Literal["chroma", "pgvector", "chroma-server"] = "chroma"
+    """Where the vectors of tenants' documents are: in the data directory, for one process; in the database; or on a
+    Chroma server."""
+    chroma_url: str | None = None
+    """`http://host:port` of a Chroma server on this machine, or `https://…` of the proxy before one elsewhere."""
+    chroma_token: Secret | None = None
+    """What that proxy lets in, as `Authorization: Bearer …`."""
+    otlp_endpoint: str | None = None
+    """Where a collector takes traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; absent: none are made."""
     plugins: tuple[str, ...] = ()
     """Distributions or stages of others, by name, that tenants' documents may use; see docs/plugins.md."""
     outbound_allow: tuple[Endpoint, ...] = ()
@@ -192,7 +203,7 @@ def _contradictions(settings: Settings) -> list[str]:
             f"ATENDE_ESL_ALLOWED_CIDRS: must be given because ATENDE_ESL_HOST is {settings.esl_host}, "
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
         )
-    problems += _media_problems(settings)
+    problems += _media_problems(settings) + _chroma_problems(settings)
     if ":" in settings.esl_host:
         problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
     ports = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_HTTP_PORT": settings.http_port}
@@ -221,6 +232,25 @@ def _media_problems(settings: Settings) -> list[str]:
     if host not in _EVERYWHERE and not is_within(host, settings.media_network):
         return [f"{name}: {host} is no address in ATENDE_MEDIA_NETWORK; give the one that this machine has there"]
     return []
+
+
+def _chroma_problems(settings: Settings) -> list[str]:
+    """A server elsewhere is spoken to where nobody listens, and tells who asks: Chroma's own does neither."""
+    url = settings.chroma_url
+    if settings.vectors != "chroma-server":
+        return []
+    if url is None:
+        return ["ATENDE_CHROMA_URL: must be given because ATENDE_VECTORS is chroma-server, e.g. http://127.0.0.1:8000"]
+    if _is_loopback(urlsplit(url).hostname or ""):
+        return []
+    problems = []
+    if not url.startswith("https://"):
+        problems.append(
+            "ATENDE_CHROMA_URL: must be https://… of a proxy that asks for a token, being another machine's"
+        )
+    if settings.chroma_token is None:
+        problems.append("ATENDE_CHROMA_TOKEN: must be given because ATENDE_CHROMA_URL is another machine's")
+    return problems
 
 
 def _warnings(written: Mapping[str, str], named: Sequence[str]) -> list[str]:
@@ -281,8 +311,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "models_dir": Path,
     "signing_keys": Secret,
     "api_key_secret": long_secret,
-    "api_url": web_address,
-    "api_key": Secret,
+    "api_url": server_url,
+    "api_key": token,
     "fusionpbx_database_url": database_url,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
@@ -291,7 +321,10 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "drain_s": whole(0, 86_400),
     "recordings": on_off,
     "hold_music": _music,
-    "vectors": one_of("chroma"),
+    "vectors": one_of("chroma", "pgvector", "chroma-server"),
+    "chroma_url": server_url,
+    "chroma_token": token,
+    "otlp_endpoint": base_url,
     "plugins": many(str),
     "outbound_allow": many(endpoint),
     "endpoints": named_urls,

@@ -31,6 +31,8 @@ class SyncReport(Struct, frozen=True):
     removed: tuple[str, ...]
     unchanged: tuple[str, ...]
     passages: int
+    stored: tuple[StoredDocument, ...] = ()
+    """What the store has now."""
 
     @property
     def news(self) -> bool:
@@ -62,6 +64,7 @@ async def sync(store: VectorStore, embedder: Embedder, tenant_id: TenantId, fold
         removed=removed,
         unchanged=tuple(name for name in files if name not in stale),
         passages=sum(len(documents[name]) for name in stale),
+        stored=tuple(StoredDocument(name, digests[name]) for name in sorted(files)),
     )
     log.info("documents synced", tenant=tenant_id, embedded=len(stale), removed=len(removed), documents=len(files))
     return report

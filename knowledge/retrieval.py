@@ -19,7 +19,7 @@ from knowledge.judge import FULL_SCORE, LIKELY_FROM, SURE_FROM, Grounds, confide
 from knowledge.keywords import KeywordIndex, Scores
 from knowledge.lexicons import lexicon_for, lexicon_language
 from knowledge.passages import KnowledgeError, Passage, Retrieval
-from knowledge.stores.protocol import Hit, VectorStore, checked_tenant
+from knowledge.stores.protocol import Hit, StoredDocument, VectorStore, checked_tenant
 
 log = structlog.get_logger()
 
@@ -40,6 +40,8 @@ DENSE_CANDIDATES = 400
 class _Index(Struct, frozen=True):
     """One tenant's passages, ready to search."""
 
+    documents: tuple[StoredDocument, ...]
+    """That the store had before the passages were read."""
     passages: tuple[Passage, ...]
     positions: dict[str, int]
     bases: tuple[int, ...]
@@ -52,9 +54,9 @@ class _Index(Struct, frozen=True):
 class TenantLibrary:
     """Every tenant's knowledge over one store and one embedder.
 
-    A tenant's index is built at its first use and again after `sync`. All computing happens on threads of
-    ours. `failed` and `late` count what went wrong since the start. Close it to end the threads; the store
-    is closed by whoever made it.
+    A tenant's index is built at its first use, and again after a `sync` that finds other documents in the store. All
+    computing happens on threads of ours. `failed` and `late` count what went wrong since the start. Close it to end
+    the threads; the store is closed by whoever made it.
     """
 
     def __init__(self, store: VectorStore, embedder: Embedder, *, exact_passages: int = EXACT_PASSAGES) -> None:
@@ -75,7 +77,9 @@ class TenantLibrary:
         """
         async with self._lock(tenant_id):
             report = await sync(self._store, self._embedder, tenant_id, folder)
-            if report.news or tenant_id not in self._indexes:
+            index = self._indexes.get(tenant_id)
+            # Where many processes share the store, another one may have brought in what is no news to it any more.
+            if report.news or index is None or index.documents != report.stored:
                 self._indexes[tenant_id] = await self._indexed(tenant_id)
         return report
 
@@ -141,11 +145,12 @@ class TenantLibrary:
 
     async def _indexed(self, tenant_id: TenantId) -> _Index:
         """Of what the store has now."""
+        documents = tuple(await self._store.documents(tenant_id))
         passages = await self._store.passages(tenant_id)
         exact = len(passages) <= self._exact_passages
         vectors = await self._store.vectors(tenant_id) if exact else {}
         run = asyncio.get_running_loop().run_in_executor
-        found = await run(None, _build, passages, vectors, self._embedder)
+        found = await run(None, _build, documents, passages, vectors, self._embedder)
         log.info("knowledge indexed", tenant=tenant_id, passages=len(passages))
         return found
 
@@ -154,15 +159,19 @@ class TenantLibrary:
         return self._building.setdefault(tenant_id, asyncio.Lock())
 
 
-def _build(passages: Sequence[Passage], vectors: Mapping[str, Vectors], embedder: Embedder) -> _Index:
+def _build(
+    documents: tuple[StoredDocument, ...],
+    passages: Sequence[Passage],
+    vectors: Mapping[str, Vectors],
+    embedder: Embedder,
+) -> _Index:
     language = lexicon_language(f"{passage.question} {passage.text}" for passage in passages)
     keywords = KeywordIndex(passages, lexicon_for(language), embedder)
     positions = {passage.id: at for at, passage in enumerate(passages)}
     bases = tuple(positions[base_id(passage.id)] for passage in passages)
     every = [vectors[passage.id] for passage in passages if passage.id in vectors]
-    return _Index(
-        tuple(passages), positions, bases, keywords, np.stack(every) if every and len(every) == len(passages) else None
-    )
+    exact = np.stack(every) if every and len(every) == len(passages) else None
+    return _Index(documents, tuple(passages), positions, bases, keywords, exact)
 
 
 def _rank(index: _Index, query: str, dense: Scores, top_k: int, min_score: float) -> tuple[tuple[Passage, ...], float]:

@@ -102,9 +102,11 @@ def answering(unavailable: type[Exception], what: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_database(
-    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None
+    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None, *, vectors: bool = False
 ) -> AsyncIterator[Database]:
     """A migrated database: that of `url` (of its owner), or the embedded one in the data directory.
+
+    `vectors`: it has the extension pgvector.
 
     Raises DatabaseError, MigrationError or EmbeddedError.
     """
@@ -115,7 +117,7 @@ async def open_database(
             url = await stack.enter_async_context(embedded_postgres(data_dir))
         else:
             password = kept_secret(data_dir / PASSWORD_FILE, Secret(secrets.token_urlsafe(32)))
-        await migrate(url, password)
+        await migrate(url, password, vectors=vectors)
         database = await connect_app(url, password, bounds)
         stack.push_async_callback(database.close)
         yield database

@@ -22,6 +22,7 @@ import structlog
 from msgspec import Struct
 
 from base.secret import Secret
+from knowledge.stores.pgvector import NO_PGVECTOR
 from tenants.sql import queries
 
 APP_ROLE: Final = "atende_app"
@@ -63,10 +64,13 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     return steps
 
 
-async def migrate(owner: Secret, password: Secret | None = None, folder: Path = MIGRATIONS) -> list[int]:
+async def migrate(
+    owner: Secret, password: Secret | None = None, folder: Path = MIGRATIONS, *, vectors: bool = False
+) -> list[int]:
     """The numbers of the steps that were applied now. `owner`: URL of the owner; `password`: of `atende_app`.
 
-    Without a password the role gets none: for a server that trusts who reaches its socket.
+    Without a password the role gets none: for a server that trusts who reaches its socket. `vectors`: the extension
+    pgvector is made, too, where it is not there yet.
     Raises DatabaseError or MigrationError.
     """
     steps = read_migrations(folder)
@@ -74,6 +78,8 @@ async def migrate(owner: Secret, password: Secret | None = None, folder: Path = 
     try:
         await _lock(connection)
         await _ensure_role(connection, owner, password)
+        if vectors:
+            await _ensure_pgvector(connection)
         return await _apply(connection, steps)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
@@ -111,7 +117,10 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
     await connection.execute(sql["history"])
     applied = await connection.fetch(sql["applied"])
     if len(applied) > len(steps):
-        raise MigrationError(f"the database is at step {len(applied)}, this program knows {len(steps)}: it is too old")
+        raise MigrationError(
+            f"the database is at step {len(applied)}, this program knows {len(steps)}: it is too old; "
+            "install the newer one that was here before, or load a dump from before that one"
+        )
     for row, step in zip(applied, steps, strict=False):
         if (row["number"], row["checksum"]) != (step.number, step.checksum):
             raise MigrationError(
@@ -123,6 +132,18 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
             await connection.execute(sql["note"], step.number, step.name, step.checksum)
         log.info("migration applied", number=step.number, name=step.name)
     return [step.number for step in steps[len(applied) :]]
+
+
+async def _ensure_pgvector(connection: Any) -> None:
+    sql = queries("migrations")
+    if await connection.fetchval(sql["has_vector"]):
+        return
+    try:
+        await connection.execute(sql["create_vector"])
+    except asyncpg.PostgresError as error:
+        raise DatabaseError(NO_PGVECTOR) from error
+    if not await connection.fetchval(sql["has_vector"]):
+        raise DatabaseError("the extension pgvector is in a schema that is not on the search path; move it to public")
 
 
 async def _ensure_role(connection: Any, owner: Secret, password: Secret | None) -> None:

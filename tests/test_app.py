@@ -27,6 +27,7 @@ from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
 from tenants.errors import DocumentError
 from tenants.put_errors import NotReadyError
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from tests.control.collector import collector, facts
 from tests.pipelines.virtual import eventually
 
 pytestmark = pytest.mark.postgres
@@ -152,6 +153,36 @@ async def test_a_document_that_is_saved_while_the_service_runs_is_found(settings
         assert "fees.md: not UTF-8" in str(service.readiness().tenants[0].problem), "and the company is answered"
         shutil.rmtree(folder)
         await eventually(lambda: f"there is no folder {folder}" in str(service.readiness().tenants[0].problem))
+
+
+async def test_a_calls_trace_reaches_the_collector_without_what_was_said(settings: Settings) -> None:
+    with collector() as there:
+        async with open_service(structs.replace(settings, otlp_endpoint=there.url)) as service:
+            await rung(service)
+        spans = there.spans
+        sent = b"".join(body for _, body in there.bodies)
+    [root] = [span for span in spans if not span.parent_span_id]
+    [turn] = [span for span in spans if span.parent_span_id == root.span_id]
+    stages = [span for span in spans if span.parent_span_id == turn.span_id]
+    assert (root.name, turn.name) == ("call", "turn")
+    assert {span.name for span in stages} == {"vad", "turn_wait", "stt", "rag", "llm", "tts", "wire"}
+    assert len(spans) == 2 + len(stages)
+    for span in stages:
+        assert turn.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
+        assert span.end_time_unix_nano <= turn.end_time_unix_nano <= root.end_time_unix_nano
+    assert TENANT.encode() in sent
+    for word in ("Welcome", "nine", "We open", "front-desk", "Desk", "hours", "example.net", NUMBER_VARIABLE):
+        assert word.encode() not in sent, word
+    assert {"100", "ana"} & {str(value) for span in spans for value in facts(span).values()} == set()
+
+
+async def test_passages_may_be_kept_in_the_database(settings: Settings) -> None:
+    async with open_service(structs.replace(settings, vectors="pgvector")) as service:
+        database = service.conversations._database  # type: ignore[attr-defined]
+        async with database.tenant(TENANT) as connection:
+            kept = await connection.fetch("SELECT document, collection, text FROM atende.passages")
+        assert [tuple(row) for row in kept] == [("hours", "use-multilingual-v3/512", "At nine.")]
+    assert not (settings.data_dir / "chroma").exists()
 
 
 async def test_the_calls_of_several_pbxs_are_told_apart(settings: Settings) -> None:

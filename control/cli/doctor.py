@@ -19,7 +19,8 @@ MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/
 @click.option("--switch", help="Look at this switch, and at nothing else.")
 @click.pass_context
 def doctor_command(context: click.Context, as_json: bool, switch: str | None) -> None:
-    """Look at every switch, the ports, the clock, the disk, the models, the database and the tenants' documents.
+    """Look at every switch, the ports, the clock, the disk, the models, the database, the vectors and the tenants'
+    documents.
 
     One line each, with the fix. Exit code 1 when anything failed. Changes nothing; the embedded database is run for
     the look when no service runs it.

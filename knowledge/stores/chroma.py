@@ -1,4 +1,4 @@
-"""Passages in an embedded Chroma.
+"""Passages in Chroma: embedded in this process, or a server that many processes share.
 
 One collection per tenant and embedder, named after both; its metadata say which model and dimension it
 was made with. Vectors always come from us, telemetry is off. Chroma's client is synchronous: all of it
@@ -8,15 +8,19 @@ runs on one thread of ours, so that no call waits on the event loop and no two c
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
+from msgspec import Struct
 
 from base.ids import TenantId
+from base.secret import Secret
 from knowledge.embedder import Vectors
 from knowledge.passages import KnowledgeError, Passage
 from knowledge.stores.protocol import Hit, StoredDocument, checked_query, checked_tenant, checked_vectors
@@ -30,12 +34,30 @@ R = TypeVar("R")
 _BATCH_ROWS = 1000
 """Chroma refuses more than about 5,000 rows at once; this keeps each step short."""
 
+ANSWER_TIMEOUT_S: Final = 10.0
+"""For each answer of a server."""
+
+
+class ChromaServer(Struct, frozen=True):
+    """Where a Chroma server listens, or the proxy before it; `token` is sent as `Authorization: Bearer …`."""
+
+    url: str
+    token: Secret | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For each request."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token.reveal()}"}
+
 
 class ChromaStore:
-    """A Chroma database in a folder, for one process. Close it: `close` ends the thread."""
+    """A Chroma database in a folder, for one process, or one on a server. Close it: `close` ends the thread.
 
-    def __init__(self, folder: Path, embedder_name: str, dimension: int) -> None:
-        self._folder = folder
+    A document is not written at one stroke: until its last row is there it counts as not there.
+    """
+
+    def __init__(self, place: Path | ChromaServer, embedder_name: str, dimension: int) -> None:
+        self._place = place
         self._embedder = embedder_name
         self._dimension = dimension
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chroma")
@@ -54,12 +76,12 @@ class ChromaStore:
         await self._run(lambda: self._open(tenant).delete(where={"document": document}))
 
     async def documents(self, tenant_id: TenantId) -> list[StoredDocument]:
-        rows = await self._rows(tenant_id)
-        found = Counter((str(row["document"]), str(row["digest"]), int(row["of"])) for row in rows)
-        return [StoredDocument(name, digest) for (name, digest, of), count in sorted(found.items()) if count == of]
+        return [StoredDocument(name, digest) for name, digest in sorted(_whole(await self._rows(tenant_id)))]
 
     async def passages(self, tenant_id: TenantId) -> list[Passage]:
-        rows = await self._rows(tenant_id)
+        found = await self._rows(tenant_id)
+        whole = _whole(found)
+        rows = [row for row in found if _version(row) in whole]
         rows.sort(key=lambda row: (str(row["document"]), int(row["position"])))
         return [_passage(row) for row in rows]
 
@@ -67,8 +89,11 @@ class ChromaStore:
         tenant = checked_tenant(tenant_id)
         got = await self._run(lambda: self._open(tenant).get(include=["metadatas", "embeddings"]))
         rows = zip(got["metadatas"] or [], () if got["embeddings"] is None else got["embeddings"], strict=True)
+        whole = _whole(row for row in got["metadatas"] or [] if row["kind"] == 0)
         kinds: dict[str, dict[int, Vectors]] = {}
         for row, vector in rows:
+            if _version(row) not in whole:
+                continue
             kinds.setdefault(str(row["passage"]), {})[int(str(row["kind"]))] = np.asarray(vector, dtype=np.float32)
         return {passage: np.stack([of[kind] for kind in sorted(of)]) for passage, of in kinds.items()}
 
@@ -82,7 +107,7 @@ class ChromaStore:
         self._collections.clear()
         client, self._client = self._client, None
         if client is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, client.close)  # type: ignore[attr-defined]
+            await asyncio.get_running_loop().run_in_executor(self._thread, _disconnect, client, self._place)
         self._thread.shutdown(wait=False)
 
     async def _rows(self, tenant_id: TenantId) -> list[dict[str, Any]]:
@@ -93,7 +118,12 @@ class ChromaStore:
     async def _run(self, work: Callable[[], R]) -> R:
         def guarded() -> R:
             with _translated():
-                return work()
+                try:
+                    return work()
+                except BaseException:
+                    # A server may have come back with others.
+                    self._collections.clear()
+                    raise
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
@@ -124,7 +154,8 @@ class ChromaStore:
         ]
         for start in range(0, len(rows), _BATCH_ROWS):
             ids, batch, metadata = zip(*rows[start : start + _BATCH_ROWS], strict=True)
-            collection.add(ids=list(ids), embeddings=np.stack(batch), metadatas=list(metadata))
+            # Of two processes that put the same document at once, each finds rows of the other's.
+            collection.upsert(ids=list(ids), embeddings=np.stack(batch), metadatas=list(metadata))
 
     def _open(self, tenant: str) -> "Collection":
         collection = self._collections.get(tenant)
@@ -135,7 +166,7 @@ class ChromaStore:
 
     def _opened(self, tenant: str) -> "Collection":
         if self._client is None:
-            self._client = _connect(self._folder)
+            self._client = _connect(self._place)
         model = re.sub(r"[^a-z0-9]+", "-", self._embedder.lower()).strip("-")
         made_with = {"tenant": tenant, "embedder": self._embedder, "dimension": self._dimension}
         collection = self._client.get_or_create_collection(
@@ -157,14 +188,57 @@ def _check(found: dict[str, Any], wanted: dict[str, Any]) -> None:
             )
 
 
-def _connect(folder: Path) -> "ClientAPI":
+def _connect(place: Path | ChromaServer) -> "ClientAPI":
     try:
         import chromadb
         from chromadb.config import Settings
     except ImportError as error:
         raise KnowledgeError("the package chromadb is missing: run `make install`") from error
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
+    settings = Settings(anonymized_telemetry=False)
+    if isinstance(place, Path):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return chromadb.PersistentClient(path=str(place), settings=settings)
+    look(place, ANSWER_TIMEOUT_S)
+    url = urlsplit(place.url)
+    secure = url.scheme == "https"
+    client = chromadb.HttpClient(
+        url.hostname or "", url.port or (443 if secure else 80), ssl=secure, headers=place.headers, settings=settings
+    )
+    # Chroma's client waits for ever, and has no option for it.
+    for session in _sessions(client):
+        session.timeout = httpx.Timeout(ANSWER_TIMEOUT_S)
+    return client
+
+
+def _sessions(client: "ClientAPI") -> list[httpx.Client]:
+    """A server's: Chroma's client (it has another one inside, for its own questions) neither bounds nor closes them."""
+    both: tuple[Any, Any] = (client, client._admin_client)  # type: ignore[attr-defined]  # noqa: SLF001
+    return [one._server._session for one in both]  # noqa: SLF001
+
+
+def _disconnect(client: "ClientAPI", place: Path | ChromaServer) -> None:
+    if isinstance(place, ChromaServer):
+        for session in _sessions(client):
+            session.close()
+    client.close()  # type: ignore[attr-defined]
+
+
+def look(server: ChromaServer, timeout_s: float) -> str:
+    """The server's version. Blocks. Raises KnowledgeError, which says what is wrong and never shows the token."""
+    url = f"{server.url.rstrip('/')}/api/v2/version"
+    try:
+        answer = httpx.get(url, headers=server.headers, timeout=timeout_s)
+    except httpx.HTTPError as error:
+        raise KnowledgeError(f"the Chroma server does not answer ({type(error).__name__})") from error
+    if answer.status_code in {401, 403}:
+        raise KnowledgeError(f"the Chroma server refuses the token ({answer.status_code})")
+    try:
+        version = answer.json() if answer.is_success else None
+    except ValueError:
+        version = None
+    if not isinstance(version, str):
+        raise KnowledgeError(f"what answers is no Chroma server that is known here (status {answer.status_code})")
+    return version
 
 
 @contextmanager
@@ -176,6 +250,17 @@ def _translated() -> Iterator[None]:
         raise
     except Exception as error:
         raise KnowledgeError(f"the vector store failed: {type(error).__name__}") from error
+
+
+def _version(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The document that a row is of, and its digest."""
+    return str(row["document"]), str(row["digest"])
+
+
+def _whole(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Of rows of kind 0, the documents of which all are there."""
+    found = Counter((*_version(row), int(row["of"])) for row in rows)
+    return {(name, digest) for (name, digest, of), count in found.items() if count == of}
 
 
 def _metadata(document: StoredDocument, passage: Passage, position: int, kind: int) -> dict[str, str | int]:

@@ -12,6 +12,19 @@ CREATE TABLE IF NOT EXISTS atende.migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- has_vector --
+SELECT to_regtype('vector') IS NOT NULL;
+
+-- vector_version --
+SELECT coalesce(
+    (SELECT extversion FROM pg_extension WHERE extname = 'vector'),
+    (SELECT default_version || ', made at the next start' FROM pg_available_extensions
+     WHERE name = 'vector' AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+);
+
+-- create_vector --
+CREATE EXTENSION IF NOT EXISTS vector;
+
 -- applied --
 SELECT number, name, checksum FROM atende.migrations ORDER BY number;
 

@@ -242,3 +242,48 @@ def test_endpoints_that_no_document_could_name_are_refused_without_showing_them(
         load({"ATENDE_ENDPOINTS": bad})
     assert str(caught.value).count("ATENDE_ENDPOINTS: ") == 1
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"ATENDE_VECTORS": "chroma-server"}, "ATENDE_CHROMA_URL: must be given"),
+        (
+            {"ATENDE_VECTORS": "chroma-server", "ATENDE_CHROMA_URL": "http://10.0.0.7:8000"},
+            "ATENDE_CHROMA_URL: must be https",
+        ),
+        (
+            {"ATENDE_VECTORS": "chroma-server", "ATENDE_CHROMA_URL": "https://vectors.example.net"},
+            "ATENDE_CHROMA_TOKEN: must be given",
+        ),
+        ({"ATENDE_VECTORS": "qdrant"}, "ATENDE_VECTORS: 'qdrant' is none of chroma, pgvector, chroma-server"),
+        *[
+            ({"ATENDE_CHROMA_URL": bad}, "ATENDE_CHROMA_URL: is not https://host:port")
+            for bad in ("http://user:hush@host", "ftp://hush", "http://host/hush", "https://", "http://h:99999", "h:1")
+        ],
+        *[
+            ({"ATENDE_OTLP_ENDPOINT": bad}, "ATENDE_OTLP_ENDPOINT: is not https://host:port")
+            for bad in ("http://user:hush@host", "grpc://hush", "http://host?token=hush")
+        ],
+        ({"ATENDE_CHROMA_TOKEN": "hush\nX-Evil: 1"}, "ATENDE_CHROMA_TOKEN: has characters"),
+    ],
+)
+def test_servers_of_ours_are_named_whole_and_reached_in_private(written: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(written)
+    assert told in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"ATENDE_CHROMA_URL": "http://127.0.0.1:8000"},
+        {"ATENDE_CHROMA_URL": "http://localhost:8000/"},
+        {"ATENDE_CHROMA_URL": "https://vectors.example.net", "ATENDE_CHROMA_TOKEN": "let-me-in"},
+    ],
+)
+def test_a_chroma_server_on_this_machine_or_behind_a_proxy_is_fine(written: dict[str, str]) -> None:
+    settings, _ = load({"ATENDE_VECTORS": "chroma-server", **written})
+    assert (settings.vectors, settings.chroma_url) == ("chroma-server", written["ATENDE_CHROMA_URL"].rstrip("/"))
+    assert "let-me-in" not in repr(settings)

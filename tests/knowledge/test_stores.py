@@ -1,33 +1,69 @@
 """One contract, every store."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from base.ids import TenantId
+from base.secret import Secret
 from knowledge.embedder import Vectors
 from knowledge.passages import KnowledgeError, Passage
-from knowledge.stores.chroma import ChromaStore
+from knowledge.stores.chroma import ANSWER_TIMEOUT_S, ChromaServer, ChromaStore, _sessions
 from knowledge.stores.memory import MemoryStore
+from knowledge.stores.pgvector import PgVectorStore
 from knowledge.stores.protocol import StoredDocument, VectorStore
+from tests.knowledge.servers import chroma_server, free_port, guarded_server
+from tests.knowledge.vector_database import vector_database
+from tests.tenants.conftest import postgres
+
+__all__ = ["postgres", "vector_database"]
 
 ONE = TenantId("11111111-1111-4111-8111-111111111111")
 TWO = TenantId("22222222-2222-4222-8222-222222222222")
 DIMENSION = 4
 
-STORES: dict[str, Callable[[Path], VectorStore]] = {
-    "memory": lambda folder: MemoryStore(DIMENSION),
-    "chroma": lambda folder: ChromaStore(folder, "test-embedder", DIMENSION),
-}
+Make = Callable[[str], VectorStore]
+"""Of an embedder's name, a store beside others of the same database, folder or server."""
 
 
-@pytest.fixture(params=sorted(STORES))
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorStore]:
-    made = STORES[request.param](tmp_path / "store")
-    yield made
-    await made.close()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with chroma_server(tmp_path_factory.mktemp("chroma")) as running:
+        yield running
+
+
+@pytest.fixture(params=["chroma-server", pytest.param("pgvector", marks=pytest.mark.postgres)])
+def shared(request: pytest.FixtureRequest) -> Make:
+    """Stores that many processes may open."""
+    if request.param == "pgvector":
+        database = request.getfixturevalue("vector_database")
+        return lambda embedder: PgVectorStore(database.tenant, embedder, DIMENSION)
+    place = request.getfixturevalue("server")
+    return lambda embedder: ChromaStore(place, embedder, DIMENSION)
+
+
+@pytest.fixture(params=["memory", "chroma", "chroma-server", pytest.param("pgvector", marks=pytest.mark.postgres)])
+def one_of_each(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore:
+    match request.param:
+        case "memory":
+            return MemoryStore(DIMENSION)
+        case "chroma":
+            return ChromaStore(tmp_path / "store", "test-embedder", DIMENSION)
+        case "chroma-server":
+            return ChromaStore(request.getfixturevalue("server"), str(uuid.uuid4()), DIMENSION)
+        case _:
+            return PgVectorStore(request.getfixturevalue("vector_database").tenant, str(uuid.uuid4()), DIMENSION)
+
+
+@pytest.fixture
+async def store(one_of_each: VectorStore) -> AsyncIterator[VectorStore]:
+    yield one_of_each
+    await one_of_each.close()
 
 
 def passages(document: str, *texts: str) -> list[Passage]:
@@ -169,17 +205,119 @@ async def test_a_document_cut_short_counts_as_not_there(tmp_path: Path, monkeypa
     from chromadb.api.models.Collection import Collection
 
     calls = 0
-    add = Collection.add
+    upsert = Collection.upsert
 
     def breaks_at_the_second(self: Collection, **rows: object) -> None:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise OSError("disk full")
-        add(self, **rows)  # type: ignore[arg-type]
+        upsert(self, **rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Collection, "add", breaks_at_the_second)
+    monkeypatch.setattr(Collection, "upsert", breaks_at_the_second)
     with pytest.raises(KnowledgeError, match="OSError"):
         await put(store, ONE, "d", "y", "um", "dois", "três", "quatro")
     assert await store.documents(ONE) == []
+    assert (await store.passages(ONE), await store.vectors(ONE)) == ([], {})
+    await store.close()
+
+
+async def test_what_one_process_puts_the_others_find(shared: Make) -> None:
+    name = str(uuid.uuid4())
+    mine, theirs = shared(name), shared(name)
+    await put(mine, ONE, "d", "x", "um", "dois")
+    assert await theirs.passages(ONE) == passages("d", "um", "dois")
+    assert [hit.passage_id for hit in await theirs.nearest(ONE, axes((1,))[0, 0], 1)] == ["d#2"]
+    await theirs.remove(ONE, "d")
+    assert (await mine.documents(ONE), await mine.nearest(ONE, axes((1,))[0, 0], 1)) == ([], [])
+    other_model = shared(str(uuid.uuid4()))
+    await put(mine, ONE, "d", "x", "um")
+    assert await other_model.passages(ONE) == []
+    for store in (mine, theirs, other_model):
+        await store.close()
+
+
+async def test_processes_that_put_the_same_documents_at_once_leave_each_of_them_whole(shared: Make) -> None:
+    name = str(uuid.uuid4())
+    stores = [shared(name) for _ in range(3)]
+    await asyncio.gather(
+        *(put(store, tenant, f"d{n}", "x", "um", "dois") for store in stores for tenant in (ONE, TWO) for n in range(3))
+    )
+    for store in stores:
+        for tenant in (ONE, TWO):
+            assert await store.documents(tenant) == [StoredDocument(f"d{n}", "x") for n in range(3)]
+            assert await store.passages(tenant) == [p for n in range(3) for p in passages(f"d{n}", "um", "dois")]
+            assert {len(kinds) for kinds in (await store.vectors(tenant)).values()} == {2}
+        await store.close()
+
+
+async def test_a_reader_never_meets_a_document_of_two_versions(shared: Make) -> None:
+    name = str(uuid.uuid4())
+    one, two, reader = shared(name), shared(name), shared(name)
+    versions = {"x": passages("d", "um", "dois", "três"), "y": passages("d", "quatro", "cinco")}
+
+    async def written(store: VectorStore, digest: str) -> None:
+        for _ in range(8):
+            await put(store, ONE, "d", digest, *[passage.text for passage in versions[digest]])
+
+    writing = asyncio.gather(written(one, "x"), written(two, "y"))
+    met = [await reader.passages(ONE)]
+    while not writing.done():
+        met.append(await reader.passages(ONE))
+    await writing
+    assert all(found in (*versions.values(), []) for found in met)
+    await put(one, ONE, "d", "x", *[passage.text for passage in versions["x"]])
+    assert (await reader.documents(ONE), await reader.passages(ONE)) == ([StoredDocument("d", "x")], versions["x"])
+    for store in (one, two, reader):
+        await store.close()
+
+
+async def test_a_closed_store_that_many_share_says_so(shared: Make) -> None:
+    store = shared("e")
+    await store.close()
+    with pytest.raises(KnowledgeError, match="closed"):
+        await store.passages(ONE)
+
+
+async def test_a_chroma_server_that_was_away_is_used_again(tmp_path: Path) -> None:
+    port = free_port()
+    with chroma_server(tmp_path, port) as place:
+        store = ChromaStore(place, "e", DIMENSION)
+        await put(store, ONE, "d", "x", "um")
+    with pytest.raises(KnowledgeError, match="the vector store failed"):
+        await store.passages(ONE)
+    with chroma_server(tmp_path, port):
+        assert await store.passages(ONE) == passages("d", "um")
+    await store.close()
+
+
+async def test_a_chroma_server_is_shown_the_token_and_nobody_else_is() -> None:
+    with guarded_server("let-me-in") as (url, seen):
+        store = ChromaStore(ChromaServer(url, Secret("let-me-in")), "e", DIMENSION)
+        with pytest.raises(KnowledgeError):
+            await store.passages(ONE)
+        assert set(seen) == {"Bearer let-me-in"}
+        assert len(seen) > 1, "by Chroma's own client too"
+        stranger = ChromaStore(ChromaServer(url, Secret("hush")), "e", DIMENSION)
+        with pytest.raises(KnowledgeError, match=r"refuses the token \(401\)") as caught:
+            await stranger.passages(ONE)
+        assert "hush" not in repr(caught.value)
+        await store.close()
+        await stranger.close()
+
+
+async def test_a_chroma_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.stores.chroma.ANSWER_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = ChromaStore(ChromaServer(f"http://127.0.0.1:{silent.getsockname()[1]}"), "e", DIMENSION)
+        with pytest.raises(KnowledgeError, match="does not answer"):
+            await store.passages(ONE)
+        await store.close()
+
+
+async def test_chromas_own_client_has_the_limit_too(server: ChromaServer) -> None:
+    store = ChromaStore(server, "e", DIMENSION)
+    await store.passages(ONE)
+    assert store._client is not None
+    assert {session.timeout.read for session in _sessions(store._client)} == {ANSWER_TIMEOUT_S}
     await store.close()

@@ -14,10 +14,14 @@ from itertools import chain
 from pathlib import Path
 
 import asyncpg
+import numpy as np
 import pytest
 
 from base.ids import TenantId
 from base.secret import Secret
+from knowledge.passages import Passage
+from knowledge.stores.pgvector import PgVectorStore
+from knowledge.stores.protocol import StoredDocument
 from tenants.database import PASSWORD_FILE, PoolBounds, connect_app, open_database
 from tenants.embedded import _binaries
 from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations, scram_verifier
@@ -172,6 +176,39 @@ async def test_a_servers_postgresql_with_an_owner_who_is_no_superuser(server: st
     (tmp_path / PASSWORD_FILE).unlink()  # A new data directory: a new password is set by the owner.
     async with open_database(tmp_path, url) as database:
         assert await database.ping()
+
+
+async def passages_come_and_go(url: Secret) -> None:
+    """One of two documents is left, although the policies hold for the tables' owner, too, and name the service."""
+    database = await connect_app(url, Secret("word"), PoolBounds(max_connections=1))
+    store, tenant = PgVectorStore(database.tenant, "e", 2), TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+    for name in ("a", "b", "a"):
+        passage = Passage(id=f"{name}#1", document=name, heading="", text="um")
+        await store.put(tenant, StoredDocument(name, "x"), [passage], np.ones((1, 1, 2), dtype=np.float32))
+    await store.remove(tenant, "b")
+    assert await store.documents(tenant) == [StoredDocument("a", "x")]
+    await database.close()
+
+
+@pytest.mark.postgres
+async def test_pgvector_is_made_by_who_may_and_named_where_it_is_missing(server: str) -> None:
+    await run_as_admin(
+        server, "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'word'", "CREATE DATABASE shelves OWNER keeper"
+    )
+    url = Secret(f"postgresql://keeper:word@{server}/shelves")
+    assert await migrate(url), "it is needed by who asks for it alone"
+    with pytest.raises(DatabaseError, match="CREATE EXTENSION vector"):
+        await migrate(url, vectors=True)
+    await run_as_admin(server, "ALTER ROLE atende_app PASSWORD 'word'")
+    await passages_come_and_go(url)
+    admin = await connect(Secret(f"postgresql://admin:admins%20word@{server}/shelves"))
+    for table in ("passage_documents", "passages", "passage_vectors"):
+        assert await admin.fetchval(f"SELECT count(*) FROM atende.{table}") == 1, table
+    available = await admin.fetchval("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'")
+    if available:
+        await admin.execute("CREATE EXTENSION vector")
+        await migrate(url, vectors=True)
+    await admin.close()
 
 
 @pytest.mark.postgres

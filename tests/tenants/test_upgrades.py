@@ -1,0 +1,202 @@
+"""From every older schema to the newest, with rows of that time; and what old and new programs do beside each other.
+
+`tests/data/upgrades/<name of the step>.sql` has rows as a program of that step wrote them. Each step that makes a table
+has such a file.
+"""
+
+import asyncio
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from base.ids import ApiKeyId, CallId, TenantId
+from base.secret import Secret
+from pipelines.calls import Waterfall
+from tenants.api_key_store import PostgresApiKeys
+from tenants.conversations import PostgresConversations
+from tenants.database import PoolBounds, connect_app
+from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations
+from tenants.revisions import PostgresRevisions
+
+pytestmark = pytest.mark.postgres
+
+STEPS = read_migrations()
+ROWS = Path(__file__).parents[1] / "data" / "upgrades"
+TENANT = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+class Server:
+    """Databases of ours on the server of the other tests, by their names."""
+
+    def __init__(self, postgres: Secret, owner: Any) -> None:
+        self._postgres = postgres
+        self._owner = owner
+        self._made: list[str] = []
+
+    async def make(self, template: str = "template1") -> str:
+        name = f"upgrade_{uuid.uuid4().hex}"
+        await self._owner.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._made.append(name)
+        return name
+
+    def url(self, name: str) -> Secret:
+        return Secret(self._postgres.reveal().replace("/postgres?", f"/{name}?"))
+
+    async def ask(self, statement: str, *facts: Any) -> list[Any]:
+        rows: list[Any] = await self._owner.fetch(statement, *facts)
+        return rows
+
+    async def drop(self) -> None:
+        for name in self._made:
+            await self._owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await self._owner.close()
+
+
+@pytest.fixture
+async def server(postgres: Secret) -> AsyncIterator[Server]:
+    server = Server(postgres, await connect(postgres))
+    try:
+        yield server
+    finally:
+        await server.drop()
+
+
+def program_of(folder: Path, number: int) -> Path:
+    """The steps that a program knew when there were so many."""
+    folder = folder / f"program-{number}"
+    folder.mkdir()
+    for step in STEPS[:number]:
+        shutil.copy(MIGRATIONS / f"{step.number:04}_{step.name}.sql", folder)
+    return folder
+
+
+async def rows_of(url: Secret) -> Rows:
+    connection = await connect(url)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'atende'")
+        return {
+            table["tablename"]: [
+                msgspec.json.decode(row[0])
+                for row in await connection.fetch(f"SELECT to_jsonb(t)::text FROM atende.{table['tablename']} t")
+            ]
+            for table in tables
+            if table["tablename"] != "migrations"
+        }
+    finally:
+        await connection.close()
+
+
+def test_every_step_that_makes_a_table_has_rows_of_its_time() -> None:
+    makers = {step.name for step in STEPS if re.search(r"^CREATE TABLE", step.sql, re.MULTILINE)}
+    written = {file.stem for file in ROWS.glob("*.sql")}
+    assert makers - written == set(), f"write rows of that time into {ROWS}/<name>.sql"
+    assert written - {step.name for step in STEPS} == set(), "no step has this name"
+
+
+async def test_every_older_database_becomes_the_newest_with_its_rows_whole(server: Server, tmp_path: Path) -> None:
+    filled: set[str] = set()
+    older = await server.make()
+    for step in STEPS:
+        program = program_of(tmp_path, step.number)
+        assert await migrate(server.url(older), folder=program) == [step.number]
+        if (rows := ROWS / f"{step.name}.sql").exists():
+            connection = await connect(server.url(older))
+            await connection.execute(rows.read_text(encoding="utf-8"))
+            await connection.close()
+        database = await server.make(template=older)
+        before = await rows_of(server.url(database))
+        assert await migrate(server.url(database)) == [later.number for later in STEPS[step.number :]]
+        after = await rows_of(server.url(database))
+        for table, had in before.items():
+            assert len(after[table]) == len(had), (step.name, table)
+            for row in had:
+                same = [{key: found.get(key) for key in row if key in found} for found in after[table]]
+                assert {key: row[key] for key in row if key in after[table][0]} in same, (step.name, table)
+        filled |= {table for table, had in before.items() if had}
+        await program_reads(server.url(database), step.number)
+    assert filled == set(await rows_of(server.url(older))), "a table in which no row was tried"
+
+
+async def program_reads(url: Secret, was: int) -> None:
+    """What was written in the schema of step `was` is what the program of today reads."""
+    database = await connect_app(url, None, PoolBounds(max_connections=1))
+    names = [step.name for step in STEPS[:was]]
+    try:
+        record = await PostgresConversations(database).get(TENANT, CallId("first-schema"))
+        assert record is not None
+        assert [turn.text for turn in record.turns] == ["Olá!", "Vocês abrem sábado?", "Sim."]
+        assert record.turns[2].waterfall == Waterfall(vad_stop=210.0, first_audio=980.125)
+        assert (record.call.switch, record.call.caller, record.errors) == ("default", "+5511988887777", ("stt: slow",))
+        current = await PostgresRevisions(database).current(TENANT)
+        assert current is not None
+        assert (current.number, current.document) == (2, b"slug: clinica # 2")
+        if "revisions_of_a_call" in names:
+            changed = await PostgresConversations(database).get(TENANT, CallId("changed-over"))
+            assert changed is not None
+            assert changed.revisions == (1, 2)
+        if "api_keys" in names:
+            key = await PostgresApiKeys(database).find(ApiKeyId("aaaaaaaaaaaa"))
+            assert key is not None
+            assert (key.key.name, key.key.tenant_id) == ("Site", TENANT)
+    finally:
+        await database.close()
+
+
+async def test_an_older_program_touches_nothing_and_says_what_to_do(server: Server, tmp_path: Path) -> None:
+    url = server.url(await server.make())
+    await migrate(url)
+    before = await rows_of(url)
+    for number in (1, len(STEPS) - 1):
+        with pytest.raises(MigrationError, match=f"this program knows {number}: it is too old") as caught:
+            await migrate(url, folder=program_of(tmp_path, number))
+        assert "newer" in str(caught.value)
+    assert await rows_of(url) == before
+
+
+async def test_old_and_new_programs_that_start_together_end_at_the_newest(server: Server, tmp_path: Path) -> None:
+    url, old = server.url(await server.make()), program_of(tmp_path, 3)
+    starts = [migrate(url, folder=old), migrate(url), migrate(url, folder=old), migrate(url)]
+    ended = await asyncio.gather(*starts, return_exceptions=True)
+    applied = [number for end in ended if isinstance(end, list) for number in end]
+    assert sorted(applied) == [step.number for step in STEPS]
+    assert all(isinstance(end, list | MigrationError) for end in ended), ended
+    assert all(isinstance(end, list) for end in ended[1::2]), "the newer ones begin whatever the others do"
+
+
+async def test_who_waits_too_long_for_another_says_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = server.url(await server.make())
+    holder = await connect(url)
+    await holder.execute("SELECT pg_advisory_lock(4702988131)")
+    monkeypatch.setattr("tenants.migrate.LOCK_TIMEOUT_S", 0.1)
+    with pytest.raises(DatabaseError, match="another process has held the migration lock"):
+        await migrate(url)
+    await holder.close()
+    monkeypatch.undo()
+    assert await migrate(url)
+
+
+async def test_a_process_that_dies_in_a_step_leaves_nothing_half_done(server: Server, tmp_path: Path) -> None:
+    url, folder = server.url(await server.make()), tmp_path / "steps"
+    folder.mkdir()
+    (folder / "0001_a.sql").write_text("CREATE TABLE a (x int)")
+    (folder / "0002_b.sql").write_text("CREATE TABLE b (x int); SELECT pg_sleep(60)")
+    dying = asyncio.create_task(migrate(url, folder=folder))
+    name = url.reveal().partition("?")[0].rpartition("/")[2]
+    asleep = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'"
+    until = asyncio.get_running_loop().time() + 20
+    while not (found := await server.ask(asleep, name)):
+        assert asyncio.get_running_loop().time() < until
+    await server.ask("SELECT pg_terminate_backend($1)", found[0]["pid"])
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+        await dying
+    (folder / "0002_b.sql").write_text("CREATE TABLE b (x int)")
+    assert await migrate(url, folder=folder) == [2]
