@@ -1,0 +1,296 @@
+"""What operators do with a tenant's secrets: put, removed, listed; and how a new value reaches the stages.
+
+A value is tried before it is kept: what answers is made ready with it, beside itself, and then takes its own place. The
+document is not touched and its number stays. Whoever else keeps a value (a command, another process) is followed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+from msgspec import Struct
+
+from base.clock import Clock
+from base.ids import TenantId
+from base.secret import Secret
+from pipelines.problems import SpecError
+from pipelines.supervisor import Swap
+from processors.factory import PrepareError
+from tenants.document import to_revision
+from tenants.errors import Located
+from tenants.folder import TenantFolder
+from tenants.known_files import written_id
+from tenants.placing import placed
+from tenants.publishing import Keeper
+from tenants.put import NAME, DocumentPuts
+from tenants.put_errors import NotReadyError
+from tenants.retries import pause_after
+from tenants.secret_rows import SecretInfo, SecretRow, SecretsUnavailableError
+from tenants.secret_uses import SecretUse, uses_in
+from tenants.secrets import TenantSecrets
+
+L = TypeVar("L")
+
+FOLLOW_S: Final = 1.0
+"""So often it is asked what others have kept."""
+
+log = structlog.get_logger()
+
+
+class SecretUnknownError(LookupError):
+    """The tenant has no secret of this name."""
+
+
+class SecretInUseError(Exception):
+    """What the tenant's calls are answered with needs it."""
+
+    def __init__(self, name: str, paths: Sequence[str]) -> None:
+        super().__init__(f"the secret {name!r} is used: {', '.join(paths)}")
+
+
+class PutSecret(Struct, frozen=True, kw_only=True):
+    """What became of a value; of a dry run what would."""
+
+    info: SecretInfo
+    changed: bool
+    """False: it is the value that was there, and nothing was touched."""
+    tried: bool
+    """Whether what answers was made ready with it."""
+
+
+class ListedSecrets(Struct, frozen=True, kw_only=True):
+    """A tenant's secrets, and where its document names them."""
+
+    kept: Sequence[SecretInfo]
+    uses: Sequence[SecretUse]
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """What the document names and nobody has set."""
+        kept = {info.name for info in self.kept}
+        return sorted({use.name for use in self.uses} - kept)
+
+
+class Renewing(Protocol[L]):
+    """What is asked of the pipelines."""
+
+    def answers(self, tenant_id: TenantId) -> bool: ...
+
+    def secrets(self, tenant_id: TenantId) -> frozenset[tuple[str, int]]:
+        """With which versions what answers was made."""
+        ...
+
+    async def load_again(self, tenant_id: TenantId) -> Sequence[L]:
+        """Raises SpecError or PrepareError."""
+        ...
+
+    def exchange(self, tenant_id: TenantId, again: Sequence[L], *, swap: Swap) -> None: ...
+
+    async def discard(self, loaded: L) -> None: ...
+
+
+class SecretDesk(Generic[L]):
+    """The secrets of a folder's tenants. `follow` begins what is done behind; `close` ends it."""
+
+    def __init__(
+        self,
+        secrets: TenantSecrets,
+        tenants: TenantFolder[L],
+        documents: DocumentPuts[L],
+        supervisor: Renewing[L],
+        keeper: Keeper[L],
+        clock: Clock,
+        *,
+        swap: Swap = "turn",
+    ) -> None:
+        """`swap` is for the live calls of a tenant whose secret has changed."""
+        self._secrets = secrets
+        self._tenants = tenants
+        self._documents = documents
+        self._supervisor = supervisor
+        self._keeper = keeper
+        self._clock = clock
+        self._swap: Swap = swap
+        self._problems: dict[TenantId, str] = {}
+        self._renewing: dict[TenantId, asyncio.Task[None]] = {}
+        self._following: asyncio.Task[None] | None = None
+        self._reading = asyncio.Semaphore(1)
+
+    @property
+    def problems(self) -> dict[TenantId, str]:
+        """Of tenants that go on with a former value, why."""
+        return self._problems
+
+    async def listed(self, tenant_id: TenantId) -> ListedSecrets:
+        """Raises SecretsUnavailableError."""
+        return ListedSecrets(kept=await self._secrets.store.list(tenant_id), uses=await self._uses(tenant_id))
+
+    async def version(self, tenant_id: TenantId, name: str) -> int:
+        """Which counts; 0: there is none. Raises SecretsUnavailableError."""
+        newest = await self._secrets.store.newest(tenant_id, name)
+        return 0 if newest is None or newest.value is None else newest.info.version
+
+    async def history(self, tenant_id: TenantId, name: str, limit: int, before: int | None) -> Sequence[SecretInfo]:
+        """Versions, the newest first. Raises SecretUnknownError, SecretsUnavailableError."""
+        found = await self._secrets.store.history(tenant_id, name, limit, before)
+        if not found and before is None:
+            raise SecretUnknownError
+        return found
+
+    async def put(
+        self,
+        tenant_id: TenantId,
+        name: str,
+        value: Secret,
+        *,
+        by: str,
+        dry_run: bool = False,
+        untested: bool = False,
+        swap: Swap | None = None,
+    ) -> PutSecret:
+        """This is the value from now on, for every stage that is prepared, and for what answers.
+
+        A value with which that cannot be made ready is refused, unless it is to be kept `untested`. Raises
+        SecretNameError, SecretValueError, NotReadyError, TooManySecretsError, VersionTakenError,
+        SecretsUnavailableError.
+        """
+        async with self._tenants.locks[tenant_id]:
+            row, changed = await self._secrets.next(tenant_id, name, value, at=self._clock.now(), by=by)
+            if not changed:
+                return PutSecret(info=row.info, changed=False, tried=False)
+            again, tried = ((), False) if untested else await self._tried(tenant_id, row, value)
+            try:
+                if not dry_run:
+                    await self._secrets.keep(tenant_id, row)
+                    self._supervisor.exchange(tenant_id, again, swap=swap or self._swap)
+                    again = ()
+            finally:
+                for one in again:
+                    await self._supervisor.discard(one)
+        if not dry_run:
+            log.info("secret put", tenant=tenant_id, name=name, version=row.info.version, tried=tried)
+            self._renew(tenant_id)
+        return PutSecret(info=row.info, changed=True, tried=tried)
+
+    async def remove(self, tenant_id: TenantId, name: str) -> None:
+        """Its value is erased. Raises SecretUnknownError, SecretInUseError, SecretsUnavailableError."""
+        async with self._tenants.locks[tenant_id]:
+            newest = await self._secrets.store.newest(tenant_id, name)
+            if newest is None or newest.value is None:
+                raise SecretUnknownError
+            paths = [use.path for use in await self._uses(tenant_id) if use.name == name]
+            if not paths and name in {used for used, _ in self._supervisor.secrets(tenant_id)}:
+                paths = ["what answers now"]
+            if paths:
+                raise SecretInUseError(name, paths)
+            if not await self._secrets.remove(tenant_id, name, self._clock.now()):
+                raise SecretUnknownError
+        log.info("secret removed", tenant=tenant_id, name=name, version=newest.info.version)
+
+    def follow(self) -> None:
+        """From now on what others keep reaches the stages, too."""
+        self._following = asyncio.create_task(self._follow(), name="follow secrets")
+
+    async def close(self) -> None:
+        """Nothing is changed any more. Idempotent."""
+        tasks = [*self._renewing.values(), *([] if self._following is None else [self._following])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._renewing.clear()
+
+    async def _tried(self, tenant_id: TenantId, row: SecretRow, value: Secret) -> tuple[Sequence[L], bool]:
+        """What answers, made ready with the value, and whether anything was. Raises NotReadyError."""
+        name = row.info.name
+        with self._secrets.trying(tenant_id, name, row.info.version, value):
+            try:
+                if name in {used for used, _ in self._supervisor.secrets(tenant_id)}:
+                    return await self._supervisor.load_again(tenant_id), True
+                document = self._tenants.waiting(tenant_id)
+                if document is None or name not in {use.name for use in await self._in(document.raw)}:
+                    return (), False
+                revision = to_revision(document.spec, 0, document.digest)
+                await self._keeper.discard(await self._keeper.load(revision))
+            except (SpecError, PrepareError) as error:
+                self._keeper.forget_failure(tenant_id)
+                raise NotReadyError(await self._placed(tenant_id, error)) from error
+        return (), True
+
+    async def _placed(self, tenant_id: TenantId, error: Exception) -> Sequence[Located]:
+        if (document := self._tenants.known(tenant_id)) is None:
+            return [Located(file=NAME, line=0, column=0, path="$", message=str(error))]
+        return await asyncio.to_thread(placed, document, error)
+
+    async def _uses(self, tenant_id: TenantId) -> Sequence[SecretUse]:
+        """What the tenant's text names; of one of which none was ever accepted, what its file does."""
+        if (current := await self._documents.current(tenant_id)) is not None:
+            return await self._in(current.document)
+        for file in await asyncio.to_thread(self._refused_files, tenant_id):
+            with suppress(OSError):
+                return await self._in(await asyncio.to_thread(file.read_bytes))
+        return ()
+
+    async def _in(self, raw: bytes) -> Sequence[SecretUse]:
+        async with self._reading:
+            return await asyncio.to_thread(uses_in, raw)
+
+    def _refused_files(self, tenant_id: TenantId) -> Sequence[Path]:
+        """The tenant's files with which something is wrong. Blocks."""
+        files = [(Path(one.file), one.tenant_id) for one in self._tenants.statuses if one.problems]
+        return [file for file, owner in files if tenant_id == (owner or written_id(file))]
+
+    async def _follow(self) -> None:
+        away = False
+        while True:
+            try:
+                for tenant_id in await self._secrets.follow():
+                    self._renew(tenant_id)
+                away = False
+            except SecretsUnavailableError as error:
+                if not away:
+                    log.warning("secrets are not followed: what others set is not seen", error=str(error))
+                away = True
+            except Exception as error:
+                # The service's own mistake: the calls go on, and the next look may do better.
+                log.exception("secrets could not be followed", error=repr(error))
+            await asyncio.sleep(FOLLOW_S)
+
+    def _renew(self, tenant_id: TenantId) -> None:
+        """Behind: what answers gets the values that count, and what was refused for want of one is read again."""
+        if (former := self._renewing.pop(tenant_id, None)) is not None:
+            former.cancel()
+        task = self._renewing[tenant_id] = asyncio.create_task(self._renewed(tenant_id), name=f"renew {tenant_id}")
+        task.add_done_callback(lambda done: self._ended(tenant_id, done))
+
+    def _ended(self, tenant_id: TenantId, task: asyncio.Task[None]) -> None:
+        if self._renewing.get(tenant_id) is task:
+            del self._renewing[tenant_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a tenant's secrets could not be renewed", tenant=tenant_id, error=repr(error))
+
+    async def _renewed(self, tenant_id: TenantId) -> None:
+        failures = 0
+        while (told := await self._exchanged(tenant_id)) is not None:
+            failures += 1
+            self._problems[tenant_id] = told
+            log.error("what answers goes on with a former secret", tenant=tenant_id, problem=told)
+            await asyncio.sleep(pause_after(failures))
+        self._problems.pop(tenant_id, None)
+        if files := await asyncio.to_thread(self._refused_files, tenant_id):
+            await self._tenants.refresh(files)
+
+    async def _exchanged(self, tenant_id: TenantId) -> str | None:
+        """What answers has the values that count; or why not."""
+        async with self._tenants.locks[tenant_id]:
+            used = self._supervisor.secrets(tenant_id)
+            if all(self._secrets.version(tenant_id, name) == version for name, version in used):
+                return None
+            try:
+                again = await self._supervisor.load_again(tenant_id)
+            except (SpecError, PrepareError) as error:
+                return f"a secret has changed, and what answers cannot be made ready with it: {error}"
+            self._supervisor.exchange(tenant_id, again, swap=self._swap)
+        return None
