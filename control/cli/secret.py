@@ -13,17 +13,18 @@ from base.clock import SystemClock
 from base.ids import TenantId
 from base.secret import Secret
 from control.cli.context import program
-from control.cli.stored import run, shared_secrets
+from control.cli.stored import run, secret_stores
 from control.cli.whose import minute, of_tenant, operator, tenant_named
 from control.secret_access import ring_source
 from control.settings import Settings
 from tenants.audit import NOTHING, State
 from tenants.auditing import audited
 from tenants.embedded import EmbeddedPostgres
-from tenants.master_keys import add_key
+from tenants.master_keys import add_key, read_ring
 from tenants.resealing import Resealed, reseal
 from tenants.secret_files import forget_file
 from tenants.secret_rows import MAX_SECRET_BYTES, SecretInfo, is_secret_name
+from tenants.secrets import TenantSecrets
 
 _COLUMNS: Final = "{:<30}  {:>7}  {:<16}  {}"
 
@@ -61,10 +62,10 @@ def set_command(context: click.Context, slug: str | None, written_id: UUID | Non
     value = _value()
 
     async def put() -> tuple[SecretInfo, bool]:
-        async with shared_secrets(settings, make=True) as (secrets, audit):
-            clock = SystemClock()
+        async with secret_stores(settings, make=True) as (store, audit):
+            secrets, clock = TenantSecrets(store, await read_ring(ring_source(settings))), SystemClock()
             by = " ".join(filter(None, (operator().kind, operator().id)))
-            former = await secrets.store.newest(tenant_id, name)
+            former = await store.newest(tenant_id, name)
             before = NOTHING if former is None or former.value is None else State(version=former.info.version)
             row, changed = await secrets.next(tenant_id, name, value, at=clock.now(), by=by)
             if changed:
@@ -89,8 +90,8 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
     settings, tenant_id = _whose(context, slug, written_id)
 
     async def found() -> Sequence[SecretInfo]:
-        async with shared_secrets(settings, make=False) as (secrets, _):
-            return await secrets.store.list(tenant_id)
+        async with secret_stores(settings, make=False) as (store, _):
+            return await store.list(tenant_id)
 
     listed = run(found())
     if as_json:
@@ -113,14 +114,14 @@ def remove_command(context: click.Context, slug: str | None, written_id: UUID | 
     _named(name)
 
     async def remove() -> None:
-        async with shared_secrets(settings, make=False) as (secrets, audit):
+        async with secret_stores(settings, make=False) as (store, audit):
             clock = SystemClock()
-            newest = await secrets.store.newest(tenant_id, name)
+            newest = await store.newest(tenant_id, name)
             if newest is None or newest.value is None:
                 raise click.ClickException(f"there is no secret {name!r}; `atende secret list` tells those there are")
             before = State(version=newest.info.version)
             async with audited(audit, clock, tenant_id, operator(), "secret.remove", name, before=before):
-                await secrets.remove(tenant_id, name, clock.now())
+                await store.remove(tenant_id, name, clock.now())
 
     run(remove())
     click.echo("removed", err=True)
@@ -141,8 +142,9 @@ def rotate_command(context: click.Context, new_key: bool) -> None:
     async def rotated() -> tuple[Resealed, str]:
         if new_key:
             await asyncio.to_thread(add_key, ring_source(settings))
-        async with shared_secrets(settings, make=False) as (secrets, _):
-            return await reseal(secrets.store, secrets.keys, _progress), secrets.keys.first
+        ring = await read_ring(ring_source(settings), make=False)
+        async with secret_stores(settings, make=False) as (store, _):
+            return await reseal(store, ring, _progress), ring.first
 
     done, first = run(rotated())
     click.echo(f"{done.sealed} encrypted anew; the master key that encrypts is {first}")

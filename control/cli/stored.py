@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import click
 
-from control.secret_access import ring_source
 from control.settings import Settings
 from tenants.api_key_store import (
     ApiKeyStore,
@@ -23,12 +22,10 @@ from tenants.audit import AuditBrokenError
 from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
 from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.keys import KeyFileError
-from tenants.master_keys import read_ring
 from tenants.migrate import DatabaseError
-from tenants.sealing import new_ring, parse_ring
 from tenants.secret_rows import SecretNameError, SecretsUnavailableError, TooManySecretsError, VersionTakenError
-from tenants.secret_store import MemorySecrets, PostgresSecrets
-from tenants.secrets import SecretValueError, TenantSecrets
+from tenants.secret_store import MemorySecrets, PostgresSecrets, SecretStore
+from tenants.secrets import SecretValueError
 from tenants.visit import shared_database
 
 T = TypeVar("T")
@@ -65,14 +62,13 @@ async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[tup
 
 
 @asynccontextmanager
-async def shared_secrets(settings: Settings, *, make: bool) -> AsyncIterator[tuple[TenantSecrets, AuditLog]]:
-    """The service's, with the audit log; empty where no database is made yet, unless it is to be."""
+async def secret_stores(settings: Settings, *, make: bool) -> AsyncIterator[tuple[SecretStore, AuditLog]]:
+    """Those of the service; empty where no database is made yet, unless it is to be."""
     if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield TenantSecrets(MemorySecrets(), parse_ring(new_ring().reveal())), MemoryAuditLog()
+        yield MemorySecrets(), MemoryAuditLog()
         return
     async with shared_database(settings.data_dir, settings.database_url) as database:
-        ring = await read_ring(ring_source(settings), make=make)
-        yield TenantSecrets(PostgresSecrets(database), ring), PostgresAuditLog(database)
+        yield PostgresSecrets(database), PostgresAuditLog(database)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -21,6 +21,7 @@ from tenants.secrets import TenantSecrets
 from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 from tests.processors.llm import scripted
+from tests.tenants.kept_secrets import former_file
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
@@ -343,12 +344,21 @@ async def _gone(house: ApiHouse, file: Path) -> None:
     await house.service.folder.refresh([file])
 
 
-async def test_without_a_database_nothing_is_set_and_loading_says_so_and_what_answers_answers() -> None:
+async def test_a_former_file_is_taken_over_and_without_a_database_what_answers_answers() -> None:
+    """And nothing is set, and loading says why it fails."""
+
+    def before(data_dir: Path) -> None:
+        data_dir.mkdir(mode=0o700)
+        former_file(data_dir, ACME, "llm", "sk-1")
+
     async with (
         Model(scripted.OPENAI_HI) as model,
-        api_house(watch=False, endpoints={"gpu": f"http://127.0.0.1:{model.port}/v1"}) as house,
+        api_house(watch=False, before=before, endpoints={"gpu": f"http://127.0.0.1:{model.port}/v1"}) as house,
     ):
-        await asks(house, "sk-1")
+        assert not (house.service.settings.data_dir / "secrets").exists()
+        assert (await put_document(house, asking(ACME))).status_code == 200
+        assert [(one["version"], one["created_by"]) for one in (await listed(house))["items"]] == [(1, "service")]
+        assert await sent(house, model) == "sk-1"
         revision = house.service.supervisor._routes[ACME].stable.revision
         await house.database_goes()
         assert problem(await set_to(house, "sk-2")) == (503, "unavailable")
