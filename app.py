@@ -62,6 +62,7 @@ from tenants.known_files import KnownFiles
 from tenants.master_keys import read_ring
 from tenants.operating import Publishing
 from tenants.revisions import PostgresRevisions
+from tenants.sealing import MasterKeys
 from tenants.secret_desk import SecretDesk
 from tenants.secret_files import take_over
 from tenants.secret_store import PostgresSecrets
@@ -94,6 +95,7 @@ async def open_service(
     stages = stages_with(found.plugins) if stages is None else stages
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
+    ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
         conversations = PostgresConversations(database)
@@ -104,7 +106,7 @@ async def open_service(
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
         library = await _open_library(found, stack)
         audit = PostgresAuditLog(database)
-        secrets = await _open_secrets(found, database, audit, clock)
+        secrets = await _open_secrets(found, ring, database, audit, clock)
         workshop = _workshop(found, stack, clock, library, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
@@ -181,10 +183,10 @@ async def _open_tenants(
 
 
 async def _open_secrets(
-    found: Settings, database: Database, audit: PostgresAuditLog, clock: SystemClock
+    found: Settings, ring: MasterKeys, database: Database, audit: PostgresAuditLog, clock: SystemClock
 ) -> TenantSecrets:
+    """Known, and taken over from former files. A master key that is missing is told, and stops nothing."""
     source = ring_source(found)
-    ring = await read_ring(source)
     secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
     await secrets.open()
     await take_over(found.data_dir, secrets, audit, clock)

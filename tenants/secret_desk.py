@@ -115,7 +115,8 @@ class SecretDesk(Generic[L]):
         self._clock = clock
         self._swap: Swap = swap
         self._problems: dict[TenantId, str] = {}
-        self._renewing: dict[TenantId, asyncio.Task[None]] = {}
+        self._renewing: dict[TenantId, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        """With what wakes each."""
         self._following: asyncio.Task[None] | None = None
         self._reading = asyncio.Semaphore(1)
 
@@ -196,11 +197,11 @@ class SecretDesk(Generic[L]):
 
     async def close(self) -> None:
         """Nothing is changed any more. Idempotent."""
-        tasks = [*self._renewing.values(), *([] if self._following is None else [self._following])]
+        renewing = [task for task, _ in self._renewing.values()]
+        tasks = [*renewing, *([] if self._following is None else [self._following])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._renewing.clear()
 
     async def _tried(self, tenant_id: TenantId, row: SecretRow, value: Secret) -> tuple[Sequence[L], bool]:
         """What answers, made ready with the value, and whether anything was. Raises NotReadyError."""
@@ -260,27 +261,38 @@ class SecretDesk(Generic[L]):
 
     def _renew(self, tenant_id: TenantId) -> None:
         """Behind: what answers gets the values that count, and what was refused for want of one is read again."""
-        if (former := self._renewing.pop(tenant_id, None)) is not None:
-            former.cancel()
-        task = self._renewing[tenant_id] = asyncio.create_task(self._renewed(tenant_id), name=f"renew {tenant_id}")
-        task.add_done_callback(lambda done: self._ended(tenant_id, done))
+        if (renewing := self._renewing.get(tenant_id)) is not None:
+            renewing[1].set()  # it looks once more
+            return
+        wake = asyncio.Event()
+        task = asyncio.create_task(self._renewed(tenant_id, wake), name=f"renew {tenant_id}")
+        self._renewing[tenant_id] = (task, wake)
 
-    def _ended(self, tenant_id: TenantId, task: asyncio.Task[None]) -> None:
-        if self._renewing.get(tenant_id) is task:
+    async def _renewed(self, tenant_id: TenantId, wake: asyncio.Event) -> None:
+        failures, again = 0, True
+        try:
+            while again or wake.is_set():
+                wake.clear()
+                told = await self._exchanged(tenant_id)
+                again = told is not None
+                if told is None:
+                    failures = 0
+                    self._problems.pop(tenant_id, None)
+                    if files := await asyncio.to_thread(self._refused_files, tenant_id):
+                        await self._tenants.refresh(files)
+                    continue
+                failures += 1
+                self._problems[tenant_id] = told
+                log.error("what answers goes on with a former secret", tenant=tenant_id, problem=told)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_after(failures)):
+                        await wake.wait()
+        except Exception as error:
+            # The service's own mistake, or a database that went: what answers goes on, the next change tries again.
+            log.exception("a tenant's secrets could not be renewed", tenant=tenant_id, error=repr(error))
+        finally:
+            # In the step in which nothing more was asked of it: who asks now begins another.
             del self._renewing[tenant_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a tenant's secrets could not be renewed", tenant=tenant_id, error=repr(error))
-
-    async def _renewed(self, tenant_id: TenantId) -> None:
-        failures = 0
-        while (told := await self._exchanged(tenant_id)) is not None:
-            failures += 1
-            self._problems[tenant_id] = told
-            log.error("what answers goes on with a former secret", tenant=tenant_id, problem=told)
-            await asyncio.sleep(pause_after(failures))
-        self._problems.pop(tenant_id, None)
-        if files := await asyncio.to_thread(self._refused_files, tenant_id):
-            await self._tenants.refresh(files)
 
     async def _exchanged(self, tenant_id: TenantId) -> str | None:
         """What answers has the values that count; or why not."""

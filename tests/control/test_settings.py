@@ -235,3 +235,15 @@ def test_endpoints_that_no_document_could_name_are_refused_without_showing_them(
         load({"ATENDE_ENDPOINTS": bad})
     assert str(caught.value).count("ATENDE_ENDPOINTS: ") == 1
     assert "hush" not in str(caught.value)
+
+
+def test_the_master_keys_come_from_one_place() -> None:
+    assert load({})[0].secrets_keys is None
+    for name, value in (("KEYS", "a:hush"), ("KEYS_FILE", "/run/ring"), ("KEYS_COMMAND", "kms decrypt ring")):
+        load({f"ATENDE_SECRETS_{name}": value})
+    both = {"ATENDE_SECRETS_KEYS": "a:hush", "ATENDE_SECRETS_KEYS_COMMAND": "kms decrypt ring"}
+    with pytest.raises(
+        SettingsError, match="ATENDE_SECRETS_KEYS, ATENDE_SECRETS_KEYS_COMMAND: give one of them"
+    ) as told:
+        load(both)
+    assert "hush" not in str(told.value)

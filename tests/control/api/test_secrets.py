@@ -325,6 +325,23 @@ async def test_a_file_that_was_refused_for_want_of_a_secret_is_taken_when_it_is_
     await _gone(house, file)
 
 
+async def test_a_value_is_tried_for_a_company_that_waits_for_its_first_call(house: ApiHouse, model: Model) -> None:
+    await asks(house, "sk-1")
+    folder, supervisor = house.service.folder, house.service.supervisor
+    waiting = folder.known(ACME)
+    assert waiting is not None
+    folder._cold.put(waiting)
+    await supervisor.unload(ACME)
+    refused = await set_to(house, "sk hush")
+    assert (problem(refused), "hush" in refused.text) == ((424, "not-loadable"), False)
+    assert (await set_to(house, "sk-2")).json()["tried"]
+    assert not supervisor.answers(ACME), "it waits on"
+    assert (await set_to(house, "x", "unused")).json()["tried"] is False
+    await folder.warm(ACME)
+    assert await sent(house, model) == "sk-2"
+    assert (await house.ask("DELETE", f"{DESK}/secrets/unused")).status_code == 204
+
+
 async def test_what_a_command_or_another_process_keeps_is_followed(house: ApiHouse, model: Model) -> None:
     await asks(house, "sk-1")
     here = house.service.secrets._secrets

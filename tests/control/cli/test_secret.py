@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 import app
+from base.clock import SystemClock
 from base.ids import TenantId
 from base.secret import Secret
 from control.cli.check import check_command
@@ -21,6 +22,7 @@ from control.cli.secret import secret_command
 from control.doctor import LOOKS
 from control.secret_access import known_secrets, visited_secrets
 from control.settings import Settings
+from processors.factory import PrepareError
 from tenants import resealing
 from tenants.audit_store import PostgresAuditLog
 from tenants.database import open_database
@@ -262,3 +264,23 @@ def test_a_deep_check_makes_stages_ready_with_what_is_kept(settings: Settings) -
     assert "set it with `atende secret set --tenant fala openai`" in checked[0].output
     assert "stage 'mind' (realtime.openai): the secret 'openai' is no key" in checked[1].output
     assert "hush" not in checked[1].output
+
+
+def test_a_start_without_a_master_key_that_is_needed_is_told_and_goes_on(settings: Settings) -> None:
+    run(replace(settings, secrets_keys=Secret(FIRST)), "set", "--tenant", "fala", "openai", value="sk-1")
+    lost = replace(settings, secrets_keys=Secret(SECOND))
+    clock = SystemClock()
+
+    async def start() -> list[Any]:
+        async with open_database(lost.data_dir, lost.database_url) as database:
+            with structlog.testing.capture_logs() as told:
+                audit = PostgresAuditLog(database)
+                secrets = await app._open_secrets(lost, parse_ring(SECOND), database, audit, clock)
+            assert secrets.has(TENANT, "openai")
+            with pytest.raises(PrepareError, match="cannot be decrypted"):
+                await secrets.read(TENANT, "openai")
+            return told
+
+    structlog.reset_defaults()
+    [told] = [one for one in asyncio.run(start()) if one["log_level"] == "error"]
+    assert (told["ring"], told["secrets"]) == ("ATENDE_SECRETS_KEYS", {key_id(FIRST): 1})
