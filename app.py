@@ -115,7 +115,7 @@ async def open_service(
         tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, secrets)
         publishing = Publishing(tenants, revisions, shelved, directory)
         desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)
-        stack.push_async_callback(desk.close)
+        stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         phone = PhoneDoor(
             keys=keys,
@@ -130,7 +130,7 @@ async def open_service(
         )
         memory.settle()
         door = await _open_door(found, stack, phone)
-        desk.follow()
+        desk.renewal.follow()
         if found.watch:
             await stack.enter_async_context(watched(found.tenants_dir, tenants))
             await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))

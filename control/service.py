@@ -139,7 +139,7 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
-        for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.problems.items()):
+        for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.renewal.problems.items()):
             problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
         tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
         rows = [

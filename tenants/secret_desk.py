@@ -1,14 +1,13 @@
 """What operators do with a tenant's secrets: put, removed, listed; and how a new value reaches the stages.
 
 A value is tried before it is kept: what answers is made ready with it, beside itself, and then takes its own place. The
-document is not touched and its number stays. Whoever else keeps a value (a command, another process) is followed.
+document is not touched and its number stays.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -22,20 +21,16 @@ from processors.factory import PrepareError
 from tenants.document import to_revision
 from tenants.errors import Located
 from tenants.folder import TenantFolder
-from tenants.known_files import written_id
 from tenants.placing import placed
 from tenants.publishing import Keeper
 from tenants.put import NAME, DocumentPuts
 from tenants.put_errors import NotReadyError
-from tenants.retries import pause_after
-from tenants.secret_rows import SecretInfo, SecretRow, SecretsUnavailableError
+from tenants.secret_renewal import Renewing, SecretRenewal
+from tenants.secret_rows import SecretInfo, SecretRow
 from tenants.secret_uses import SecretUse, uses_in
 from tenants.secrets import TenantSecrets
 
 L = TypeVar("L")
-
-FOLLOW_S: Final = 1.0
-"""So often it is asked what others have kept."""
 
 log = structlog.get_logger()
 
@@ -74,26 +69,8 @@ class ListedSecrets(Struct, frozen=True, kw_only=True):
         return sorted({use.name for use in self.uses} - kept)
 
 
-class Renewing(Protocol[L]):
-    """What is asked of the pipelines."""
-
-    def answers(self, tenant_id: TenantId) -> bool: ...
-
-    def secrets(self, tenant_id: TenantId) -> frozenset[tuple[str, int]]:
-        """With which versions what answers was made."""
-        ...
-
-    async def load_again(self, tenant_id: TenantId) -> Sequence[L]:
-        """Raises SpecError or PrepareError."""
-        ...
-
-    def exchange(self, tenant_id: TenantId, again: Sequence[L], *, swap: Swap) -> None: ...
-
-    async def discard(self, loaded: L) -> None: ...
-
-
 class SecretDesk(Generic[L]):
-    """The secrets of a folder's tenants. `follow` begins what is done behind; `close` ends it."""
+    """The secrets of a folder's tenants. What is done behind is `renewal`, which its owner begins and ends."""
 
     def __init__(
         self,
@@ -114,16 +91,8 @@ class SecretDesk(Generic[L]):
         self._keeper = keeper
         self._clock = clock
         self._swap: Swap = swap
-        self._problems: dict[TenantId, str] = {}
-        self._renewing: dict[TenantId, tuple[asyncio.Task[None], asyncio.Event]] = {}
-        """With what wakes each."""
-        self._following: asyncio.Task[None] | None = None
+        self.renewal = SecretRenewal(secrets, tenants, supervisor, swap=swap)
         self._reading = asyncio.Semaphore(1)
-
-    @property
-    def problems(self) -> dict[TenantId, str]:
-        """Of tenants that go on with a former value, why."""
-        return self._problems
 
     async def listed(self, tenant_id: TenantId) -> ListedSecrets:
         """Raises SecretsUnavailableError."""
@@ -173,7 +142,7 @@ class SecretDesk(Generic[L]):
                     await self._supervisor.discard(one)
         if not dry_run:
             log.info("secret put", tenant=tenant_id, name=name, version=row.info.version, tried=tried)
-            self._renew(tenant_id)
+            self.renewal.renew(tenant_id)
         return PutSecret(info=row.info, changed=True, tried=tried)
 
     async def remove(self, tenant_id: TenantId, name: str) -> None:
@@ -190,18 +159,6 @@ class SecretDesk(Generic[L]):
             if not await self._secrets.remove(tenant_id, name, self._clock.now()):
                 raise SecretUnknownError
         log.info("secret removed", tenant=tenant_id, name=name, version=newest.info.version)
-
-    def follow(self) -> None:
-        """From now on what others keep reaches the stages, too."""
-        self._following = asyncio.create_task(self._follow(), name="follow secrets")
-
-    async def close(self) -> None:
-        """Nothing is changed any more. Idempotent."""
-        renewing = [task for task, _ in self._renewing.values()]
-        tasks = [*renewing, *([] if self._following is None else [self._following])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tried(self, tenant_id: TenantId, row: SecretRow, value: Secret) -> tuple[Sequence[L], bool]:
         """What answers, made ready with the value, and whether anything was. Raises NotReadyError."""
@@ -229,7 +186,7 @@ class SecretDesk(Generic[L]):
         """What the tenant's text names; of one of which none was ever accepted, what its file does."""
         if (current := await self._documents.current(tenant_id)) is not None:
             return await self._in(current.document)
-        for file in await asyncio.to_thread(self._refused_files, tenant_id):
+        for file in await asyncio.to_thread(self.renewal.refused_files, tenant_id):
             with suppress(OSError):
                 return await self._in(await asyncio.to_thread(file.read_bytes))
         return ()
@@ -237,72 +194,3 @@ class SecretDesk(Generic[L]):
     async def _in(self, raw: bytes) -> Sequence[SecretUse]:
         async with self._reading:
             return await asyncio.to_thread(uses_in, raw)
-
-    def _refused_files(self, tenant_id: TenantId) -> Sequence[Path]:
-        """The tenant's files with which something is wrong. Blocks."""
-        files = [(Path(one.file), one.tenant_id) for one in self._tenants.statuses if one.problems]
-        return [file for file, owner in files if tenant_id == (owner or written_id(file))]
-
-    async def _follow(self) -> None:
-        away = False
-        while True:
-            try:
-                for tenant_id in await self._secrets.follow():
-                    self._renew(tenant_id)
-                away = False
-            except SecretsUnavailableError as error:
-                if not away:
-                    log.warning("secrets are not followed: what others set is not seen", error=str(error))
-                away = True
-            except Exception as error:
-                # The service's own mistake: the calls go on, and the next look may do better.
-                log.exception("secrets could not be followed", error=repr(error))
-            await asyncio.sleep(FOLLOW_S)
-
-    def _renew(self, tenant_id: TenantId) -> None:
-        """Behind: what answers gets the values that count, and what was refused for want of one is read again."""
-        if (renewing := self._renewing.get(tenant_id)) is not None:
-            renewing[1].set()  # it looks once more
-            return
-        wake = asyncio.Event()
-        task = asyncio.create_task(self._renewed(tenant_id, wake), name=f"renew {tenant_id}")
-        self._renewing[tenant_id] = (task, wake)
-
-    async def _renewed(self, tenant_id: TenantId, wake: asyncio.Event) -> None:
-        failures, again = 0, True
-        try:
-            while again or wake.is_set():
-                wake.clear()
-                told = await self._exchanged(tenant_id)
-                again = told is not None
-                if told is None:
-                    failures = 0
-                    self._problems.pop(tenant_id, None)
-                    if files := await asyncio.to_thread(self._refused_files, tenant_id):
-                        await self._tenants.refresh(files)
-                    continue
-                failures += 1
-                self._problems[tenant_id] = told
-                log.error("what answers goes on with a former secret", tenant=tenant_id, problem=told)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_after(failures)):
-                        await wake.wait()
-        except Exception as error:
-            # The service's own mistake, or a database that went: what answers goes on, the next change tries again.
-            log.exception("a tenant's secrets could not be renewed", tenant=tenant_id, error=repr(error))
-        finally:
-            # In the step in which nothing more was asked of it: who asks now begins another.
-            del self._renewing[tenant_id]
-
-    async def _exchanged(self, tenant_id: TenantId) -> str | None:
-        """What answers has the values that count; or why not."""
-        async with self._tenants.locks[tenant_id]:
-            used = self._supervisor.secrets(tenant_id)
-            if all(self._secrets.version(tenant_id, name) == version for name, version in used):
-                return None
-            try:
-                again = await self._supervisor.load_again(tenant_id)
-            except (SpecError, PrepareError) as error:
-                return f"a secret has changed, and what answers cannot be made ready with it: {error}"
-            self._supervisor.exchange(tenant_id, again, swap=self._swap)
-        return None

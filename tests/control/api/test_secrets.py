@@ -169,13 +169,13 @@ async def test_untested_it_is_kept_and_told_until_a_good_one_comes(house: ApiHou
     async def trouble() -> str:
         return str((await house.ask("GET", DESK)).json()["problem"])
 
-    await eventually(lambda: ACME in house.service.secrets.problems)
+    await eventually(lambda: ACME in house.service.secrets.renewal.problems)
     assert "a secret has changed, and what answers cannot be made ready with it" in await trouble()
     assert "hush" not in await trouble()
     assert await sent(house, model) == "sk-1", "what answered answers"
     assert (await set_to(house, "sk-2")).status_code == 200
     assert await sent(house, model) == "sk-2"
-    await eventually(lambda: ACME not in house.service.secrets.problems)
+    await eventually(lambda: ACME not in house.service.secrets.renewal.problems)
 
 
 async def test_a_secret_that_is_used_stays_and_a_removed_one_is_erased(house: ApiHouse) -> None:
