@@ -26,8 +26,8 @@ from tenants.secret_rows import (
 )
 from tenants.secret_store import SecretStore
 
-OVERLAP: Final = timedelta(minutes=1)
-"""Changes are asked for once more: one that began earlier may have ended later. Longer than a statement may take."""
+OVERLAP: Final = timedelta(minutes=5)
+"""Changes are asked for once more: one that began earlier may have ended later, and another server's clock be slow."""
 
 _BEGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Before anything was ever kept."""

@@ -137,7 +137,7 @@ async def test_a_live_call_goes_on_and_changes_over_or_does_not(house: ApiHouse,
             assert house.service.board.call(ACME, call) is not None
             assert (await house.ask("POST", f"/live-calls/{call}/hang-up", "tenant-admin", ACME)).status_code == 204
             record = await house.service.stored(ACME, call, timeout_s=10)
-        assert record.errors == ()
+        assert (record.errors, record.revisions) == ((), (record.call.revision,))
 
 
 def house_version(house: ApiHouse) -> int:
