@@ -23,7 +23,7 @@ from control.service import Service
 from tenants.audit import NOTHING, State
 from tenants.put_errors import NotReadyError
 from tenants.secret_desk import SecretInUseError, SecretUnknownError
-from tenants.secret_rows import SecretInfo, TooManySecretsError, VersionTakenError
+from tenants.secret_rows import SecretInfo, TooManySecretsError, VersionTakenError, is_secret_name
 from tenants.secret_uses import SecretUse
 from tenants.secrets import SecretValueError
 
@@ -145,6 +145,8 @@ class SecretsController(Controller):
         With a value with which that cannot be done nothing is changed.
         """
         asked, value = own(asker, tenant_id), _value(request.content_type[0], await request.body())
+        if not is_secret_name(name):  # a line's end behind it, which a pattern lets through
+            raise Refusal("bad-request", errors=[FieldError(path="name", message="not a secret's name")])
         by, before = f"key {asker.key_id}", await _state(running, asked, name)
         put = running.secrets.put
         try:

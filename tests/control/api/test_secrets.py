@@ -235,10 +235,11 @@ async def test_what_is_no_value_is_refused_and_quoted_nowhere(
     assert "odd" not in str(await listed(house))
 
 
-@pytest.mark.parametrize("name", ["Upper", "1", "a" * 64, "a%20b", "%2e%2e", "a%00"])
+@pytest.mark.parametrize("name", ["Upper", "1", "a" * 64, "a%20b", "%2e%2e", "a%00", "a%0a", "a%2fb"])
 async def test_what_is_no_name_is_refused(house: ApiHouse, name: str) -> None:
-    told = await set_to(house, "x", name)
-    assert problem(told)[0] in (400, 404)
+    assert problem(await set_to(house, "x", name))[0] in (400, 404, 405)
+    for method, path in (("DELETE", f"{DESK}/secrets/{name}"), ("GET", f"{DESK}/secrets/{name}/versions")):
+        assert problem(await house.ask(method, path))[0] in (400, 404, 405)
 
 
 async def test_the_largest_value_is_kept(house: ApiHouse) -> None:
