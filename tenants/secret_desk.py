@@ -186,7 +186,7 @@ class SecretDesk(Generic[L]):
         """What the tenant's text names; of one of which none was ever accepted, what its file does."""
         if (current := await self._documents.current(tenant_id)) is not None:
             return await self._in(current.document)
-        for file in await asyncio.to_thread(self.renewal.refused_files, tenant_id):
+        for file in await self.renewal.refused_files(tenant_id):
             with suppress(OSError):
                 return await self._in(await asyncio.to_thread(file.read_bytes))
         return ()

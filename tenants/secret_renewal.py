@@ -89,10 +89,14 @@ class SecretRenewal(Generic[L]):
         task = asyncio.create_task(self._renewed(tenant_id, wake), name=f"renew {tenant_id}")
         self._renewing[tenant_id] = (task, wake)
 
-    def refused_files(self, tenant_id: TenantId) -> Sequence[Path]:
-        """The tenant's files with which something is wrong. Blocks."""
-        files = [(Path(one.file), one.tenant_id) for one in self._tenants.statuses if one.problems]
-        return [file for file, owner in files if tenant_id == (owner or written_id(file))]
+    async def refused_files(self, tenant_id: TenantId) -> Sequence[Path]:
+        """The tenant's files with which something is wrong."""
+        wrong = [(Path(one.file), one.tenant_id) for one in self._tenants.statuses if one.problems]
+        nobodys = [file for file, owner in wrong if owner is None]
+        own = [file for file, owner in wrong if owner == tenant_id]
+        if nobodys:
+            own += await asyncio.to_thread(lambda: [file for file in nobodys if written_id(file) == tenant_id])
+        return own
 
     async def _follow(self) -> None:
         away = False
@@ -120,7 +124,7 @@ class SecretRenewal(Generic[L]):
                 if told is None:
                     failures = 0
                     self._problems.pop(tenant_id, None)
-                    if files := await asyncio.to_thread(self.refused_files, tenant_id):
+                    if files := await self.refused_files(tenant_id):
                         await self._tenants.refresh(files)
                     continue
                 failures += 1
