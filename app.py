@@ -1,11 +1,11 @@
 """Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
 
 import asyncio
-import dataclasses
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,8 @@ from msgspec import structs
 
 from base.clock import SystemClock
 from base.http import OutboundPolicy
+from base.ids import TenantId
+from base.secret import Secret
 from control import logs, memory, settings
 from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
@@ -28,6 +30,7 @@ from control.http import ReadyView, health_router, metrics_handler
 from control.live_board import LiveBoard
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
+from control.secret_access import NOT_TOLD, ring_source, visited_secrets
 from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
@@ -45,7 +48,7 @@ from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
 from processors.compute import ComputeLanes
-from processors.factory import Workshop
+from processors.factory import PrepareError, Workshop
 from processors.models.store import ModelStore
 from processors.plugins import stages_with
 from tenants.api_key_store import PostgresApiKeys
@@ -57,9 +60,14 @@ from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
 from tenants.known_files import KnownFiles
+from tenants.master_keys import read_ring
 from tenants.operating import Publishing
 from tenants.revisions import PostgresRevisions
-from tenants.secrets import FileSecrets
+from tenants.sealing import MasterKeys
+from tenants.secret_desk import SecretDesk
+from tenants.secret_files import take_over
+from tenants.secret_store import PostgresSecrets
+from tenants.secrets import TenantSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
@@ -78,9 +86,9 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, traces, the phone door,
-    the watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
-    back to their dialplans, pipelines are closed, records that are on their way are stored.
+    Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
+    phone door, the watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live
+    calls are given back to their dialplans, pipelines are closed, records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
     taken.
@@ -88,6 +96,7 @@ async def open_service(
     stages = stages_with(found.plugins) if stages is None else stages
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
+    ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_opened_database(found))
         conversations = PostgresConversations(database)
@@ -97,12 +106,17 @@ async def open_service(
 
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
         library = await _open_library(found, stack, database.tenant)
-        workshop = _workshop(found, stack, clock, library)
+        audit = PostgresAuditLog(database)
+        secrets = await _open_secrets(found, ring, database, audit, clock)
+        workshop = _workshop(found, stack, clock, library, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
+        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, secrets)
+        publishing = Publishing(tenants, revisions, shelved, directory)
+        desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)
+        stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
         phone = PhoneDoor(
@@ -118,6 +132,7 @@ async def open_service(
         )
         memory.settle()
         door = await _open_door(found, stack, phone)
+        desk.renewal.follow()
         if found.watch:
             await stack.enter_async_context(watched(found.tenants_dir, tenants))
             await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
@@ -126,7 +141,8 @@ async def open_service(
             clock=clock,
             keys=keys,
             api_keys=_api_keys(found, database, clock),
-            audit=PostgresAuditLog(database),
+            audit=audit,
+            secrets=desk,
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,
@@ -137,7 +153,7 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
             documents=shelved,
-            publishing=Publishing(tenants, revisions, shelved, directory),
+            publishing=publishing,
         )
 
 
@@ -148,6 +164,7 @@ async def _open_tenants(
     shelved: WithDocuments,
     directory: Directory,
     stages: Mapping[str, AnyFactory],
+    secrets: TenantSecrets,
 ) -> TenantFolder[LoadedRevision]:
     tenants = TenantFolder(
         found.tenants_dir,
@@ -159,12 +176,26 @@ async def _open_tenants(
         swap=found.swap,
         eager=found.eager_tenants,
         budget_mb=found.models_budget_mb or None,
-        server=server_facts(found),
+        server=server_facts(found, secrets.has),
         known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
     )
     stack.push_async_callback(tenants.close)
     await tenants.open()
     return tenants
+
+
+async def _open_secrets(
+    found: Settings, ring: MasterKeys, database: Database, audit: PostgresAuditLog, clock: SystemClock
+) -> TenantSecrets:
+    """Known, and taken over from former files. A master key that is missing is told, and stops nothing."""
+    source = ring_source(found)
+    secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
+    await secrets.open()
+    await take_over(found.data_dir, secrets, audit, clock)
+    lost = {key_id: count for key_id, count in (await secrets.store.by_key()).items() if key_id not in ring.ids}
+    if lost:
+        log.error("secrets cannot be decrypted: their master keys are not in the ring", ring=source.told, secrets=lost)
+    return secrets
 
 
 def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
@@ -174,14 +205,26 @@ def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKey
 
 @asynccontextmanager
 async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
-    """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read."""
+    """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read.
+
+    The database is opened when a stage asks for the first secret.
+    """
     with TemporaryDirectory(prefix="atende-check-") as folder:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
-            library = await _open_library(own, stack)
-            workshop = _workshop(own, stack, SystemClock(), library)
-            lent = dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read)
-            supervisor = PipelineSupervisor(lent, stages_with(found.plugins))
+            library, opening, opened = await _open_library(own, stack), asyncio.Lock(), list[TenantSecrets]()
+
+            async def secret(tenant_id: TenantId, name: str) -> Secret:
+                async with opening:
+                    if not opened:
+                        try:
+                            opened.append(await stack.enter_async_context(visited_secrets(found)))
+                        except NOT_TOLD as error:
+                            raise PrepareError(f"the secret {name!r} cannot be read: {error}") from error
+                return await opened[0].read(tenant_id, name)
+
+            workshop = _workshop(own, stack, SystemClock(), library, secret)
+            supervisor = PipelineSupervisor(workshop, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)
 
@@ -210,7 +253,14 @@ async def _open_library(found: Settings, stack: AsyncExitStack, of_tenant: OfTen
     return library
 
 
-def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, library: TenantLibrary) -> Workshop:
+def _workshop(
+    found: Settings,
+    stack: AsyncExitStack,
+    clock: SystemClock,
+    library: TenantLibrary,
+    secret: Callable[[TenantId, str], Awaitable[Secret]],
+    secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0,
+) -> Workshop:
     compute = ComputeLanes()
     stack.callback(compute.close)
     return Workshop(
@@ -218,7 +268,8 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
         models=ModelStore(found.data_dir, root=found.models_dir),
         library=library,
         data_dir=found.data_dir,
-        secret=FileSecrets(found.data_dir).read,
+        secret=secret,
+        secret_version=secret_version,
         compute=compute,
         outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )

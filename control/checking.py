@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from control.cli.context import OpenTrial
 from control.documents import lacking, looks_up
+from control.secret_access import KnownSecrets, known_secrets
 from control.server_facts import server_facts
 from control.settings import Settings
 from pipelines.problems import SpecError
@@ -26,7 +27,7 @@ from tenants.notices import notices
 from tenants.placing import placed
 from tenants.report import Report
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import compose
+from tenants.yaml_nodes import MAX_BYTES, compose
 
 
 class CheckedFile(Struct, frozen=True, kw_only=True):
@@ -43,15 +44,15 @@ class CheckedFile(Struct, frozen=True, kw_only=True):
         return not self.problems
 
 
-def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
+def check_files(files: Sequence[Path], found: Settings, secrets: KnownSecrets) -> list[CheckedFile]:
     """Each file by itself, and what only one tenant can have. Blocks; loads nothing, changes nothing.
 
     Raises PluginError.
     """
-    stages = stages_with(found.plugins)
+    stages, server = stages_with(found.plugins), server_facts(found, secrets.has)
     checked: list[CheckedFile] = []
     for file in files:
-        one = _check_file(file, found, stages)
+        one = _check_file(file, found, stages, server)
         others = [other.document for other in checked if other.good and other.document is not None]
         if one.document is not None:
             one = structs.replace(one, problems=_shared(one.document, others))
@@ -59,8 +60,20 @@ def check_files(files: Sequence[Path], found: Settings) -> list[CheckedFile]:
     return checked
 
 
-def _check_file(file: Path, found: Settings, stages: Mapping[str, AnyFactory]) -> CheckedFile:
-    server = server_facts(found)
+async def secrets_for(files: Sequence[Path], found: Settings) -> KnownSecrets:
+    """Those that these documents may name."""
+    return await known_secrets(found, await asyncio.to_thread(lambda: [_text(file) for file in files]))
+
+
+def _text(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES)
+    except OSError:
+        return b""
+
+
+def _check_file(file: Path, found: Settings, stages: Mapping[str, AnyFactory], server: ServerFacts) -> CheckedFile:
     if (twin := twin_of(file)) is not None:
         return _refused(file, twin_told(twin))
     try:
@@ -122,11 +135,11 @@ async def check_deeply(checked: Sequence[CheckedFile], found: Settings, open_tri
         return deep
 
 
-async def not_checked(found: Settings, *, deep: bool) -> list[str]:
+def not_checked(secrets: KnownSecrets, *, deep: bool) -> list[str]:
     """What could not be looked at here, a line each."""
     told = []
-    if not await asyncio.to_thread(found.data_dir.is_dir):
-        told.append(f"secrets: there is no data directory {found.data_dir} in which they would be")
+    if secrets.has is None:
+        told.append(f"secrets: {secrets.why}")
     if not deep:
         told.append("whether models, keys and addresses let every stage be made ready: --deep looks")
     told.append("whether a tenant whose document was not given has the same slug or domain")

@@ -22,10 +22,12 @@ from control import findings
 from control.doctor_database import database
 from control.event_socket import STRANGERS, of_access, read_event_socket
 from control.findings import Finding
+from control.secret_access import NOT_TOLD, visited_secrets
 from control.settings import Settings
 from control.switches import Switch
 from control.vector_stores import vectors
 from processors.models.store import ModelState, ModelStore
+from tenants.embedded import EmbeddedPostgres
 from transports.freeswitch.errors import LocalProtocolError, PhoneTimeoutError
 from transports.freeswitch.esl_client import SwitchAddress, SwitchClient, SwitchUnreachableError
 from transports.freeswitch.esl_switch_commands import (
@@ -237,7 +239,7 @@ async def _models(found: Settings) -> list[Finding]:
 
 
 async def _documents(found: Settings) -> list[Finding]:
-    from control.checking import check_files
+    from control.checking import check_files, secrets_for
     from processors.plugins import PluginError
     from tenants.files import files_of
 
@@ -246,7 +248,7 @@ async def _documents(found: Settings) -> list[Finding]:
         fix = "put one YAML file for each company there"
         return [Finding(name="tenants", level="warn", text=f"no document in {found.tenants_dir}", fix=fix)]
     try:
-        checked = await asyncio.to_thread(check_files, files, found)
+        checked = await asyncio.to_thread(check_files, files, found, await secrets_for(files, found))
     except PluginError as error:
         fix = "install it where Atende runs, or take it out of ATENDE_PLUGINS"
         return [Finding(name="tenants", level="fail", text=f"ATENDE_PLUGINS: {error}", fix=fix)]
@@ -261,6 +263,27 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+async def _secrets(found: Settings) -> list[Finding]:
+    """Whether the master keys open what is kept."""
+    name = "secrets"
+    if found.database_url is None and not EmbeddedPostgres(found.data_dir).is_made:
+        return []
+    try:
+        async with visited_secrets(found) as secrets:
+            kept, ring = await secrets.store.by_key(), secrets.keys
+    except NOT_TOLD as error:
+        fix = "see docs/secrets.md for where the master keys are"
+        return [Finding(name=name, level="fail", text=f"cannot be decrypted: {error}", fix=fix)]
+    if lost := sorted(key_id for key_id in kept if key_id not in ring.ids):
+        text = f"{sum(kept[one] for one in lost)} cannot be decrypted: no master key {', '.join(lost)} in the ring"
+        return [Finding(name=name, level="fail", text=text, fix="put it back into the ring, or set them anew")]
+    old = sum(count for key_id, count in kept.items() if key_id != ring.first)
+    if old:
+        text = f"{old} of {sum(kept.values())} are under an older master key"
+        return [Finding(name=name, level="warn", text=text, fix="run `atende secret rotate`")]
+    return [Finding(name=name, level="ok", text=f"{sum(kept.values())}, encrypted with the master key {ring.first}")]
+
+
 LOOKS: Final[dict[str, Look]] = {
     "ports": _ports,
     "media network": _media_network,
@@ -269,5 +292,6 @@ LOOKS: Final[dict[str, Look]] = {
     "models": _models,
     "database": database,
     "vectors": vectors,
+    "secrets": _secrets,
     "tenants": _documents,
 }

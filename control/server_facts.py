@@ -1,14 +1,16 @@
 """What of the settings a tenant's document may name or depends on."""
 
+from collections.abc import Callable
+
+from base.ids import TenantId
 from control.settings import Settings
 from tenants.named import ServerFacts
-from tenants.secrets import FileSecrets
 
 
-def server_facts(found: Settings) -> ServerFacts:
-    """With the secrets of the data directory, where there is one."""
+def server_facts(found: Settings, has_secret: Callable[[TenantId, str], bool] | None = None) -> ServerFacts:
+    """`has_secret` tells which secrets there are; None: nobody knows, and a document may name any."""
     return ServerFacts(
         endpoints=found.endpoints,
-        has_secret=FileSecrets(found.data_dir).has if found.data_dir.is_dir() else None,
+        has_secret=has_secret,
         streaming="audio_stream" not in found.wires,
     )

@@ -27,6 +27,7 @@ from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.operating import Publishing
+from tenants.secret_desk import SecretDesk
 from tenants.signing import KeyRing
 from tenants.statuses import TenantStatus
 from transports.freeswitch.esl_server import DoorServer
@@ -52,6 +53,7 @@ class Service:
     """What signs the dialplan's variables."""
     api_keys: ApiKeys
     audit: AuditLog
+    secrets: SecretDesk[LoadedRevision]
     directory: Directory
     supervisor: PipelineSupervisor
     conversations: ConversationStore
@@ -137,7 +139,7 @@ class Service:
         problems |= {
             status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
         }
-        for tenant_id, lack in self.documents.problems.items():
+        for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.renewal.problems.items()):
             problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
         tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
         rows = [

@@ -120,6 +120,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of the service that `atende tenants` and `atende calls` ask; absent: the one of these settings."""
     api_key: Secret | None = None
     """Their key, as `atende keys create` printed it."""
+    secrets_keys: Secret | None = None
+    """`id:base64,…` of 32 bytes each: tenants' secrets are encrypted with the first, all decrypt; absent, with the two
+    below: `secrets.keys` in the data directory, made at the first start."""
+    secrets_keys_file: Path | None = None
+    """A file with such a ring, which not everybody may read."""
+    secrets_keys_command: str | None = None
+    """A program with its arguments that prints such a ring, as one that asks a KMS; no shell reads it."""
     fusionpbx_database_url: Secret | None = None
     """`postgresql://role:password@host/fusionpbx`, for `atende import fusionpbx`: of a role that may only read."""
     log_format: Literal["console", "json"] = "console"
@@ -204,6 +211,9 @@ def _contradictions(settings: Settings) -> list[str]:
             "e.g. 10.0.0.5/32 for the one FreeSWITCH that may connect"
         )
     problems += _media_problems(settings) + _chroma_problems(settings)
+    rings = [name for name in ("secrets_keys", "secrets_keys_file", "secrets_keys_command") if getattr(settings, name)]
+    if len(rings) > 1:
+        problems.append(f"{', '.join(f'ATENDE_{name.upper()}' for name in rings)}: give one of them")
     if ":" in settings.esl_host:
         problems.append("ATENDE_ESL_HOST: the audio of unicast needs IPv4; give an IPv4 address")
     ports = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_HTTP_PORT": settings.http_port}
@@ -313,6 +323,9 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "api_key_secret": long_secret,
     "api_url": server_url,
     "api_key": token,
+    "secrets_keys": Secret,
+    "secrets_keys_file": Path,
+    "secrets_keys_command": str,
     "fusionpbx_database_url": database_url,
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),

@@ -218,6 +218,13 @@ class LoadedRevision:
     def __post_init__(self) -> None:
         self.idle.set()
 
+    @property
+    def secrets(self) -> frozenset[tuple[str, int]]:
+        """The tenant's that its stages were made with, each with its version."""
+        return frozenset(
+            one for pipeline in self.pipelines.values() for s in pipeline.stages for one in s.held.key.secrets
+        )
+
     def take(self) -> None:
         self.leases += 1
         self.idle.clear()

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -104,8 +104,11 @@ class Loader:
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
-        own = factory.scope == "tenant" or _names_a_secret(config)
-        key = ResourceKey(factory.use, digest(config), context.tenant_id if own else None)
+        names = sorted(set(_secrets_in(config)))
+        own = factory.scope == "tenant" or bool(names)
+        # Told before it is prepared: with a version that comes meanwhile it is prepared once more, never once too few.
+        versions = tuple((name, self._workshop.secret_version(context.tenant_id, name)) for name in names)
+        key = ResourceKey(factory.use, digest(config), context.tenant_id if own else None, versions)
         holding = self._pool.hold(
             key,
             lambda: factory.prepare(config, context, self._workshop),
@@ -128,14 +131,17 @@ class Loader:
             raise StageNotReadyError(assistant, checked, repr(error)) from error
 
 
-def _names_a_secret(value: object) -> bool:
-    """Whether a config has a `{secret: name}`: what is prepared with it is never another tenant's."""
+def _secrets_in(value: object) -> Iterator[str]:
+    """The names of a config's `{secret: name}`: what is prepared with one is never another tenant's."""
     if isinstance(value, SecretRef):
-        return True
+        yield value.secret
+        return
     if isinstance(value, msgspec.Struct):
-        return any(_names_a_secret(getattr(value, name)) for name in value.__struct_fields__)
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
-    return any(map(_names_a_secret, parts))
+        parts: Iterable[object] = [getattr(value, name) for name in value.__struct_fields__]
+    else:
+        parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    for part in parts:
+        yield from _secrets_in(part)
 
 
 def digest(config: msgspec.Struct) -> str:

@@ -23,6 +23,8 @@ class ResourceKey(Struct, frozen=True):
     use: str
     config_digest: str
     tenant_id: TenantId | None
+    secrets: tuple[tuple[str, int], ...] = ()
+    """The tenant's that it is made with, each with its version: with another one it is another thing."""
 
 
 Prepare = Callable[[], Awaitable[Any]]
@@ -46,6 +48,11 @@ class Held:
     _resource: _Resource
     _pool: "ResourcePool"
     _released: bool = field(default=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """What it is."""
+        return self._resource.key
 
     @property
     def users(self) -> int:

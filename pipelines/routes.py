@@ -50,6 +50,11 @@ class TenantRoutes(Struct, frozen=True):
         """Of all that answer."""
         return tuple(loaded.revision.number for loaded in self.revisions)
 
+    def follower_of(self, former: LoadedRevision) -> LoadedRevision:
+        """With which the calls of one that answers no more go on: the same revision, loaded again, or what stands."""
+        same = (one for one in self.revisions if one.revision is former.revision)
+        return next(same, self.stable)
+
     def route(self, assistant: AssistantName, caller: str) -> Route | None:
         """Who answers this caller; None where there is no such assistant.
 

@@ -272,7 +272,8 @@ class CallSession:
             log.warning("a live call was not changed over", error=why_not)
             return
         revision, policy = self._loaded.revision.number, self._loaded.assistant
-        self._revisions.append(revision)
+        if self._revisions[-1] != revision:  # not the same one with other secrets
+            self._revisions.append(revision)
         self._conduct.adopt(policy.limits, policy.transfer)
         self._line.changed_over()
         log.info("a live call was changed over", revision=revision)

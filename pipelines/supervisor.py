@@ -7,11 +7,12 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import structlog
+from msgspec import structs
 from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
@@ -132,6 +133,45 @@ class PipelineSupervisor:
             loaded.follow(former.loaded)
         self._route(TenantRoutes(routes.stable, Canary(loaded, policy, salt)), "drain")
         log.info("revision on trial", tenant=tenant_id, revision=loaded.revision.number, share=policy.share)
+
+    def secrets(self, tenant_id: TenantId) -> frozenset[tuple[str, int]]:
+        """Those that what answers was made with, each with its version; none where nothing answers."""
+        routes = self._routes.get(tenant_id)
+        return frozenset() if routes is None else frozenset().union(*(one.secrets for one in routes.revisions))
+
+    async def load_again(self, tenant_id: TenantId) -> tuple[LoadedRevision, ...]:
+        """All that answers, made ready once more, with what has changed beside it: for `exchange` or `discard`.
+
+        Raises SpecError or PrepareError: nothing stays held then, and what answers goes on.
+        """
+        again: list[LoadedRevision] = []
+        try:
+            for loaded in self._routes_of(tenant_id).revisions:
+                again.append(await self._loader.load(loaded.revision))  # noqa: PERF401 - kept on failure
+        except BaseException:
+            await asyncio.gather(*(self.discard(one) for one in again))
+            raise
+        return tuple(again)
+
+    def exchange(self, tenant_id: TenantId, again: Sequence[LoadedRevision], *, swap: Swap = "drain") -> None:
+        """Each of these answers in the place of the one that it is; a trial goes on. Cannot fail.
+
+        What does not answer any more by now is closed.
+        """
+        fresh = {one.revision.number: one for one in again}
+        if fresh and (routes := self._routes.get(tenant_id)) is not None:
+            stable, canary = routes.stable, routes.canary
+            stable = fresh.pop(stable.revision.number, stable)
+            if canary is not None:
+                canary = structs.replace(canary, loaded=fresh.pop(canary.loaded.revision.number, canary.loaded))
+                canary.loaded.follow(routes.revisions[-1])
+            stable.follow(routes.stable)
+            self._route(TenantRoutes(stable, canary), swap)
+            log.info(
+                "revision answers with other secrets", tenant=tenant_id, revision=stable.revision.number, swap=swap
+            )
+        for one in fresh.values():
+            self._retire(one)
 
     def promote(self, tenant_id: TenantId, *, swap: Swap = "drain") -> int:
         """The revision on trial answers everybody; its number. Raises TenantUnknownError, NoCanaryError."""
@@ -330,8 +370,9 @@ class PipelineSupervisor:
         for lease in self._leases.of(tenant_id):
             if lease.loaded in routes.revisions and lease.offered is None:
                 continue
-            if (pipeline := routes.stable.successor_of(lease.pipeline.assistant)) is not None:
-                lease.offer(routes.stable, pipeline)
+            follows = routes.stable if lease.loaded is None else routes.follower_of(lease.loaded)
+            if (pipeline := follows.successor_of(lease.pipeline.assistant)) is not None:
+                lease.offer(follows, pipeline)
 
     def _retire(self, loaded: LoadedRevision) -> asyncio.Task[None]:
         """Idempotent; the task ends when the revision is closed."""

@@ -128,16 +128,19 @@ class Persona(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """What the process lends to `prepare`. `secret` resolves a `{secret: name}` in one tenant's namespace."""
+    """What the process lends to `prepare`."""
 
     clock: Clock
     models: ModelFiles
     library: Library
     data_dir: Path
-    secret: Callable[[TenantId, str], Secret]
+    secret: Callable[[TenantId, str], Awaitable[Secret]]
+    """The value of a `{secret: name}`, in one tenant's namespace. Raises PrepareError."""
     compute: "Compute"
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
     """Where requests to addresses from tenants' documents may go."""
+    secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0
+    """Which version of a secret `secret` gives now: what was prepared with another one is prepared anew."""
 
 
 class Compute(Protocol):

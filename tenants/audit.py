@@ -126,6 +126,8 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     """Of a telephone number: its last two digits, as `ends_of` has them."""
     calls: int | None = None
     """How many calls."""
+    version: int | None = None
+    """Of a secret."""
 
     def __post_init__(self) -> None:
         _require(self.revision is None or self.revision > 0, "revision")
@@ -134,6 +136,7 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         _require(self.expires_at is None or _is_utc(self.expires_at), "expires_at, which has to be in UTC")
         _require(_fits(_LAST_DIGITS, self.number_ends), "end of a number")
         _require(self.calls is None or self.calls >= 0, "number of calls")
+        _require(self.version is None or self.version > 0, "version")
 
 
 NOTHING: Final = State()

@@ -165,6 +165,10 @@ class TenantFolder(Generic[L]):
         """What answers, is tried, or waits to be loaded; of a disabled tenant what says so."""
         return self._cold.get(tenant_id) or self._documents.get(tenant_id)
 
+    def waiting(self, tenant_id: TenantId) -> TenantDocument | None:
+        """What is to be loaded with the tenant's first call."""
+        return self._cold.get(tenant_id)
+
     async def put(self, document: TenantDocument, swap: Swap | None, confirm: Confirm) -> tuple[int, Beside]:
         """Publish it as that of its file, which is to say so next. For who holds the tenant's lock; see `publish`."""
         async with self.room:

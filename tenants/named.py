@@ -37,7 +37,7 @@ def tell_secrets(spec: TenantSpec, report: Report, server: ServerFacts) -> None:
         return
     for path, name in secrets_of(spec):
         if not server.has_secret(spec.tenant_id, name):
-            set_it = f"set it with `atende secret --tenant {spec.slug} {name}`"
+            set_it = f"set it with `atende secret set --tenant {spec.slug} {name}`"
             report.tell(path, f"the tenant has no secret {name!r} that can be read", set_it)
 
 

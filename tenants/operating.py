@@ -24,14 +24,14 @@ class Publishing(Generic[L]):
         self, tenants: TenantFolder[L], revisions: RevisionStore, supervisor: Keeper[L], directory: Directory
     ) -> None:
         """The folder, which is open, and what it was given."""
-        self._puts = DocumentPuts(tenants, revisions, supervisor, directory)
+        self.puts = DocumentPuts(tenants, revisions, supervisor, directory)
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
-        self.current = self._puts.current
-        self.put = self._puts.put
-        self.remove = self._puts.remove
-        self.parsed = self._puts.parsed
+        self.current = self.puts.current
+        self.put = self.puts.put
+        self.remove = self.puts.remove
+        self.parsed = self.puts.parsed
 
     async def revisions(
         self, tenant_id: TenantId, *, limit: int = 50, before: int | None = None
@@ -49,7 +49,7 @@ class Publishing(Generic[L]):
         """What two revisions differ in, as `diff -u` has it. Raises RevisionUnknownError, TooLongError."""
         former, latter = await self.revision(tenant_id, before), await self.revision(tenant_id, after)
         names = f"revision {before}", f"revision {after}"
-        async with self._puts.turn:
+        async with self.puts.turn:
             return await asyncio.to_thread(unified, former.document, latter.document, *names)
 
     async def roll_back_to(
@@ -63,7 +63,7 @@ class Publishing(Generic[L]):
     ) -> Published:
         """Put a former text once more, as a revision with a new number. Raises as `put`, and RevisionUnknownError."""
         former = await self.revision(tenant_id, number)
-        return await self._puts.put(tenant_id, former.document, expected=expected, dry_run=dry_run, swap=swap)
+        return await self.puts.put(tenant_id, former.document, expected=expected, dry_run=dry_run, swap=swap)
 
     async def promote(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
         """Put the text on trial without its `canary`: it answers everybody. `expected` None: whatever is on trial.
@@ -74,7 +74,7 @@ class Publishing(Generic[L]):
         if self._supervisor.failed_on_trial(tenant_id, current.number or 0, current.digest):
             raise NoCanaryError("the trial has ended by itself: put another text, or this one without its `canary`")
         rest = await asyncio.to_thread(without_canary, current.document)
-        return await self._puts.put(tenant_id, rest, expected=expected or current.digest, swap=swap)
+        return await self.puts.put(tenant_id, rest, expected=expected or current.digest, swap=swap)
 
     async def abort(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
         """Put the text that stands beside the one on trial, or stood when the trial ended by itself: it answers all.
@@ -85,12 +85,12 @@ class Publishing(Generic[L]):
         stands = await self._revisions.get(tenant_id, self._directory.tenant(tenant_id).revision)
         if stands is None or stands.digest == current.digest:
             raise NoCanaryError("nothing stands beside the document: it answers alone")
-        return await self._puts.put(tenant_id, stands.document, expected=expected or current.digest, swap=swap)
+        return await self.puts.put(tenant_id, stands.document, expected=expected or current.digest, swap=swap)
 
     async def _on_trial(self, tenant_id: TenantId) -> Current:
-        await self._puts.look(tenant_id)
-        if (current := await self._puts.current(tenant_id)) is None:
+        await self.puts.look(tenant_id)
+        if (current := await self.puts.current(tenant_id)) is None:
             raise TenantUnknownError("no such tenant")
-        if (await self._puts.parsed(tenant_id, current.document)).spec.canary is None:
+        if (await self.puts.parsed(tenant_id, current.document)).spec.canary is None:
             raise NoCanaryError("the tenant's document has no `canary`")
         return current

@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from base.secret import Secret
-from tenants.database import Database, PoolBounds, connect_app, open_database
+from tenants.database import PASSWORD_FILE, Database, PoolBounds, connect_app, open_database
 from tenants.embedded import DATABASE, EmbeddedInUseError, EmbeddedPostgres, to_its_end
+from tenants.keys import kept_secret
 
 
 @asynccontextmanager
@@ -45,4 +46,26 @@ async def shared_database(
             await to_its_end(server.join)
             database = await connect_app(server.url(DATABASE), None, bounds or PoolBounds())
             stack.push_async_callback(database.close)
+        yield database
+
+
+@asynccontextmanager
+async def visited_database(data_dir: Path, url: Secret | None) -> AsyncIterator[Database | None]:
+    """The database as it is, for a look at it as the service sees it; None where it was not made yet.
+
+    Raises DatabaseError or EmbeddedError.
+    """
+    async with AsyncExitStack() as stack:
+        password = None
+        if url is None:
+            url = await stack.enter_async_context(visited_postgres(data_dir))
+        elif (data_dir / PASSWORD_FILE).is_file():
+            password = kept_secret(data_dir / PASSWORD_FILE, Secret(""))
+        else:
+            url = None  # no service was ever started here
+        if url is None:
+            yield None
+            return
+        database = await connect_app(url, password, PoolBounds(max_connections=1))
+        stack.push_async_callback(database.close)
         yield database

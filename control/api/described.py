@@ -14,9 +14,11 @@ from litestar.openapi.spec import (
 )
 
 from control.api.idempotency import HEADER, MAX_LENGTH
+from tenants.secret_rows import MAX_SECRET_BYTES
 
 YAML: Final = "application/yaml"
 JSON: Final = "application/json"
+PLAIN: Final = "text/plain"
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv; charset=utf-8"
 
@@ -30,6 +32,18 @@ class TakesDocument(Operation):
         tree = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))
         told = "The whole document, in UTF-8; see docs/tenant-yaml.md."
         self.request_body = RequestBody(content={YAML: text, JSON: tree}, required=True, description=told)
+
+
+@dataclass
+class TakesSecret(Operation):
+    """The body is a secret's value."""
+
+    def __post_init__(self) -> None:
+        value = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_SECRET_BYTES, write_only=True)
+        wrapped = Schema(type=OpenAPIType.OBJECT, properties={"value": value}, required=["value"])
+        content = {PLAIN: OpenAPIMediaType(schema=value), JSON: OpenAPIMediaType(schema=wrapped)}
+        told = "The value alone, in UTF-8; white space round it is left out."
+        self.request_body = RequestBody(content=content, required=True, description=told)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from control.api.keys import KeysController, WhoController
 from control.api.live_calls import LiveCallsController
 from control.api.problems import Refusal
 from control.api.revisions import RevisionsController
+from control.api.secrets import SecretsController
 from control.api.switches import EndpointsController, SwitchesController
 from control.api.tenants import PipelinesController, TenantsController
 from control.service import Service
@@ -35,6 +36,7 @@ CONTROLLERS: Final = (
     TenantsController,
     DocumentController,
     RevisionsController,
+    SecretsController,
     PipelinesController,
     LiveCallsController,
     CallsController,

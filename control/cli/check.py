@@ -48,12 +48,13 @@ def check_command(context: click.Context, files: tuple[Path, ...], as_json: bool
 
 async def _checked(files: tuple[Path, ...], tool: Program, *, deep: bool) -> tuple[list[CheckedFile], list[str]]:
     # Parsing needs the catalog, which brings pipecat: other commands start without it.
-    from control.checking import check_deeply, check_files, not_checked
+    from control.checking import check_deeply, check_files, not_checked, secrets_for
 
-    checked = await asyncio.to_thread(check_files, files, tool.settings)
+    secrets = await secrets_for(files, tool.settings)
+    checked = await asyncio.to_thread(check_files, files, tool.settings, secrets)
     if deep:
         checked = await check_deeply(checked, tool.settings, tool.open_trial)
-    return checked, await not_checked(tool.settings, deep=deep)
+    return checked, not_checked(secrets, deep=deep)
 
 
 def _tell(checked: list[CheckedFile], unseen: list[str]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 import msgspec
-from msgspec.structs import replace
 
 from control.cli.context import program
 from control.dialplan.fusionpbx import dialplan_sql
@@ -125,7 +124,7 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     except PluginError as error:
         raise click.ClickException(f"ATENDE_PLUGINS: {error}") from error
     # Whether the secrets are there is the service's concern; the endpoints are the settings'.
-    server = replace(server_facts(settings), has_secret=None)
+    server = server_facts(settings)
     broken = []
     for file in files_of(settings.tenants_dir):
         try:

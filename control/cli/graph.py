@@ -1,5 +1,6 @@
 """`atende graph`: the stages of a tenant's assistants, drawn."""
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ def graph_command(context: click.Context, file: Path, assistant: str | None, for
     A secret that is not there is told of, and hinders nothing.
     """
     # The catalog brings pipecat: other commands start without it.
-    from control.checking import missing_secrets
+    from control.checking import missing_secrets, secrets_for
     from control.server_facts import server_facts
     from pipelines.drawing import as_mermaid, as_text
     from pipelines.drawing_svg import as_svg
@@ -36,7 +37,7 @@ def graph_command(context: click.Context, file: Path, assistant: str | None, for
             str(file),
             catalog,
             settings.switch_names,
-            server=structs.replace(facts, has_secret=None),
+            server=facts,
         )
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from error
@@ -44,7 +45,8 @@ def graph_command(context: click.Context, file: Path, assistant: str | None, for
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(1) from error
-    for notice in missing_secrets(document, facts):
+    secrets = asyncio.run(secrets_for([file], settings))
+    for notice in missing_secrets(document, structs.replace(facts, has_secret=secrets.has)):
         click.echo(notice.worded("notice"), err=True)
     found = [one for one in checked_assistants(document.spec, catalog) if assistant in (None, one.spec.name)]
     if not found:

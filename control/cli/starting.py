@@ -13,6 +13,7 @@ from processors.plugins import PluginError
 from tenants.embedded import EmbeddedError
 from tenants.keys import KeyFileError
 from tenants.migrate import DatabaseError
+from tenants.secret_rows import SecretsUnavailableError
 
 Message: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -20,7 +21,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 log = structlog.get_logger()
 
-TOLD: Final = (OSError, SettingsError, PluginError, EmbeddedError, DatabaseError, KeyFileError)
+TOLD: Final = (OSError, SettingsError, PluginError, EmbeddedError, DatabaseError, KeyFileError, SecretsUnavailableError)
 """Their messages say what is wrong, and most what to do."""
 
 

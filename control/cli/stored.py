@@ -23,6 +23,9 @@ from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog,
 from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.keys import KeyFileError
 from tenants.migrate import DatabaseError
+from tenants.secret_rows import SecretNameError, SecretsUnavailableError, TooManySecretsError, VersionTakenError
+from tenants.secret_store import MemorySecrets, PostgresSecrets, SecretStore
+from tenants.secrets import SecretValueError
 from tenants.visit import shared_database
 
 T = TypeVar("T")
@@ -35,7 +38,17 @@ _TOLD: Final = (
     KeyInvalidError,
     TooManyKeysError,
     AuditBrokenError,
+    SecretNameError,
+    SecretValueError,
+    TooManySecretsError,
+    VersionTakenError,
 )
+_LACKS: Final[dict[type[Exception], str]] = {
+    KeysUnavailableError: "API keys",
+    AuditUnavailableError: "an audit log",
+    SecretsUnavailableError: "secrets in its database",
+}
+_UNAVAILABLE: Final = (KeysUnavailableError, AuditUnavailableError, SecretsUnavailableError)
 
 
 @asynccontextmanager
@@ -48,6 +61,16 @@ async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[tup
         yield PostgresApiKeys(database), PostgresAuditLog(database)
 
 
+@asynccontextmanager
+async def secret_stores(settings: Settings, *, make: bool) -> AsyncIterator[tuple[SecretStore, AuditLog]]:
+    """Those of the service; empty where no database is made yet, unless it is to be."""
+    if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
+        yield MemorySecrets(), MemoryAuditLog()
+        return
+    async with shared_database(settings.data_dir, settings.database_url) as database:
+        yield PostgresSecrets(database), PostgresAuditLog(database)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Raises ClickException, in a line, for what an operator can act on."""
     try:
@@ -57,9 +80,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise click.ClickException(
             f"{error}: there is nothing in the database that a key could be of; {fix}"
         ) from error
-    except (KeysUnavailableError, AuditUnavailableError) as error:
+    except _UNAVAILABLE as error:
         if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            lacks = "API keys" if isinstance(error, KeysUnavailableError) else "an audit log"
+            lacks = _LACKS[type(error)]
             raise click.ClickException(f"the service that runs is of a version without {lacks}: restart it") from error
         raise click.ClickException(f"{error}; is the database being stopped or started?") from error
     except _TOLD as error:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 from pipecat.services.anthropic.llm import AnthropicLLMService, AnthropicLLMSettings
 
-from base.secret import Secret, SecretRef
+from base.secret import SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
-from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client
+from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client, header_value
 from processors.llm.hosted import Hosted, ModelConfig, prompt_of
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class AnthropicLlm(ProcessorFactory[AnthropicConfig, "AsyncAnthropic"]):
 
         sentences_of(context.persona)
         base_url = checked_base_url(config.base_url, workshop.outbound)
-        key = workshop.secret(context.tenant_id, config.api_key.secret)
-        headers = {"x-api-key": Secret(key.reveal())}
+        headers = {"x-api-key": await header_value(config.api_key, context.tenant_id, workshop)}
         return AsyncAnthropic(
             api_key=UNUSED_KEY,
             base_url=base_url,

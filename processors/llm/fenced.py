@@ -7,6 +7,7 @@ tenant's. The tenant's own key is added by the fence, for the configured origin 
 SDK nor its errors ever hold it.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -25,6 +26,7 @@ FORWARDED: Final = frozenset(
 UNUSED_KEY: Final = "not-used"
 """What the SDKs are told, so that they do not look for a key of their own."""
 
+_VISIBLE: Final = re.compile(r"[!-~]+")
 MAX_ANSWER_BYTES = 1_000_000
 MAX_ANSWER_S = 120.0
 
@@ -51,11 +53,20 @@ def checked_base_url(base_url: str, outbound: OutboundPolicy) -> str:
     return base_url.rstrip("/")
 
 
-def bearer(api_key: SecretRef | None, tenant_id: TenantId, workshop: Workshop) -> dict[str, Secret]:
+async def bearer(api_key: SecretRef | None, tenant_id: TenantId, workshop: Workshop) -> dict[str, Secret]:
     """The header with a tenant's key, as OpenAI's servers want it; none where there is no key. Raises PrepareError."""
     if api_key is None:
         return {}
-    return {"Authorization": Secret(f"Bearer {workshop.secret(tenant_id, api_key.secret).reveal()}")}
+    key = await header_value(api_key, tenant_id, workshop)
+    return {"Authorization": Secret(f"Bearer {key.reveal()}")}
+
+
+async def header_value(api_key: SecretRef, tenant_id: TenantId, workshop: Workshop) -> Secret:
+    """A tenant's key that can stand in a header: visible ASCII alone. Raises PrepareError, which does not show it."""
+    key = await workshop.secret(tenant_id, api_key.secret)
+    if not _VISIBLE.fullmatch(key.reveal()):
+        raise PrepareError(f"the secret {api_key.secret!r} is no key: it has spaces, line breaks or other characters")
+    return key
 
 
 def fenced_client(

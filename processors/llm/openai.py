@@ -45,7 +45,7 @@ class OpenAiLlm(ProcessorFactory[OpenAiConfig, "AsyncOpenAI"]):
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
         sentences_of(context.persona)
         base_url = checked_base_url(config.base_url, workshop.outbound)
-        headers = bearer(config.api_key, context.tenant_id, workshop)
+        headers = await bearer(config.api_key, context.tenant_id, workshop)
         return openai_client(base_url, headers, workshop.outbound, config.deadline_s)
 
     def create(self, config: OpenAiConfig, prepared: "AsyncOpenAI", call: CallContext) -> "OpenAiService":

@@ -58,7 +58,7 @@ class OpenAiRealtime(ProcessorFactory[OpenAiRealtimeConfig, "OpenAiSpeechModel"]
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
         sentences_of(context.persona)
         base_url = checked_base_url(config.base_url, workshop.outbound)
-        headers = bearer(config.api_key, context.tenant_id, workshop)
+        headers = await bearer(config.api_key, context.tenant_id, workshop)
         if config.passages:
             await warm_up(context, workshop.library, self.use)
         return OpenAiSpeechModel(config, base_url, headers, workshop)

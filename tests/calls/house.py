@@ -335,5 +335,5 @@ class _NoModels:
         raise PrepareError(f"{model} is not here")
 
 
-def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
+async def _no_secret(_tenant_id: TenantId, name: str) -> Secret:
     raise PrepareError(f"no secret {name!r}")

@@ -31,6 +31,7 @@ def service(
     published: list[TenantStatus],
     rolled_back: dict[TenantId, RolledBack] | None = None,
     documents: dict[TenantId, str] | None = None,
+    secrets: dict[TenantId, str] | None = None,
     *,
     draining: bool = False,
 ) -> Service:
@@ -54,6 +55,7 @@ def service(
         phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
+        secrets=cast(Any, SimpleNamespace(renewal=SimpleNamespace(problems=secrets or {}))),
         **cast(dict[str, Any], dict.fromkeys(UNASKED)),
     )
 
@@ -103,13 +105,15 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
     assert states(view) == [("acme", "ready", 3), ("acme", "on trial", 4), ("beta", "waiting", None)]
 
 
-def test_what_is_wrong_with_a_tenants_documents_stands_beside_what_is_wrong_with_its_file() -> None:
+def test_what_is_wrong_with_a_tenants_documents_and_secrets_stands_beside_what_is_wrong_with_its_file() -> None:
     told = {ACME: "there is no folder know/acme"}
     (row,) = service([loaded(ACME, "acme")], [], documents=told).readiness().tenants
     assert (row.state, row.problem) == ("ready", "there is no folder know/acme")
     saved = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3, problems=("acme.yaml:5:1: no",))
     (row,) = service([loaded(ACME, "acme")], [saved], documents=told).readiness().tenants
     assert row.problem == "acme.yaml:5:1: no\nthere is no folder know/acme"
+    (row,) = service([loaded(ACME, "acme")], [saved], secrets={ACME: "a secret has changed"}).readiness().tenants
+    assert row.problem == "acme.yaml:5:1: no\na secret has changed"
 
 
 def test_one_that_waits_with_a_mistake_in_its_file_waits_and_tells_it() -> None:

@@ -8,13 +8,11 @@ import pytest
 from msgspec.structs import fields, replace
 
 from base.http import Endpoint
-from base.ids import TenantId
 from base.secret import Secret
 from control.server_facts import server_facts
 from control.setting_values import endpoint_of
 from control.settings import _PARSERS as PARSERS
 from control.settings import PortRange, Settings, SettingsError, load
-from tenants.secrets import FileSecrets
 
 
 def test_without_anything_the_defaults_are_safe() -> None:
@@ -226,12 +224,7 @@ def test_endpoints_have_names_and_stand_open_for_documents(tmp_path: Path) -> No
     facts = server_facts(replace(settings, data_dir=tmp_path / "absent", wires=("unicast", "audio_stream")))
     assert (facts.endpoints, facts.has_secret, facts.streaming) == (settings.endpoints, None, False)
     assert server_facts(Settings(data_dir=tmp_path)).streaming
-    has_secret = server_facts(Settings(data_dir=tmp_path)).has_secret
-    tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
-    assert has_secret is not None
-    assert not has_secret(tenant, "llm")
-    FileSecrets(tmp_path).write(tenant, "llm", Secret("hush"))
-    assert has_secret(tenant, "llm")
+    assert server_facts(settings, lambda _tenant, name: name == "llm").has_secret is not None
 
 
 @pytest.mark.parametrize(
@@ -287,3 +280,15 @@ def test_a_chroma_server_on_this_machine_or_behind_a_proxy_is_fine(written: dict
     settings, _ = load({"ATENDE_VECTORS": "chroma-server", **written})
     assert (settings.vectors, settings.chroma_url) == ("chroma-server", written["ATENDE_CHROMA_URL"].rstrip("/"))
     assert "let-me-in" not in repr(settings)
+
+
+def test_the_master_keys_come_from_one_place() -> None:
+    assert load({})[0].secrets_keys is None
+    for name, value in (("KEYS", "a:hush"), ("KEYS_FILE", "/run/ring"), ("KEYS_COMMAND", "kms decrypt ring")):
+        load({f"ATENDE_SECRETS_{name}": value})
+    both = {"ATENDE_SECRETS_KEYS": "a:hush", "ATENDE_SECRETS_KEYS_COMMAND": "kms decrypt ring"}
+    with pytest.raises(
+        SettingsError, match="ATENDE_SECRETS_KEYS, ATENDE_SECRETS_KEYS_COMMAND: give one of them"
+    ) as told:
+        load(both)
+    assert "hush" not in str(told.value)

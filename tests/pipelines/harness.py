@@ -37,7 +37,7 @@ LIMIT = "We have reached the time limit for this call. Thank you for calling. Go
 def workshop(clock: Clock | None = None) -> Workshop:
     """Lends nothing: mock stages need nothing."""
 
-    def secret(tenant_id: TenantId, name: str) -> Secret:
+    async def secret(tenant_id: TenantId, name: str) -> Secret:
         raise AssertionError("no stage here has secrets")
 
     nothing = cast(Any, None)

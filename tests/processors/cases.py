@@ -154,8 +154,12 @@ class Documents:
         return [HOURS]
 
 
-def _no_secret(tenant_id: TenantId, name: str) -> Secret:
+async def _no_secret(tenant_id: TenantId, name: str) -> Secret:
     raise PrepareError(f"the tenant has no secret {name!r}; set it with `atende secret`")
+
+
+async def _any_secret(tenant_id: TenantId, name: str) -> Secret:
+    return Secret(f"key-{name}")
 
 
 def bare(folder: Path) -> Workshop:
@@ -215,7 +219,7 @@ def _workshop(folder: Path, lanes: ComputeLanes, ports: Sequence[int]) -> Worksh
         models=SimpleNamespace(path=lambda _: folder),  # type: ignore[arg-type]
         library=Documents(),
         data_dir=folder,
-        secret=lambda _, name: Secret(f"key-{name}"),
+        secret=_any_secret,
         compute=lanes,
         outbound=OutboundPolicy(allow=frozenset(Endpoint("127.0.0.1", port) for port in ports)),
     )

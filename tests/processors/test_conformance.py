@@ -124,7 +124,7 @@ class _Selfish(ProcessorFactory[_Nothing, str]):
     weighs: Any = Weight("", float("nan"))
 
     async def prepare(self, config: _Nothing, context: StageContext, workshop: Workshop) -> str:
-        return f"{workshop.secret(context.tenant_id, 'key')}"
+        return f"{await workshop.secret(context.tenant_id, 'key')}"
 
     def weight(self, config: _Nothing) -> Any:
         return self.weighs

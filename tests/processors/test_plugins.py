@@ -16,6 +16,7 @@ from control.cli.context import Program
 from control.cli.graph import graph_command
 from control.cli.schema import schema_command
 from control.cli.serve import serve_command
+from control.secret_access import KnownSecrets
 from control.settings import Settings
 from pipelines.check import check
 from pipelines.spec import AssistantSpec, ProcessorSpec
@@ -157,12 +158,12 @@ def test_commands_know_named_plugins_and_serve_refuses_to_start_without_one(tmp_
     written = re.sub(r"\n  - name: (.*)", rf"\n  - name: \1\n    pipeline:{pipeline}", good, count=1)
     assert written != good
     file.write_text(written)
-    (one,) = check_files((file,), Settings())
+    (one,) = check_files((file,), Settings(), KnownSecrets(has=None))
     assert f"there is no stage '{USE}'" in str(one.problems[0])
-    (one,) = check_files((file,), Settings(plugins=("acme-stages",)))
+    (one,) = check_files((file,), Settings(plugins=("acme-stages",)), KnownSecrets(has=None))
     assert one.problems == ()
     with pytest.raises(PluginError, match="no installed distribution"):
-        check_files((file,), Settings(plugins=("acme-stage",)))
+        check_files((file,), Settings(plugins=("acme-stage",)), KnownSecrets(has=None))
 
     for command, arguments in ((graph_command, [str(file)]), (schema_command, [])):
         result = run(command, *arguments, named="acme-stages")

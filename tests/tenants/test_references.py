@@ -133,7 +133,7 @@ def test_secrets_that_the_tenant_does_not_have_are_told_where_somebody_knows(sta
 
     found = problems(HEAD + FULL, stages, ServerFacts(endpoints=SERVER.endpoints, has_secret=has))
     assert list(found) == ["$.tools.mcp[0].token", "$.webhooks[0].secret"]
-    assert "atende secret --tenant acme hook" in found["$.webhooks[0].secret"]
+    assert "atende secret set --tenant acme hook" in found["$.webhooks[0].secret"]
     assert {tenant_id for tenant_id, _ in asked} == {"6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10"}
     bad_id = (HEAD + FULL).replace("6f1d2c0a-", "x")
     assert set(problems(bad_id, stages, ServerFacts(endpoints=SERVER.endpoints, has_secret=has))) == {"$.id"}

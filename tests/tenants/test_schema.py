@@ -150,5 +150,7 @@ def test_the_references_links_commands_and_options_lead_somewhere() -> None:
     told = [(name, rest) for name, rest in re.findall(r"`atende (\w+)([^`]*)`", written) if name in commands]
     assert {name for name, _ in told} == set(commands)
     for name, rest in told:
-        options = {option for param in commands[name].params for option in param.opts}
+        verbs = getattr(commands[name], "commands", {})
+        command = verbs[rest.split()[0]] if verbs else commands[name]
+        options = {option for param in command.params for option in param.opts}
         assert set(re.findall(r"--[a-z]+", rest)) <= options

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,14 @@ class ApiHouse:
 
 
 @asynccontextmanager
-async def api_house(**settings: Any) -> AsyncIterator[ApiHouse]:
-    """The program as `app.py` puts it together, on free ports, with an embedded database of its own."""
+async def api_house(*, before: Callable[[Path], object] | None = None, **settings: Any) -> AsyncIterator[ApiHouse]:
+    """The program as `app.py` puts it together, on free ports, with an embedded database of its own.
+
+    `before` is given the data folder, in which nothing is yet.
+    """
     folder = folder_of_tenants()
+    if before is not None:
+        before(folder / "data")
     found = Settings(
         data_dir=folder / "data",
         esl_port=0,

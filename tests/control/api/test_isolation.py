@@ -20,6 +20,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/live-calls/{call_id}/transfer"): {"json": {"number": "200"}},
     ("PUT", "/tenants/{tenant_id}/document"): {"content": document(ACME), "headers": {"If-Match": '"0"'}},
     ("DELETE", "/tenants/{tenant_id}/document"): {"headers": {"If-Match": '"0"'}},
+    ("PUT", "/tenants/{tenant_id}/secrets/{name}"): {"content": "sk-1"},
     ("POST", "/tenants/{tenant_id}/revisions/{number}/activate"): {"headers": {"If-Match": '"0"'}},
     ("GET", "/tenants/{tenant_id}/revisions/{number}/diff"): {"params": {"to": "1"}},
 }
@@ -29,7 +30,7 @@ CHANGES = {"PUT", "POST", "DELETE", "PATCH"}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house() -> AsyncIterator[ApiHouse]:
-    async with api_house(watch=False) as opened:
+    async with api_house(watch=False, api_requests_per_s=1000) as opened:
         yield opened
 
 
@@ -44,7 +45,7 @@ def routes(house: ApiHouse) -> list[tuple[str, str]]:
 
 
 def filled(path: str, tenant_id: TenantId, call_id: CallId, key: str) -> str:
-    values = {"tenant_id": tenant_id, "call_id": call_id, "key": key, "number": "1"}
+    values = {"tenant_id": tenant_id, "call_id": call_id, "key": key, "number": "1", "name": "openai"}
     return re.sub(r"\{(\w+)\}", lambda name: values[name[1]], path)
 
 
@@ -86,6 +87,7 @@ async def test_who_may_only_look_changes_nothing_and_learns_nothing(house: ApiHo
 
 async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHouse) -> None:
     bravos_key = house.keys["tenant-viewer", BRAVO].split("_")[1]
+    assert (await house.ask("PUT", f"/tenants/{BRAVO}/secrets/openai", content="sk-1")).status_code == 200
     async with house.call(BRAVO) as bravos_call, house.call(ACME) as own_call:
         before = await house.service.publishing.current(BRAVO)
         seen = 0
@@ -122,6 +124,7 @@ async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHo
         assert house.service.board.call(BRAVO, bravos_call) is not None, "the other's call goes on"
         assert house.service.board.call(ACME, own_call) is not None
         assert await house.service.publishing.current(BRAVO) == before
+        assert await house.service.secrets.version(BRAVO, "openai") == 1
     assert (await house.ask("GET", "/whoami", "tenant-viewer", BRAVO)).status_code == 200, "the key is still good"
 
 

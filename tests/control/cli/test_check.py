@@ -11,12 +11,11 @@ from msgspec.structs import replace
 
 import app
 from base.ids import TenantId
-from base.secret import Secret
 from control.cli.check import check_command
 from control.cli.context import Program
 from control.settings import Settings
 from control.switches import Switch
-from tenants.secrets import FileSecrets
+from tests.tenants.kept_secrets import former_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -177,8 +176,8 @@ def test_check_looks_for_the_secrets_and_endpoints_that_a_document_names(setting
         "$.assistants[0].pipeline[2].config.api_key",
     ]
     settings = replace(settings, endpoints={"gpu": "http://10.0.0.7:8000/v1"})
-    FileSecrets(settings.data_dir).write(TenantId("c2a5b8e4-90d3-4c1f-8e26-7b3f4a6d5e21"), "llm", Secret("hush"))
-    assert run(settings, str(file)).exit_code == 0
+    former_file(settings.data_dir, TenantId("c2a5b8e4-90d3-4c1f-8e26-7b3f4a6d5e21"), "llm", "hush")
+    assert run(settings, str(file)).exit_code == 0, "it is taken over at the next start"
     elsewhere = run(replace(settings, data_dir=tmp_path / "absent"), str(file))
     assert elsewhere.exit_code == 0
     assert f"not checked: secrets: there is no data directory {tmp_path}/absent" in elsewhere.stderr

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from app import create_app
+from base.secret import Secret
 from control.cli.context import Program
 from control.cli.serve import serve_command
 from control.settings import Settings
@@ -48,6 +49,22 @@ def test_a_busy_http_port_is_one_line(settings: Settings, taken: int) -> None:
     [line] = result.stderr.splitlines()
     assert line.startswith(f"Error: 127.0.0.1:{taken} (ATENDE_HTTP_PORT) is taken")
     assert "another Atende" in line
+
+
+@pytest.mark.parametrize(
+    ("ring", "told"),
+    [
+        ({"secrets_keys": Secret("hush")}, "ATENDE_SECRETS_KEYS: master key 1 is not id:base64"),
+        ({"secrets_keys_file": Path("/absent")}, "ATENDE_SECRETS_KEYS_FILE: /absent: No such file or directory"),
+        ({"secrets_keys_command": "false"}, "ATENDE_SECRETS_KEYS_COMMAND ended with status 1"),
+    ],
+)
+def test_master_keys_that_cannot_be_used_are_one_line(settings: Settings, ring: dict[str, Any], told: str) -> None:
+    result = run(replace(settings, **ring))
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {told}")
+    assert "hush" not in result.output
 
 
 @pytest.mark.postgres

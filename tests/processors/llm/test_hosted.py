@@ -69,7 +69,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 def workshop(*allowed: int, key: str = KEY) -> Workshop:
     unused: Any = None
 
-    def secret(tenant_id: TenantId, name: str) -> Secret:
+    async def secret(tenant_id: TenantId, name: str) -> Secret:
         if (tenant_id, name) != (TENANT, "llm"):
             raise PrepareError(f"no secret {name!r}")
         return Secret(key)

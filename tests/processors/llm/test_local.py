@@ -37,7 +37,7 @@ class Models:
 def workshop(folder: Path | None) -> Workshop:
     unused: Any = None
 
-    def secret(tenant_id: TenantId, name: str) -> Secret:
+    async def secret(tenant_id: TenantId, name: str) -> Secret:
         raise AssertionError("needs no secret")
 
     return Workshop(

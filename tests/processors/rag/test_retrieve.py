@@ -49,7 +49,7 @@ FOUND = Retrieval((HOURS, NOTE), True, 4.321)
 def workshop(library: ScriptedLibrary, tmp_path: Path) -> Workshop:
     unused: Any = None
 
-    def secret(tenant_id: TenantId, name: str) -> Secret:
+    async def secret(tenant_id: TenantId, name: str) -> Secret:
         raise AssertionError("needs no secret")
 
     return Workshop(

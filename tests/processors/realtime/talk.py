@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from base.http import Endpoint, OutboundPolicy
+from base.ids import TenantId
 from base.secret import Secret
 from processors.factory import Workshop
 from processors.frames import SpokenTurn
@@ -32,6 +33,10 @@ SETTLES_S = 0.15
 """On loopback an answer takes a few milliseconds."""
 
 
+async def _secret(tenant_id: TenantId, name: str) -> Secret:
+    return Secret(KEY)
+
+
 def workshop(*ports: int, library: Any = None) -> Workshop:
     nothing: Any = None
     return Workshop(
@@ -39,7 +44,7 @@ def workshop(*ports: int, library: Any = None) -> Workshop:
         models=nothing,
         library=library or NoLibrary(),
         data_dir=Path(),
-        secret=lambda _, name: Secret(KEY),
+        secret=_secret,
         compute=nothing,
         outbound=OutboundPolicy(allow=frozenset(Endpoint("127.0.0.1", port) for port in ports), connect_timeout_s=2.0),
     )
