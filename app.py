@@ -24,8 +24,10 @@ from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
 from control.cli.context import Program
 from control.documents import WithDocuments
+from control.headroom import Bounds
 from control.http import ReadyView, health_router, metrics_handler
 from control.live_board import LiveBoard
+from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
 from control.server_facts import server_facts
@@ -77,9 +79,10 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
-    watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
-    back to their dialplans, pipelines are closed, records that are on their way are stored.
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, who
+    looks whether there is room for a call more, the watch over the tenants' files last. Closing goes the other way:
+    nobody is let in any more, live calls are given back to their dialplans, pipelines are closed, records that are on
+    their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
     taken.
@@ -96,7 +99,8 @@ async def open_service(
 
         call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
         library = await _open_library(found, stack)
-        workshop = _workshop(found, stack, clock, library)
+        compute = _compute(stack)
+        workshop = _workshop(found, compute, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
@@ -114,6 +118,8 @@ async def open_service(
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
         )
+        look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
+        await stack.enter_async_context(looking(look))
         memory.settle()
         door = await _open_door(found, stack, phone)
         if found.watch:
@@ -177,7 +183,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
         async with AsyncExitStack() as stack:
             library = await _open_library(own, stack)
-            workshop = _workshop(own, stack, SystemClock(), library)
+            workshop = _workshop(own, _compute(stack), SystemClock(), library)
             lent = dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read)
             supervisor = PipelineSupervisor(lent, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
@@ -188,7 +194,12 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     music = None if found.hold_music is None else await asyncio.to_thread(hold_music.read, found.hold_music)
     return PhoneOptions(
         hold_music=music,
-        max_calls=found.max_calls,
+        bounds=Bounds(
+            max_calls=found.max_calls,
+            max_lateness_ms=found.max_lateness_ms,
+            max_wait_ms=found.max_stage_wait_ms,
+            max_load=found.max_stage_load / 100,
+        ),
         recordings_dir=found.data_dir / "recordings" if found.recordings else None,
         wire=found.wires[0],
         switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
@@ -204,9 +215,13 @@ async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary
     return library
 
 
-def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, library: TenantLibrary) -> Workshop:
+def _compute(stack: AsyncExitStack) -> ComputeLanes:
     compute = ComputeLanes()
     stack.callback(compute.close)
+    return compute
+
+
+def _workshop(found: Settings, compute: ComputeLanes, clock: SystemClock, library: TenantLibrary) -> Workshop:
     return Workshop(
         clock=clock,
         models=ModelStore(found.data_dir, root=found.models_dir),

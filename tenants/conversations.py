@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from base.ids import CallId, TenantId
 from pipelines.calls import CallRecord
-from tenants.call_rows import conversation_row, message_row, read_records, summary_of
+from tenants.call_rows import conversation_row, message_row, read_records, summary_of, timeline_row
 from tenants.call_search import CallFilter, CallSummary, SearchTooWideError, matches, summary
 from tenants.database import Database
 from tenants.sql import queries
@@ -160,6 +160,8 @@ class PostgresConversations:
             if new:
                 messages = [message_row(tenant_id, call_id, place, turn) for place, turn in enumerate(record.turns)]
                 await connection.executemany(_SQL["store_message"], messages)
+                if record.timeline:
+                    await connection.execute(_SQL["store_timeline"], *timeline_row(tenant_id, record))
             return bool(new)
 
     async def get(self, tenant_id: TenantId, call_id: CallId) -> CallRecord | None:

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from base.ids import TenantId
+from control.headroom import LOOKS, Bounds, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
@@ -103,7 +104,7 @@ async def test_the_tenant_is_known_in_any_spelling_of_its_id() -> None:
 @pytest.mark.parametrize("full", ["assistant", "process"])
 async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: str) -> None:
     limits = {"max_concurrent_calls": 1 if full == "assistant" else 10}
-    options = PhoneOptions(max_calls=1 if full == "process" else 10)
+    options = PhoneOptions(bounds=Bounds(max_calls=1 if full == "process" else 10))
     async with house(document(limits=limits), options=options) as home:
         first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.3), HangUp()))))
         await asyncio.sleep(0.3)
@@ -117,6 +118,29 @@ async def test_a_closing_house_lets_nobody_in() -> None:
     async with house(document()) as home:
         home.phone.shut()
         refused(await home.call(SHORT), "busy")
+
+
+async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_no_live_call() -> None:
+    async with house(document()) as home:
+        room = home.phone.headroom
+
+        def looked(lateness_ms: float) -> None:
+            for at in range(LOOKS):
+                room.saw(Reading(at=float(at), live_calls=1, lateness_ms=lateness_ms, lanes={}))
+
+        live = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.5), HangUp()))))
+        await asyncio.sleep(0.3)
+        looked(50.0)
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                refused(await home.call(SHORT), "busy")
+        told = [line for line in lines if line["event"] == "call refused"]
+        assert [line["why"] for line in told] == ["media_clock"], "hundreds that find no room are one line"
+        assert "ATENDE_MAX_LATENESS_MS is 8" in told[0]["reason"]
+        assert home.phone.refused == {("busy", "media_clock"): 3}
+        assert (await live).record.end_reason == "caller_hangup"
+        looked(1.0)
+        await greeted(home)
 
 
 async def test_of_many_at_once_exactly_the_limit_is_let_in() -> None:

@@ -16,7 +16,7 @@ from tests.tenants.records import record, someone
 
 async def test_what_is_stored_comes_back_whole(conversations: ConversationStore) -> None:
     tenant = someone()
-    full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None)
+    full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None, timeline=())
     assert await conversations.store(tenant, full)
     assert await conversations.store(tenant, bare)
     assert await conversations.get(tenant, full.call.id) == full

@@ -1,0 +1,2 @@
+-- another branch's
+SELECT 1;
