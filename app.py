@@ -197,6 +197,7 @@ async def _phone_options(found: Settings) -> PhoneOptions:
         bounds=Bounds(
             max_calls=found.max_calls,
             max_lateness_ms=found.max_lateness_ms,
+            max_loop_load=found.max_loop_load / 100,
             max_wait_ms=found.max_stage_wait_ms,
             max_load=found.max_stage_load / 100,
         ),
@@ -341,6 +342,7 @@ def main() -> None:
     from control.cli.audit import audit_command
     from control.cli.bench import bench_command
     from control.cli.call import call_command
+    from control.cli.capacity import capacity_command
     from control.cli.check import check_command
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
@@ -361,6 +363,7 @@ def main() -> None:
         call_command,
         bench_command,
         audit_command,
+        capacity_command,
         check_command,
         dialplan_command,
         doctor_command,

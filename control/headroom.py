@@ -4,6 +4,9 @@ Somebody looks twice a second and tells `Headroom` what he saw. A figure that wa
 `LOOKS` looks has been so for seconds: no call is taken until nearly all of them are well below it. One hiccup of the
 machine is one or two looks, and refuses nobody.
 
+The clock's beats go ahead of everything else on the event loop. A loop that has no time left still sends audio in time
+while answers come late: so it is looked at, too, how much of its time it works.
+
 A queue tells too late that too many calls were taken: callers speak seconds after they are answered. Hence what a call
 costs a lane is learned from those that were, and calls are only taken while all of them together would leave the lane
 some of its time.
@@ -27,7 +30,7 @@ LEARNED_CALL_S: Final = 60.0
 """What a call costs is believed after so many seconds of calls."""
 REMEMBERED_CALL_S: Final = 600.0
 
-Limiting = Literal["max_calls", "media_clock", "stt", "tts"]
+Limiting = Literal["max_calls", "media_clock", "event_loop", "stt", "tts"]
 LiveLane = Literal["stt", "tts"]
 LANES: Final[tuple[LiveLane, ...]] = ("stt", "tts")
 STAGES: Final[Mapping[LiveLane, str]] = {"stt": "speech recognition", "tts": "the voice"}
@@ -39,6 +42,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     max_lateness_ms: float = 8.0
     """Of the media clock, 99th percentile of half a second."""
+    max_loop_load: float = 0.9
+    """Share of its time that the event loop may work."""
     max_wait_ms: float = 500.0
     """Of a sentence for a thread of its lane."""
     max_load: float = 0.7
@@ -53,7 +58,9 @@ class Reading(Struct, frozen=True, kw_only=True):
     live_calls: int
     lateness_ms: float
     """The media clock's 99th percentile since the look before; 0 while it stood still."""
-    lanes: Mapping[LiveLane, LaneLoad]
+    loop_load: float = 0.0
+    """Share of the time since the look before that the event loop worked."""
+    lanes: Mapping[LiveLane, LaneLoad] = {}
 
 
 class Full(Struct, frozen=True):
@@ -121,6 +128,7 @@ class Headroom:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self._clock = Signal(bounds.max_lateness_ms)
+        self._loop = Signal(bounds.max_loop_load)
         self._waits = {lane: Signal(bounds.max_wait_ms) for lane in LANES}
         self._costs = {lane: _Cost() for lane in LANES}
         self._last: Reading | None = None
@@ -128,6 +136,7 @@ class Headroom:
     def saw(self, reading: Reading) -> None:
         """Every `LOOK_S`."""
         self._clock.saw(reading.lateness_ms)
+        self._loop.saw(reading.loop_load)
         for lane, load in reading.lanes.items():
             self._waits[lane].saw(load.wait_s * 1000)
         self._learn(reading)
@@ -145,10 +154,21 @@ class Headroom:
                 f"the media clock is late by {self._clock.lasting:g} ms (99th percentile; ATENDE_MAX_LATENESS_MS is "
                 f"{bounds.max_lateness_ms:g}); give this process a core of its own, or lower ATENDE_MAX_CALLS",
             )
+        if self._loop.full:
+            return Full(
+                "event_loop",
+                f"the event loop works {self._loop.lasting:.0%} of its time (ATENDE_MAX_LOOP_LOAD is "
+                f"{bounds.max_loop_load:.0%}): it carries no more; lower ATENDE_MAX_CALLS, or run more processes",
+            )
         for lane in LANES:
             if lane in lanes and (full := self._lane_full(lane, live_calls)) is not None:
                 return full
         return None
+
+    @property
+    def loop_load(self) -> float:
+        """Share of its time that the event loop worked at the last look."""
+        return 0.0 if self._last is None else self._last.loop_load
 
     def lane(self, lane: LiveLane, live_calls: int) -> Lane:
         """How it is used."""

@@ -1,6 +1,7 @@
 """Somebody looks at the media clock and the lanes of threads, so that `Headroom` knows."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,12 +14,25 @@ from transports.lateness import LatenessHistogram
 class Look:
     """Looks once for each call of `take`; each tells what was since the one before."""
 
-    def __init__(self, headroom: Headroom, clock: MediaClock, compute: ComputeLanes, live_calls: Callable[[], int]):
+    def __init__(
+        self,
+        headroom: Headroom,
+        clock: MediaClock,
+        compute: ComputeLanes,
+        live_calls: Callable[[], int],
+        *,
+        worked_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`worked_s`: CPU seconds of the loop's thread, on which this is made and `take` is called."""
         self._headroom, self._clock, self._compute, self._live_calls = headroom, clock, compute, live_calls
         self._before: LatenessHistogram = clock.counted()
+        self._worked, self._worked_s = worked_s, worked_s()
+        self._at: float | None = None
 
     def take(self, at: float) -> None:
         """At this moment, in monotonic seconds."""
+        worked_s, since_s = self._worked() - self._worked_s, at - (at if self._at is None else self._at)
+        self._worked_s, self._at = self._worked_s + worked_s, at
         counted = self._clock.counted()
         late, self._before = counted.since(self._before).snapshot(), counted
         self._headroom.saw(
@@ -26,6 +40,7 @@ class Look:
                 at=at,
                 live_calls=self._live_calls(),
                 lateness_ms=late.p99_ms,
+                loop_load=worked_s / since_s if since_s else 0.0,
                 lanes={lane: self._compute.look(lane) for lane in LANES},
             )
         )

@@ -36,6 +36,8 @@ class Present(Struct, frozen=True, kw_only=True):
     """What leaves no room for a call more; None: there is room."""
     refused: Mapping[tuple[str, str], int]
     """Calls since the start that were not let in, by the door at which the dialplan goes on, and by reason."""
+    loop_load: float
+    """Share of its time that the event loop works."""
     lanes: Mapping[str, Lane]
     """Of the threads on which the embedded recogniser and voice work."""
     clock: Lateness
@@ -131,6 +133,7 @@ class _Now(Collector):
         yield refused
         full = {limiting: float(limiting == now.full_by) for limiting in get_args(Limiting)}
         yield _by("atende_full", "1: this leaves no room for a call more.", "by", full)
+        yield _gauge("atende_event_loop_load_ratio", "Share of its time that the event loop works.", now.loop_load)
         lanes = sorted(now.lanes.items())
         waiting = {name: float(lane.waiting) for name, lane in lanes}
         yield _by("atende_lane_waiting", "Sentences that wait for a thread.", "lane", waiting)

@@ -106,6 +106,7 @@ class Service:
             max_calls=self.settings.max_calls,
             taking_calls=bool(self.directory.tenants()) and not self.phone.draining and full is None,
             full_by=None if full is None else full.by,
+            loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
             tenants=states,
             stage_errors=errors,

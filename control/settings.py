@@ -121,6 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     leaves no room."""
     max_lateness_ms: int = 8
     """No call more is taken while the media clock is later: 99th percentile of each half second, for seconds."""
+    max_loop_load: int = 90
+    """Nor while the event loop works more than so many percent of its time: then answers come late."""
     max_stage_wait_ms: int = 500
     """No call more is taken while sentences wait longer for a thread of the embedded recogniser or voice."""
     max_stage_load: int = 70
@@ -288,6 +290,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
     "max_lateness_ms": whole(1, 1000),
+    "max_loop_load": whole(1, 1000),
     "max_stage_wait_ms": whole(10, 60_000),
     "max_stage_load": whole(1, 1000),
     "api_requests_per_s": whole(1, 10_000),

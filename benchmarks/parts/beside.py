@@ -19,6 +19,7 @@ from benchmarks.parts.cores import busy, pinned, two_cores
 from benchmarks.parts.judge import percentile
 from benchmarks.parts.load import Exchange, PhoneCaller, voices
 from benchmarks.parts.many_calls import LARGEST, fill, many_calls
+from benchmarks.parts.served import UNBOUND
 from control.capacity.child import LOOPBACK, Child, child
 from control.peer import Dialed
 from tenants.api_key_store import PostgresApiKeys
@@ -66,7 +67,7 @@ class Beside:
     def difference(self, of: str) -> float:
         """Median over the pairs: with requests, less without."""
         pairs = zip(self.without, self.beside, strict=True)
-        return median(getattr(second, of) - getattr(first, of) for first, second in pairs)
+        return float(median(getattr(second, of) - getattr(first, of) for first, second in pairs))
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Stage:
             await asyncio.sleep(seconds)
         took, after = time.monotonic() - began, busy(self.core)
         heard = [np.array(caller.heard.times) for caller in self.callers]
-        errors = np.concatenate([errors_ms(times, pauses=False) for times in heard])
+        errors = np.concatenate([errors_ms(times.tolist(), pauses=False) for times in heard])
         gaps = np.concatenate([np.diff(times) for times in heard])
         ours_s = self._cpu_s() - cpu_s
         scraped = await self.service.scraped()
@@ -132,7 +133,7 @@ async def staged(folder: Path, calls: int) -> AsyncIterator[Stage]:
     server_core, peer_core = two_cores()
     tenants = mocks.tenants_folder(folder / "tenants")
     os.sched_setaffinity(0, {server_core})  # PostgreSQL inherits it
-    environ = {"ATENDE_API_REQUESTS_PER_S": "1000", "ATENDE_MAX_LATENESS_MS": "1000"}
+    environ = {"ATENDE_API_REQUESTS_PER_S": "1000", **UNBOUND}
     async with child(folder, tenants, environ, before_exec=pinned(server_core)) as service:
         os.sched_setaffinity(0, {peer_core})
         text, largest = await _filled(service)

@@ -22,7 +22,12 @@ from pipelines.calls import CallRecord, Closed, LiveEvent
 START_TIMEOUT_S = 900.0
 """Voices are rendered before the service says that it is ready; once, then they are on disk."""
 STOP_TIMEOUT_S = 30.0
-UNBOUND = {"ATENDE_MAX_LATENESS_MS": "1000", "ATENDE_MAX_STAGE_WAIT_MS": "60000", "ATENDE_MAX_STAGE_LOAD": "1000"}
+UNBOUND = {
+    "ATENDE_MAX_LATENESS_MS": "1000",
+    "ATENDE_MAX_LOOP_LOAD": "1000",
+    "ATENDE_MAX_STAGE_WAIT_MS": "60000",
+    "ATENDE_MAX_STAGE_LOAD": "1000",
+}
 """What is measured is how calls fare, also those that admission would refuse."""
 
 

@@ -24,6 +24,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     """What is rung, how often, for how long."""
 
     dialed: Dialed
+    others: tuple[Dialed, ...] = ()
+    """Rung in turn with it."""
     script: Script
     """With its sounds read: see `caller.loaded`."""
     calls: int
@@ -67,11 +69,12 @@ class Load:
         loop = asyncio.get_running_loop()
         until = due = loop.time()
         until += self._plan.seconds
+        everybody = (self._plan.dialed, *self._plan.others)
         async with asyncio.TaskGroup() as group:
             while not self._stopped and (now := loop.time()) < until:
                 if self.live < self._plan.calls and due <= now:
                     due = max(due, now) + 1 / self._plan.ramp_per_s
-                    call = self._switch.dial(self._plan.dialed, self._plan.script)
+                    call = self._switch.dial(everybody[self.tally.made % len(everybody)], self._plan.script)
                     self._live.add(call)
                     self.tally.rung(self.live)
                     group.create_task(self._one(call), name="load call")

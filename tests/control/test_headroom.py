@@ -20,6 +20,7 @@ class Machine:
         *,
         live: int = 10,
         late_ms: float = 1.0,
+        loop: float = 0.5,
         wait_s: float = 0.0,
         stt_share: float = 0.0,
         threads: int = 2,
@@ -33,7 +34,7 @@ class Machine:
                 lane: LaneLoad(threads=threads, waiting=0, wait_s=waits[lane], busy_s=busy)
                 for lane, busy in self.busy_s.items()
             }
-            self.room.saw(Reading(at=self.at, live_calls=live, lateness_ms=late_ms, lanes=lanes))
+            self.room.saw(Reading(at=self.at, live_calls=live, lateness_ms=late_ms, loop_load=loop, lanes=lanes))
 
     def full(self, live: int = 10, lanes: tuple[str, ...] = ("stt", "tts")) -> str | None:
         found = self.room.full(live, lanes)
@@ -62,6 +63,14 @@ def test_a_clock_that_stays_late_lets_nobody_in_after_two_seconds() -> None:
     assert machine.full() is None
     machine.looks(1, late_ms=9.0)
     assert machine.full() == "media_clock"
+
+
+def test_a_loop_without_time_lets_nobody_in_though_the_clock_is_in_time() -> None:
+    machine = Machine()
+    machine.looks(LOOKS, loop=0.97)
+    assert machine.full(lanes=()) == "event_loop"
+    machine.looks(LOOKS, loop=0.6)
+    assert machine.full(lanes=()) is None
 
 
 def test_a_call_of_any_tenant_needs_the_clock_and_only_those_that_use_a_lane_need_the_lane() -> None:

@@ -57,6 +57,17 @@ async def test_each_look_tells_of_the_time_since_the_last() -> None:
     compute.close()
 
 
+async def test_how_much_the_loop_works_is_told_of_each_time_between_two_looks() -> None:
+    worked, compute, room = [7.0], ComputeLanes(cores=2), Headroom(Bounds())
+    look = Look(room, MediaClock(), compute, lambda: 1, worked_s=lambda: worked[0])
+    look.take(100.0)
+    for at, more_s in ((101.0, 0.25), (103.0, 1.5)):
+        worked[0] += more_s
+        look.take(at)
+    assert room.loop_load == 0.75
+    compute.close()
+
+
 async def test_a_sentence_that_waits_for_a_thread_is_seen_while_it_waits_and_once_it_has_begun() -> None:
     now = [0.0]
     compute = ComputeLanes(cores=2, now=lambda: now[0])
