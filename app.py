@@ -23,6 +23,7 @@ from control import logs, memory, settings
 from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
 from control.cli.context import Program
+from control.daily_minutes import DailyMinutes, counted
 from control.documents import WithDocuments
 from control.headroom import Bounds
 from control.http import ReadyView, health_router, metrics_handler
@@ -107,6 +108,8 @@ async def open_service(
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
         tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
         board, metrics = LiveBoard(clock), Metrics()
+        minutes = DailyMinutes(conversations, clock)
+        await stack.enter_async_context(counted(minutes, directory.tenants))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -117,6 +120,7 @@ async def open_service(
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
+            daily_minutes=minutes,
         )
         look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
         await stack.enter_async_context(looking(look))

@@ -46,7 +46,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """Share of its time that the event loop may work."""
     max_wait_ms: float = 500.0
     """Of a sentence for a thread of its lane."""
-    max_load: float = 0.7
+    max_load: float = 0.8
     """Share of a lane's time that all calls together may take."""
 
 

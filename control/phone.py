@@ -8,7 +8,7 @@ or the caller does; whatever happens, its row says why.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
+from control.daily_minutes import DailyMinutes
 from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
@@ -103,11 +104,13 @@ class PhoneDoor:
         options: PhoneOptions,
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
+        daily_minutes: DailyMinutes | None = None,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError.
+        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them.
         """
         self._warm = warm
+        self._daily_minutes = daily_minutes
         self._media_server = media_server
         self._admission = Admission(
             keys,
@@ -183,6 +186,7 @@ class PhoneDoor:
             if not await self._live.served(ticket, line):
                 self._require_room()
                 destination = self._admission.destination(line, ticket)
+                self._require_minutes(destination)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination, timeline)
         except CallHereError as error:
@@ -199,6 +203,12 @@ class PhoneDoor:
             raise RefusedError("no further call is taken: the service is being stopped", DoorName.BUSY, "draining")
         _require(self.headroom.full(self._let_in, lanes=()))
 
+    def _require_minutes(self, destination: Destination) -> None:
+        minutes, assistant = self._daily_minutes, destination.assistant
+        if minutes is not None and minutes.used_up(destination.tenant, assistant):
+            told = f"assistant {assistant!r} has talked its daily_minutes today"
+            raise RefusedError(told, DoorName.BUSY, "daily_minutes")
+
     async def _lease(self, live: LiveCall, destination: Destination, timeline: Timeline) -> None:
         self._let_in += 1
         try:
@@ -211,7 +221,8 @@ class PhoneDoor:
                 timeline.note("admitted")
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
-                await self._converse(live, call, lease, destination.tenant.domain, before, timeline)
+                with self._counted(destination):
+                    await self._converse(live, call, lease, destination.tenant.domain, before, timeline)
         except CapacityError as error:
             raise RefusedError(str(error), DoorName.BUSY, "assistant_calls") from error
         except (TenantUnknownError, AssistantUnknownError) as error:
@@ -220,6 +231,11 @@ class PhoneDoor:
             raise RefusedError(str(error), DoorName.BUSY, "not_loaded") from error
         finally:
             self._let_in -= 1
+
+    def _counted(self, destination: Destination) -> AbstractContextManager[None]:
+        if self._daily_minutes is None:
+            return nullcontext()
+        return self._daily_minutes.call(destination.tenant, destination.assistant)
 
     async def _loaded(self, tenant_id: TenantId) -> None:
         """Raises NotLoadedError."""

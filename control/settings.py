@@ -125,7 +125,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Nor while the event loop works more than so many percent of its time: then answers come late."""
     max_stage_wait_ms: int = 500
     """No call more is taken while sentences wait longer for a thread of the embedded recogniser or voice."""
-    max_stage_load: int = 70
+    max_stage_load: int = 80
     """Nor one with which the embedded recogniser or voice would have to work so many percent of its time."""
     api_requests_per_s: int = 20
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""

@@ -135,8 +135,9 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Without any real interaction before the call is closed."""
     provider_rpm: Annotated[int, Meta(ge=1, le=100_000), KEPT] | None = None
     """Requests to hosted providers in a minute; absent: no bound."""
-    daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000), KEPT] | None = None
-    """Of calls in a day; absent: no bound."""
+    daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Of this assistant's calls in a day of `time_zone`: who calls when they are used up goes on in the dialplan, and
+    who talks then may end; absent: no bound."""
     daily_cost: Annotated[float, Meta(ge=0, le=1_000_000), KEPT] | None = None
     """US dollars that hosted providers may cost in a day; absent: no bound."""
 

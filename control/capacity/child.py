@@ -17,7 +17,8 @@ from base.secret import Secret
 from control.http import ReadyView
 from tenants.embedded import embedded_postgres
 
-START_TIMEOUT_S: Final = 60.0
+START_TIMEOUT_S: Final = 180.0
+"""On a machine that is busy, with models to be read."""
 STOP_TIMEOUT_S: Final = 20.0
 LOOK_EVERY_S: Final = 0.5
 ASK_TIMEOUT_S: Final = 10.0

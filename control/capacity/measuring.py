@@ -18,6 +18,8 @@ from processors.compute import usable_cores
 RAMP_S: Final = 5.0
 LEAST_RAMP_PER_S: Final = 2.0
 LOOK_EVERY_S: Final = 1.0
+PAUSE_S: Final = 0.5
+"""The service has put a call away when the next one comes in its place: that is not one too many."""
 CLOCK: Final = 'atende_media_clock_late_seconds{quantile="0.99"}'
 REFUSED: Final = "atende_calls_refused_total{"
 LOOP: Final = "atende_event_loop_load_ratio"
@@ -140,6 +142,7 @@ async def _rung(
                     seconds=ramp_s + plan.hold_s + LOOK_EVERY_S,
                     ramp_per_s=ramp_per_s,
                     grace_s=0.0,
+                    pause_s=PAUSE_S,
                 ),
                 reference,
             )

@@ -35,6 +35,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     ramp_per_s: float
     """New calls in a second, at most: at the beginning, and when calls end quickly."""
     grace_s: float = GRACE_S
+    pause_s: float = 0.0
+    """Between a call's end and the next one in its place."""
 
 
 class Load:
@@ -99,6 +101,8 @@ class Load:
             if not self._met and not self._stopped and result.ended_by != "caller":
                 self.nobody = True
                 self.stop()
+            if self._plan.pause_s and not self._stopped:
+                await asyncio.sleep(self._plan.pause_s)
         except SwitchCrashed as crash:
             # Every call of a real switch would be gone: nothing more can be measured.
             self.tally.crashed(str(crash))

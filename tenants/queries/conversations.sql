@@ -32,3 +32,7 @@ INSERT INTO atende.timelines (tenant_id, call_id, moments) VALUES ($1, $2, $3);
 
 -- timelines --
 SELECT call_id, moments FROM atende.timelines WHERE tenant_id = $1 AND call_id = ANY ($2);
+
+-- seconds --
+SELECT coalesce(sum(extract(epoch FROM ended_at - opened_at)), 0)::double precision FROM atende.conversations
+WHERE tenant_id = $1 AND assistant = $2 AND opened_at >= $3 AND opened_at < $4;

@@ -1,12 +1,14 @@
 """Who is not let in: the call stays unanswered, the dialplan goes on, and nothing of it stays."""
 
 import asyncio
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import pytest
 import structlog
 
-from base.ids import TenantId
+from base.ids import AssistantName, TenantId
+from control.daily_minutes import DailyMinutes
 from control.headroom import LOOKS, Bounds, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
@@ -141,6 +143,33 @@ async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_n
         assert (await live).record.end_reason == "caller_hangup"
         looked(1.0)
         await greeted(home)
+
+
+class OtherTime:
+    """The wall clock is that of today; the monotonic one is moved on."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_who_has_talked_his_minutes_is_busy_and_the_others_are_not() -> None:
+    limited = document(limits={"daily_minutes": 1})
+    async with house(limited, document("others", tenant_id=OTHER, number="200")) as home:
+        await greeted(home)
+        clock = OtherTime()
+        home.phone._daily_minutes = minutes = DailyMinutes(home.conversations, clock)
+        for entry, assistant in ((home.directory.tenant(one), AssistantName("front")) for one in (TENANT, OTHER)):
+            with minutes.call(entry, assistant):
+                clock.at += 60
+        refused(await home.call(SHORT), "busy")
+        assert home.phone.refused == {("busy", "daily_minutes"): 1}
+        assert (await home.call(SHORT, home.dialed("200", tenant_id=OTHER))).heard() == ["Welcome to us"]
 
 
 async def test_of_many_at_once_exactly_the_limit_is_let_in() -> None:
