@@ -40,8 +40,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """How far a process may be used."""
 
     max_calls: int = 200
-    max_lateness_ms: float = 8.0
-    """Of the media clock, 99th percentile of half a second."""
+    max_lateness_ms: float = 15.0
+    """Of the media clock, 99th percentile of half a second. Callers hear it above 20: a frame that is not there."""
     max_loop_load: float = 0.9
     """Share of its time that the event loop may work."""
     max_wait_ms: float = 500.0

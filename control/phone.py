@@ -184,9 +184,11 @@ class PhoneDoor:
         try:
             ticket = self._admission.ticket(line)
             if not await self._live.served(ticket, line):
-                self._require_room()
+                self._require_open()
                 destination = self._admission.destination(line, ticket)
-                self._require_minutes(destination)
+                if not self._conversations.expects(ticket):
+                    _require(self.headroom.full(self._let_in, lanes=()))
+                    self._require_minutes(destination)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination, timeline)
         except CallHereError as error:
@@ -198,10 +200,9 @@ class PhoneDoor:
         self._refusals.note(line.hello.call_id, refusal)
         await line.refuse(refusal.door)
 
-    def _require_room(self) -> None:
+    def _require_open(self) -> None:
         if self._shut or self.draining:
             raise RefusedError("no further call is taken: the service is being stopped", DoorName.BUSY, "draining")
-        _require(self.headroom.full(self._let_in, lanes=()))
 
     def _require_minutes(self, destination: Destination) -> None:
         minutes, assistant = self._daily_minutes, destination.assistant
@@ -216,8 +217,9 @@ class PhoneDoor:
             await self._loaded(tenant_id)
             caller = caller_key(live.line.hello.caller_number, live.ticket.call_id)
             async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
-                # The call itself is counted already.
-                _require(self.headroom.full(self._let_in - 1, lanes=lease.pipeline.lanes))
+                if not self._conversations.expects(live.ticket):
+                    # The call itself is counted already.
+                    _require(self.headroom.full(self._let_in - 1, lanes=lease.pipeline.lanes))
                 timeline.note("admitted")
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)

@@ -119,7 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     """Calls at the same time in this process; more are told that we are busy, as are those for which what is measured
     leaves no room."""
-    max_lateness_ms: int = 8
+    max_lateness_ms: int = 15
     """No call more is taken while the media clock is later: 99th percentile of each half second, for seconds."""
     max_loop_load: int = 90
     """Nor while the event loop works more than so many percent of its time: then answers come late."""

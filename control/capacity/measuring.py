@@ -18,6 +18,8 @@ from processors.compute import usable_cores
 RAMP_S: Final = 5.0
 LEAST_RAMP_PER_S: Final = 2.0
 LOOK_EVERY_S: Final = 1.0
+RINGING_SHARE: Final = 0.2
+"""Of the time in which an idle clock beside the callers was late: above it they are none that a service could have."""
 PAUSE_S: Final = 0.5
 """The service has put a call away when the next one comes in its place: that is not one too many."""
 CLOCK: Final = 'atende_media_clock_late_seconds{quantile="0.99"}'
@@ -179,10 +181,10 @@ async def _rung(
 def _limiting(refused: Mapping[str, int], report: LoadReport, now: Mapping[str, float], bounds: Bounds) -> str | None:
     if refused:
         return max(refused, key=lambda reason: refused[reason])
-    if report.void:
-        return "ringing"
     if report.failed:
         return "failed"
+    if report.peer.excluded_share > RINGING_SHARE:
+        return "ringing"
     return "media_clock" if now[CLOCK] * 1000 > bounds.max_lateness_ms else None
 
 

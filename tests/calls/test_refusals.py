@@ -138,7 +138,7 @@ async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_n
                 refused(await home.call(SHORT), "busy")
         told = [line for line in lines if line["event"] == "call refused"]
         assert [line["why"] for line in told] == ["media_clock"], "hundreds that find no room are one line"
-        assert "ATENDE_MAX_LATENESS_MS is 8" in told[0]["reason"]
+        assert "ATENDE_MAX_LATENESS_MS is 15" in told[0]["reason"]
         assert home.phone.refused == {("busy", "media_clock"): 3}
         assert (await live).record.end_reason == "caller_hangup"
         looked(1.0)

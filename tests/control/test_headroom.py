@@ -10,7 +10,7 @@ class Machine:
     """A process that is looked at, look after look."""
 
     def __init__(self, **bounds: float) -> None:
-        self.room = Headroom(Bounds(**bounds))  # type: ignore[arg-type]
+        self.room = Headroom(Bounds(**({"max_lateness_ms": 8.0} | bounds)))  # type: ignore[arg-type]
         self.at = 0.0
         self.busy_s: dict[LiveLane, float] = {"stt": 0.0, "tts": 0.0}
 

@@ -38,7 +38,7 @@ class Timers:
 async def test_each_look_tells_of_the_time_since_the_last() -> None:
     timers, compute = Timers(), ComputeLanes(cores=2)
     clock = MediaClock(phases=1, now=timers.now, schedule=timers.schedule)
-    room = Headroom(Bounds())
+    room = Headroom(Bounds(max_lateness_ms=8.0))
     look = Look(room, clock, compute, lambda: 1)
     clock.subscribe(lambda _: None)
     for at in range(3):
