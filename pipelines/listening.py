@@ -204,7 +204,10 @@ class Listening:
         self._timeline.note("caller_silent")
 
     def _transcribed(self, frame: TranscriptionFrame) -> None:
-        self._account.transcribed(self._now())
+        at = self._now()
+        self._account.transcribed(at)
+        if frame.text.strip():
+            self._conduct.words(at)
         self._timeline.note("transcript")
 
     def _written(self, frame: WrittenFrame) -> None:
