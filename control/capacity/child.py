@@ -55,14 +55,19 @@ class Child(Struct, frozen=True, kw_only=True):
             raise ChildError(f"the service ended by itself:\n{self.last_words()}")
 
     async def ready(self) -> ReadyView:
-        """What `/health/ready` says, ready or not. Raises ChildError, httpx.HTTPError."""
-        self.require_alive()
-        return msgspec.json.decode((await self.client.get("/health/ready")).content, type=ReadyView)
+        """What `/health/ready` says, ready or not. Raises ChildError."""
+        return msgspec.json.decode((await self._asked("/health/ready")).content, type=ReadyView)
 
     async def scraped(self) -> dict[str, float]:
-        """What `/metrics` says; a series as it is written there, labels and all. Raises ChildError, httpx.HTTPError."""
+        """What `/metrics` says; a series as it is written there, labels and all. Raises ChildError."""
+        return series((await self._asked("/metrics")).text)
+
+    async def _asked(self, path: str) -> httpx.Response:
         self.require_alive()
-        return series((await self.client.get("/metrics")).raise_for_status().text)
+        try:
+            return await self.client.get(path)
+        except httpx.TransportError as error:
+            raise ChildError(f"the service does not answer any more ({type(error).__name__})") from error
 
 
 def series(text: str) -> dict[str, float]:
@@ -73,7 +78,12 @@ def series(text: str) -> dict[str, float]:
 
 @asynccontextmanager
 async def child(
-    folder: Path, tenants_dir: Path, environ: Mapping[str, str], *, before_exec: Callable[[], None] | None = None
+    folder: Path,
+    tenants_dir: Path,
+    environ: Mapping[str, str],
+    *,
+    start_timeout_s: float = START_TIMEOUT_S,
+    before_exec: Callable[[], None] | None = None,
 ) -> AsyncIterator[Child]:
     """Serve the tenants of a folder on loopback, with `environ` above our own environment, until the block ends.
 
@@ -119,15 +129,15 @@ async def child(
                     process=process,
                     log=log,
                 )
-                await _begun(found)
+                await _begun(found, start_timeout_s)
                 yield found
         finally:
             await _stop(process)
 
 
-async def _begun(started: Child) -> None:
+async def _begun(started: Child, timeout_s: float) -> None:
     try:
-        async with asyncio.timeout(START_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             while True:
                 started.require_alive()
                 try:
@@ -137,7 +147,7 @@ async def _begun(started: Child) -> None:
                 else:
                     return
     except TimeoutError:
-        raise ChildError(f"the service did not start in {START_TIMEOUT_S:g} s:\n{started.last_words()}") from None
+        raise ChildError(f"the service did not start in {timeout_s:.0f} s\n{started.last_words()}".strip()) from None
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

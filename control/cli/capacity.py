@@ -30,6 +30,7 @@ SOUNDS: Final = Path("configs/demo")
 """Recorded callers, by the first letters of their language."""
 SAID: Final = 3
 MOST_CALLS: Final = 2000
+LINE_EVERY_S: Final = 5.0
 MINUTES: Final = 10.0
 QUICK_MINUTES: Final = 2.0
 HOLD_S: Final = {"mocks": 15.0, "models": 40.0}
@@ -102,7 +103,8 @@ async def _capacity(options: CapacityOptions, settings: Settings, out: Console) 
         }
         try:
             tell("starting a service …")
-            async with child(folder, folder / "tenants", environ) as service:
+            timeout_s = until - time.monotonic()
+            async with child(folder, folder / "tenants", environ, start_timeout_s=timeout_s) as service:
                 await _rendered(service, until, tell)
                 plan = _plan(options, settings, document, script, service)
                 return await measured(service, plan, until, tell)
@@ -114,8 +116,9 @@ async def _rendered(service: Child, until: float, tell: Callable[[str], None]) -
     """Return when the company answers and its fixed sentences are rendered. Raises ClickException."""
     while True:
         tenants = (await service.ready()).tenants
-        if any(tenant.state == "failed" for tenant in tenants):
-            raise click.ClickException(f"the document cannot be loaded here: {tenants[0].problem}")
+        for tenant in tenants:
+            if tenant.state == "failed":
+                raise click.ClickException(f"the document cannot be loaded here: {tenant.problem}")
         if tenants and all(tenant.state == "ready" for tenant in tenants):
             return
         if time.monotonic() > until:
@@ -192,12 +195,20 @@ def _script(sounds: tuple[Path, ...]) -> Script:
 
 @contextmanager
 def _progress(out: Console) -> Iterator[Callable[[str], None]]:
-    """One line that changes, on a terminal; a line for each other thing where they are kept."""
+    """One line that changes, on a terminal; a line now and then where they are kept."""
     if out.is_terminal:
         with out.status("…") as status:
             yield status.update
         return
-    yield out.print
+    told_at = 0.0
+
+    def tell(line: str) -> None:
+        nonlocal told_at
+        if time.monotonic() >= told_at + LINE_EVERY_S:
+            told_at = time.monotonic()
+            out.print(line)
+
+    yield tell
 
 
 def show(found: Capacity, out: Console) -> None:
