@@ -95,6 +95,11 @@ class Signal:
         return max(self._seen, default=0.0)
 
     @property
+    def mean(self) -> float:
+        """Of the last looks."""
+        return sum(self._seen) / max(1, len(self._seen))
+
+    @property
     def lasting(self) -> float:
         """What was reached in `MANY` of the last looks."""
         return sorted(self._seen, reverse=True)[MANY - 1] if len(self._seen) >= MANY else 0.0
@@ -167,8 +172,8 @@ class Headroom:
 
     @property
     def loop_load(self) -> float:
-        """Share of its time that the event loop worked at the last look."""
-        return 0.0 if self._last is None else self._last.loop_load
+        """Share of its time that the event loop worked, over the last looks."""
+        return self._loop.mean
 
     def lane(self, lane: LiveLane, live_calls: int) -> Lane:
         """How it is used."""

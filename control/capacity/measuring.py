@@ -26,6 +26,7 @@ CLOCK: Final = 'atende_media_clock_late_seconds{quantile="0.99"}'
 REFUSED: Final = "atende_calls_refused_total{"
 LOOP: Final = "atende_event_loop_load_ratio"
 CPU: Final = "process_cpu_seconds_total"
+FULL: Final = 'atende_full{{by="{}"}}'
 LOAD: Final = 'atende_lane_load_ratio{{lane="{}"}}'
 LIMITING: Final[Mapping[str, str]] = {
     "max_calls": "ATENDE_MAX_CALLS",
@@ -185,7 +186,10 @@ def _limiting(refused: Mapping[str, int], report: LoadReport, now: Mapping[str, 
         return "failed"
     if report.peer.excluded_share > RINGING_SHARE:
         return "ringing"
-    return "media_clock" if now[CLOCK] * 1000 > bounds.max_lateness_ms else None
+    if now[CLOCK] * 1000 > bounds.max_lateness_ms:
+        return "media_clock"
+    # Of the present; what a lane is full of is the call more that was not rung.
+    return next((by for by in ("media_clock", "event_loop") if now[FULL.format(by)]), None)
 
 
 def _refused(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, int]:
