@@ -1,6 +1,7 @@
 """Who is not let in: the call stays unanswered, the dialplan goes on, and nothing of it stays."""
 
 import asyncio
+from collections import ChainMap
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -9,9 +10,12 @@ import structlog
 
 from base.ids import AssistantName, TenantId
 from control.daily_minutes import DailyMinutes
-from control.headroom import LOOKS, Bounds, Reading
+from control.headroom import LOOKS, Bounds, LiveLane, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
+from processors.catalog import Stages
+from processors.compute import LaneLoad
+from processors.stt.mock import MockStt
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
 from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
 from tests.calls.house import House, Rung, house
@@ -143,6 +147,24 @@ async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_n
         assert (await live).record.end_reason == "caller_hangup"
         looked(1.0)
         await greeted(home)
+
+
+class MockSttHere(MockStt):
+    """Works on the threads of this process, as an embedded recogniser does."""
+
+    lane = "stt"
+
+
+async def test_only_who_would_be_heard_by_the_embedded_recogniser_waits_for_its_room() -> None:
+    stages = ChainMap({"stt.mock": MockSttHere()}, Stages())
+    other = document("others", tenant_id=OTHER, number="200", realtime={})
+    async with house(document(), other, stages=stages) as home:
+        busy: dict[LiveLane, LaneLoad] = {"stt": LaneLoad(threads=1, waiting=5, wait_s=0.9, busy_s=0.0)}
+        for at in range(LOOKS):
+            home.phone.headroom.saw(Reading(at=float(at), live_calls=0, lateness_ms=1.0, lanes=busy))
+        refused(await home.call(SHORT), "busy")
+        assert home.phone.refused == {("busy", "stt"): 1}
+        assert (await home.call(SHORT, home.dialed("200", tenant_id=OTHER))).record.end_reason == "caller_hangup"
 
 
 class OtherTime:
