@@ -25,9 +25,12 @@ from control import logs, memory, settings
 from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
 from control.cli.context import Program
+from control.daily_minutes import DailyMinutes, counted
 from control.documents import WithDocuments
+from control.headroom import Bounds
 from control.http import ReadyView, health_router, metrics_handler
 from control.live_board import LiveBoard
+from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
@@ -87,8 +90,9 @@ async def open_service(
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
 
     Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
-    phone door, the watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live
-    calls are given back to their dialplans, pipelines are closed, records that are on their way are stored.
+    phone door, who looks whether there is room for a call more, the watch over the tenants' files last. Closing goes
+    the other way: nobody is let in any more, live calls are given back to their dialplans, pipelines are closed,
+    records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
     taken.
@@ -108,7 +112,8 @@ async def open_service(
         library = await _open_library(found, stack, database.tenant)
         audit = PostgresAuditLog(database)
         secrets = await _open_secrets(found, ring, database, audit, clock)
-        workshop = _workshop(found, stack, clock, library, secrets.read, secrets.version)
+        compute = _compute(stack)
+        workshop = _workshop(found, compute, clock, library, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         supervisor = PipelineSupervisor(workshop, stages, ended_trials)
         stack.push_async_callback(supervisor.close)
@@ -119,6 +124,8 @@ async def open_service(
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
+        minutes = DailyMinutes(conversations, clock)
+        await stack.enter_async_context(counted(minutes, directory.tenants))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -129,7 +136,10 @@ async def open_service(
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
+            daily_minutes=minutes,
         )
+        look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
+        await stack.enter_async_context(looking(look))
         memory.settle()
         door = await _open_door(found, stack, phone)
         desk.renewal.follow()
@@ -223,7 +233,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
                             raise PrepareError(f"the secret {name!r} cannot be read: {error}") from error
                 return await opened[0].read(tenant_id, name)
 
-            workshop = _workshop(own, stack, SystemClock(), library, secret)
+            workshop = _workshop(own, _compute(stack), SystemClock(), library, secret)
             supervisor = PipelineSupervisor(workshop, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)
@@ -233,7 +243,13 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     music = None if found.hold_music is None else await asyncio.to_thread(hold_music.read, found.hold_music)
     return PhoneOptions(
         hold_music=music,
-        max_calls=found.max_calls,
+        bounds=Bounds(
+            max_calls=found.max_calls,
+            max_lateness_ms=found.max_lateness_ms,
+            max_loop_load=found.max_loop_load / 100,
+            max_wait_ms=found.max_stage_wait_ms,
+            max_load=found.max_stage_load / 100,
+        ),
         recordings_dir=found.data_dir / "recordings" if found.recordings else None,
         wire=found.wires[0],
         switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
@@ -253,16 +269,20 @@ async def _open_library(found: Settings, stack: AsyncExitStack, of_tenant: OfTen
     return library
 
 
+def _compute(stack: AsyncExitStack) -> ComputeLanes:
+    compute = ComputeLanes()
+    stack.callback(compute.close)
+    return compute
+
+
 def _workshop(
     found: Settings,
-    stack: AsyncExitStack,
+    compute: ComputeLanes,
     clock: SystemClock,
     library: TenantLibrary,
     secret: Callable[[TenantId, str], Awaitable[Secret]],
     secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0,
 ) -> Workshop:
-    compute = ComputeLanes()
-    stack.callback(compute.close)
     return Workshop(
         clock=clock,
         models=ModelStore(found.data_dir, root=found.models_dir),
@@ -385,6 +405,7 @@ def main() -> None:
     from control.cli.bench import bench_command
     from control.cli.call import call_command
     from control.cli.calls import calls_command
+    from control.cli.capacity import capacity_command
     from control.cli.check import check_command
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
@@ -407,6 +428,7 @@ def main() -> None:
         bench_command,
         audit_command,
         calls_command,
+        capacity_command,
         check_command,
         dialplan_command,
         doctor_command,

@@ -1,6 +1,6 @@
-"""What an operator waits for: listing and finding finished calls in a database of very many.
+"""What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls] [--quick] [--check]
+    python -m benchmarks.control [--only calls] [--only beside] [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -9,7 +9,14 @@ without the indexes that migration `finding_calls` makes (`…_without_…`), be
 made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
 its own, and a text, which has none but the time after which a search is given up (5 s).
 
-Full run: some 5 minutes. `--quick`: at most 50 s, 200 tenants and 50,000 calls. `--check`: exit 1 when a bound does not
+beside: 20 live calls in a process with 20 requests in a second beside them (what is loaded, live calls, a list of 50 of
+2,000 finished ones), service and database on one core, callers on another. Phases without requests and with them take
+turns. Judged: how long requests take, and what they add to how late audio is (median over the pairs of phases): to the
+99th percentile of the cadence at the callers' and of the service's media clock, and to the share of frames that come
+late by a frame. `foreign_share` is what others used of the core: beside requests, the database works there too.
+
+Full run: some 5 minutes each. `--quick`: at most 50 s each, 200 tenants and 50,000 calls, 3 pairs of phases.
+`--check`: exit 1 when a bound does not
 hold. The last line is one JSON object of all figures.
 """
 
@@ -23,6 +30,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from msgspec import structs
@@ -31,6 +39,7 @@ from rich.console import Console
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from benchmarks.parts import many_calls as data
+from benchmarks.parts.beside import measured, staged
 from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
@@ -45,6 +54,13 @@ SEARCH_P95_MS: Final = 100.0
 NEVER_TOGETHER_P95_MS: Final = 400.0
 """All calls with one of the two are looked through: 30,000 of the largest tenant's."""
 EXPORTED: Final = 5000
+LIVE: Final = 20
+REQUESTS_PER_S: Final = 20.0
+BESIDE_P95_MS: Final = 50.0
+ADDED_MS: Final = 2.0
+"""By requests, to a 99th percentile."""
+ADDED_LATE: Final = 0.0005
+"""By requests, to the share of frames that come late by a frame."""
 NEW_INDEXES: Final = """
 SELECT indexname AS name, indexdef AS made_by, pg_relation_size(format('atende.%I', indexname)::regclass) AS bytes
 FROM pg_indexes WHERE schemaname = 'atende' AND tablename = 'conversations'
@@ -61,10 +77,12 @@ class Size:
     rounds: int
     peer_rounds: int
     text_rounds: int
+    pairs: int
+    phase_s: float
 
 
-FULL = Size(tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20)
-QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5)
+FULL = Size(tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20, pairs=10, phase_s=12.0)
+QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5, pairs=3, phase_s=6.0)
 
 
 class Asker:
@@ -127,6 +145,28 @@ async def measure_calls(report: Report, size: Size, folder: Path, out: Console) 
     """In a database of its own."""
     async with embedded_postgres(folder) as url:
         await _measure(report, size, url, out)
+
+
+async def measure_beside(report: Report, size: Size, folder: Path, out: Console) -> None:
+    """In a service of its own."""
+    async with staged(folder, LIVE) as stage:
+        out.print(f"{LIVE} live calls, {size.pairs} pairs of phases …")
+        found = await measured(stage, size.pairs, size.phase_s, REQUESTS_PER_S)
+    report.add("live_calls", LIVE)
+    for name, took in found.took_ms.items():
+        _tell(report, f"beside_{name}", took, most=BESIDE_P95_MS)
+    report.add("beside_requests_per_s", sum(map(len, found.took_ms.values())) / found.asked_s, "1/s")
+    report.add("beside_failed", found.failed, most=0)
+    for of, unit, most in (
+        ("p99_ms", "ms", ADDED_MS),
+        ("clock_p99_ms", "ms", ADDED_MS),
+        ("late_share", "", ADDED_LATE),
+    ):
+        report.add(f"{of}_without", median(getattr(phase, of) for phase in found.without), unit)
+        report.add(f"{of}_with", median(getattr(phase, of) for phase in found.beside), unit)
+        report.add(f"{of}_added", found.difference(of), unit, most=most)
+    report.add("foreign_share_without", median(phase.foreign_share for phase in found.without))
+    report.add("foreign_share_with", median(phase.foreign_share for phase in found.beside))
 
 
 async def _measure(report: Report, size: Size, url: Secret, out: Console) -> None:
@@ -238,6 +278,7 @@ async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: i
 
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
+    "beside": measure_beside,
 }
 
 

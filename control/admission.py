@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from typing import Literal
 
 from base.ids import TenantId
 from control.returns import Ticket
@@ -11,13 +12,20 @@ from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.words import WIRE_VARIABLE, WIRES, DoorName, Wire
 
+Why = Literal[
+    "not_signed", "wire", "unknown", "switch", "here_already", "draining", "max_calls", "media_clock", "event_loop",
+    "stt", "tts", "assistant_calls", "daily_minutes", "not_loaded",
+]  # fmt: skip
+"""Why a call is refused: the values of the metric's label, and no others."""
+
 
 class RefusedError(Exception):
     """A call that is not answered; the dialplan goes on at `door`."""
 
-    def __init__(self, reason: str, door: DoorName) -> None:
+    def __init__(self, reason: str, door: DoorName, why: Why) -> None:
         super().__init__(reason)
         self.door = door
+        self.why = why
 
 
 class Admission:
@@ -47,26 +55,27 @@ class Admission:
         try:
             uuid.UUID(hello.call_id)
         except ValueError as error:
-            raise RefusedError("the channel's id is not a UUID", DoorName.FAILED) from error
+            raise RefusedError("the channel's id is not a UUID", DoorName.FAILED, "not_signed") from error
         tenant_id = TenantId(hello.variables.get(TENANT_VARIABLE, "").lower())
         number = hello.variables.get(NUMBER_VARIABLE, "")
         if not verify(self._keys, tenant_id, number, hello.variables.get(SIGNATURE_VARIABLE, "")):
-            raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED)
+            raise RefusedError("tenant and number are not signed by a key of ours", DoorName.FAILED, "not_signed")
         return Ticket(hello.call_id, tenant_id, number, line.switch)
 
     def destination(self, line: DoorCall, ticket: Ticket) -> Destination:
         """Who answers. Raises RefusedError; says nothing to the caller about what there is."""
         wire = self.wire_of(line)
         if wire not in WIRES or (wire != "unicast" and not self._media_sockets):
-            raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED)
+            raise RefusedError(f"the wire {wire[:20]!r} is not served here", DoorName.FAILED, "wire")
         if wire == "unicast" and not line.can_unicast:
-            raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED)
+            raise RefusedError("the audio would leave ATENDE_MEDIA_NETWORK", DoorName.FAILED, "wire")
         try:
             destination = self._directory.find(ticket.tenant_id, ticket.number)
         except (DirectoryTenantUnknownError, NumberUnknownError) as error:
-            raise RefusedError(str(error), DoorName.FAILED) from error
+            raise RefusedError(str(error), DoorName.FAILED, "unknown") from error
         if destination.tenant.switch not in {None, line.switch}:
-            raise RefusedError(f"the tenant's calls come from the switch {destination.tenant.switch}", DoorName.FAILED)
+            told = f"the tenant's calls come from the switch {destination.tenant.switch}"
+            raise RefusedError(told, DoorName.FAILED, "switch")
         return destination
 
     def wire_of(self, line: DoorCall) -> str:

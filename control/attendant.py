@@ -98,6 +98,7 @@ class Attendant:
 
     async def _renewed(self, ended: MediaEnded) -> bool:
         """Whether the conversation can go on; also when the call has ended meanwhile, which its end tells."""
+        self._session.timeline.note("audio_lost")
         self._transport.wire_lost()
         self._wire.lose()
         began = asyncio.get_running_loop().time()
@@ -114,6 +115,7 @@ class Attendant:
             log.warning("the audio ended and cannot be had again", reason=ended.reason, error=str(error))
             return False
         self._transport.wire_back()
+        self._session.timeline.note("audio_renewed")
         took_ms = round((asyncio.get_running_loop().time() - began) * 1000)
         log.info("the audio ended and is back", reason=ended.reason, took_ms=took_ms)
         return True

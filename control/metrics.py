@@ -4,13 +4,14 @@ Calls and turns are counted as they are told live; what only has a present value
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, get_args
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from control.headroom import Lane, Limiting
 from pipelines.calls import ChangedOver, Closed, LiveEvent, Opened, Said, Understood
 from transports.lateness import Lateness
 
@@ -31,8 +32,14 @@ class Present(Struct, frozen=True, kw_only=True):
     """By state."""
     stage_errors: Mapping[str, int]
     """Of the stages that are loaded, by their `use`."""
-    refused: Mapping[str, int]
-    """Calls since the start that were not let in, by the door at which the dialplan goes on."""
+    full_by: str | None
+    """What leaves no room for a call more; None: there is room."""
+    refused: Mapping[tuple[str, str], int]
+    """Calls since the start that were not let in, by the door at which the dialplan goes on, and by reason."""
+    loop_load: float
+    """Share of its time that the event loop works."""
+    lanes: Mapping[str, Lane]
+    """Of the threads on which the embedded recogniser and voice work."""
     clock: Lateness
     """The media clock's, of the last 5 to 10 seconds."""
     models_mb: float
@@ -120,10 +127,20 @@ class _Now(Collector):
         yield _gauge("atende_max_calls", "So many are let in at most.", now.max_calls)
         yield _by("atende_tenants", "Tenants by their state.", "state", now.tenants)
         yield _by("atende_stage_errors", "Errors of the stages that are loaded.", "stage", now.stage_errors)
-        refused = CounterMetricFamily("atende_calls_refused", "Calls that were not let in.", labels=["door"])
-        for door, count in sorted(now.refused.items()):
-            refused.add_metric([door], count)
+        refused = CounterMetricFamily("atende_calls_refused", "Calls that were not let in.", labels=["door", "reason"])
+        for labels, count in sorted(now.refused.items()):
+            refused.add_metric(labels, count)
         yield refused
+        full = {limiting: float(limiting == now.full_by) for limiting in get_args(Limiting)}
+        yield _by("atende_full", "1: this leaves no room for a call more.", "by", full)
+        yield _gauge("atende_event_loop_load_ratio", "Share of its time that the event loop works.", now.loop_load)
+        lanes = sorted(now.lanes.items())
+        waiting = {name: float(lane.waiting) for name, lane in lanes}
+        yield _by("atende_lane_waiting", "Sentences that wait for a thread.", "lane", waiting)
+        waits = {name: lane.wait_ms / 1000 for name, lane in lanes}
+        yield _by("atende_lane_wait_seconds", "The longest wait of the last seconds.", "lane", waits)
+        loads = {name: lane.load for name, lane in lanes}
+        yield _by("atende_lane_load_ratio", "Share of the lane's time that the live calls take.", "lane", loads)
         late = GaugeMetricFamily(
             "atende_media_clock_late_seconds", "Beats of the last seconds, after their time.", labels=["quantile"]
         )
@@ -137,7 +154,7 @@ def _gauge(name: str, told: str, value: float) -> Metric:
     return GaugeMetricFamily(name, told, value=value)
 
 
-def _by(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:
+def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, told, labels=[label])
     for one, count in sorted(values.items()):
         family.add_metric([one], count)

@@ -7,10 +7,10 @@ or the caller does; whatever happens, its row says why.
 
 import asyncio
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Final
 
 import structlog
 from msgspec import Struct, structs
@@ -19,9 +19,12 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
+from control.daily_minutes import DailyMinutes
+from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
 from control.records import RecordKeeper, failed
+from control.refusals import Refusals
 from control.returns import (
     MAX_MESSAGES,
     CallHereError,
@@ -41,6 +44,7 @@ from pipelines.recording import Recording
 from pipelines.routes import caller_key
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
+from pipelines.timeline import Timeline
 from processors.factory import PrepareError
 from tenants.directory import Destination, Directory
 from tenants.signing import NUMBER_VARIABLE, KeyRing
@@ -66,7 +70,8 @@ Warm = Callable[[TenantId], Awaitable[None]]
 class PhoneOptions(Struct, frozen=True, kw_only=True):
     """How the phone door treats calls."""
 
-    max_calls: int = 200
+    bounds: Bounds = Bounds()
+    """Calls are taken within these."""
     recordings_dir: Path | None = None
     """None: nothing is recorded."""
     wire: Wire = "unicast"
@@ -99,11 +104,13 @@ class PhoneDoor:
         options: PhoneOptions,
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
+        daily_minutes: DailyMinutes | None = None,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError.
+        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them.
         """
         self._warm = warm
+        self._daily_minutes = daily_minutes
         self._media_server = media_server
         self._admission = Admission(
             keys,
@@ -117,15 +124,16 @@ class PhoneDoor:
         self._feed = feed
         self._clock = clock
         self._options = options
-        self._media_clock = MediaClock()
+        self.media_clock: Final = MediaClock()
+        self.headroom: Final = Headroom(options.bounds)
+        """Whoever looks at the clock and the lanes of threads tells it what he saw."""
         self._live = LiveCalls()
         self._conversations = Conversations(clock.monotonic)
         self._sessions = LiveSessions()
         self._let_in = 0
         self._shut = self.draining = False
         """Draining: live calls go on, and no other is let in."""
-        self.refused: Counter[str] = Counter()
-        """Calls that were not let in, by the door at which their dialplans went on."""
+        self._refusals = Refusals(clock.monotonic)
 
     @property
     def live_calls(self) -> int:
@@ -133,9 +141,19 @@ class PhoneDoor:
         return self._let_in
 
     @property
+    def refused(self) -> Mapping[tuple[str, str], int]:
+        """Calls that were not let in, by the door at which their dialplans went on, and by reason."""
+        return self._refusals.counts
+
+    @property
+    def full(self) -> Full | None:
+        """Why there is no room for a call more; None: there is."""
+        return self.headroom.full(self._let_in)
+
+    @property
     def clock_lateness(self) -> Lateness:
         """The media clock's, of the last 5 to 10 seconds."""
-        return self._media_clock.recent()
+        return self.media_clock.recent()
 
     def drain(self) -> None:
         """Let nobody in any more; live calls go on. Idempotent, never waits."""
@@ -162,41 +180,64 @@ class PhoneDoor:
 
     async def on_call(self, line: DoorCall) -> None:
         """One call, from its first word to its record; or a connection by which a live call goes on."""
+        timeline = Timeline(self._clock.monotonic)
         try:
             ticket = self._admission.ticket(line)
             if not await self._live.served(ticket, line):
-                self._require_room()
+                self._require_open()
                 destination = self._admission.destination(line, ticket)
+                if not self._conversations.expects(ticket):
+                    _require(self.headroom.full(self._let_in, lanes=()))
+                    self._require_minutes(destination)
                 with self._live.enter(ticket, line) as live:
-                    await self._lease(live, destination)
-        except (RefusedError, CallHereError) as refusal:
-            door = refusal.door if isinstance(refusal, RefusedError) else DoorName.FAILED
-            self.refused[door.value] += 1
-            log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
-            await line.refuse(door)
+                    await self._lease(live, destination, timeline)
+        except CallHereError as error:
+            await self._refuse(line, RefusedError(str(error), DoorName.FAILED, "here_already"))
+        except RefusedError as refusal:
+            await self._refuse(line, refusal)
 
-    def _require_room(self) -> None:
-        if self._shut or self.draining or self._let_in >= self._options.max_calls:
-            raise RefusedError("no further call can be taken now", DoorName.BUSY)
+    async def _refuse(self, line: DoorCall, refusal: RefusedError) -> None:
+        self._refusals.note(line.hello.call_id, refusal)
+        await line.refuse(refusal.door)
 
-    async def _lease(self, live: LiveCall, destination: Destination) -> None:
+    def _require_open(self) -> None:
+        if self._shut or self.draining:
+            raise RefusedError("no further call is taken: the service is being stopped", DoorName.BUSY, "draining")
+
+    def _require_minutes(self, destination: Destination) -> None:
+        minutes, assistant = self._daily_minutes, destination.assistant
+        if minutes is not None and minutes.used_up(destination.tenant, assistant):
+            told = f"assistant {assistant!r} has talked its daily_minutes today"
+            raise RefusedError(told, DoorName.BUSY, "daily_minutes")
+
+    async def _lease(self, live: LiveCall, destination: Destination, timeline: Timeline) -> None:
         self._let_in += 1
         try:
             tenant_id = destination.tenant.tenant_id
             await self._loaded(tenant_id)
             caller = caller_key(live.line.hello.caller_number, live.ticket.call_id)
             async with self._supervisor.lease(tenant_id, destination.assistant, caller=caller) as lease:
+                if not self._conversations.expects(live.ticket):
+                    # The call itself is counted already.
+                    _require(self.headroom.full(self._let_in - 1, lanes=lease.pipeline.lanes))
+                timeline.note("admitted")
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
-                await self._converse(live, call, lease, destination.tenant.domain, before)
+                with self._counted(destination):
+                    await self._converse(live, call, lease, destination.tenant.domain, before, timeline)
         except CapacityError as error:
-            raise RefusedError(str(error), DoorName.BUSY) from error
+            raise RefusedError(str(error), DoorName.BUSY, "assistant_calls") from error
         except (TenantUnknownError, AssistantUnknownError) as error:
-            raise RefusedError(str(error), DoorName.FAILED) from error
+            raise RefusedError(str(error), DoorName.FAILED, "unknown") from error
         except NotLoadedError as error:
-            raise RefusedError(str(error), DoorName.BUSY) from error
+            raise RefusedError(str(error), DoorName.BUSY, "not_loaded") from error
         finally:
             self._let_in -= 1
+
+    def _counted(self, destination: Destination) -> AbstractContextManager[None]:
+        if self._daily_minutes is None:
+            return nullcontext()
+        return self._daily_minutes.call(destination.tenant, destination.assistant)
 
     async def _loaded(self, tenant_id: TenantId) -> None:
         """Raises NotLoadedError."""
@@ -227,7 +268,13 @@ class PhoneDoor:
         )
 
     async def _converse(
-        self, live: LiveCall, call: Call, lease: Lease, domain: str, before: Conversation | None
+        self,
+        live: LiveCall,
+        call: Call,
+        lease: Lease,
+        domain: str,
+        before: Conversation | None,
+        timeline: Timeline,
     ) -> None:
         """Answer and talk; a record is kept whatever happens."""
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
@@ -235,7 +282,7 @@ class PhoneDoor:
             record = failed(call, "failure", self._clock.now())
             tried = True
             try:
-                record = await self._talk(live, call, lease, domain, before)
+                record = await self._talk(live, call, lease, domain, before, timeline)
             except CallEndedError:
                 cause = live.line.hangup_cause
                 record = failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
@@ -243,34 +290,42 @@ class PhoneDoor:
                 log.warning("a call could not be answered", error=str(error))
                 tried = False  # the telephone's fault: it says nothing of the revision
                 record = failed(call, "failure", self._clock.now(), error=str(error))
-                await _give_up(live.line, as_it_runs(call, lease))
+                await _give_up(live.line, as_it_runs(call, lease), timeline)
             except asyncio.CancelledError:
                 record = failed(call, "shutdown", self._clock.now())
                 raise
             except Exception as error:
                 record = failed(call, "failure", self._clock.now(), error=repr(error))
                 # The caller first: what is written down can wait, and the disk may be what failed.
-                await _give_up(live.line, as_it_runs(call, lease))
+                await _give_up(live.line, as_it_runs(call, lease), timeline)
                 raise
             finally:
                 self._live.leave(live)
                 if tried:
                     failure = lease.pipeline.persona.texts.get("failure", "")
                     self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
-                await self._records.keep(opening, record)
+                timeline.ended(record.end_reason)
+                await self._records.keep(opening, structs.replace(record, timeline=timeline.moments))
 
     async def _talk(
-        self, live: LiveCall, call: Call, lease: Lease, domain: str, before: Conversation | None
+        self,
+        live: LiveCall,
+        call: Call,
+        lease: Lease,
+        domain: str,
+        before: Conversation | None,
+        timeline: Timeline,
     ) -> CallRecord:
         loaded = lease.pipeline
         line, answer_timeout_s = live.line, self._options.answer_timeout_s
-        wire = RenewedWire(await open_media(line, self._admission.wire_of(line), self._media_server, answer_timeout_s))
+        asked = self._admission.wire_of(line)
+        wire = RenewedWire(await open_media(line, asked, self._media_server, answer_timeout_s, timeline.note))
         note(line, call, TALKING)
         company = CompanyLine(live, call, lease, domain)
         async with aclosing(company), self._recording(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 wire,
-                clock=self._media_clock,
+                clock=self.media_clock,
                 vad=loaded.ingress_vad,
                 tap=recording,
                 continuous=loaded.hears_continuously,
@@ -287,6 +342,7 @@ class PhoneDoor:
                 recording=None if recording is None else self._recording_name(call),
                 hold_music=self._options.hold_music,
                 before=None if before is None else before.messages,
+                timeline=timeline,
             )
             with self._sessions.live(call, session):
                 record = await self._run(live, session, transport, wire)
@@ -330,7 +386,14 @@ class PhoneDoor:
         return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
 
 
-async def _give_up(line: DoorCall, call: Call) -> None:
+def _require(full: Full | None) -> None:
+    """Raises RefusedError."""
+    if full is not None:
+        raise RefusedError(f"full: {full.told}", DoorName.BUSY, full.by)
+
+
+async def _give_up(line: DoorCall, call: Call, timeline: Timeline) -> None:
     """Something of ours broke: the dialplan goes on."""
+    timeline.note("given_back", DoorName.FAILED.value)
     note(line, call, "failure")
     await line.give_back(DoorName.FAILED)

@@ -10,6 +10,7 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control.documents import WithDocuments
+from control.headroom import LANES
 from control.http import ReadyView, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
@@ -101,10 +102,14 @@ class Service:
         for status in self.supervisor.status():
             for assistant in status.assistants:
                 errors.update({stage.use: stage.errors for stage in assistant.stages})
+        full = self.phone.full
         now = Present(
             live_calls=self.phone.live_calls,
             max_calls=self.settings.max_calls,
-            taking_calls=bool(self.directory.tenants()) and not self.phone.draining,
+            taking_calls=bool(self.directory.tenants()) and not self.phone.draining and full is None,
+            full_by=None if full is None else full.by,
+            loop_load=self.phone.headroom.loop_load,
+            lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
             tenants=states,
             stage_errors=errors,
             refused=self.phone.refused,
@@ -120,6 +125,8 @@ class Service:
             problems.append(f"no tenant answers: see {self.settings.tenants_dir}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
+        if (full := self.phone.full) is not None:
+            problems.append(f"full: {full.told}")
         return ReadyView(
             ready=not problems,
             problems=tuple(problems),

@@ -132,7 +132,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_calls: int = 200
-    """Calls at the same time in this process; more are told that we are busy."""
+    """Calls at the same time in this process; more are told that we are busy, as are those for which what is measured
+    leaves no room."""
+    max_lateness_ms: int = 15
+    """No call more is taken while the media clock is later: 99th percentile of each half second, for seconds."""
+    max_loop_load: int = 90
+    """Nor while the event loop works more than so many percent of its time: then answers come late."""
+    max_stage_wait_ms: int = 500
+    """No call more is taken while sentences wait longer for a thread of the embedded recogniser or voice."""
+    max_stage_load: int = 80
+    """Nor one with which the embedded recogniser or voice would have to work so many percent of its time."""
     api_requests_per_s: int = 20
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""
     drain_s: int = 30
@@ -330,6 +339,10 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
+    "max_lateness_ms": whole(1, 1000),
+    "max_loop_load": whole(1, 1000),
+    "max_stage_wait_ms": whole(10, 60_000),
+    "max_stage_load": whole(1, 1000),
     "api_requests_per_s": whole(1, 10_000),
     "drain_s": whole(0, 86_400),
     "recordings": on_off,

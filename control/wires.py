@@ -1,6 +1,7 @@
 """How a call's audio comes: the wire is chosen before the answer, and started behind it; once more when it was lost."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal
 
 import structlog
 
@@ -18,8 +19,13 @@ AGAIN: Final = SocketOptions(reply_timeout_s=1.0, socket_timeout_s=1.0)
 """A caller waits in silence: a module that works connects within milliseconds."""
 
 
-async def open_media(line: DoorCall, wire: str, server: MediaServer | None, answer_timeout_s: float) -> Media:
-    """Answer, and have the call's audio by `wire`; all but unicast need the `server`.
+Step = Callable[[Literal["answered", "media_started"], str], None]
+
+
+async def open_media(
+    line: DoorCall, wire: str, server: MediaServer | None, answer_timeout_s: float, note: Step
+) -> Media:
+    """Answer, and have the call's audio by `wire`; all but unicast need the `server`. `note` is told of both steps.
 
     Raises CallEndedError, MediaUnavailableError, PhoneTimeoutError.
     """
@@ -29,9 +35,14 @@ async def open_media(line: DoorCall, wire: str, server: MediaServer | None, answ
     if wire == "audio_fork":
         line.choose_fork()
     await line.answer(answer_timeout_s)
+    note("answered", "")
+    media: Media
     if server is None or wire == "unicast":
-        return await line.start_unicast()
-    return await (line.start_fork(server) if wire == "audio_fork" else line.start_stream(server))
+        wire, media = "unicast", await line.start_unicast()
+    else:
+        media = await (line.start_fork(server) if wire == "audio_fork" else line.start_stream(server))
+    note("media_started", wire)
+    return media
 
 
 async def reopen_media(line: DoorCall, lost: Media, server: MediaServer | None) -> Media:

@@ -67,7 +67,8 @@ class Spine:
         self.context = LLMContext(list(before))
         self.ear = HotSlot(stages.ear)
         self.mind = HotSlot(stages.mind)
-        params = _turn_taking(turn, transport, says_nothing)
+        holds = listening.held(transport) if isinstance(transport, HoldsSpeech) else None
+        params = _turn_taking(turn, holds, says_nothing)
         self._turn_ends = params.user_turn_strategies.stop if params.user_turn_strategies else None
         aggregators = LLMContextAggregatorPair(self.context, user_params=params)
         self._caller = aggregators.user()
@@ -149,13 +150,13 @@ class Spine:
 
 
 def _turn_taking(
-    turn: TurnSpec, transport: BaseTransport, says_nothing: Callable[[str], bool]
+    turn: TurnSpec, output: HoldsSpeech | None, says_nothing: Callable[[str], bool]
 ) -> LLMUserAggregatorParams:
     mute: list[BaseUserMuteStrategy] = []
     if turn.mute_until_greeting_done:
         mute.append(MuteUntilFirstBotCompleteUserMuteStrategy())  # type: ignore[no-untyped-call]
     return LLMUserAggregatorParams(
-        user_turn_strategies=_turn_strategies(turn, transport, says_nothing),
+        user_turn_strategies=_turn_strategies(turn, output, says_nothing),
         user_mute_strategies=mute,
         user_turn_stop_timeout=UNHEARD_TURN_S,
         # What to do about a turn without words is the conduct's to decide, not a model's.
@@ -164,10 +165,10 @@ def _turn_taking(
 
 
 def _turn_strategies(
-    turn: TurnSpec, transport: BaseTransport, says_nothing: Callable[[str], bool]
+    turn: TurnSpec, output: HoldsSpeech | None, says_nothing: Callable[[str], bool]
 ) -> UserTurnStrategies:
-    if turn.interruptible and turn.false_interruption_s and isinstance(transport, HoldsSpeech):
-        start = BargeIn(transport, turn.false_interruption_s, says_nothing)
+    if turn.interruptible and turn.false_interruption_s and output is not None:
+        start = BargeIn(output, turn.false_interruption_s, says_nothing)
         return UserTurnStrategies(start=[start], stop=[TurnEnd(start, turn.wait_s)])
     return UserTurnStrategies(
         start=[

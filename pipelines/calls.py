@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from base.ids import AssistantName, CallId, TenantId
+from pipelines.timeline import Moment
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -74,6 +75,8 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """Path of the stereo WAV (left caller, right assistant), relative to the data directory."""
     revisions: tuple[int, ...] = ()
     """On which the call ran, in this order; `call.revision` is the first."""
+    timeline: tuple[Moment, ...] = ()
+    """What happened when, and why it ended; empty of calls from before there was one, and of a `crash`."""
 
 
 class CallLog(Protocol):

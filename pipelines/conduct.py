@@ -85,6 +85,8 @@ class Conduct:
         self._turns = 0
         self._failures = 0
         self._failed_at = at
+        self._active_at = at
+        """When the caller last said something, or was last answered; a re-prompt is no answer."""
         self._closing: str | None = None
         self._closing_since = at
         self._final = False
@@ -113,7 +115,7 @@ class Conduct:
             times.append(self._quiet_since)
         elif self._phase is Phase.LISTENING and self._closing is None and not self._reaching:
             times.append(self._quiet_since + self._limits.silence_s)
-        return min(times)
+        return min(*times, self._idle_at())
 
     def due(self, at: float) -> Action | None:
         """What to do because of time alone; None when it is too early."""
@@ -125,6 +127,9 @@ class Conduct:
             return self._close("max_duration", "limit", at, final=True)
         if self._phase is Phase.THINKING:
             return self.failed(at)
+        if at >= self._idle_at():
+            # A line that is never quiet, with nobody who speaks: what is said now is not interrupted by it.
+            return self._close("silence", "farewell", at, final=True)
         return self._say_theirs(at) if self._waiting else self._ask("reprompt", at)
 
     def opens(self, at: float, text: str = "greeting") -> Action:
@@ -151,8 +156,13 @@ class Conduct:
             if not self._final:
                 self._closing, self._owed = None, 0
 
+    def words(self, at: float) -> None:
+        """Of the caller's, in a turn that may go on."""
+        self._active_at = at
+
     def understood(self, at: float) -> None:
         """The caller's turn was understood and is with the mind now."""
+        self._active_at = at
         self._asked = 0
         self._turns += 1
         self._phase, self._since = Phase.THINKING, at
@@ -188,6 +198,8 @@ class Conduct:
     def finished(self, at: float, *, heard: bool, answer: bool) -> Action | None:
         """An answer, or a text of ours, came out to its end. One of which nothing was heard has failed."""
         self._theirs = None
+        if heard and not self._asked:
+            self._active_at = at
         self._owed = max(0, self._owed - 1)
         if self._phase is Phase.THINKING and not heard:
             return self.failed(at)
@@ -232,10 +244,20 @@ class Conduct:
     def reached(self, at: float, cause: str) -> Action | None:
         """Somebody has answered and has the caller now, when `cause` is empty; else nobody could be had."""
         self._reaching = False
+        self._active_at = at
         if not cause:
             return End(reason="operator", connected=True)
         self._quiet_since = at
         return self._say("operator_away", at, instead=True) if self._closing is None else None
+
+    def _idle_at(self) -> float:
+        """When a call in which nothing happens is closed; never while it is our turn, or a person is called."""
+        idle_s, theirs = self._limits.idle_s, self._phase in (Phase.LISTENING, Phase.HEARING)
+        if idle_s is None or not theirs or self._closing is not None or self._reaching:
+            return float("inf")
+        if self._waiting and self._phase is Phase.LISTENING:
+            return float("inf")  # an operator's sentence comes first
+        return self._active_at + idle_s
 
     def _ask(self, text: str, at: float) -> Action:
         self._asked += 1

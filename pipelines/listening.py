@@ -24,7 +24,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 
 from base.clock import Clock
+from pipelines.barge_in import HoldsSpeech
 from pipelines.conduct import Action, Conduct
+from pipelines.timeline import Timeline, Voices
 from pipelines.turns import TurnAccount
 from processors.frames import (
     AnsweredFrame,
@@ -84,17 +86,50 @@ class Announcing(Tap):
         await super().let_through(frame, direction)
 
 
+class Held:
+    """An output that can fall silent and speak on; the timeline says when it does."""
+
+    def __init__(self, output: HoldsSpeech, voices: Voices) -> None:
+        self._output, self._voices = output, voices
+
+    def hold_speech(self) -> str | None:
+        """See HoldsSpeech."""
+        held = self._output.hold_speech()
+        if held is not None:
+            self._voices.held()
+        return held
+
+    def resume_speech(self) -> None:
+        """See HoldsSpeech."""
+        self._output.resume_speech()
+        self._voices.resumed()
+
+
 class Listening:
-    """Turns overheard frames into entries of the turn account and events for the conduct.
+    """Turns overheard frames into entries of the turn account and the timeline, and events for the conduct.
 
     `act` is called with what the conduct wants done; it must not block.
     """
 
-    def __init__(self, account: TurnAccount, conduct: Conduct, clock: Clock, act: Callable[[Action | None], None]):
+    def __init__(
+        self,
+        account: TurnAccount,
+        conduct: Conduct,
+        clock: Clock,
+        act: Callable[[Action | None], None],
+        timeline: Timeline,
+        voices: Voices,
+    ) -> None:
         self._account = account
         self._conduct = conduct
         self._clock = clock
         self._act = act
+        self._timeline = timeline
+        self._voices = voices
+
+    def held(self, output: HoldsSpeech) -> HoldsSpeech:
+        """The output, with its silences noted."""
+        return Held(output, self._voices)
 
     def ear(self, name: str) -> Tap:
         """Between the ear and the caller's aggregator, which sends its decisions up through here."""
@@ -145,6 +180,7 @@ class Listening:
         """The caller's turn ended, and the mind has heard it by itself."""
         at = self._now()
         self._account.taken(number, at)
+        self._timeline.note("turn")
         self._conduct.understood(at)
         self._act(None)
 
@@ -158,18 +194,25 @@ class Listening:
 
     def _vad_started(self, frame: VADUserStartedSpeakingFrame) -> None:
         self._account.caller_started(self._now())
+        self._timeline.note("caller_speaks")
 
     def _vad_stopped(self, frame: VADUserStoppedSpeakingFrame) -> None:
         at = self._now()
         # The frame carries the wall clock's time of the decision; we count on the monotonic one.
         age = max(0.0, self._clock.now().timestamp() - frame.timestamp)
         self._account.caller_stopped(at, at - age - frame.stop_secs)
+        self._timeline.note("caller_silent")
 
     def _transcribed(self, frame: TranscriptionFrame) -> None:
-        self._account.transcribed(self._now())
+        at = self._now()
+        self._account.transcribed(at)
+        if frame.text.strip():
+            self._conduct.words(at)
+        self._timeline.note("transcript")
 
     def _written(self, frame: WrittenFrame) -> None:
         self._account.wrote(self._now())
+        self._timeline.note("wrote")
 
     def _language_found(self, frame: LanguageFrame) -> None:
         self._account.speaks(frame.language)
@@ -182,6 +225,7 @@ class Listening:
     def _understood(self, frame: LLMContextUserTurnFrame) -> None:
         at = self._now()
         self._account.understood(frame.text, at)
+        self._timeline.note("turn")
         self._conduct.understood(at)
         self._act(None)
 
@@ -205,20 +249,24 @@ class Listening:
 
     def _answer_ends(self, frame: LLMFullResponseEndFrame) -> None:
         heard = self._account.finished()
+        self._voices.done()
         self._act(self._conduct.finished(self._now(), heard=heard, answer=True))
 
     def _said_ends(self, frame: LLMAssistantPushAggregationFrame) -> None:
         heard = self._account.finished()
+        self._voices.done()
         self._act(self._conduct.finished(self._now(), heard=heard, answer=False))
 
     def _voice_begins(self, frame: TTSStartedFrame) -> None:
         self._account.voice_begins(self._now(), aside=not frame.append_to_context)
+        self._note_voice()
 
     def _heard(self, frame: TTSTextFrame) -> None:
         self._account.heard(frame.text, self._now())
 
     def _speech_started(self, frame: BotStartedSpeakingFrame) -> None:
         self._account.speech_started(self._now())
+        self._note_voice()
         self._conduct.speech_started()
         self._act(None)
 
@@ -227,7 +275,12 @@ class Listening:
         self._conduct.speech_stopped(self._now())
         self._act(None)
 
+    def _note_voice(self) -> None:
+        if (voice := self._account.voice) is not None:
+            self._voices.heard(voice)
+
     def _interrupted(self, frame: InterruptionFrame) -> None:
+        self._voices.broken_off()
         self._conduct.interrupted(heard=self._account.interrupted())
 
     def _requested(self, frame: CallRequestFrame) -> None:

@@ -98,6 +98,12 @@ class LoadedPipeline:
         return any(stage.checked.factory.audio == "continuous" for stage in self.stages if stage.role is not Role.VAD)
 
     @property
+    def lanes(self) -> frozenset[str]:
+        """Lanes of this process's threads on which its calls depend."""
+        lanes = (stage.checked.factory.lane for stage in self.stages)
+        return frozenset(lane for lane in lanes if lane is not None)
+
+    @property
     def mind_hears(self) -> bool:
         """Whether it is speech to speech."""
         return any(stage.role is Role.REALTIME for stage in self.stages)
@@ -107,6 +113,11 @@ class LoadedPipeline:
         for stage in self.stages:
             if processor in stage.made:
                 stage.health.failed(error)
+
+    def use_of(self, processor: FrameProcessor | None) -> str:
+        """What kind of stage a processor of a live call is, as the document names it; "" of none of these."""
+        uses = (stage.checked.factory.use for stage in self.stages if processor in stage.made)
+        return next(uses, "")
 
     def adopt_ear(self, former: "LoadedPipeline", ear: Iterable[FrameProcessor]) -> None:
         """A live call keeps its ear, which is the same in both: its processors are of this one's stages from now on."""

@@ -27,6 +27,7 @@ from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
 from pipelines.reaching import Reaching
 from pipelines.running import Running
+from pipelines.timeline import Timeline, Voices, cause_word
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext, Speaker
 from processors.llm.intents import phrasebook
@@ -79,11 +80,13 @@ class CallSession:
         hold_music: HoldMusic | None = None,
         limits: SessionLimits | None = None,
         before: Sequence[LLMContextMessage] | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
         `hold_music` takes the ringing tone's place.
 
-        `before` is the conversation that goes on, of a caller who is back from a person.
+        `before` is the conversation that goes on, of a caller who is back from a person; `timeline` what happened
+        before, from the ring on.
         """
         self._call = call
         self._lease = lease
@@ -96,6 +99,8 @@ class CallSession:
         self._limits = limits or SessionLimits()
         policy, at = lease.pipeline.assistant, clock.monotonic()
         wait_s = policy.turn.wait_s
+        self.timeline = timeline or Timeline(clock.monotonic)
+        self._voices = Voices(self.timeline)
         self._account = TurnAccount(call.id, at, self._told, turn_wait_s=wait_s, for_record=self._for_record)
         self._conduct = Conduct(policy.limits, policy.turn, at, transfer=policy.transfer)
         self._reaching = Reaching(line, sample_rate, hold_music)
@@ -211,7 +216,7 @@ class CallSession:
 
     def _assemble(self) -> Spine:
         stages = self._loaded.create_stages(self._context_of(self._loaded))
-        listening = Listening(self._account, self._conduct, self._clock, self._act)
+        listening = Listening(self._account, self._conduct, self._clock, self._act, self.timeline, self._voices)
         return Spine(
             stages,
             self._transport,
@@ -269,11 +274,13 @@ class CallSession:
         why_not = await self._change.perform()
         if why_not:
             self._note(f"the call stays on its revision: {why_not}")
+            self.timeline.note("not_changed_over", str(self._loaded.revision.number))
             log.warning("a live call was not changed over", error=why_not)
             return
         revision, policy = self._loaded.revision.number, self._loaded.assistant
         if self._revisions[-1] != revision:  # not the same one with other secrets
             self._revisions.append(revision)
+        self.timeline.note("changed_over", str(revision))
         self._conduct.adopt(policy.limits, policy.transfer)
         self._line.changed_over()
         log.info("a live call was changed over", revision=revision)
@@ -294,10 +301,13 @@ class CallSession:
             case Say():
                 await self._say(action, spine)
             case SayTheirs():
+                self.timeline.note("operator_says")
+                self._voices.texts("operator")
                 await spine.say(action.words, instead=False, final=False, then_hang_up=False)
             case Reach():
                 transfer = self._loaded.assistant.transfer
                 assert transfer is not None
+                self.timeline.note("reaching")
                 self._reaching.begin(transfer, spine.play, self._quiet, self._reached)
 
     def _quiet(self) -> bool:
@@ -307,9 +317,11 @@ class CallSession:
         """A person was called, or could not be; the conversation went on meanwhile."""
         if broke:
             self._note(broke)
+        self.timeline.note("not_reached" if cause else "reached", cause_word(cause))
         self._act(self._conduct.reached(self._clock.monotonic(), cause))
 
     async def _say(self, say: Say, spine: Spine) -> None:
+        self._voices.texts(say.text)
         text = self._loaded.persona.texts[say.text]
         await spine.say(text, instead=say.instead, final=say.final, then_hang_up=say.then_hang_up)
 
@@ -330,10 +342,13 @@ class CallSession:
     async def _let_go(self, ending: End) -> None:
         self._line.note(ending.reason)
         if ending.number is not None:
+            self.timeline.note("sent_on")
             await self._line.transfer(ending.number)
         elif ending.door is not None:
+            self.timeline.note("given_back", ending.door)
             await self._line.give_back(ending.door)
         else:
+            self.timeline.note("hung_up")
             await self._line.hang_up()
 
     def _failed(self, spine: Spine, frame: ErrorFrame) -> None:
@@ -343,6 +358,7 @@ class CallSession:
             return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
+        self.timeline.note("stage_failed", self._loaded.use_of(frame.processor))
         self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
@@ -374,6 +390,7 @@ class CallSession:
         assert ending is not None
         given_away = ending.door is not None or ending.number is not None or ending.connected
         hung_up_by_us = ending.reason not in HUNG_UP and not given_away
+        self.timeline.ended(ending.reason)
         return CallRecord(
             call=self._call,
             ended_at=self._clock.now(),
@@ -383,4 +400,5 @@ class CallSession:
             errors=tuple(self._errors),
             recording=self._recording,
             revisions=tuple(self._revisions),
+            timeline=self.timeline.moments,
         )

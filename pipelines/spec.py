@@ -131,12 +131,15 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often it is said before the farewell."""
     answer_timeout_s: Annotated[float, Meta(ge=1, le=120)] = 12.0
     """The mind has this long to begin speaking before the failure sentence is said."""
-    idle_s: Annotated[float, Meta(ge=5, le=3600), KEPT] = 30.0
-    """Without any real interaction before the call is closed."""
+    idle_s: Annotated[float, Meta(ge=5, le=3600)] | None = None
+    """Without a word of the caller's or an answer to him before the farewell, also where his line is never silent (a
+    television, music on hold); re-prompts do not count. Absent: only silence counts.
+    """
     provider_rpm: Annotated[int, Meta(ge=1, le=100_000), KEPT] | None = None
     """Requests to hosted providers in a minute; absent: no bound."""
-    daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000), KEPT] | None = None
-    """Of calls in a day; absent: no bound."""
+    daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Of this assistant's calls in a day of `time_zone`: who calls when they are used up goes on in the dialplan, and
+    who talks then may end; absent: no bound."""
     daily_cost: Annotated[float, Meta(ge=0, le=1_000_000), KEPT] | None = None
     """US dollars that hosted providers may cost in a day; absent: no bound."""
 

@@ -4,6 +4,7 @@ All times are seconds of one monotonic clock. Only words that the caller heard a
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -198,6 +199,13 @@ class TurnAccount:
         """The first sample of something said left on the wire."""
         self._speaking = True
         self._audible(at)
+
+    @property
+    def voice(self) -> Literal["answer", "filler", "text"] | None:
+        """What is being heard; None: nothing of ours."""
+        if not self._speaking:
+            return None
+        return "filler" if self._aside else "answer" if self._is_answer else "text"
 
     def speech_stopped(self) -> None:
         """Nothing of ours is heard any more, for now."""

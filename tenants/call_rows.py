@@ -7,6 +7,7 @@ import msgspec
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.timeline import Moment
 from tenants.call_search import CallSummary, duration_s
 from tenants.sql import queries
 
@@ -14,11 +15,13 @@ _SQL: Final = queries("conversations")
 
 
 async def read_records(connection: Any, tenant_id: TenantId, rows: Sequence[Any]) -> list[CallRecord]:
-    """The records of these rows of conversations, each with its messages."""
+    """The records of these rows of conversations, each with its messages and its timeline."""
     turns: dict[str, list[Turn]] = {row["call_id"]: [] for row in rows}
     for message in await connection.fetch(_SQL["messages"], tenant_id, list(turns)):
         turns[message["call_id"]].append(_turn(message))
-    return [_record(tenant_id, row, turns[row["call_id"]]) for row in rows]
+    found = await connection.fetch(_SQL["timelines"], tenant_id, list(turns))
+    timelines = {row["call_id"]: msgspec.json.decode(row["moments"], type=tuple[Moment, ...]) for row in found}
+    return [_record(tenant_id, row, turns[row["call_id"]], timelines.get(row["call_id"], ())) for row in rows]
 
 
 def summary_of(tenant_id: TenantId, row: Any) -> CallSummary:
@@ -48,16 +51,28 @@ def message_row(tenant_id: TenantId, call_id: CallId, position: int, turn: Turn)
             turn.intent, turn.passage_id, waterfall)  # fmt: skip
 
 
+def timeline_row(tenant_id: TenantId, record: CallRecord) -> tuple[Any, ...]:
+    """What `store_timeline` takes."""
+    return tenant_id, record.call.id, msgspec.json.encode(record.timeline).decode()
+
+
 def _turn(row: Any) -> Turn:
     facts = {name: row[name] for name in ("role", "text", "at_ms", "interrupted", "written", "intent", "passage_id")}
     waterfall = row["waterfall"]
     return Turn(**facts, waterfall=None if waterfall is None else msgspec.json.decode(waterfall, type=Waterfall))
 
 
-def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn]) -> CallRecord:
+def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn], timeline: tuple[Moment, ...]) -> CallRecord:
     facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording")}
     errors, revisions = tuple(row["errors"]), tuple(row["revisions"])
-    return CallRecord(call=_call(tenant_id, row), turns=tuple(turns), errors=errors, revisions=revisions, **facts)
+    return CallRecord(
+        call=_call(tenant_id, row),
+        turns=tuple(turns),
+        errors=errors,
+        revisions=revisions,
+        timeline=timeline,
+        **facts,
+    )
 
 
 def _call(tenant_id: TenantId, row: Any) -> Call:

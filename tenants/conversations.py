@@ -10,9 +10,9 @@ import asyncpg
 import msgspec
 from msgspec import Struct, structs
 
-from base.ids import CallId, TenantId
+from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import CallRecord
-from tenants.call_rows import conversation_row, message_row, read_records, summary_of
+from tenants.call_rows import conversation_row, message_row, read_records, summary_of, timeline_row
 from tenants.call_search import CallFilter, CallSummary, SearchTooWideError, matches, summary
 from tenants.database import Database
 from tenants.sql import queries
@@ -58,6 +58,12 @@ class ConversationStore(Protocol):
         self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
     ) -> Sequence[CallSummary]:
         """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
+        ...
+
+    async def seconds(
+        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
+    ) -> float:
+        """How long the assistant's calls were that began in that time, in seconds; the end of it is not of it."""
         ...
 
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
@@ -115,6 +121,12 @@ class MemoryConversations:
     ) -> Sequence[CallSummary]:
         return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
 
+    async def seconds(
+        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
+    ) -> float:
+        wanted = CallFilter(assistant=assistant, opened_from=opened_from, opened_to=opened_to)
+        return sum((one.ended_at - one.call.opened_at).total_seconds() for one in self._found(tenant_id, wanted))
+
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         for record in self._found(tenant_id, wanted):
             yield record
@@ -160,6 +172,8 @@ class PostgresConversations:
             if new:
                 messages = [message_row(tenant_id, call_id, place, turn) for place, turn in enumerate(record.turns)]
                 await connection.executemany(_SQL["store_message"], messages)
+                if record.timeline:
+                    await connection.execute(_SQL["store_timeline"], *timeline_row(tenant_id, record))
             return bool(new)
 
     async def get(self, tenant_id: TenantId, call_id: CallId) -> CallRecord | None:
@@ -186,6 +200,12 @@ class PostgresConversations:
             arguments = search_arguments(tenant_id, wanted, _bound(limit), before)
             rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
         return [summary_of(tenant_id, row) for row in rows]
+
+    async def seconds(
+        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
+    ) -> float:
+        async with self._database.tenant(tenant_id) as connection:
+            return float(await connection.fetchval(_SQL["seconds"], tenant_id, assistant, opened_from, opened_to))
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         before: Cursor | None = None

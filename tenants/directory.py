@@ -42,6 +42,10 @@ class TenantEntry(Struct, frozen=True, kw_only=True):
     """The one from which its calls come; None: any."""
     secretaries: Mapping[str, AssistantName] = {}
     """Assistants by their UUIDs, where they have one."""
+    time_zone: str = "UTC"
+    """IANA name: what a day is."""
+    daily_minutes: Mapping[AssistantName, int] = {}
+    """How long the calls of a day may be in all, of assistants that have a limit."""
 
 
 class Destination(Struct, frozen=True, kw_only=True):

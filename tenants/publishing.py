@@ -135,4 +135,10 @@ def entry_of(document: TenantDocument, number: int) -> TenantEntry:
         numbers=numbers_of(spec.assistants),
         switch=spec.switch,
         secretaries={assistant.id: assistant.key for assistant in spec.assistants if assistant.id is not None},
+        time_zone=spec.time_zone,
+        daily_minutes={
+            assistant.key: assistant.limits.daily_minutes
+            for assistant in spec.assistants
+            if assistant.limits.daily_minutes is not None
+        },
     )

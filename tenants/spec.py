@@ -89,7 +89,7 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """As the assistants say it."""
     language: str = "pt-BR"
     """BCP 47 tag of the assistants that have none of their own: `pt-BR`, `en`, `es`."""
-    time_zone: Annotated[str, KEPT] = "America/Sao_Paulo"
+    time_zone: str = "America/Sao_Paulo"
     """IANA name; `hours` are read in it."""
     enabled: bool = True
     """Whether its calls are answered; a document that is not enabled is stored and not loaded."""

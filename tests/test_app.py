@@ -69,6 +69,8 @@ def settings() -> Iterator[Settings]:
         esl_port=0,
         tenants_dir=folder / "tenants",
         knowledge_dir=folder / "knowledge",
+        max_lateness_ms=1000,  # the callers share our loop
+        max_loop_load=1000,
     )
     shutil.rmtree(folder)
 

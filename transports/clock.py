@@ -133,8 +133,12 @@ class MediaClock:
         """Of every beat since the clock was made."""
         return self._total.snapshot()
 
+    def counted(self) -> LatenessHistogram:
+        """A copy of what was counted since the clock was made: what admission looks at, again and again."""
+        return self._total.merged(LatenessHistogram())
+
     def recent(self) -> Lateness:
-        """Of the last 5 to 10 seconds: what admission should look at."""
+        """Of the last 5 to 10 seconds."""
         self._turn_window(self.now())
         return self._before.merged(self._window).snapshot()
 

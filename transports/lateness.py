@@ -49,6 +49,16 @@ class LatenessHistogram:
         both.skipped = self.skipped + other.skipped
         return both
 
+    def since(self, earlier: "LatenessHistogram") -> "LatenessHistogram":
+        """A new histogram of what was counted after `earlier` was as it is; its `max_ms` is the end of a bucket."""
+        later = LatenessHistogram()
+        later.counts = [now - before for now, before in zip(self.counts, earlier.counts, strict=True)]
+        later.count = self.count - earlier.count
+        later.skipped = self.skipped - earlier.skipped
+        ends = (*BOUNDS_MS, self.max_ms)
+        later.max_ms = max((min(end, self.max_ms) for end, n in zip(ends, later.counts, strict=True) if n), default=0.0)
+        return later
+
     def snapshot(self) -> Lateness:
         """What was counted so far."""
         return Lateness(

@@ -22,6 +22,13 @@ from pipelines.calls import CallRecord, Closed, LiveEvent
 START_TIMEOUT_S = 900.0
 """Voices are rendered before the service says that it is ready; once, then they are on disk."""
 STOP_TIMEOUT_S = 30.0
+UNBOUND = {
+    "ATENDE_MAX_LATENESS_MS": "1000",
+    "ATENDE_MAX_LOOP_LOAD": "1000",
+    "ATENDE_MAX_STAGE_WAIT_MS": "60000",
+    "ATENDE_MAX_STAGE_LOAD": "1000",
+}
+"""What is measured is how calls fare, also those that admission would refuse."""
 
 
 class Ready(msgspec.Struct, tag=True):
@@ -136,7 +143,7 @@ async def served(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *program, *(["--probed"] if probed else []),
         preexec_fn=None if core is None else pinned(core),
-        env={**os.environ, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
+        env={**os.environ, **UNBOUND, "ATENDE_ESL_PORT": "0", "ATENDE_LOG_LEVEL": "error", **environ},
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 22,
     )  # fmt: skip

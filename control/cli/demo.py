@@ -14,7 +14,7 @@ from rich.rule import Rule
 from base.ids import CallId
 from control import logs
 from control.cli.context import Program, program
-from control.cli.show import Show
+from control.cli.show import Show, told
 from control.peer import CallResult, Dialed, Switch, load_script
 from control.service import Service
 from pipelines.calls import CallRecord
@@ -130,6 +130,8 @@ async def _kept(service: Service, entry: TenantEntry, record: CallRecord, out: C
     copy = folder / "demo" / f"{entry.slug}.json"
     await asyncio.to_thread(_save, copy, record)
     out.print(f"[bold]{entry.slug}[/]: ended by {record.end_reason}, {len(record.turns)} turns")
+    for line in told(record.timeline):
+        out.print(f"[dim]  {line}[/]")
     if record.recording is not None:
         out.print(f"  recording     {folder / record.recording} (left caller, right assistant)", soft_wrap=True)
     out.print(f"  conversation  {copy} (of table conversations, call {record.call.id})", soft_wrap=True)

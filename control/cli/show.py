@@ -1,6 +1,7 @@
 """What a live call looks like on a terminal: who speaks, what was understood, found and said, and how fast."""
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from base.ids import CallId
 from pipelines.calls import CallerSpeaking, Closed, Found, LiveEvent, Opened, Said, Understood, Waterfall
+from pipelines.timeline import Moment
 
 BAR_MS = 40
 """One block of the waterfall, in milliseconds."""
@@ -39,6 +41,11 @@ def drawing(waterfall: Waterfall) -> list[str]:
     if waterfall.first_audio is not None:
         lines.append(f"{'speech end to answer':<24}{waterfall.first_audio:5.0f} ms")
     return lines
+
+
+def told(timeline: Sequence[Moment]) -> list[str]:
+    """What happened in a call, as lines of text: seconds after the ring, and what it was."""
+    return [f"{one.at_ms / 1000:8.2f} s  {one.what.replace('_', ' '):<18}{one.detail}".rstrip() for one in timeline]
 
 
 class Show:

@@ -1,5 +1,7 @@
 """The little of a tenant's document that a command needs; whether the rest is right the service tells."""
 
+from pathlib import Path
+
 import click
 
 from control.settings import Settings
@@ -16,6 +18,11 @@ def written_tenant(slug: str, settings: Settings) -> TenantSpec:
 
     Raises ClickException where no file of the folder has it.
     """
+    return tenant_file(slug, settings)[1]
+
+
+def tenant_file(slug: str, settings: Settings) -> tuple[Path, TenantSpec]:
+    """The same, and the file. Raises ClickException."""
     broken: list[str] = []
     others: list[str] = []
     for file in sorted(files_of(settings.tenants_dir), key=lambda file: (file.stem != slug, file.name)):
@@ -28,7 +35,7 @@ def written_tenant(slug: str, settings: Settings) -> TenantSpec:
             broken.append(f"{file}: {error.strerror}")
             continue
         if spec is not None and spec.slug == slug and spec.tenant_id:
-            return spec
+            return file, spec
         if spec is not None and spec.slug:
             others.append(spec.slug)
     none = f"no tenant document of {slug!r} in {settings.tenants_dir} ({did_you_mean(slug, sorted(others))})"

@@ -24,6 +24,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     """What is rung, how often, for how long."""
 
     dialed: Dialed
+    others: tuple[Dialed, ...] = ()
+    """Rung in turn with it."""
     script: Script
     """With its sounds read: see `caller.loaded`."""
     calls: int
@@ -33,6 +35,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     ramp_per_s: float
     """New calls in a second, at most: at the beginning, and when calls end quickly."""
     grace_s: float = GRACE_S
+    pause_s: float = 0.0
+    """Between a call's end and the next one in its place."""
 
 
 class Load:
@@ -67,11 +71,12 @@ class Load:
         loop = asyncio.get_running_loop()
         until = due = loop.time()
         until += self._plan.seconds
+        everybody = (self._plan.dialed, *self._plan.others)
         async with asyncio.TaskGroup() as group:
             while not self._stopped and (now := loop.time()) < until:
                 if self.live < self._plan.calls and due <= now:
                     due = max(due, now) + 1 / self._plan.ramp_per_s
-                    call = self._switch.dial(self._plan.dialed, self._plan.script)
+                    call = self._switch.dial(everybody[self.tally.made % len(everybody)], self._plan.script)
                     self._live.add(call)
                     self.tally.rung(self.live)
                     group.create_task(self._one(call), name="load call")
@@ -96,6 +101,8 @@ class Load:
             if not self._met and not self._stopped and result.ended_by != "caller":
                 self.nobody = True
                 self.stop()
+            if self._plan.pause_s and not self._stopped:
+                await asyncio.sleep(self._plan.pause_s)
         except SwitchCrashed as crash:
             # Every call of a real switch would be gone: nothing more can be measured.
             self.tally.crashed(str(crash))

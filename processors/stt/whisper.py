@@ -63,6 +63,7 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
 
     use = "stt.whisper"
     role = Role.STT
+    lane = "stt"
     config_type = WhisperConfig
 
     def __init__(self) -> None:

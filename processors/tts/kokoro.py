@@ -55,6 +55,7 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
 
     use = "tts.kokoro"
     role = Role.TTS
+    lane = "tts"
     config_type = KokoroConfig
 
     def __init__(self) -> None:

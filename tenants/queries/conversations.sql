@@ -26,3 +26,13 @@ ORDER BY opened_at DESC, call_id DESC LIMIT $2;
 -- messages --
 SELECT call_id, role, text, at_ms, interrupted, written, intent, passage_id, waterfall FROM atende.messages
 WHERE tenant_id = $1 AND call_id = ANY ($2) ORDER BY call_id, position;
+
+-- store_timeline --
+INSERT INTO atende.timelines (tenant_id, call_id, moments) VALUES ($1, $2, $3);
+
+-- timelines --
+SELECT call_id, moments FROM atende.timelines WHERE tenant_id = $1 AND call_id = ANY ($2);
+
+-- seconds --
+SELECT coalesce(sum(extract(epoch FROM ended_at - opened_at)), 0)::double precision FROM atende.conversations
+WHERE tenant_id = $1 AND assistant = $2 AND opened_at >= $3 AND opened_at < $4;

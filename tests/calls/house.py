@@ -21,6 +21,7 @@ from base.clock import SystemClock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control import memory
+from control.daily_minutes import DailyMinutes
 from control.peer import (
     CallResult,
     Codec,
@@ -144,6 +145,7 @@ class House:
     """Set when the door is done with a call."""
     stored: dict[CallId, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     """Set when the row of a call is there."""
+    minutes: DailyMinutes = field(init=False)
     media_server: MediaServer = field(init=False)
     phone: PhoneDoor = field(init=False)
     door: DoorServer = field(init=False)
@@ -283,6 +285,7 @@ async def house(
             log=WatchedLog(spool),
             stages=stages,
         )
+        home.minutes = DailyMinutes(conversations, clock)
         home.media_server = await stack.enter_async_context(MediaServer("127.0.0.1", 0))
         if record:
             options = PhoneOptions(recordings_dir=folder / "recordings")
@@ -295,6 +298,7 @@ async def house(
             clock=clock,
             options=options or PhoneOptions(),
             media_server=home.media_server,
+            daily_minutes=home.minutes,
         )
         home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast, switches=switches)
         await home.door.start()

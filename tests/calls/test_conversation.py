@@ -10,7 +10,7 @@ from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.ids import CallId
-from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Wait, WaitFor
+from control.peer import Codec, Dtmf, HangUp, Interrupt, Say, Script, Sound, Wait, WaitFor
 from control.peer.script import Hears
 from pipelines.calls import CallerSpeaking, Closed, Opened, Said, Understood
 from processors.catalog import Stages
@@ -60,6 +60,7 @@ evening = Evening(stages=ChainMap({"filter.keys": KeyFilter()}, Stages()), recor
 calls = evening.fixture()
 
 LONG = "alpha bravo sugar delta hotel india tango romeo oscar lemon uncle green black white amber ocean"
+TELEVISION = Sound(np.tile(SPEECH.samples, 8), SPEECH.rate, "television")
 ASKS_AND_STAYS = Script(steps=(hears(), Say(SPEECH), STAYS))
 WORDS = tuple(LONG.split())
 
@@ -163,6 +164,17 @@ def test_who_says_nothing_is_asked_again_and_left_with_a_farewell(call: Rung) ->
     assert (call.result.ended_by, call.result.cause) == ("service", "NORMAL_CLEARING")
     assert (call.record.end_reason, call.record.errors) == ("silence", ())
     assert len(call.voices_s) == 3
+
+
+@evening.caller(
+    Script(steps=(hears(), Say(TELEVISION), STAYS)),
+    stt={"transcripts": [""]},
+    limits={"idle_s": 5},
+)
+def test_a_line_that_is_never_silent_and_says_nothing_is_closed_politely(call: Rung) -> None:
+    assert call.heard() == ["Welcome to us", "Good bye then"]
+    assert (call.result.ended_by, call.record.end_reason) == ("service", "silence")
+    assert call.result.ended_ms < 10_000, "while the television goes on"
 
 
 @evening.caller(Script(steps=(STAYS,)), limits={"max_call_s": 5}, tts={"word_s": 0.05})

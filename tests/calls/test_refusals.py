@@ -1,14 +1,21 @@
 """Who is not let in: the call stays unanswered, the dialplan goes on, and nothing of it stays."""
 
 import asyncio
+from collections import ChainMap
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import pytest
 import structlog
 
-from base.ids import TenantId
+from base.ids import AssistantName, TenantId
+from control.daily_minutes import DailyMinutes
+from control.headroom import LOOKS, Bounds, LiveLane, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
+from processors.catalog import Stages
+from processors.compute import LaneLoad
+from processors.stt.mock import MockStt
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, new_key, sign
 from tests.calls.callers import NUMBER, TENANT, document, hears, tenant
 from tests.calls.house import House, Rung, house
@@ -103,7 +110,7 @@ async def test_the_tenant_is_known_in_any_spelling_of_its_id() -> None:
 @pytest.mark.parametrize("full", ["assistant", "process"])
 async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: str) -> None:
     limits = {"max_concurrent_calls": 1 if full == "assistant" else 10}
-    options = PhoneOptions(max_calls=1 if full == "process" else 10)
+    options = PhoneOptions(bounds=Bounds(max_calls=1 if full == "process" else 10))
     async with house(document(limits=limits), options=options) as home:
         first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.3), HangUp()))))
         await asyncio.sleep(0.3)
@@ -117,6 +124,74 @@ async def test_a_closing_house_lets_nobody_in() -> None:
     async with house(document()) as home:
         home.phone.shut()
         refused(await home.call(SHORT), "busy")
+
+
+async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_no_live_call() -> None:
+    async with house(document()) as home:
+        room = home.phone.headroom
+
+        def looked(lateness_ms: float) -> None:
+            for at in range(LOOKS):
+                room.saw(Reading(at=float(at), live_calls=1, lateness_ms=lateness_ms, lanes={}))
+
+        live = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.5), HangUp()))))
+        await asyncio.sleep(0.3)
+        looked(50.0)
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                refused(await home.call(SHORT), "busy")
+        told = [line for line in lines if line["event"] == "call refused"]
+        assert [line["why"] for line in told] == ["media_clock"], "hundreds that find no room are one line"
+        assert "ATENDE_MAX_LATENESS_MS is 15" in told[0]["reason"]
+        assert home.phone.refused == {("busy", "media_clock"): 3}
+        assert (await live).record.end_reason == "caller_hangup"
+        looked(1.0)
+        await greeted(home)
+
+
+class MockSttHere(MockStt):
+    """Works on the threads of this process, as an embedded recogniser does."""
+
+    lane = "stt"
+
+
+async def test_only_who_would_be_heard_by_the_embedded_recogniser_waits_for_its_room() -> None:
+    stages = ChainMap({"stt.mock": MockSttHere()}, Stages())
+    other = document("others", tenant_id=OTHER, number="200", realtime={})
+    async with house(document(), other, stages=stages) as home:
+        busy: dict[LiveLane, LaneLoad] = {"stt": LaneLoad(threads=1, waiting=5, wait_s=0.9, busy_s=0.0)}
+        for at in range(LOOKS):
+            home.phone.headroom.saw(Reading(at=float(at), live_calls=0, lateness_ms=1.0, lanes=busy))
+        refused(await home.call(SHORT), "busy")
+        assert home.phone.refused == {("busy", "stt"): 1}
+        assert (await home.call(SHORT, home.dialed("200", tenant_id=OTHER))).record.end_reason == "caller_hangup"
+
+
+class OtherTime:
+    """The wall clock is that of today; the monotonic one is moved on."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_who_has_talked_his_minutes_is_busy_and_the_others_are_not() -> None:
+    limited = document(limits={"daily_minutes": 1})
+    async with house(limited, document("others", tenant_id=OTHER, number="200")) as home:
+        await greeted(home)
+        clock = OtherTime()
+        home.phone._daily_minutes = minutes = DailyMinutes(home.conversations, clock)
+        for entry, assistant in ((home.directory.tenant(one), AssistantName("front")) for one in (TENANT, OTHER)):
+            with minutes.call(entry, assistant):
+                clock.at += 60
+        refused(await home.call(SHORT), "busy")
+        assert home.phone.refused == {("busy", "daily_minutes"): 1}
+        assert (await home.call(SHORT, home.dialed("200", tenant_id=OTHER))).heard() == ["Welcome to us"]
 
 
 async def test_of_many_at_once_exactly_the_limit_is_let_in() -> None:

@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from base.ids import CallId
+from control.headroom import LOOKS, Reading
 from control.peer import Callee, HangUp, Say, Script, Wait
 from pipelines.calls import CallRecord, ChangedOver, Said
 from processors.catalog import Stages
@@ -105,6 +106,18 @@ async def test_the_conversation_goes_on_on_every_wire() -> None:
             assert all(part.errors == () for part in (first, second, third))
         assert len(home.phone._conversations) == 0
         assert home.media_server.open_sockets == 0
+
+
+async def test_who_comes_back_is_taken_though_there_is_no_room_for_others() -> None:
+    async with open_house(Callee(rings_s=0.3, talks_s=0.8)) as home:
+        calling = asyncio.create_task(home.call(Script(steps=(hears(), *TALKS, HangUp()))))
+        await eventually(lambda: len(home.phone._conversations) == 1)
+        for at in range(LOOKS):
+            home.phone.headroom.saw(Reading(at=float(at), live_calls=1, lateness_ms=50.0))
+        other = await home.call(Script(steps=(hears(), HangUp()), limit_s=10))
+        assert (other.result.door, other.found) == ("busy", None)
+        first, second = parts_of(home, await calling)
+        assert (first.end_reason, heard(second)) == ("operator", [BACK])
 
 
 async def test_what_was_published_while_the_call_lives_says_whether_the_caller_comes_back() -> None:

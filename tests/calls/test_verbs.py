@@ -61,7 +61,7 @@ class Guest:
     error: BaseException | None = None
 
     async def answer(self) -> None:
-        self.media = await open_media(self.line, self.wire, self.server, 5.0)
+        self.media = await open_media(self.line, self.wire, self.server, 5.0, lambda *_: None)
 
     async def talk(self) -> None:
         """The caller is heard, and hears 0.3 s of ours to the end."""

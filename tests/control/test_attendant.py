@@ -8,6 +8,7 @@ import pytest
 from control.attendant import Attendant
 from control.returns import LiveCall, Ticket
 from pipelines.session import CallSession
+from pipelines.timeline import Timeline
 from tests.control.test_returns import TICKET
 from transports.freeswitch.esl_call import DoorCall
 from transports.freeswitch.renewed import RenewedWire
@@ -35,6 +36,7 @@ class Heard:
 
     def __init__(self, *, breaks: bool = False) -> None:
         self.told: list[str] = []
+        self.timeline = Timeline(lambda: 0.0)
         self._breaks = breaks
 
     def end(self, reason: str, cause: str = "") -> None:

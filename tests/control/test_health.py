@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 from msgspec import structs
 
 from base.ids import TenantId
+from control.headroom import Full
 from control.http import ReadyView, health_router
 from control.service import Service
 from control.settings import Settings
@@ -34,6 +35,7 @@ def service(
     secrets: dict[TenantId, str] | None = None,
     *,
     draining: bool = False,
+    full: Full | None = None,
 ) -> Service:
     directory = Directory()
     for one in statuses:
@@ -52,7 +54,7 @@ def service(
         settings=Settings(),
         directory=directory,
         supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
-        phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining)),
+        phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining, full=full)),
         folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
         secrets=cast(Any, SimpleNamespace(renewal=SimpleNamespace(problems=secrets or {}))),
@@ -76,6 +78,13 @@ def test_who_is_being_stopped_is_not_ready() -> None:
     view = service([loaded(ACME, "acme")], [], draining=True).readiness()
     assert not view.ready
     assert view.problems == ("it is being stopped: live calls end, no other is taken",)
+
+
+def test_who_is_full_is_not_ready_and_says_what_of_and_what_helps() -> None:
+    full = Full("stt", "speech recognition: sentences wait; more cores")
+    view = service([loaded(ACME, "acme")], [], full=full).readiness()
+    assert not view.ready
+    assert view.problems == ("full: speech recognition: sentences wait; more cores",)
 
 
 def test_a_document_that_never_came_so_far_as_to_be_loaded_is_told_too() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from base.ids import AssistantName, CallId, TenantId
+from control.headroom import Lane
 from control.metrics import Metrics, Present
 from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, Understood, Waterfall
 from transports.lateness import Lateness
@@ -27,7 +28,10 @@ NOW = Present(
     taking_calls=True,
     tenants={"ready": 2, "failed": 1},
     stage_errors={"stt.whisper": 4},
-    refused={"busy": 5},
+    full_by="stt",
+    refused={("busy", "stt"): 5},
+    loop_load=0.5,
+    lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
     models_mb=230.0,
 )
@@ -74,7 +78,13 @@ def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     assert found["atende_live_calls", ()] == 3
     assert found["atende_tenants", (("state", "ready"),)] == 2
     assert found["atende_stage_errors", (("stage", "stt.whisper"),)] == 4
-    assert found["atende_calls_refused_total", (("door", "busy"),)] == 5
+    assert found["atende_calls_refused_total", (("door", "busy"), ("reason", "stt"))] == 5
+    assert found["atende_full", (("by", "stt"),)] == 1
+    assert found["atende_full", (("by", "media_clock"),)] == 0
+    assert found["atende_event_loop_load_ratio", ()] == 0.5
+    assert found["atende_lane_waiting", (("lane", "stt"),)] == 7
+    assert found["atende_lane_wait_seconds", (("lane", "stt"),)] == 0.9
+    assert found["atende_lane_load_ratio", (("lane", "stt"),)] == 0.65
     assert found["atende_media_clock_late_seconds", (("quantile", "0.99"),)] == 0.004
     assert found["atende_models_bytes", ()] == 230e6
 

@@ -30,6 +30,57 @@ def test_silence_counts_from_the_last_word() -> None:
     assert machine.due(11.0) == Say(text="reprompt")
 
 
+def test_a_call_in_which_nothing_happens_is_closed_however_loud_the_line_is() -> None:
+    machine = greeted(idle_s=30)
+    machine.caller_started()
+    assert machine.deadline() == 31.0, "from the greeting on; nobody waits for the silence of a television"
+    assert machine.due(30.9) is None
+    assert machine.due(31.0) == Say(text="farewell", final=True, then_hang_up=True)
+    machine.caller_started()
+    machine.speech_started()
+    assert machine.requested("hangup") == End(reason="silence")
+
+
+def test_who_speaks_without_a_pause_is_not_idle() -> None:
+    machine = greeted(idle_s=30)
+    machine.caller_started()
+    for at in (20.0, 40.0, 60.0):
+        machine.words(at)
+        assert machine.due(at + 29) is None
+    machine.understood(61.0)
+    machine.speech_started()
+    assert machine.deadline() > 91.0, "an answer may be long"
+    machine.speech_stopped(100.0)
+    machine.finished(100.0, heard=True, answer=True)
+    machine.caller_started()
+    assert machine.deadline() == 130.0
+
+
+def test_reprompts_are_no_interaction_and_a_ringing_telephone_is() -> None:
+    machine = greeted(idle_s=15)
+    assert machine.due(11.0) == Say(text="reprompt")
+    machine.speech_started()
+    machine.speech_stopped(12.0)
+    machine.finished(12.0, heard=True, answer=False)
+    assert machine.due(16.0) == Say(text="farewell", final=True, then_hang_up=True)
+    machine = greeted(idle_s=15)
+    assert machine.requested("operator") == End(reason="operator", door="operator")
+    transfer = TransferSpec(to="200")
+    machine = Conduct(LimitsSpec(idle_s=15, silence_s=10), TurnSpec(), 0.0, transfer=transfer)
+    machine.speech_started()
+    machine.speech_stopped(1.0)
+    machine.finished(1.0, heard=True, answer=False)
+    assert machine.requested("operator") == Reach()
+    machine.caller_started()
+    assert machine.due(60.0) is None
+    machine.reached(60.0, "NO_ANSWER")
+    machine.speech_started()
+    machine.speech_stopped(61.0)
+    machine.finished(61.0, heard=True, answer=False)
+    machine.caller_started()
+    assert machine.deadline() == 76.0
+
+
 def test_a_pause_between_two_sentences_is_no_silence() -> None:
     machine = greeted()
     machine.caller_started()
@@ -155,11 +206,13 @@ def tell(machine: Conduct, event: str, at: float) -> Action | None:
     return None
 
 
-@given(EVENTS, st.integers(1, 5), st.integers(0, 3))
+@given(EVENTS, st.integers(1, 5), st.integers(0, 3), st.sampled_from([None, 5.0, 25.0]))
 def test_left_alone_every_call_ends_in_bounded_time(
-    events: list[tuple[str, float]], max_turns: int, reprompts: int
+    events: list[tuple[str, float]], max_turns: int, reprompts: int, idle_s: float | None
 ) -> None:
-    limits = LimitsSpec(max_call_s=600, max_turns=max_turns, reprompts=reprompts, silence_s=10, answer_timeout_s=5)
+    limits = LimitsSpec(
+        max_call_s=600, max_turns=max_turns, reprompts=reprompts, silence_s=10, answer_timeout_s=5, idle_s=idle_s
+    )
     machine = Conduct(limits, TurnSpec(), 0.0)
     actions: list[Action] = [machine.opens(0.0)]
     at = 0.0

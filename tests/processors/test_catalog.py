@@ -62,3 +62,8 @@ def test_all_modules_exist_without_being_imported() -> None:
 def test_a_stage_is_cold_until_it_was_asked_for() -> None:
     Stages()["llm.mock"]
     assert Stages().cold(["llm.mock", "llm.mock", "no.such"]) == []
+
+
+def test_embedded_models_say_on_which_threads_their_calls_depend() -> None:
+    lanes = {use: stage.lane for use, stage in Stages().items() if stage.lane is not None}
+    assert lanes == {"stt.whisper": "stt", "tts.kokoro": "tts"}

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.timeline import Moment
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TURNS = (
@@ -21,6 +22,12 @@ TURNS = (
         passage_id="atendimento#3",
         waterfall=Waterfall(vad_stop=210.0, transcript=640.5, first_audio=980.125),
     ),
+)
+
+TIMELINE = (
+    Moment(at_ms=0, what="rang"),
+    Moment(at_ms=31, what="media_started", detail="unicast"),
+    Moment(at_ms=60_000, what="ended", detail="assistant: goodbye"),
 )
 
 
@@ -51,6 +58,7 @@ def record(tenant_id: TenantId, call_id: str = "c1", *, minutes: float = 0, **ch
         "turns": TURNS,
         "errors": ("stt: slow",),
         "recording": "recordings/sorriso/c1.wav",
+        "timeline": TIMELINE,
     }
     return CallRecord(**facts | changed)
 

@@ -1,22 +1,23 @@
 """One contract for both stores of conversations, and the fences of the one in PostgreSQL."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from msgspec import structs
 
-from base.ids import CallId
+from base.ids import AssistantName, CallId
 from pipelines.calls import Turn
 from tenants.conversations import ConversationStore, Cursor, ForeignRecordError, PostgresConversations, cursor
 from tenants.database import Database
-from tests.tenants.records import record, someone
+from tests.tenants.records import NOON, record, someone
 
 
 async def test_what_is_stored_comes_back_whole(conversations: ConversationStore) -> None:
     tenant = someone()
-    full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None)
+    full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None, timeline=())
     assert await conversations.store(tenant, full)
     assert await conversations.store(tenant, bare)
     assert await conversations.get(tenant, full.call.id) == full
@@ -50,6 +51,17 @@ async def test_a_record_is_never_stored_for_somebody_else(conversations: Convers
     with pytest.raises(ForeignRecordError):
         await conversations.store(theirs, record(ours))
     assert await conversations.list(ours, 10) == []
+
+
+async def test_how_long_an_assistants_calls_of_a_day_were(conversations: ConversationStore) -> None:
+    ours, theirs, sofia = someone(), someone(), AssistantName("sofia")
+    await conversations.store(theirs, record(theirs, "theirs"))
+    for number, minutes in enumerate([-1, 0, 5, 10]):
+        await conversations.store(ours, record(ours, f"c{number}", minutes=minutes))
+    await conversations.store(ours, record(ours, "another's", minutes=1, assistant=AssistantName("bia")))
+    until = NOON + timedelta(minutes=10)
+    assert await conversations.seconds(ours, sofia, NOON, until) == 120, "that of the end is not of it"
+    assert await conversations.seconds(ours, AssistantName("nobody"), NOON, until) == 0
 
 
 async def test_lists_are_newest_first_in_pages_that_lose_and_double_nothing(conversations: ConversationStore) -> None:

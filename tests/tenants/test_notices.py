@@ -19,7 +19,7 @@ def test_a_document_that_says_nothing_idle_has_no_notice(stages: Stages) -> None
 
 
 def test_each_idle_field_is_told_once_at_its_line(stages: Stages) -> None:
-    text = HEAD + FULL + "time_zone: Europe/Lisbon\n"
+    text = HEAD + FULL
     assert told(text, stages) == [
         "$.assistants[0].hours",
         "$.assistants[0].texts.outside_hours",
@@ -32,7 +32,6 @@ def test_each_idle_field_is_told_once_at_its_line(stages: Stages) -> None:
         "$.tools",
         "$.webhooks",
         "$.retention",
-        "$.time_zone",
     ]
     first = notices(parse_document(text.encode(), "acme.yaml", stages, server=SERVER))[0]
     assert str(first) == "acme.yaml:8:5: $.assistants[0].hours: checked and kept; nothing acts on it yet"
@@ -40,9 +39,7 @@ def test_each_idle_field_is_told_once_at_its_line(stages: Stages) -> None:
 
 def test_a_kept_field_that_may_be_absent_is_told_too(stages: Stages) -> None:
     limits = "    limits: {idle_s: 40, provider_rpm: 5, daily_minutes: 10, daily_cost: 1.5, silence_s: 5}\n"
-    assert told(HEAD + limits, stages) == [
-        f"$.assistants[0].limits.{name}" for name in ("idle_s", "provider_rpm", "daily_minutes", "daily_cost")
-    ]
+    assert told(HEAD + limits, stages) == [f"$.assistants[0].limits.{name}" for name in ("provider_rpm", "daily_cost")]
 
 
 def test_what_only_a_language_model_is_told_is_told_where_there_is_none(stages: Stages) -> None:

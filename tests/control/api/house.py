@@ -137,6 +137,9 @@ async def api_house(*, before: Callable[[Path], object] | None = None, **setting
         esl_port=0,
         tenants_dir=folder / "tenants",
         knowledge_dir=folder / "knowledge",
+        # The callers share our loop, and whatever else the tests do, our cores.
+        max_lateness_ms=1000,
+        max_loop_load=1000,
         **settings,
     )
     running: list[Service] = []

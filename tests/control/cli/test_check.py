@@ -53,7 +53,7 @@ def test_check_says_good_of_the_examples_and_what_acts_on_nothing(settings: Sett
     assert result.exit_code == 0, result.output
     assert result.stdout.count(": good") == len(list(settings.tenants_dir.glob("*.yaml")))
     assert mistakes(result) == []
-    assert re.search(r"harbor-books\.yaml:7:1: notice: \$\.time_zone: checked and kept; nothing acts", result.stderr)
+    assert re.search(r"harbor-books\.yaml:12:5: notice: \$\.assistants\[0\]\.instructions: a language", result.stderr)
 
 
 def test_check_knows_the_switches_of_the_settings(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""A service in a process of its own, for measuring: with a database and tenants of its own, and gone afterwards."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from base.secret import Secret
+from control.http import ReadyView
+from tenants.embedded import embedded_postgres
+
+START_TIMEOUT_S: Final = 180.0
+"""On a machine that is busy, with models to be read."""
+STOP_TIMEOUT_S: Final = 20.0
+LOOK_EVERY_S: Final = 0.5
+ASK_TIMEOUT_S: Final = 10.0
+LOOPBACK: Final = "127.0.0.1"
+PROGRAM: Final = (sys.executable, "-c", "from app import main; main()", "serve")
+
+
+class ChildError(Exception):
+    """The service did not start, or has ended; the message has its last words."""
+
+
+class Child(Struct, frozen=True, kw_only=True):
+    """A service that runs."""
+
+    pid: int
+    esl_port: int
+    http_port: int
+    data_dir: Path
+    database_url: Secret
+    """Of the database's owner."""
+    client: httpx.AsyncClient
+    """Of its HTTP door."""
+    process: asyncio.subprocess.Process
+    log: Path
+    """What it says."""
+
+    def last_words(self) -> str:
+        """The end of what it said."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+
+    def require_alive(self) -> None:
+        """Raises ChildError."""
+        if self.process.returncode is not None:
+            raise ChildError(f"the service ended by itself:\n{self.last_words()}")
+
+    async def ready(self) -> ReadyView:
+        """What `/health/ready` says, ready or not. Raises ChildError."""
+        return msgspec.json.decode((await self._asked("/health/ready")).content, type=ReadyView)
+
+    async def scraped(self) -> dict[str, float]:
+        """What `/metrics` says; a series as it is written there, labels and all. Raises ChildError."""
+        return series((await self._asked("/metrics")).text)
+
+    async def _asked(self, path: str) -> httpx.Response:
+        self.require_alive()
+        try:
+            return await self.client.get(path)
+        except httpx.TransportError as error:
+            raise ChildError(f"the service does not answer any more ({type(error).__name__})") from error
+
+
+def series(text: str) -> dict[str, float]:
+    """Prometheus' text format, as far as our own service writes it."""
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+@asynccontextmanager
+async def child(
+    folder: Path,
+    tenants_dir: Path,
+    environ: Mapping[str, str],
+    *,
+    start_timeout_s: float = START_TIMEOUT_S,
+    before_exec: Callable[[], None] | None = None,
+) -> AsyncIterator[Child]:
+    """Serve the tenants of a folder on loopback, with `environ` above our own environment, until the block ends.
+
+    `folder` is empty and holds all that the service keeps; `before_exec` is called in the process before it becomes the
+    service. It has begun when the HTTP door answers. Raises ChildError, EmbeddedError.
+    """
+    data_dir, log = folder / "data", folder / "service.log"
+    esl_port, http_port, media_port = _free_ports(3)
+    async with embedded_postgres(folder / "database") as url:
+        own = {
+            "ATENDE_DATABASE_URL": url.reveal(),
+            "ATENDE_DATA_DIR": str(data_dir),
+            "ATENDE_TENANTS_DIR": str(tenants_dir),
+            "ATENDE_ESL_HOST": LOOPBACK,
+            "ATENDE_ESL_PORT": str(esl_port),
+            "ATENDE_ESL_ALLOWED_CIDRS": "127.0.0.0/8",
+            "ATENDE_MEDIA_HOST": LOOPBACK,
+            "ATENDE_MEDIA_SOCKET_PORT": str(media_port),
+            "ATENDE_HTTP_HOST": LOOPBACK,
+            "ATENDE_HTTP_PORT": str(http_port),
+            "ATENDE_DRAIN_S": "0",
+            "ATENDE_LOG_LEVEL": "error",
+        }
+        with log.open("wb") as said:
+            process = await asyncio.create_subprocess_exec(
+                *PROGRAM,
+                env={**os.environ, **own, **environ},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=before_exec,
+            )
+        try:
+            base = f"http://{LOOPBACK}:{http_port}"
+            async with httpx.AsyncClient(base_url=base, timeout=ASK_TIMEOUT_S, trust_env=False) as client:
+                found = Child(
+                    pid=process.pid,
+                    esl_port=esl_port,
+                    http_port=http_port,
+                    data_dir=data_dir,
+                    database_url=url,
+                    client=client,
+                    process=process,
+                    log=log,
+                )
+                await _begun(found, start_timeout_s)
+                yield found
+        finally:
+            await _stop(process)
+
+
+async def _begun(started: Child, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                started.require_alive()
+                try:
+                    await started.client.get("/health/live")
+                except httpx.TransportError:
+                    await asyncio.sleep(LOOK_EVERY_S)
+                else:
+                    return
+    except TimeoutError:
+        raise ChildError(f"the service did not start in {timeout_s:.0f} s\n{started.last_words()}".strip()) from None
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Nobody has them now; somebody may before the service does, and then it says so and ends."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

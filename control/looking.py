@@ -1,0 +1,64 @@
+"""Somebody looks at the media clock and the lanes of threads, so that `Headroom` knows."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from control.headroom import LANES, LOOK_S, Headroom, Reading
+from processors.compute import ComputeLanes
+from transports.clock import MediaClock
+from transports.lateness import LatenessHistogram
+
+
+class Look:
+    """Looks once for each call of `take`; each tells what was since the one before."""
+
+    def __init__(
+        self,
+        headroom: Headroom,
+        clock: MediaClock,
+        compute: ComputeLanes,
+        live_calls: Callable[[], int],
+        *,
+        worked_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`worked_s`: CPU seconds of the loop's thread, on which this is made and `take` is called."""
+        self._headroom, self._clock, self._compute, self._live_calls = headroom, clock, compute, live_calls
+        self._before: LatenessHistogram = clock.counted()
+        self._worked, self._worked_s = worked_s, worked_s()
+        self._at: float | None = None
+
+    def take(self, at: float) -> None:
+        """At this moment, in monotonic seconds."""
+        worked_s, since_s = self._worked() - self._worked_s, at - (at if self._at is None else self._at)
+        self._worked_s, self._at = self._worked_s + worked_s, at
+        counted = self._clock.counted()
+        late, self._before = counted.since(self._before).snapshot(), counted
+        self._headroom.saw(
+            Reading(
+                at=at,
+                live_calls=self._live_calls(),
+                lateness_ms=late.p99_ms,
+                loop_load=worked_s / since_s if since_s else 0.0,
+                lanes={lane: self._compute.look(lane) for lane in LANES},
+            )
+        )
+
+
+@asynccontextmanager
+async def looking(look: Look, every_s: float = LOOK_S) -> AsyncIterator[None]:
+    """While the block runs, on the loop of the media clock."""
+
+    async def look_again() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every_s)
+            look.take(loop.time())
+
+    task = asyncio.create_task(look_again(), name="look at the room")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,110 @@
+"""How long an assistant's calls of a day were, before this process and since; time is made up."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from base.ids import AssistantName, TenantId
+from control.daily_minutes import DailyMinutes, counted
+from tenants.conversations import MemoryConversations
+from tenants.directory import TenantEntry
+from tests.tenants.records import record
+
+ANA = AssistantName("ana")
+TENANT = TenantId("0f0f0f0f-0000-4000-8000-000000000001")
+NOON = datetime(2026, 3, 1, 15, 0, tzinfo=UTC)
+"""Of São Paulo, three hours behind."""
+ENTRY = TenantEntry(
+    tenant_id=TENANT,
+    slug="acme",
+    domain="acme.example.net",
+    revision=1,
+    enabled=True,
+    numbers={},
+    time_zone="America/Sao_Paulo",
+    daily_minutes={ANA: 10},
+)
+
+
+class MovedClock:
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def monotonic(self) -> float:
+        return self.s
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.s)
+
+
+class Away:
+    """A database that does not answer at first."""
+
+    def __init__(self, then_s: float) -> None:
+        self.asked, self._then_s = 0, then_s
+        self.answered = asyncio.Event()
+
+    async def seconds(self, *_: object) -> float:
+        self.asked += 1
+        if self.asked == 1:
+            raise ConnectionError("no database")
+        self.answered.set()
+        return self._then_s
+
+
+async def kept(*calls: tuple[float, float]) -> MemoryConversations:
+    """Finished calls: minutes after noon at which they began, and how many minutes they were."""
+    store = MemoryConversations()
+    for place, (began, lasted) in enumerate(calls):
+        opened = NOON + timedelta(minutes=began)
+        one = record(TENANT, f"c{place}", assistant=ANA, opened_at=opened, ended_at=opened + timedelta(minutes=lasted))
+        await store.store(TENANT, one)
+    return store
+
+
+async def test_what_was_before_and_what_is_now_are_one_day() -> None:
+    clock = MovedClock()
+    yesterday, today, ours = (-12 * 60 - 1, 9.0), (-60, 4.0), (1, 5.0)
+    minutes = DailyMinutes(await kept(yesterday, today, ours), clock)
+    await minutes.count([ENTRY])
+    with minutes.call(ENTRY, ANA), minutes.call(ENTRY, ANA):
+        clock.s = 179
+        assert not minutes.used_up(ENTRY, ANA)
+        clock.s = 180
+        assert minutes.used_up(ENTRY, ANA), "4 before, and two that have talked 3 each"
+    assert minutes.used_up(ENTRY, ANA)
+    await minutes.count([ENTRY])
+    clock.s = 200
+    assert minutes.used_up(ENTRY, ANA), "what began since is not read a second time, nor forgotten"
+
+
+async def test_a_new_day_begins_at_midnight_where_the_company_is() -> None:
+    clock = MovedClock()
+    minutes = DailyMinutes(await kept((-60, 10.0)), clock)
+    await minutes.count([ENTRY])
+    assert minutes.used_up(ENTRY, ANA)
+    with minutes.call(ENTRY, ANA):
+        clock.s = 12 * 3600 - 1
+        assert minutes.used_up(ENTRY, ANA)
+        clock.s = 12 * 3600
+        assert not minutes.used_up(ENTRY, ANA), "a call of yesterday's that goes on is yesterday's"
+    await minutes.count([ENTRY])
+    assert not minutes.used_up(ENTRY, ANA)
+
+
+async def test_who_has_no_limit_talks_for_ever() -> None:
+    clock = MovedClock()
+    minutes = DailyMinutes(MemoryConversations(), clock)
+    with minutes.call(ENTRY, AssistantName("bia")):
+        clock.s = 10 * 3600
+        assert not minutes.used_up(ENTRY, AssistantName("bia"))
+
+
+async def test_a_database_that_is_away_stops_nothing_and_is_asked_again() -> None:
+    clock, store = MovedClock(), Away(601.0)
+    minutes = DailyMinutes(store, clock)
+    async with counted(minutes, lambda: [ENTRY], every_s=0.001):
+        assert not minutes.used_up(ENTRY, ANA)
+        await asyncio.wait_for(store.answered.wait(), 5)
+        await asyncio.sleep(0)
+        assert minutes.used_up(ENTRY, ANA)
+    assert store.asked == 2, "what is known is not asked for again"
