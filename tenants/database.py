@@ -41,7 +41,8 @@ class PoolBounds(Struct, frozen=True, kw_only=True):
 
 
 class Database:
-    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`, `platform` and `key_holder`.
+    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`, `platform`, `key_holder` and
+    `all_events`.
 
     Each raises TimeoutError when no connection is free in `acquire_timeout_s`.
     """
@@ -61,6 +62,10 @@ class Database:
     def key_holder(self, key_id: ApiKeyId) -> AbstractAsyncContextManager[Any]:
         """A transaction that may read the one API key of this id, whosever it is."""
         return self._seeing("app.api_key_id", key_id)
+
+    def all_events(self) -> AbstractAsyncContextManager[Any]:
+        """A transaction that sees everybody's events, and may take old ones away."""
+        return self._seeing("app.all_events", "on")
 
     @asynccontextmanager
     async def _seeing(self, variable: str, value: str) -> AsyncIterator[Any]:
