@@ -16,6 +16,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
 from pipelines.ended_trials import EndedTrials
+from pipelines.events import EventData, Tell, event, told_to_nobody
 from pipelines.leases import Lease
 from pipelines.live_leases import LiveLeases
 from pipelines.loaded import LoadedRevision
@@ -68,8 +69,14 @@ class PipelineSupervisor:
         *,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
+        tell: Tell = told_to_nobody,
     ) -> None:
-        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only."""
+        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
+
+        `tell` hears of trials that are ended here.
+        """
+        self._clock = workshop.clock
+        self._tell = tell
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -137,7 +144,9 @@ class PipelineSupervisor:
         """The revision on trial answers everybody; its number. Raises TenantUnknownError, NoCanaryError."""
         canary = self._canary_of(tenant_id)
         self.activate(canary.loaded, swap=swap)
-        return canary.loaded.revision.number
+        number = canary.loaded.revision.number
+        self._tell(event(tenant_id, self._clock.now(), "canary.promoted", str(number), EventData(revision=number)))
+        return number
 
     def roll_back(self, tenant_id: TenantId, *, swap: Swap = "turn", reason: str = "an operator's wish") -> int:
         """End the trial: what stood before answers everybody; the number of that. Raises as `promote` does."""
@@ -149,6 +158,8 @@ class PipelineSupervisor:
             revision=tried.number, digest=tried.digest, reason=reason, outcomes=canary.loaded.outcomes.counts()
         )
         self._keep_rolled_back()
+        told = EventData(revision=stable.revision.number, former=tried.number, reason=reason)
+        self._tell(event(tenant_id, self._clock.now(), "canary.aborted", str(tried.number), told))
         return stable.revision.number
 
     def count(self, lease: Lease, outcome: Outcome) -> None:

@@ -589,8 +589,8 @@ async def test_a_file_that_cannot_take_its_place_at_last_takes_back_what_answers
         await desk.tenants.open()
     publish = desk.house.revisions.put
 
-    async def then_the_disk_fails(*stored: object) -> object:
-        row = await publish(*stored)  # type: ignore[arg-type]
+    async def then_the_disk_fails(*stored: object, on_trial: bool) -> object:
+        row = await publish(*stored, on_trial=on_trial)  # type: ignore[arg-type]
         desk.file.with_name(f".{desk.file.name}.{desk.tenant_id}.new").unlink()
         desk.house.revisions.put = publish  # type: ignore[method-assign]
         return row
