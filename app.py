@@ -20,10 +20,12 @@ from msgspec import structs
 from base.clock import SystemClock
 from base.http import OutboundPolicy
 from control import logs, memory, settings
+from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
 from control.cli.context import Program
 from control.documents import WithDocuments
+from control.event_feed import EventFeed
 from control.http import ReadyView, health_router, metrics_handler
 from control.live_board import LiveBoard
 from control.metrics import Metrics
@@ -37,8 +39,9 @@ from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
-from pipelines.calls import CallRecord, LiveEvent, LiveFeed
+from pipelines.calls import Call, CallRecord, LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
+from pipelines.events import Event, Tell, call_ended, call_started
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
@@ -52,6 +55,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.database import Database, open_database
 from tenants.directory import Directory
+from tenants.event_store import PostgresEvents
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
@@ -89,19 +93,20 @@ async def open_service(
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
-        conversations = PostgresConversations(database)
-
-        async def store(record: CallRecord) -> None:
-            await conversations.store(record.call.tenant_id, record)
-
-        call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
+        conversations, events = PostgresConversations(database), PostgresEvents(database)
+        api_keys = _api_keys(found, database, clock)
+        event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
+        sink = _Sink(conversations, events, event_feed.wake)
+        call_log = await stack.enter_async_context(
+            Spool(found.data_dir / "spool", sink.store, clock, begun=sink.begun, keep=sink.keep)
+        )
         library = await _open_library(found, stack)
         workshop = _workshop(found, stack, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
-        supervisor = PipelineSupervisor(workshop, stages, ended_trials)
+        supervisor = PipelineSupervisor(workshop, stages, ended_trials, tell=call_log.tell)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
+        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, call_log.tell)
         board, metrics = LiveBoard(clock), Metrics()
         phone = PhoneDoor(
             keys=keys,
@@ -114,6 +119,7 @@ async def open_service(
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
         )
+        await stack.enter_async_context(event_feed)
         memory.settle()
         door = await _open_door(found, stack, phone)
         if found.watch:
@@ -123,8 +129,10 @@ async def open_service(
             settings=found,
             clock=clock,
             keys=keys,
-            api_keys=_api_keys(found, database, clock),
+            api_keys=api_keys,
             audit=PostgresAuditLog(database),
+            events=events,
+            feed=event_feed,
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,
@@ -135,8 +143,30 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
             documents=shelved,
-            publishing=Publishing(tenants, revisions, shelved, directory),
+            publishing=Publishing(tenants, revisions, shelved, directory, clock, call_log.tell),
         )
+
+
+class _Sink:
+    """Where the spool hands things on. A record's own events are kept with it, whatever was kept before."""
+
+    def __init__(self, conversations: PostgresConversations, events: PostgresEvents, wake: Callable[[], None]) -> None:
+        self._conversations = conversations
+        self._events = events
+        self._wake = wake
+
+    async def store(self, record: CallRecord) -> None:
+        tenant_id = record.call.tenant_id
+        await self._conversations.store(tenant_id, record)
+        await self._events.append(tenant_id, call_started(record.call), call_ended(record))
+        self._wake()
+
+    async def begun(self, call: Call) -> None:
+        await self.keep(call_started(call))
+
+    async def keep(self, event: Event) -> None:
+        await self._events.append(event.tenant_id, event)
+        self._wake()
 
 
 async def _open_tenants(
@@ -146,6 +176,7 @@ async def _open_tenants(
     shelved: WithDocuments,
     directory: Directory,
     stages: Mapping[str, AnyFactory],
+    tell: Tell,
 ) -> TenantFolder[LoadedRevision]:
     tenants = TenantFolder(
         found.tenants_dir,
@@ -159,6 +190,7 @@ async def _open_tenants(
         budget_mb=found.models_budget_mb or None,
         server=server_facts(found),
         known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
+        tell=tell,
     )
     stack.push_async_callback(tenants.close)
     await tenants.open()
@@ -300,7 +332,7 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
         ],
         lifespan=[lifespan],
         plugins=[problem_plugin()],
-        compression_config=CompressionConfig("gzip", minimum_size=1000),
+        compression_config=CompressionConfig("gzip", minimum_size=1000, exclude_opt_key=UNCOMPRESSED),
         openapi_config=openapi_config(version("atende")),
         logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="never"),
     )

@@ -10,6 +10,7 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control.documents import WithDocuments
+from control.event_feed import EventFeed
 from control.http import ReadyView, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
@@ -24,6 +25,7 @@ from tenants.api_key_store import ApiKeyStore
 from tenants.audit_store import AuditLog
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
+from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.operating import Publishing
@@ -52,6 +54,8 @@ class Service:
     """What signs the dialplan's variables."""
     api_keys: ApiKeys
     audit: AuditLog
+    events: EventStore
+    feed: EventFeed
     directory: Directory
     supervisor: PipelineSupervisor
     conversations: ConversationStore

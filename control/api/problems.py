@@ -17,6 +17,7 @@ from msgspec import Struct, to_builtins
 from tenants.api_key_store import KeysUnavailableError
 from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
+from tenants.event_store import EventsUnavailableError
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
@@ -82,6 +83,7 @@ OUTAGES: Final = (
     asyncpg.InsufficientResourcesError,
     KeysUnavailableError,
     AuditUnavailableError,
+    EventsUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
 _ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -16,6 +16,7 @@ from control.api.access import KeyAuthentication, KeyDoor
 from control.api.audit import AuditController
 from control.api.calls import CallsController
 from control.api.documents import DocumentController
+from control.api.events import EventsController
 from control.api.given import asker
 from control.api.idempotency import Idempotency
 from control.api.keys import KeysController, WhoController
@@ -38,6 +39,7 @@ CONTROLLERS: Final = (
     LiveCallsController,
     CallsController,
     AuditController,
+    EventsController,
 )
 
 

@@ -17,7 +17,20 @@ from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.statuses import TenantStatus
 
-UNASKED = ("clock", "keys", "api_keys", "audit", "conversations", "board", "metrics", "door", "call_log", "publishing")
+UNASKED = (
+    "clock",
+    "keys",
+    "api_keys",
+    "audit",
+    "events",
+    "feed",
+    "conversations",
+    "board",
+    "metrics",
+    "door",
+    "call_log",
+    "publishing",
+)
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 
 
