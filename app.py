@@ -22,11 +22,13 @@ from base.http import OutboundPolicy
 from control import logs, memory, settings
 from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
-from control.api.router import api_router, openapi_config
+from control.api.router import api_router, key_door, openapi_config, readiness
 from control.cli.context import Program
+from control.dependencies import MB, StorageBounds
+from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
-from control.http import ReadyView, health_router, metrics_handler
+from control.http import health_router, metrics_handler
 from control.live_board import LiveBoard
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
@@ -100,6 +102,7 @@ async def open_service(
         call_log = await stack.enter_async_context(
             Spool(found.data_dir / "spool", sink.store, clock, begun=sink.begun, keep=sink.keep)
         )
+        watch = await stack.enter_async_context(_watch(found, database, call_log, clock))
         library = await _open_library(found, stack)
         workshop = _workshop(found, stack, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
@@ -118,6 +121,7 @@ async def open_service(
             options=await _phone_options(found),
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
+            room=lambda: watch.room,
         )
         await stack.enter_async_context(event_feed)
         memory.settle()
@@ -133,6 +137,7 @@ async def open_service(
             audit=PostgresAuditLog(database),
             events=events,
             feed=event_feed,
+            watch=watch,
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,
@@ -167,6 +172,18 @@ class _Sink:
     async def keep(self, event: Event) -> None:
         await self._events.append(event.tenant_id, event)
         self._wake()
+
+
+def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
+    return DependencyWatch(
+        answers=database.ping,
+        load=call_log.load,
+        free=lambda: free_bytes(found.data_dir),
+        bounds=StorageBounds(spool_bytes=found.spool_max_mb * MB, free_bytes=found.disk_min_free_mb * MB),
+        clock=clock,
+        tell=call_log.tell,
+        back=call_log.hurry,
+    )
 
 
 async def _open_tenants(
@@ -316,19 +333,16 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
     def service() -> Service | None:
         return running[0] if running else None
 
-    def readiness() -> ReadyView:
-        if (begun := service()) is not None:
-            return begun.readiness()
-        return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=())
-
     def scraped() -> bytes | None:
         return None if (begun := service()) is None else begun.scraped()
 
+    clock = SystemClock()
+    door = key_door(service, clock, found.api_requests_per_s)
     return Litestar(
         [
-            health_router(readiness),
+            health_router(readiness(service, door)),
             metrics_handler(scraped),
-            api_router(service, SystemClock(), found.api_requests_per_s),
+            api_router(service, clock, door),
         ],
         lifespan=[lifespan],
         plugins=[problem_plugin()],

@@ -19,6 +19,8 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
+from control.dependencies import Room
+from control.dependency_watch import ALL_IS_WELL
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
 from control.records import RecordKeeper, failed
@@ -99,11 +101,13 @@ class PhoneDoor:
         options: PhoneOptions,
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
+        room: Callable[[], Room] = lambda: ALL_IS_WELL,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError.
+        when it is, and raises PrepareError or TimeoutError. `room` says what the disk has room for.
         """
         self._warm = warm
+        self._room = room
         self._media_server = media_server
         self._admission = Admission(
             keys,
@@ -178,6 +182,8 @@ class PhoneDoor:
     def _require_room(self) -> None:
         if self._shut or self.draining or self._let_in >= self._options.max_calls:
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
+        if not self._room().calls:
+            raise RefusedError("there is no room for another call's record", DoorName.BUSY)
 
     async def _lease(self, live: LiveCall, destination: Destination) -> None:
         self._let_in += 1
@@ -317,6 +323,10 @@ class PhoneDoor:
     async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
         """Both sides of the call on disk. What cannot be recorded is answered all the same."""
         if self._options.recordings_dir is None or not loaded.assistant.record:
+            yield None
+            return
+        if not self._room().recordings:
+            log.warning("a call is not recorded: the disk is nearly full")
             yield None
             return
         path = self._options.recordings_dir.parent / self._recording_name(call)

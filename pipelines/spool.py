@@ -12,10 +12,12 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from base.clock import Clock
 from base.ids import TenantId
@@ -39,6 +41,18 @@ BATCH = 1000
 """Files that are looked at in one round."""
 FAILURES_PER_ROUND = 3
 """In a row; then the sink counts as down and is left alone for a while."""
+
+
+class SpoolLoad(Struct, frozen=True, kw_only=True):
+    """How much waits to be handed on."""
+
+    waiting: int
+    """Files of finished calls and of events."""
+    used_bytes: int
+    """By all files of the folder."""
+    oldest_at: datetime | None
+    in_memory: int = 0
+    """Records that the disk refused."""
 
 
 class Spool:
@@ -79,6 +93,7 @@ class Spool:
         self._writing: asyncio.Task[None] | None = None
         self._tries: dict[str, int] = {}
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._lock: int | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -129,6 +144,20 @@ class Spool:
             self._live.discard(name)
         self._news.set()
 
+    def hurry(self) -> None:
+        """The sink is well again: it is not left alone any longer."""
+        self._hurry.set()
+
+    async def load(self) -> SpoolLoad:
+        """How much waits. Raises OSError."""
+        waiting, used, oldest = await self._in_thread(files.measure, self._folder, frozenset(self._live))
+        return SpoolLoad(
+            waiting=waiting,
+            used_bytes=used,
+            oldest_at=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
+            in_memory=len(self._unwritten),
+        )
+
     def tell(self, event: Event) -> None:
         """Hand an event on. Never waits; it is written to the disk by and by, before the spool is closed."""
         if self._keep is None:
@@ -154,7 +183,9 @@ class Spool:
     def _keep_in_memory(self, record: CallRecord) -> None:
         """The call stays live until this is handed on: its file alone would tell of a crash."""
         if len(self._unwritten) == MAX_UNWRITTEN:
-            self._live.discard(files.name_of(self._unwritten.popleft().call.id))
+            lost = self._unwritten.popleft().call
+            log.error("a record is lost: the disk does not take any", call=lost.id, tenant=lost.tenant_id)
+            self._live.discard(files.name_of(lost.id))
         self._unwritten.append(record)
 
     async def _hand_on(self) -> None:
@@ -170,9 +201,18 @@ class Spool:
             if done:
                 pause_s = self._first_pause_s
             else:
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, self._longest_pause_s)
+                pause_s = await self._pause(pause_s)
                 self._news.set()
+
+    async def _pause(self, pause_s: float) -> float:
+        """Leave the sink alone for a while; for how long the next time."""
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._hurry.wait()
+        except TimeoutError:
+            return min(2 * pause_s, self._longest_pause_s)
+        return self._first_pause_s
 
     async def _round(self) -> bool:
         """Hand on what is finished; whether all of it went. Raises OSError for the folder's sake."""

@@ -130,6 +130,22 @@ def waiting(folder: Path, limit: int) -> list[str]:
         return sorted(islice(ours, limit), key=lambda name: (name.endswith(SUFFIX), name))
 
 
+def measure(folder: Path, live: frozenset[str]) -> tuple[int, int, float | None]:
+    """How many files wait that are of no live call, the bytes of all, and when the oldest that waits was written."""
+    waiting, used, oldest = 0, 0, None
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # handed on just now
+            used += facts.st_size
+            if entry.name.endswith((SUFFIX, EVENT_SUFFIX)) and entry.name not in live:
+                waiting += 1
+                oldest = facts.st_mtime if oldest is None else min(oldest, facts.st_mtime)
+    return waiting, used, oldest
+
+
 def _decode(line: bytes) -> Line | None:
     checksum, _, body = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):

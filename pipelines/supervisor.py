@@ -7,7 +7,7 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -18,6 +18,7 @@ from base.ids import AssistantName, TenantId
 from pipelines.ended_trials import EndedTrials
 from pipelines.events import EventData, Tell, event, told_to_nobody
 from pipelines.leases import Lease
+from pipelines.listing import Listing
 from pipelines.live_leases import LiveLeases
 from pipelines.loaded import LoadedRevision
 from pipelines.loading import Loader
@@ -27,7 +28,7 @@ from pipelines.problems import SpecError
 from pipelines.rehearsals import Rehearsals
 from pipelines.revision import PipelineRevision
 from pipelines.routes import Canary, TenantRoutes
-from pipelines.status import PipelineStatus, RolledBack, status_of
+from pipelines.status import PipelineStatus, RolledBack
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 
@@ -85,6 +86,7 @@ class PipelineSupervisor:
         self._rehearsals = Rehearsals()
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
+        self.listing = Listing(self._routes, self._retiring, self._failed)
         self._draining = False
         self._ended_trials = ended_trials
         self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
@@ -223,18 +225,9 @@ class PipelineSupervisor:
         async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease
 
-    def status(self) -> list[PipelineStatus]:
-        """What answers, what is going, what could not be loaded; by slug."""
-        active = [status_of(routes.stable, "active") for routes in self._routes.values()]
-        on_trial = [
-            status_of(routes.canary.loaded, "on trial", routes.canary.policy)
-            for routes in self._routes.values()
-            if routes.canary is not None
-        ]
-        retiring = [status_of(loaded, "retiring") for loaded in self._retiring]
-        return sorted(
-            [*active, *on_trial, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision)
-        )
+    def status(self, tenant_ids: Collection[TenantId] | None = None) -> list[PipelineStatus]:
+        """What answers, what is going, what could not be loaded; by slug. Of these tenants, or of all."""
+        return self.listing.status(tenant_ids)
 
     def blame(self, processor: FrameProcessor, error: str) -> None:
         """A live call's processor did something wrong that it did not report itself: its stage's health knows."""

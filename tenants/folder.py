@@ -106,6 +106,14 @@ class TenantFolder(Generic[L]):
         """One for each file, by name."""
         return self._statuses.all()
 
+    def statuses_of(self, tenant_ids: Collection[TenantId]) -> tuple[TenantStatus, ...]:
+        """Those of these tenants, by name."""
+        return self._statuses.of(tenant_ids)
+
+    def each_status(self) -> Collection[TenantStatus]:
+        """As `statuses`, in no order."""
+        return self._statuses.each()
+
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""
         files = await asyncio.to_thread(files_of, self.folder)

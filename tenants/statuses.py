@@ -1,5 +1,6 @@
 """How the documents of a folder fared, file by file."""
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -59,7 +60,16 @@ class Statuses:
 
     def all(self) -> tuple[TenantStatus, ...]:
         """By the files' names."""
-        return tuple(self._of[file] for file in sorted(self._of))
+        return self.of(None)
+
+    def of(self, tenant_ids: Collection[TenantId] | None) -> tuple[TenantStatus, ...]:
+        """Those of these tenants, or all, by the files' names."""
+        found = [one for one in self._of.values() if tenant_ids is None or one.tenant_id in tenant_ids]
+        return tuple(sorted(found, key=lambda status: status.file))
+
+    def each(self) -> Collection[TenantStatus]:
+        """All, in no order, and without any cost."""
+        return self._of.values()
 
     def get(self, file: Path) -> TenantStatus | None:
         """A file's; None when nothing is known of it."""
