@@ -36,14 +36,15 @@ from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
+from control.sink import Sink
 from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
-from pipelines.calls import Call, CallRecord, LiveEvent, LiveFeed
+from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
-from pipelines.events import Event, Tell, call_ended, call_started
+from pipelines.events import Tell
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
@@ -98,7 +99,7 @@ async def open_service(
         conversations, events = PostgresConversations(database), PostgresEvents(database)
         api_keys = _api_keys(found, database, clock)
         event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
-        sink = _Sink(conversations, events, event_feed.wake)
+        sink = Sink(conversations, events, event_feed.wake)
         call_log = await stack.enter_async_context(
             Spool(found.data_dir / "spool", sink.store, clock, begun=sink.begun, keep=sink.keep)
         )
@@ -150,28 +151,6 @@ async def open_service(
             documents=shelved,
             publishing=Publishing(tenants, revisions, shelved, directory, clock, call_log.tell),
         )
-
-
-class _Sink:
-    """Where the spool hands things on. A record's own events are kept with it, whatever was kept before."""
-
-    def __init__(self, conversations: PostgresConversations, events: PostgresEvents, wake: Callable[[], None]) -> None:
-        self._conversations = conversations
-        self._events = events
-        self._wake = wake
-
-    async def store(self, record: CallRecord) -> None:
-        tenant_id = record.call.tenant_id
-        await self._conversations.store(tenant_id, record)
-        await self._events.append(tenant_id, call_started(record.call), call_ended(record))
-        self._wake()
-
-    async def begun(self, call: Call) -> None:
-        await self.keep(call_started(call))
-
-    async def keep(self, event: Event) -> None:
-        await self._events.append(event.tenant_id, event)
-        self._wake()
 
 
 def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:

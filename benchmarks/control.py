@@ -1,6 +1,6 @@
 """What an operator waits for: listing and finding finished calls in a database of very many.
 
-    python -m benchmarks.control [--only calls] [--quick] [--check]
+    python -m benchmarks.control [--only calls|outage|kills]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -9,8 +9,15 @@ without the indexes that migration `finding_calls` makes (`…_without_…`), be
 made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
 its own, and a text, which has none but the time after which a search is given up (5 s).
 
-Full run: some 5 minutes. `--quick`: at most 50 s, 200 tenants and 50,000 calls. `--check`: exit 1 when a bound does not
-hold. The last line is one JSON object of all figures.
+outage: `atende serve` on a PostgreSQL that is stopped for 60 s while 20 callers talk (scripted switch, mock stages),
+and others ring on. Nobody is dropped, whoever rings is answered, `/health/ready` tells it, and behind it every call has
+its record and its two events, and none is lost.
+
+kills: four tenants' documents are put one after the other while PostgreSQL is killed (SIGKILL) 15 times; every revision
+that was accepted is there whole, with its event once.
+
+Full run: some 9 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 8 s, 3 kills. `--check`: exit 1
+when a bound does not hold. The last line is one JSON object of all figures.
 """
 
 import asyncio
@@ -33,7 +40,9 @@ from base.secret import Secret
 from benchmarks.parts import many_calls as data
 from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
+from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.outage import measure_outage
 from tenants.call_search import CallFilter, SearchTooWideError
 from tenants.conversations import ConversationStore, Cursor, PostgresConversations
 from tenants.database import PoolBounds, connect_app
@@ -61,10 +70,15 @@ class Size:
     rounds: int
     peer_rounds: int
     text_rounds: int
+    outage_s: float
+    live_calls: int
+    kills: int
 
 
-FULL = Size(tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20)
-QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5)
+FULL = Size(
+    tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20, outage_s=60, live_calls=20, kills=15
+)
+QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5, outage_s=8, live_calls=20, kills=3)
 
 
 class Asker:
@@ -236,8 +250,18 @@ async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: i
     return took
 
 
+async def _outage(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_outage(report, size.live_calls, size.outage_s, folder.parent, out)
+
+
+async def _kills(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_kills(report, size.kills, folder.parent, out)
+
+
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
+    "outage": _outage,
+    "kills": _kills,
 }
 
 

@@ -73,7 +73,7 @@ class Spool:
         keep: Keep | None = None,
         store_timeout_s: float = 10.0,
         first_pause_s: float = 0.5,
-        longest_pause_s: float = 60.0,
+        longest_pause_s: float = 20.0,
         close_timeout_s: float = 5.0,
     ) -> None:
         self._folder = folder
@@ -206,12 +206,12 @@ class Spool:
 
     async def _pause(self, pause_s: float) -> float:
         """Leave the sink alone for a while; for how long the next time."""
-        self._hurry.clear()
         try:
             async with asyncio.timeout(pause_s):
                 await self._hurry.wait()
         except TimeoutError:
             return min(2 * pause_s, self._longest_pause_s)
+        self._hurry.clear()  # not before: it may have been said while a round was failing
         return self._first_pause_s
 
     async def _round(self) -> bool:

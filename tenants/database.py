@@ -70,9 +70,14 @@ class Database:
     @asynccontextmanager
     async def _seeing(self, variable: str, value: str) -> AsyncIterator[Any]:
         """The policies of the migrations read the variable, which ends with the transaction."""
-        async with self._pool.acquire(timeout=self._bounds.acquire_timeout_s) as connection, connection.transaction():
-            await connection.execute("SELECT set_config($1, $2, true)", variable, value)
-            yield connection
+        acquired = self._pool.acquire(timeout=self._bounds.acquire_timeout_s)
+        try:
+            async with acquired as connection, connection.transaction():
+                await connection.execute("SELECT set_config($1, $2, true)", variable, value)
+                yield connection
+        except asyncpg.InternalClientError as error:
+            # The server was killed: what is left of the connection cannot even be given back.
+            raise asyncpg.InterfaceError("the connection was cut") from error
 
     def of(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
         """A transaction of this tenant's, or of the platform's."""

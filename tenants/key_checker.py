@@ -96,9 +96,13 @@ class KeyChecker:
         return same and kept.row.key.lapse(self._clock.now()) is None
 
     async def still_good(self, key_id: ApiKeyId) -> bool:
-        """Whether the key that opened before would open now; the store is asked each time. False: nobody can tell."""
-        if (known := self._cache.get(key_id)) is not None:
-            known.ask_s = self._clock.monotonic()
+        """Whether the key that opened before would open now; the store is asked each time. False: nobody can tell.
+
+        While the store does not answer it is asked as often as by `check`.
+        """
+        now = self._clock.monotonic()
+        if (known := self._cache.get(key_id)) is not None and now - known.read_s < FRESH_S:
+            known.ask_s = now
         try:
             known = await self._find(key_id)
         except KeysUnavailableError:

@@ -323,6 +323,25 @@ async def test_a_call_that_goes_on_is_told_once_it_can_be_and_not_behind_its_rec
     assert keeper.begun == ["long"]
 
 
+async def test_a_sink_that_is_well_again_is_not_left_alone_any_longer(tmp_path: Path) -> None:
+    """Also where that is said while a round is failing."""
+    sink, trying, fail = Sink(), asyncio.Event(), asyncio.Event()
+
+    async def store(record: CallRecord) -> None:
+        if not fail.is_set():
+            trying.set()
+            await fail.wait()
+            raise ConnectionError
+        await sink(record)
+
+    async with Spool(tmp_path, store, SystemClock(), first_pause_s=3600.0, close_timeout_s=1.0) as log:
+        await log.closed(a_record())
+        await trying.wait()
+        log.hurry()
+        fail.set()
+        await eventually(lambda: "c1" in sink.stored)
+
+
 def test_an_event_that_was_cut_at_any_byte_is_whole_or_none(tmp_path: Path) -> None:
     path = tmp_path / files.name_of_event(an_event())
     files.append(path, files.EventTold(an_event()))
