@@ -54,7 +54,7 @@ async def measure_kills(report: Report, kills: int, folder: Path, out: Console) 
     report.add("kills", kills)
     report.add("puts_accepted", len(accepted.revisions), least=kills)
     report.add("puts_refused", accepted.refused.total())
-    report.add("puts_refused_otherwise", sum(n for status, n in accepted.refused.items() if status != 503))
+    report.add("puts_refused_otherwise", sum(n for status, n in accepted.refused.items() if status != 503), most=0)
     report.add("current_behind_accepted", behind, most=0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import httpx
 from rich.console import Console
 
 from benchmarks.parts.callers import DATA
@@ -38,6 +39,7 @@ class Seen:
 
     told: list[tuple[float, bool, str]] = field(default_factory=list)
     took_ms: list[float] = field(default_factory=list)
+    unanswered: int = 0
 
     def first(self, state: str, since: float) -> float:
         """Seconds from then on until that state was told; infinite: it never was."""
@@ -87,6 +89,7 @@ async def measure_outage(report: Report, calls: int, outage_s: float, folder: Pa
     report.add("ready_told_away_s", seen.first("degraded", stopped), "s", most=10.0)
     report.add("ready_told_back_s", seen.first("ok", back), "s", most=10.0)
     report.add("not_ready", sum(not ready for _, ready, _ in seen.told), most=0)
+    report.add("ready_unanswered", seen.unanswered)
     report.add("ready_p95_ms", percentile(seen.took_ms, 0.95), "ms")
 
 
@@ -131,7 +134,11 @@ async def _talking(service: Serving, live: Sequence[asyncio.Task[CallResult]]) -
 async def _poll(service: Serving, seen: Seen, over: asyncio.Event) -> None:
     while not over.is_set():
         began = time.monotonic()
-        told = await service.client.get("/health/ready")
+        try:
+            told = await service.client.get("/health/ready")
+        except httpx.TransportError:  # a connection that was closed for being idle, just as it was used
+            seen.unanswered += 1
+            continue
         seen.took_ms.append((time.monotonic() - began) * 1000)
         states = {one["name"]: one["state"] for one in told.json()["dependencies"]}
         seen.told.append((began, told.json()["ready"], states["database"]))
