@@ -11,6 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 
 from base.ids import TenantId
+from control.api.problems import answers
 from control.dependencies import Dependency
 from control.metrics import CONTENT_TYPE
 from tenants.statuses import Retry
@@ -73,7 +74,9 @@ def health_router(readiness: Readiness) -> Router:
     def live() -> dict[str, bool]:
         return {"live": True}
 
-    @get("/ready", responses={503: ResponseSpec(ReadyView, description="Not ready, and why")})
+    refused = {status: spec for status, spec in answers().items() if status in (401, 429)}
+
+    @get("/ready", responses={503: ResponseSpec(ReadyView, description="Not ready, and why"), **refused})
     async def ready(request: Request[Any, Any, Any]) -> Response[ReadyView]:
         """Companies are told of with a key that may see them."""
         view = await readiness(request)

@@ -10,7 +10,7 @@ crash. While the call lives, `begun` is told of its beginning as soon as it can 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ MAX_UNWRITTEN = 1000
 """Records kept in memory because the disk refused them; beyond that the oldest are lost."""
 BATCH = 1000
 """Files that are looked at in one round."""
+AT_ONCE = 4
+"""Records that are handed on at the same time: a database syncs its disk for all of them once."""
 FAILURES_PER_ROUND = 3
 """In a row; then the sink counts as down and is left alone for a while."""
 
@@ -231,13 +233,14 @@ class Spool:
         self._tries = {name: self._tries.get(name, 0) for name in names}
         failures, in_a_row = 0, 0
         # What failed before comes last, so that one record that is refused for ever does not block the others.
-        for name in sorted(names, key=lambda name: self._tries[name]):
-            if await self._file_stored(name):
-                in_a_row = 0
-                continue
-            self._tries[name] += 1
-            failures, in_a_row = failures + 1, in_a_row + 1
-            if in_a_row == FAILURES_PER_ROUND:
+        for group in _groups(sorted(names, key=lambda name: self._tries[name])):
+            stored = await asyncio.gather(*(self._file_stored(name) for name in group), return_exceptions=True)
+            for name, result in zip(group, stored, strict=True):
+                if isinstance(result, BaseException):
+                    raise result
+                self._tries[name] += not result
+                failures, in_a_row = failures + (not result), 0 if result else in_a_row + 1
+            if in_a_row >= FAILURES_PER_ROUND:
                 break
         if len(names) >= BATCH:
             self._news.set()
@@ -253,6 +256,9 @@ class Spool:
                 self._telling.popleft()
         while self._begun is not None and self._beginning:
             name, call = next(iter(self._beginning.items()))
+            if name not in self._live:  # it is over: its record tells both
+                self._beginning.pop(name)
+                continue
             if not await self._done(self._begun(call), "beginning", call.tenant_id, call.id):
                 return False
             self._beginning.pop(name, None)
@@ -293,3 +299,18 @@ class Spool:
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+
+def _groups(names: Iterable[str]) -> Iterator[list[str]]:
+    """What is handed on at the same time: calls together, events one behind the other."""
+    calls: list[str] = []
+    for name in names:
+        if not name.endswith(files.SUFFIX):
+            yield [name]
+            continue
+        calls.append(name)
+        if len(calls) == AT_ONCE:
+            yield calls
+            calls = []
+    if calls:
+        yield calls
