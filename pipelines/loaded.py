@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -217,6 +217,12 @@ class LoadedRevision:
 
     def __post_init__(self) -> None:
         self.idle.set()
+
+    @cached_property
+    def health_of_stages(self) -> "tuple[tuple[str, StageHealth], ...]":
+        """With the stages' `use`: what is asked for of every tenant, again and again."""
+        stages = (stage for pipeline in self.pipelines.values() for stage in pipeline.stages)
+        return tuple((stage.checked.factory.use, stage.health) for stage in stages)
 
     def take(self) -> None:
         self.leases += 1

@@ -1,6 +1,5 @@
 """What there is to be told of revisions, assistants and stages. Values only."""
 
-from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
@@ -82,13 +81,6 @@ def status_of(
         assistants=tuple(_assistant(loaded, pipeline, policy) for pipeline in loaded.pipelines.values()),
         error=loaded.rehearsal.error,
     )
-
-
-def count_errors(loaded: LoadedRevision, errors: Counter[str]) -> None:
-    """Add those of a loaded revision's stages, by their `use`; a stage without any is there with 0."""
-    for pipeline in loaded.pipelines.values():
-        for stage in pipeline.stages:
-            errors[stage.checked.factory.use] += stage.health.errors
 
 
 def _assistant(loaded: LoadedRevision, pipeline: LoadedPipeline, policy: CanarySpec | None) -> AssistantStatus:
