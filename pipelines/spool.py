@@ -10,7 +10,7 @@ crash. While the call lives, `begun` is told of its beginning as soon as it can 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ BATCH = 1000
 AT_ONCE = 4
 """Records that are handed on at the same time: a database syncs its disk for all of them once."""
 FAILURES_PER_ROUND = 3
-"""In a row; then the sink counts as down and is left alone for a while."""
+"""In a row, of events or of calls; then the sink counts as down and is left alone for a while."""
 
 
 class SpoolLoad(Struct, frozen=True, kw_only=True):
@@ -231,20 +231,29 @@ class Spool:
         waiting = await self._in_thread(files.waiting, self._folder, BATCH + len(self._live))
         names = [name for name in waiting if name not in self._live]
         self._tries = {name: self._tries.get(name, 0) for name in names}
-        failures, in_a_row = 0, 0
+        calls = [name for name in names if name.endswith(files.SUFFIX)]
         # What failed before comes last, so that one record that is refused for ever does not block the others.
-        for group in _groups(sorted(names, key=lambda name: self._tries[name])):
-            stored = await asyncio.gather(*(self._file_stored(name) for name in group), return_exceptions=True)
-            for name, result in zip(group, stored, strict=True):
+        calls.sort(key=lambda name: self._tries[name])
+        events = [[name] for name in names if not name.endswith(files.SUFFIX)]
+        kept = await self._files_stored(events)
+        stored = await self._files_stored([calls[at : at + AT_ONCE] for at in range(0, len(calls), AT_ONCE)])
+        if len(names) >= BATCH:
+            self._news.set()
+        return told and kept and stored
+
+    async def _files_stored(self, groups: Iterable[list[str]]) -> bool:
+        """Hand on one group after the other, each at the same time, until several in a row fail; whether all went."""
+        whole, in_a_row = True, 0
+        for group in groups:
+            results = await asyncio.gather(*(self._file_stored(name) for name in group), return_exceptions=True)
+            for name, result in zip(group, results, strict=True):
                 if isinstance(result, BaseException):
                     raise result
                 self._tries[name] += not result
-                failures, in_a_row = failures + (not result), 0 if result else in_a_row + 1
+                whole, in_a_row = whole and result, 0 if result else in_a_row + 1
             if in_a_row >= FAILURES_PER_ROUND:
                 break
-        if len(names) >= BATCH:
-            self._news.set()
-        return failures == 0 and told
+        return whole
 
     async def _all_told(self) -> bool:
         """What is not in a finished file: events that the disk refused, and calls that have begun."""
@@ -299,18 +308,3 @@ class Spool:
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
-
-
-def _groups(names: Iterable[str]) -> Iterator[list[str]]:
-    """What is handed on at the same time: calls together, events one behind the other."""
-    calls: list[str] = []
-    for name in names:
-        if not name.endswith(files.SUFFIX):
-            yield [name]
-            continue
-        calls.append(name)
-        if len(calls) == AT_ONCE:
-            yield calls
-            calls = []
-    if calls:
-        yield calls

@@ -75,6 +75,7 @@ class Keeper:
         self.tried = 0
         self.kept: list[Event] = []
         self.begun: list[str] = []
+        self.refused: set[str] = set()
 
     def _come_in(self) -> None:
         self.tried += 1
@@ -83,6 +84,8 @@ class Keeper:
 
     async def keep(self, event: Event) -> None:
         self._come_in()
+        if event.subject in self.refused:
+            raise ValueError("never")
         self.kept.append(event)
 
     async def begin(self, call: Call) -> None:
@@ -286,6 +289,18 @@ async def test_events_are_kept_in_their_order_and_leave_the_disk(tmp_path: Path)
         keeper.down = False
         await eventually(lambda: len(keeper.kept) == 3 and files.waiting(tmp_path, 10) == [])
     assert [one.subject for one in keeper.kept] == ["1", "2", "3"]
+
+
+async def test_events_that_are_always_refused_block_neither_others_nor_calls(tmp_path: Path) -> None:
+    sink, keeper = Sink(), Keeper()
+    keeper.refused = {"1", "2"}
+    async with telling(tmp_path, sink, keeper) as log:
+        for number in (1, 2, 3, 4):
+            log.tell(an_event(number))
+        await log.closed(a_record())
+        await eventually(lambda: len(keeper.kept) == 2 and "c1" in sink.stored)
+    assert [one.subject for one in keeper.kept[:2]] == ["3", "4"]
+    assert len(list(files.waiting(tmp_path, 10))) == 2, "they stay, and are tried again"
 
 
 async def test_events_that_are_left_are_kept_by_the_next_process(tmp_path: Path) -> None:
