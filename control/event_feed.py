@@ -17,6 +17,8 @@ from base.ids import ApiKeyId, TenantId
 from tenants.event_store import KEPT, KEPT_FOR, EventStore, EventsUnavailableError, KeptEvent, Kinds
 
 PAGE: Final = 500
+PAUSE_S: Final = 0.1
+"""Between two looks, however often somebody hints that there is something."""
 ASK_TIMEOUT_S: Final = 10.0
 REPLAYS_AT_ONCE: Final = 2
 """Streams that read what was before them; the others wait, since records need connections too."""
@@ -118,7 +120,7 @@ class EventFeed:
         draining: Callable[[], bool],
         bounds: FeedBounds | None = None,
     ) -> None:
-        """`still_good` tells whether a key opens, and must not raise; `draining` whether the process is to end."""
+        """`still_good` tells whether a key opens; `draining` whether the process is to end."""
         self._store = store
         self._clock = clock
         self._still_good = still_good
@@ -217,6 +219,7 @@ class EventFeed:
                     await self._hand_on()
                 except Exception:
                     log.exception("events are not handed on")  # a mistake of ours; the next second may go well
+                await asyncio.sleep(PAUSE_S)
 
     async def _hand_on(self) -> None:
         reached = self._reached
@@ -241,8 +244,8 @@ class EventFeed:
         while True:
             await asyncio.sleep(self._bounds.check_keys_s)
             keys = sorted(self._of_key)
-            good = await asyncio.gather(*(self._still_good(key_id) for key_id in keys))
-            lapsed = {key_id for key_id, opens in zip(keys, good, strict=True) if not opens}
+            good = await asyncio.gather(*(self._still_good(key_id) for key_id in keys), return_exceptions=True)
+            lapsed = {key_id for key_id, opens in zip(keys, good, strict=True) if opens is not True}
             for following in list(self._following):
                 if following.key_id in lapsed:
                     following.end("its key opens nothing any more")

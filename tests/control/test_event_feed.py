@@ -94,6 +94,23 @@ async def test_the_store_is_looked_at_once_a_second_however_many_follow_and_not_
 
 
 @virtual
+async def test_hints_make_it_quick_and_no_more_than_ten_looks_a_second() -> None:
+    house = House()
+    async with house.feed as feed:
+        following = await feed.join(KEY, OURS, None)
+        await asyncio.sleep(5)
+        house.happens("hinted")
+        feed.wake()
+        assert await next_of(following, 0.2) == "hinted"
+        before = house.store.looks
+        for _ in range(1000):
+            feed.wake()
+            await asyncio.sleep(0.001)
+        assert house.store.looks - before <= 11
+        following.close()
+
+
+@virtual
 async def test_who_comes_again_is_told_what_he_missed_and_nothing_twice() -> None:
     house = House()
     async with house.feed as feed:
