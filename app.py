@@ -22,13 +22,17 @@ from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
 from control import logs, memory, settings
+from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
-from control.api.router import api_router, openapi_config
+from control.api.router import api_router, key_door, openapi_config, readiness
 from control.cli.context import Program
 from control.daily_minutes import DailyMinutes, counted
+from control.dependencies import MB, StorageBounds
+from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
+from control.event_feed import EventFeed
 from control.headroom import Bounds
-from control.http import ReadyView, health_router, metrics_handler
+from control.http import health_router, metrics_handler
 from control.live_board import LiveBoard
 from control.looking import Look, looking
 from control.metrics import Metrics
@@ -38,14 +42,16 @@ from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
+from control.sink import Sink
 from control.tracing import traces
 from control.vector_stores import OfTenant, vector_store
 from control.watch import watched, watched_documents
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from pipelines import hold_music
-from pipelines.calls import CallRecord, LiveEvent, LiveFeed
+from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
+from pipelines.events import Tell
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
@@ -59,6 +65,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.database import Database, open_database
 from tenants.directory import Directory
+from tenants.event_store import PostgresEvents
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
@@ -103,23 +110,25 @@ async def open_service(
     ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_opened_database(found))
-        conversations = PostgresConversations(database)
-
-        async def store(record: CallRecord) -> None:
-            await conversations.store(record.call.tenant_id, record)
-
-        call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
+        conversations, events = PostgresConversations(database), PostgresEvents(database)
+        api_keys = _api_keys(found, database, clock)
+        event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
+        sink = Sink(conversations, events, event_feed.wake)
+        call_log = await stack.enter_async_context(
+            Spool(found.data_dir / "spool", sink.store, clock, begun=sink.begun, keep=sink.keep)
+        )
+        watch = await stack.enter_async_context(_watch(found, database, call_log, clock))
         library = await _open_library(found, stack, database.tenant)
         audit = PostgresAuditLog(database)
         secrets = await _open_secrets(found, ring, database, audit, clock)
         compute = _compute(stack)
         workshop = _workshop(found, compute, clock, library, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
-        supervisor = PipelineSupervisor(workshop, stages, ended_trials)
+        supervisor = PipelineSupervisor(workshop, stages, ended_trials, tell=call_log.tell)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, secrets)
-        publishing = Publishing(tenants, revisions, shelved, directory)
+        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, secrets, call_log.tell)
+        publishing = Publishing(tenants, revisions, shelved, directory, clock, call_log.tell)
         desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
@@ -137,9 +146,11 @@ async def open_service(
             media_server=await _open_media_server(found, stack),
             warm=tenants.warm,
             daily_minutes=minutes,
+            room=lambda: watch.room,
         )
         look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
         await stack.enter_async_context(looking(look))
+        await stack.enter_async_context(event_feed)
         memory.settle()
         door = await _open_door(found, stack, phone)
         desk.renewal.follow()
@@ -150,9 +161,12 @@ async def open_service(
             settings=found,
             clock=clock,
             keys=keys,
-            api_keys=_api_keys(found, database, clock),
+            api_keys=api_keys,
             audit=audit,
             secrets=desk,
+            events=events,
+            feed=event_feed,
+            watch=watch,
             directory=directory,
             supervisor=supervisor,
             conversations=conversations,
@@ -167,6 +181,18 @@ async def open_service(
         )
 
 
+def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
+    return DependencyWatch(
+        answers=database.ping,
+        load=call_log.load,
+        free=lambda: free_bytes(found.data_dir),
+        bounds=StorageBounds(spool_bytes=found.spool_max_mb * MB, free_bytes=found.disk_min_free_mb * MB),
+        clock=clock,
+        tell=call_log.tell,
+        back=call_log.hurry,
+    )
+
+
 async def _open_tenants(
     found: Settings,
     stack: AsyncExitStack,
@@ -175,6 +201,7 @@ async def _open_tenants(
     directory: Directory,
     stages: Mapping[str, AnyFactory],
     secrets: TenantSecrets,
+    tell: Tell,
 ) -> TenantFolder[LoadedRevision]:
     tenants = TenantFolder(
         found.tenants_dir,
@@ -188,6 +215,7 @@ async def _open_tenants(
         budget_mb=found.models_budget_mb or None,
         server=server_facts(found, secrets.has),
         known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
+        tell=tell,
     )
     stack.push_async_callback(tenants.close)
     await tenants.open()
@@ -362,23 +390,20 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
     def service() -> Service | None:
         return running[0] if running else None
 
-    def readiness() -> ReadyView:
-        if (begun := service()) is not None:
-            return begun.readiness()
-        return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=())
-
     def scraped() -> bytes | None:
         return None if (begun := service()) is None else begun.scraped()
 
+    clock = SystemClock()
+    door = key_door(service, clock, found.api_requests_per_s)
     return Litestar(
         [
-            health_router(readiness),
+            health_router(readiness(service, door)),
             metrics_handler(scraped),
-            api_router(service, SystemClock(), found.api_requests_per_s),
+            api_router(service, clock, door),
         ],
         lifespan=[lifespan],
         plugins=[problem_plugin()],
-        compression_config=CompressionConfig("gzip", minimum_size=1000),
+        compression_config=CompressionConfig("gzip", minimum_size=1000, exclude_opt_key=UNCOMPRESSED),
         openapi_config=openapi_config(version("atende")),
         logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="never"),
     )

@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls] [--only beside] [--quick] [--check]
+    python -m benchmarks.control [--only calls|beside|outage|kills]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -15,9 +15,15 @@ turns. Judged: how long requests take, and what they add to how late audio is (m
 99th percentile of the cadence at the callers' and of the service's media clock, and to the share of frames that come
 late by a frame. `foreign_share` is what others used of the core: beside requests, the database works there too.
 
-Full run: some 5 minutes each. `--quick`: at most 50 s each, 200 tenants and 50,000 calls, 3 pairs of phases.
-`--check`: exit 1 when a bound does not
-hold. The last line is one JSON object of all figures.
+outage: `atende serve` on a PostgreSQL that is stopped for 60 s while 20 callers talk (scripted switch, mock stages),
+and others ring on. Nobody is dropped, whoever rings is answered, `/health/ready` tells it, and behind it every call has
+its record and its two events, and none is lost.
+
+kills: four tenants' documents are put one after the other while PostgreSQL is killed (SIGKILL) 15 times; every revision
+that was accepted is there whole, with its event once.
+
+Full run: some 14 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills.
+`--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
 """
 
 import asyncio
@@ -42,7 +48,9 @@ from benchmarks.parts import many_calls as data
 from benchmarks.parts.beside import measured, staged
 from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
+from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.outage import measure_outage
 from tenants.call_search import CallFilter, SearchTooWideError
 from tenants.conversations import ConversationStore, Cursor, PostgresConversations
 from tenants.database import PoolBounds, connect_app
@@ -79,10 +87,35 @@ class Size:
     text_rounds: int
     pairs: int
     phase_s: float
+    outage_s: float
+    live_calls: int
+    kills: int
 
 
-FULL = Size(tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20, pairs=10, phase_s=12.0)
-QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5, pairs=3, phase_s=6.0)
+FULL = Size(
+    tenants=10_000,
+    calls=1_000_000,
+    rounds=400,
+    peer_rounds=60,
+    text_rounds=20,
+    pairs=10,
+    phase_s=12.0,
+    outage_s=60,
+    live_calls=20,
+    kills=15,
+)
+QUICK = Size(
+    tenants=200,
+    calls=50_000,
+    rounds=100,
+    peer_rounds=30,
+    text_rounds=5,
+    pairs=3,
+    phase_s=6.0,
+    outage_s=8,
+    live_calls=20,
+    kills=3,
+)
 
 
 class Asker:
@@ -276,9 +309,19 @@ async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: i
     return took
 
 
+async def _outage(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_outage(report, size.live_calls, size.outage_s, folder.parent, out)
+
+
+async def _kills(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_kills(report, size.kills, folder.parent, out)
+
+
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
     "beside": measure_beside,
+    "outage": _outage,
+    "kills": _kills,
 }
 
 

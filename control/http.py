@@ -1,15 +1,18 @@
 """The HTTP door: whether the process lives and whether it can take calls."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from typing import Any
 
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 
 from base.ids import TenantId
+from control.api.problems import answers
+from control.dependencies import Dependency
 from control.metrics import CONTENT_TYPE
 from tenants.statuses import Retry
 
@@ -40,7 +43,11 @@ class ReadyView(Struct, frozen=True, kw_only=True):
     ready: bool
     problems: tuple[str, ...]
     live_calls: int
-    tenants: tuple[TenantHealth, ...]
+    tenants: tuple[TenantHealth, ...] | None
+    """With a key of the platform all, with a tenant's its own; without a key null."""
+    states: Mapping[str, int] = {}
+    """Tenants by their state; a revision on trial counts beside what it is tried beside."""
+    dependencies: tuple[Dependency, ...] = ()
 
 
 def metrics_handler(text: Callable[[], bytes | None]) -> HTTPRouteHandler:
@@ -54,16 +61,25 @@ def metrics_handler(text: Callable[[], bytes | None]) -> HTTPRouteHandler:
     return metrics
 
 
-def health_router(readiness: Callable[[], ReadyView]) -> Router:
-    """`/health/live` (200 while the process answers) and `/health/ready` (503 with reasons)."""
+Readiness = Callable[[Request[Any, Any, Any]], Awaitable[ReadyView]]
+
+
+def health_router(readiness: Readiness) -> Router:
+    """`/health/live` (200 while the process answers) and `/health/ready` (503 with reasons).
+
+    `readiness` is told who asks, and raises for a key that does not open.
+    """
 
     @get("/live", sync_to_thread=False)
     def live() -> dict[str, bool]:
         return {"live": True}
 
-    @get("/ready", sync_to_thread=False, responses={503: ResponseSpec(ReadyView, description="Not ready, and why")})
-    def ready() -> Response[ReadyView]:
-        view = readiness()
+    refused = {status: spec for status, spec in answers().items() if status in (401, 429)}
+
+    @get("/ready", responses={503: ResponseSpec(ReadyView, description="Not ready, and why"), **refused})
+    async def ready(request: Request[Any, Any, Any]) -> Response[ReadyView]:
+        """Companies are told of with a key that may see them."""
+        view = await readiness(request)
         return Response(view, status_code=HTTP_200_OK if view.ready else HTTP_503_SERVICE_UNAVAILABLE)
 
     return Router("/health", route_handlers=[live, ready])

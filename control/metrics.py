@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from control.dependencies import Dependency
 from control.headroom import Lane, Limiting
 from pipelines.calls import ChangedOver, Closed, LiveEvent, Opened, Said, Understood
 from transports.lateness import Lateness
@@ -43,6 +44,10 @@ class Present(Struct, frozen=True, kw_only=True):
     clock: Lateness
     """The media clock's, of the last 5 to 10 seconds."""
     models_mb: float
+    database: Dependency | None = None
+    spool: Dependency | None = None
+    disk: Dependency | None = None
+    event_streams: int = 0
 
 
 class Metrics:
@@ -148,6 +153,17 @@ class _Now(Collector):
             late.add_metric([name], late_ms / 1000)
         yield late
         yield _gauge("atende_models_bytes", "Of prepared models, by their stages' declaration.", now.models_mb * 1e6)
+        yield _gauge("atende_event_streams", "Who follows the events.", now.event_streams)
+        if now.database is not None:
+            yield _gauge("atende_database_up", "1: the database answers.", float(now.database.state == "ok"))
+        if now.spool is not None:
+            yield _gauge("atende_spool_entries", "Records and events on their way.", now.spool.waiting or 0)
+            yield _gauge("atende_spool_bytes", "Used by them.", now.spool.used_bytes or 0)
+            yield _gauge("atende_spool_max_bytes", "So many at most.", now.spool.bound_bytes or 0)
+            yield _gauge("atende_spool_oldest_seconds", "For how long the oldest waits.", now.spool.oldest_s or 0.0)
+        if now.disk is not None:
+            yield _gauge("atende_disk_free_bytes", "On the disk of the data folder.", now.disk.free_bytes or 0)
+            yield _gauge("atende_disk_min_free_bytes", "So many are to stay free.", now.disk.bound_bytes or 0)
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:

@@ -20,6 +20,8 @@ from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError
 from control.attendant import Attendant
 from control.daily_minutes import DailyMinutes
+from control.dependencies import Room
+from control.dependency_watch import ALL_IS_WELL
 from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
@@ -105,12 +107,15 @@ class PhoneDoor:
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
         daily_minutes: DailyMinutes | None = None,
+        room: Callable[[], Room] = lambda: ALL_IS_WELL,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them.
+        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them. `room` says
+        what the disk has room for.
         """
         self._warm = warm
         self._daily_minutes = daily_minutes
+        self._room = room
         self._media_server = media_server
         self._admission = Admission(
             keys,
@@ -203,6 +208,8 @@ class PhoneDoor:
     def _require_open(self) -> None:
         if self._shut or self.draining:
             raise RefusedError("no further call is taken: the service is being stopped", DoorName.BUSY, "draining")
+        if not self._room().calls:
+            raise RefusedError("there is no room for another call's record", DoorName.BUSY, "disk")
 
     def _require_minutes(self, destination: Destination) -> None:
         minutes, assistant = self._daily_minutes, destination.assistant
@@ -373,6 +380,10 @@ class PhoneDoor:
     async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
         """Both sides of the call on disk. What cannot be recorded is answered all the same."""
         if self._options.recordings_dir is None or not loaded.assistant.record:
+            yield None
+            return
+        if not self._room().recordings:
+            log.warning("a call is not recorded: the disk is nearly full")
             yield None
             return
         path = self._options.recordings_dir.parent / self._recording_name(call)

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
+from control import dependencies
+from control.dependencies import Dependency
+from control.dependency_watch import DependencyWatch
 from control.documents import WithDocuments
+from control.event_feed import EventFeed
 from control.headroom import LANES
 from control.http import ReadyView, TenantHealth
 from control.live_board import LiveBoard
@@ -25,6 +29,7 @@ from tenants.api_key_store import ApiKeyStore
 from tenants.audit_store import AuditLog
 from tenants.conversations import ConversationStore
 from tenants.directory import Directory
+from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.operating import Publishing
@@ -55,6 +60,9 @@ class Service:
     api_keys: ApiKeys
     audit: AuditLog
     secrets: SecretDesk[LoadedRevision]
+    events: EventStore
+    feed: EventFeed
+    watch: DependencyWatch
     directory: Directory
     supervisor: PipelineSupervisor
     conversations: ConversationStore
@@ -97,65 +105,96 @@ class Service:
 
     def scraped(self) -> bytes:
         """The metrics of this process, in Prometheus' text format."""
-        states = Counter(tenant.state for tenant in self._tenants())
-        errors: Counter[str] = Counter()
-        for status in self.supervisor.status():
-            for assistant in status.assistants:
-                errors.update({stage.use: stage.errors for stage in assistant.stages})
+        stored = {one.name: one for one in self.watch.found}
         full = self.phone.full
         now = Present(
             live_calls=self.phone.live_calls,
             max_calls=self.settings.max_calls,
-            taking_calls=bool(self.directory.tenants()) and not self.phone.draining and full is None,
+            taking_calls=self._readiness_problems() == (),
             full_by=None if full is None else full.by,
             loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
-            tenants=states,
-            stage_errors=errors,
+            tenants=self.states(),
+            stage_errors=self.supervisor.listing.stage_errors(),
             refused=self.phone.refused,
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
+            spool=stored.get("spool"),
+            disk=stored.get("disk"),
+            database=stored.get("database"),
+            event_streams=self.feed.streams,
         )
         return self.metrics.text(now)
 
-    def readiness(self) -> ReadyView:
-        """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told."""
+    def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
+        """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told.
+
+        `rows`: with one for each tenant, of those that are `seen`; None: of all.
+        """
+        problems = self._readiness_problems()
+        return ReadyView(
+            ready=not problems,
+            problems=problems,
+            live_calls=self.phone.live_calls,
+            tenants=self.health(seen) if rows else None,
+            states=(states := self.states()),
+            dependencies=self.dependencies(states),
+        )
+
+    def _readiness_problems(self) -> tuple[str, ...]:
         problems = []
-        if not self.directory.tenants():
-            problems.append(f"no tenant answers: see {self.settings.tenants_dir}")
+        if self.directory.empty:
+            problems.append("no tenant answers: see the documents of ATENDE_TENANTS_DIR")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
         if (full := self.phone.full) is not None:
             problems.append(f"full: {full.told}")
-        return ReadyView(
-            ready=not problems,
-            problems=tuple(problems),
-            live_calls=self.phone.live_calls,
-            tenants=self._tenants(),
+        if not self.watch.room.calls:
+            problems += [f"{one.name}: {one.problem}" for one in self.watch.found if one.state == "down"]
+        return tuple(problems)
+
+    def dependencies(self, states: Mapping[str, int]) -> tuple[Dependency, ...]:
+        """What the service depends on, and how each fares. `states` as that method has them."""
+        phone = self.phone
+        return (
+            *self.watch.found,
+            dependencies.models(self.supervisor.weight_mb, states.get("failed", 0)),
+            dependencies.phone_door(phone.live_calls, self.settings.max_calls, draining=phone.draining),
+            dependencies.media_clock(phone.clock_lateness),
         )
 
-    def _tenants(self) -> tuple[TenantHealth, ...]:
-        """One row for each tenant; of one that answers it tells what is wrong with its newest document, too.
+    def states(self) -> Counter[str]:
+        """How many tenants there are in each state of `health`, a trial counted beside what it is tried beside."""
+        found = self.supervisor.listing.states()
+        counts: Counter[str] = Counter(state for states in found.values() for state in states)
+        for status in self.folder.each_status():
+            if status.tenant_id is None or status.tenant_id not in found:
+                counts.update(["waiting"] if status.waiting else ["failed"] if status.problems else [])
+        return counts
+
+    def health(self, seen: Collection[TenantId] | None = None) -> tuple[TenantHealth, ...]:
+        """One row for each tenant, of those that are `seen` or of all; of one that answers it tells what is wrong with
+        its newest document, too.
 
         A revision on trial has a row of its own.
         """
-        statuses = [status for status in self.supervisor.status() if status.state != "retiring"]
+        statuses = [status for status in self.supervisor.status(seen) if status.state != "retiring"]
+        published = self.folder.statuses if seen is None else self.folder.statuses_of(seen)
         answering = {status.tenant_id for status in statuses if status.state == "active"}
         problems = {status.tenant_id: status.error for status in statuses if status.state == "failed"}
         problems |= self._rolled_back(statuses)
-        problems |= {
-            status.tenant_id: status.problem for status in self.tenants if status.tenant_id and status.problems
-        }
+        tries = {status.tenant_id: status for status in published if status.tenant_id and status.problems}
+        problems |= {tenant_id: status.problem for tenant_id, status in tries.items()}
         for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.renewal.problems.items()):
-            problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
-        tries = {status.tenant_id: status for status in self.tenants if status.tenant_id and status.problems}
+            if seen is None or tenant_id in seen:
+                problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
         rows = [
             _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
             for status in statuses
             if status.state != "failed" or status.tenant_id not in answering
         ]
         told = {status.tenant_id for status in statuses}
-        for status in self.tenants:
+        for status in published:
             if status.tenant_id is None or status.tenant_id not in told:
                 rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))

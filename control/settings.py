@@ -146,6 +146,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""
     drain_s: int = 30
     """When the service is told to end, live calls have so long; what still lives then goes back to its dialplan."""
+    spool_max_mb: int = 1024
+    """Of records and events that wait for the database: from 80 % on calls are not recorded, and at the bound no
+    further call is taken, so that no record is lost."""
+    disk_min_free_mb: int = 500
+    """On the disk of `data_dir`: with less no further call is taken, with less than twice as much none is recorded; 0:
+    whatever is free."""
     recordings: bool = True
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
@@ -345,6 +351,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_stage_load": whole(1, 1000),
     "api_requests_per_s": whole(1, 10_000),
     "drain_s": whole(0, 86_400),
+    "spool_max_mb": whole(1, 10_000_000),
+    "disk_min_free_mb": whole(0, 10_000_000),
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma", "pgvector", "chroma-server"),

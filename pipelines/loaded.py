@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -235,6 +235,12 @@ class LoadedRevision:
         return frozenset(
             one for pipeline in self.pipelines.values() for s in pipeline.stages for one in s.held.key.secrets
         )
+
+    @cached_property
+    def health_of_stages(self) -> "tuple[tuple[str, StageHealth], ...]":
+        """With the stages' `use`: what is asked for of every tenant, again and again."""
+        stages = (stage for pipeline in self.pipelines.values() for stage in pipeline.stages)
+        return tuple((stage.checked.factory.use, stage.health) for stage in stages)
 
     def take(self) -> None:
         self.leases += 1

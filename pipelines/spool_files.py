@@ -1,4 +1,4 @@
-"""The files of the spool: one per call, one line when it opens and one when it closes. Blocking.
+"""The files of the spool: one per call, one line when it opens and one when it closes; one per event. Blocking.
 
 A line is its CRC-32 in hex, a space and JSON. A line that a crash cut short does not match and counts
 for nothing, so the file of a call means the same wherever it was cut.
@@ -19,8 +19,10 @@ from msgspec import Struct
 
 from base.ids import CallId
 from pipelines.calls import Call, CallRecord
+from pipelines.events import Event
 
 SUFFIX = ".call"
+EVENT_SUFFIX = ".event"
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -36,13 +38,23 @@ class CallClosed(Struct, frozen=True, tag="closed"):
     record: CallRecord
 
 
-_DECODER: msgspec.json.Decoder[CallOpened | CallClosed] = msgspec.json.Decoder(CallOpened | CallClosed)
+class EventTold(Struct, frozen=True, tag="event"):
+    event: Event
+
+
+Line = CallOpened | CallClosed | EventTold
+_DECODER: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def name_of(call_id: CallId) -> str:
     """A file name for a call, whatever its id is made of."""
     plain = call_id if _PLAIN.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()
     return plain + SUFFIX
+
+
+def name_of_event(event: Event) -> str:
+    """A file name for an event; sorted, they are in the order of their times."""
+    return f"{event.at.timestamp():020.6f}-{event.key}{EVENT_SUFFIX}"
 
 
 def lock(folder: Path) -> int:
@@ -57,7 +69,7 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
-def append(path: Path, line: CallOpened | CallClosed) -> None:
+def append(path: Path, line: Line) -> None:
     """Add a line; it is on the disk when this returns. Raises OSError."""
     body = msgspec.json.encode(line)
     descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
@@ -70,17 +82,22 @@ def append(path: Path, line: CallOpened | CallClosed) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if isinstance(line, CallOpened):
+    if not isinstance(line, CallClosed):
         _sync_folder(path.parent)
 
 
-def read(path: Path) -> CallRecord | None:
-    """What became of the call; one that never closed has crashed. None when not even its opening is whole."""
+def read(path: Path) -> CallRecord | Event | None:
+    """What became of the call; one that never closed has crashed. None when not even its opening is whole.
+
+    Of an event's file the event.
+    """
     opened: Call | None = None
     for line in path.read_bytes().split(b"\n"):
         match _decode(line):
             case CallClosed(record=record):
                 return record
+            case EventTold(event=event):
+                return event
             case CallOpened(call=call):
                 opened = call
             case None:
@@ -107,12 +124,29 @@ def set_aside(path: Path) -> None:
 
 
 def waiting(folder: Path, limit: int) -> list[str]:
-    """Names of the calls' files, at most so many, in a stable order."""
+    """Names of events' and calls' files, at most so many, the events first and in their order."""
     with os.scandir(folder) as entries:
-        return sorted(islice((entry.name for entry in entries if entry.name.endswith(SUFFIX)), limit))
+        ours = (entry.name for entry in entries if entry.name.endswith((SUFFIX, EVENT_SUFFIX)))
+        return sorted(islice(ours, limit), key=lambda name: (name.endswith(SUFFIX), name))
 
 
-def _decode(line: bytes) -> CallOpened | CallClosed | None:
+def measure(folder: Path, live: frozenset[str]) -> tuple[int, int, float | None]:
+    """How many files wait that are of no live call, the bytes of all, and when the oldest that waits was written."""
+    waiting, used, oldest = 0, 0, None
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # handed on just now
+            used += facts.st_size
+            if entry.name.endswith((SUFFIX, EVENT_SUFFIX)) and entry.name not in live:
+                waiting += 1
+                oldest = facts.st_mtime if oldest is None else min(oldest, facts.st_mtime)
+    return waiting, used, oldest
+
+
+def _decode(line: bytes) -> Line | None:
     checksum, _, body = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None

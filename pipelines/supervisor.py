@@ -7,7 +7,7 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -17,7 +17,9 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from base.ids import AssistantName, TenantId
 from pipelines.ended_trials import EndedTrials
+from pipelines.events import EventData, Tell, event, told_to_nobody
 from pipelines.leases import Lease
+from pipelines.listing import Listing
 from pipelines.live_leases import LiveLeases
 from pipelines.loaded import LoadedRevision
 from pipelines.loading import Loader
@@ -27,7 +29,7 @@ from pipelines.problems import SpecError
 from pipelines.rehearsals import Rehearsals
 from pipelines.revision import PipelineRevision
 from pipelines.routes import Canary, TenantRoutes
-from pipelines.status import PipelineStatus, RolledBack, status_of
+from pipelines.status import PipelineStatus, RolledBack
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 
@@ -69,8 +71,14 @@ class PipelineSupervisor:
         *,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
+        tell: Tell = told_to_nobody,
     ) -> None:
-        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only."""
+        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
+
+        `tell` hears of trials that are ended here.
+        """
+        self._clock = workshop.clock
+        self._tell = tell
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -79,6 +87,7 @@ class PipelineSupervisor:
         self._rehearsals = Rehearsals()
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
+        self.listing = Listing(self._routes, self._retiring, self._failed)
         self._draining = False
         self._ended_trials = ended_trials
         self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
@@ -177,7 +186,9 @@ class PipelineSupervisor:
         """The revision on trial answers everybody; its number. Raises TenantUnknownError, NoCanaryError."""
         canary = self._canary_of(tenant_id)
         self.activate(canary.loaded, swap=swap)
-        return canary.loaded.revision.number
+        number = canary.loaded.revision.number
+        self._tell(event(tenant_id, self._clock.now(), "canary.promoted", str(number), EventData(revision=number)))
+        return number
 
     def roll_back(self, tenant_id: TenantId, *, swap: Swap = "turn", reason: str = "an operator's wish") -> int:
         """End the trial: what stood before answers everybody; the number of that. Raises as `promote` does."""
@@ -189,6 +200,8 @@ class PipelineSupervisor:
             revision=tried.number, digest=tried.digest, reason=reason, outcomes=canary.loaded.outcomes.counts()
         )
         self._keep_rolled_back()
+        told = EventData(revision=stable.revision.number, former=tried.number, reason=reason)
+        self._tell(event(tenant_id, self._clock.now(), "canary.aborted", str(tried.number), told))
         return stable.revision.number
 
     def count(self, lease: Lease, outcome: Outcome) -> None:
@@ -252,18 +265,9 @@ class PipelineSupervisor:
         async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease
 
-    def status(self) -> list[PipelineStatus]:
-        """What answers, what is going, what could not be loaded; by slug."""
-        active = [status_of(routes.stable, "active") for routes in self._routes.values()]
-        on_trial = [
-            status_of(routes.canary.loaded, "on trial", routes.canary.policy)
-            for routes in self._routes.values()
-            if routes.canary is not None
-        ]
-        retiring = [status_of(loaded, "retiring") for loaded in self._retiring]
-        return sorted(
-            [*active, *on_trial, *retiring, *self._failed.values()], key=lambda status: (status.slug, status.revision)
-        )
+    def status(self, tenant_ids: Collection[TenantId] | None = None) -> list[PipelineStatus]:
+        """What answers, what is going, what could not be loaded; by slug. Of these tenants, or of all."""
+        return self.listing.status(tenant_ids)
 
     def blame(self, processor: FrameProcessor, error: str) -> None:
         """A live call's processor did something wrong that it did not report itself: its stage's health knows."""

@@ -9,8 +9,10 @@ from msgspec import structs
 
 from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
+from pipelines.events import Event, EventData, Tell, event, told_to_nobody
 from tenants.api_keys import ApiKey, KeyInvalidError, KeyRow, is_key_id
 from tenants.database import Database, answering
+from tenants.event_store import written
 from tenants.sql import queries
 
 MAX_KEYS: Final = 500
@@ -35,6 +37,8 @@ class KeysUnavailableError(Exception):
 
 class ApiKeyStore(Protocol):
     """Keys by tenant. A key of somebody else is in all of these as if it were not there. The contract of both stores.
+
+    That a key was made and revoked are events, which are kept with it.
 
     All raise KeysUnavailableError.
     """
@@ -66,8 +70,9 @@ class ApiKeyStore(Protocol):
 class MemoryApiKeys:
     """Keys for as long as the process lives. `tenants` are those that were published; None: everyone was."""
 
-    def __init__(self, tenants: Collection[TenantId] | None = None) -> None:
+    def __init__(self, tenants: Collection[TenantId] | None = None, tell: Tell = told_to_nobody) -> None:
         self._tenants = tenants
+        self._tell = tell
         self._rows: dict[ApiKeyId, KeyRow] = {}
 
     async def add(self, tenant_id: TenantId | None, row: KeyRow) -> None:
@@ -79,6 +84,7 @@ class MemoryApiKeys:
         if tenant_id is not None and self._tenants is not None and tenant_id not in self._tenants:
             raise _unpublished(tenant_id)
         self._rows[row.key.id] = row
+        self._tell(_made(row.key))
 
     async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
         newest = sorted(sorted(self._of(tenant_id), key=_id), key=_created_at, reverse=True)
@@ -88,6 +94,7 @@ class MemoryApiKeys:
         key = self._get(tenant_id, key_id)
         if key is not None and key.revoked_at is None:
             self._change(key, revoked_at=at)
+            self._tell(_revoked(key.tenant_id, key.id, at))
         return key is not None
 
     async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
@@ -139,6 +146,8 @@ class PostgresApiKeys:
             try:
                 async with self._database.of(tenant_id) as connection:
                     added = await connection.fetchval(_SQL["add"], *facts, *times, MAX_KEYS)
+                    if added:
+                        await written(connection, tenant_id, _made(key))
             except asyncpg.UniqueViolationError as error:
                 raise _taken(row) from error
             except asyncpg.ForeignKeyViolationError as error:
@@ -156,7 +165,10 @@ class PostgresApiKeys:
             return False
         with answering(KeysUnavailableError, "tell of API keys"):
             async with self._database.of(tenant_id) as connection:
-                return bool(await connection.fetchval(_SQL["revoke"], tenant_id, key_id, at))
+                found = await connection.fetchval(_SQL["revoke"], tenant_id, key_id, at)
+                if found:
+                    await written(connection, tenant_id, _revoked(tenant_id, key_id, at))
+        return bool(found)
 
     async def used(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> None:
         if not is_key_id(key_id):
@@ -178,6 +190,14 @@ def _key(row: Any) -> ApiKey:
     names = ("id", "role", "name", "created_at", "expires_at", "last_used_at", "revoked_at")
     tenant_id = None if row["tenant_id"] is None else TenantId(str(row["tenant_id"]))
     return ApiKey(tenant_id=tenant_id, **{name: row[name] for name in names})
+
+
+def _made(key: ApiKey) -> Event:
+    return event(key.tenant_id, key.created_at, "key.created", key.id, EventData(role=key.role), once=True)
+
+
+def _revoked(tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> Event:
+    return event(tenant_id, at, "key.revoked", key_id, once=True)
 
 
 def _refuse_foreign(tenant_id: TenantId | None, row: KeyRow) -> None:

@@ -41,7 +41,8 @@ class PoolBounds(Struct, frozen=True, kw_only=True):
 
 
 class Database:
-    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`, `platform` and `key_holder`.
+    """Connections of `atende_app`. Nothing can be read or written but inside `tenant`, `platform`, `key_holder` and
+    `all_events`.
 
     Each raises TimeoutError when no connection is free in `acquire_timeout_s`.
     """
@@ -62,12 +63,21 @@ class Database:
         """A transaction that may read the one API key of this id, whosever it is."""
         return self._seeing("app.api_key_id", key_id)
 
+    def all_events(self) -> AbstractAsyncContextManager[Any]:
+        """A transaction that sees everybody's events, and may take old ones away."""
+        return self._seeing("app.all_events", "on")
+
     @asynccontextmanager
     async def _seeing(self, variable: str, value: str) -> AsyncIterator[Any]:
         """The policies of the migrations read the variable, which ends with the transaction."""
-        async with self._pool.acquire(timeout=self._bounds.acquire_timeout_s) as connection, connection.transaction():
-            await connection.execute("SELECT set_config($1, $2, true)", variable, value)
-            yield connection
+        acquired = self._pool.acquire(timeout=self._bounds.acquire_timeout_s)
+        try:
+            async with acquired as connection, connection.transaction():
+                await connection.execute("SELECT set_config($1, $2, true)", variable, value)
+                yield connection
+        except asyncpg.InternalClientError as error:
+            # The server was killed: what is left of the connection cannot even be given back.
+            raise asyncpg.InterfaceError("the connection was cut") from error
 
     def of(self, tenant_id: TenantId | None) -> AbstractAsyncContextManager[Any]:
         """A transaction of this tenant's, or of the platform's."""

@@ -73,6 +73,7 @@ class Directory:
         self._entries: Mapping[TenantId, TenantEntry] = {}
         self._slugs: dict[str, TenantId] = {}
         self._domains: dict[str, TenantId] = {}
+        self._sorted: list[TenantEntry] | None = None
 
     def admit(self, entry: TenantEntry) -> None:
         """Raises NumberConflictError when another tenant has this one's slug, or its domain: whose telephones ring is
@@ -92,11 +93,13 @@ class Directory:
         self._forget(entry.tenant_id)
         self._slugs[entry.slug] = self._domains[entry.domain.lower()] = entry.tenant_id
         self._entries = {**self._entries, entry.tenant_id: entry}
+        self._sorted = None
 
     def remove(self, tenant_id: TenantId) -> None:
         """Answer no more calls for that tenant. Idempotent."""
         self._forget(tenant_id)
         self._entries = {key: entry for key, entry in self._entries.items() if key != tenant_id}
+        self._sorted = None
 
     def _forget(self, tenant_id: TenantId) -> None:
         """What a tenant had is free for others."""
@@ -136,4 +139,15 @@ class Directory:
 
     def tenants(self) -> list[TenantEntry]:
         """All entries, by slug."""
-        return sorted(self._entries.values(), key=lambda entry: entry.slug)
+        if self._sorted is None:
+            self._sorted = sorted(self._entries.values(), key=lambda entry: entry.slug)
+        return list(self._sorted)
+
+    def get(self, tenant_id: TenantId) -> TenantEntry | None:
+        """One tenant's entry, where there is one."""
+        return self._entries.get(tenant_id)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is answered."""
+        return not self._entries

@@ -19,6 +19,7 @@ import structlog
 
 from base.clock import Clock, SystemClock
 from base.ids import TenantId
+from pipelines.events import Tell, event, told_to_nobody
 from pipelines.problems import SpecError
 from pipelines.supervisor import Swap
 from processors.catalog import AnyFactory
@@ -69,12 +70,13 @@ class TenantFolder(Generic[L]):
         server: ServerFacts | None = None,
         known: KnownFiles | None = None,
         clock: Clock | None = None,
+        tell: Tell = told_to_nobody,
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any. `server` is what else of
         the server it may name.
 
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
-        limit. `known` tells whose a file was that cannot be used now.
+        limit. `known` tells whose a file was that cannot be used now. `tell` hears of tenants that fail and that go.
         """
         self.folder = folder
         self._revisions = revisions
@@ -89,9 +91,11 @@ class TenantFolder(Generic[L]):
         self.locks: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Each is held while one document of the tenant is published."""
         self.room = asyncio.Semaphore(AT_ONCE)
-        self._statuses = Statuses()
+        self._clock = clock or SystemClock()
+        self._tell = tell
+        self._statuses = Statuses(self._clock, tell)
         self.reader = DocumentReader(self._statuses, self.room, stages, switches, server)
-        self._retries = Retries(self._tried_again, self._statuses, clock or SystemClock())
+        self._retries = Retries(self._tried_again, self._statuses, self._clock)
         self._formers = Formers(revisions, supervisor, directory, self.reader.parse)
         self._known = known or KnownFiles()
         self.owners = Owners(self._statuses, self._known)
@@ -101,6 +105,14 @@ class TenantFolder(Generic[L]):
     def statuses(self) -> tuple[TenantStatus, ...]:
         """One for each file, by name."""
         return self._statuses.all()
+
+    def statuses_of(self, tenant_ids: Collection[TenantId]) -> tuple[TenantStatus, ...]:
+        """Those of these tenants, by name."""
+        return self._statuses.of(tenant_ids)
+
+    def each_status(self) -> Collection[TenantStatus]:
+        """As `statuses`, in no order."""
+        return self._statuses.each()
 
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""
@@ -361,4 +373,5 @@ class TenantFolder(Generic[L]):
         self._formers.forget(tenant_id)
         self._stand_ins.forget(tenant_id)
         self._known.forget(file, tenant_id)
+        self._tell(event(tenant_id, self._clock.now(), "tenant.removed", file.stem))
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)

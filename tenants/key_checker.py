@@ -95,6 +95,20 @@ class KeyChecker:
         same = hmac.compare_digest(digest_of(self._pepper, presented.secret).reveal(), kept.row.digest.reveal())
         return same and kept.row.key.lapse(self._clock.now()) is None
 
+    async def still_good(self, key_id: ApiKeyId) -> bool:
+        """Whether the key that opened before would open now; the store is asked each time. False: nobody can tell.
+
+        While the store does not answer it is asked as often as by `check`.
+        """
+        now = self._clock.monotonic()
+        if (known := self._cache.get(key_id)) is not None and now - known.read_s < FRESH_S:
+            known.ask_s = now
+        try:
+            known = await self._find(key_id)
+        except KeysUnavailableError:
+            return False
+        return known is not None and known.row.key.lapse(self._clock.now()) is None
+
     async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId) -> bool:
         """The key opens nothing from now on; False when this tenant has none of that id.
 

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Generic, TypeVar
 
+from base.clock import Clock, SystemClock
 from base.ids import TenantId
+from pipelines.events import EventData, EventKind, Tell, event, told_to_nobody
 from pipelines.supervisor import NoCanaryError, Swap
 from tenants.canary_text import without_canary
 from tenants.diffs import unified
@@ -21,9 +23,17 @@ class Publishing(Generic[L]):
     """`current`, `parsed`, `put` and `remove` are those of `DocumentPuts`; whatever else changes a text puts one."""
 
     def __init__(
-        self, tenants: TenantFolder[L], revisions: RevisionStore, supervisor: Keeper[L], directory: Directory
+        self,
+        tenants: TenantFolder[L],
+        revisions: RevisionStore,
+        supervisor: Keeper[L],
+        directory: Directory,
+        clock: Clock | None = None,
+        tell: Tell = told_to_nobody,
     ) -> None:
-        """The folder, which is open, and what it was given."""
+        """The folder, which is open, and what it was given. `tell` hears what a put that changed something came of."""
+        self._clock = clock or SystemClock()
+        self._tell = tell
         self.puts = DocumentPuts(tenants, revisions, supervisor, directory)
         self._revisions = revisions
         self._supervisor = supervisor
@@ -63,7 +73,10 @@ class Publishing(Generic[L]):
     ) -> Published:
         """Put a former text once more, as a revision with a new number. Raises as `put`, and RevisionUnknownError."""
         former = await self.revision(tenant_id, number)
-        return await self.puts.put(tenant_id, former.document, expected=expected, dry_run=dry_run, swap=swap)
+        published = await self.puts.put(tenant_id, former.document, expected=expected, dry_run=dry_run, swap=swap)
+        if not dry_run:
+            self._told(tenant_id, published, "document.rolled_back", former=number)
+        return published
 
     async def promote(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
         """Put the text on trial without its `canary`: it answers everybody. `expected` None: whatever is on trial.
@@ -74,7 +87,9 @@ class Publishing(Generic[L]):
         if self._supervisor.failed_on_trial(tenant_id, current.number or 0, current.digest):
             raise NoCanaryError("the trial has ended by itself: put another text, or this one without its `canary`")
         rest = await asyncio.to_thread(without_canary, current.document)
-        return await self.puts.put(tenant_id, rest, expected=expected or current.digest, swap=swap)
+        published = await self.puts.put(tenant_id, rest, expected=expected or current.digest, swap=swap)
+        self._told(tenant_id, published, "canary.promoted", former=current.number)
+        return published
 
     async def abort(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
         """Put the text that stands beside the one on trial, or stood when the trial ended by itself: it answers all.
@@ -85,7 +100,14 @@ class Publishing(Generic[L]):
         stands = await self._revisions.get(tenant_id, self._directory.tenant(tenant_id).revision)
         if stands is None or stands.digest == current.digest:
             raise NoCanaryError("nothing stands beside the document: it answers alone")
-        return await self.puts.put(tenant_id, stands.document, expected=expected or current.digest, swap=swap)
+        published = await self.puts.put(tenant_id, stands.document, expected=expected or current.digest, swap=swap)
+        self._told(tenant_id, published, "canary.aborted", former=current.number)
+        return published
+
+    def _told(self, tenant_id: TenantId, published: Published, kind: EventKind, former: int | None) -> None:
+        if published.changed:
+            data = EventData(revision=published.number, digest=published.digest, former=former)
+            self._tell(event(tenant_id, self._clock.now(), kind, str(published.number), data))
 
     async def _on_trial(self, tenant_id: TenantId) -> Current:
         await self.puts.look(tenant_id)

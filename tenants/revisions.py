@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from base.clock import Clock
 from base.ids import TenantId
+from pipelines.events import Event, EventData, EventKind, Tell, event, told_to_nobody
 from tenants.database import Database
+from tenants.event_store import written
 from tenants.sql import queries
 
 
@@ -71,10 +73,18 @@ class RevisionStore(Protocol):
         ...
 
     async def put(
-        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+        self,
+        tenant_id: TenantId,
+        tenant: TenantRow,
+        digest: str,
+        document: bytes,
+        number: int | None = None,
+        *,
+        on_trial: bool = False,
     ) -> RevisionRow:
         """The tenant under these names, and the document as its newest revision.
 
+        With a new one an event is kept: `document.published`, or `canary.started` for one that is to be `on_trial`.
         An equal digest gives back the newest as it is. Raises SlugTakenError, and RaceLostError when it would have
         another number than this: nothing is changed then.
         """
@@ -84,8 +94,9 @@ class RevisionStore(Protocol):
 class MemoryRevisions:
     """Revisions for as long as the process lives."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tell: Tell = told_to_nobody) -> None:
         self._clock = clock
+        self._tell = tell
         self._tenants: dict[TenantId, TenantRow] = {}
         self._rows: dict[TenantId, list[RevisionRow]] = {}
 
@@ -105,7 +116,14 @@ class MemoryRevisions:
         )
 
     async def put(
-        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+        self,
+        tenant_id: TenantId,
+        tenant: TenantRow,
+        digest: str,
+        document: bytes,
+        number: int | None = None,
+        *,
+        on_trial: bool = False,
     ) -> RevisionRow:
         if any(other.slug == tenant.slug for key, other in self._tenants.items() if key != tenant_id):
             raise SlugTakenError(f"another tenant has the slug {tenant.slug!r}")
@@ -115,6 +133,7 @@ class MemoryRevisions:
                 raise RaceLostError(number)
             added = RevisionRow(number=len(rows) + 1, digest=digest, document=document, created_at=self._clock.now())
             rows = self._rows[tenant_id] = [*rows, added]
+            self._tell(_published(tenant_id, added, on_trial=on_trial))
         self._tenants[tenant_id] = tenant
         return rows[-1]
 
@@ -143,7 +162,14 @@ class PostgresRevisions:
         return tuple(RevisionInfo(**row) for row in rows)
 
     async def put(
-        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+        self,
+        tenant_id: TenantId,
+        tenant: TenantRow,
+        digest: str,
+        document: bytes,
+        number: int | None = None,
+        *,
+        on_trial: bool = False,
     ) -> RevisionRow:
         async with self._database.tenant(tenant_id) as connection:
             try:
@@ -159,7 +185,14 @@ class PostgresRevisions:
                 raise RaceLostError(number)
             added = _row(await connection.fetchrow(_SQL["add"], tenant_id, following, digest, document))
             assert added is not None
+            await written(connection, tenant_id, _published(tenant_id, added, on_trial=on_trial))
             return added
+
+
+def _published(tenant_id: TenantId, row: RevisionRow, *, on_trial: bool) -> Event:
+    data = EventData(revision=row.number, digest=row.digest)
+    kind: EventKind = "canary.started" if on_trial else "document.published"
+    return event(tenant_id, row.created_at, kind, str(row.number), data, once=True)
 
 
 def _row(found: Any) -> RevisionRow | None:

@@ -1,5 +1,6 @@
 """How the documents of a folder fared, file by file."""
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,9 @@ from typing import Literal
 import structlog
 from msgspec import Struct, structs
 
+from base.clock import Clock, SystemClock
 from base.ids import TenantId
+from pipelines.events import EventData, Tell, event, told_to_nobody
 
 log = structlog.get_logger()
 
@@ -43,9 +46,11 @@ class TenantStatus(Struct, frozen=True, kw_only=True):
 
 
 class Statuses:
-    """One for each file that is there."""
+    """One for each file that is there. Of a document that failed `tell` hears, again when it fails otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, tell: Tell = told_to_nobody) -> None:
+        self._clock = clock or SystemClock()
+        self._tell = tell
         self._of: dict[Path, TenantStatus] = {}
 
     @property
@@ -55,7 +60,16 @@ class Statuses:
 
     def all(self) -> tuple[TenantStatus, ...]:
         """By the files' names."""
-        return tuple(self._of[file] for file in sorted(self._of))
+        return self.of(None)
+
+    def of(self, tenant_ids: Collection[TenantId] | None) -> tuple[TenantStatus, ...]:
+        """Those of these tenants, or all, by the files' names."""
+        found = [one for one in self._of.values() if tenant_ids is None or one.tenant_id in tenant_ids]
+        return tuple(sorted(found, key=lambda status: status.file))
+
+    def each(self) -> Collection[TenantStatus]:
+        """All, in no order, and without any cost."""
+        return self._of.values()
 
     def get(self, file: Path) -> TenantStatus | None:
         """A file's; None when nothing is known of it."""
@@ -81,6 +95,9 @@ class Statuses:
         former = self._of.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
         self._of[file] = structs.replace(former, problems=problems)
         answers = former.revision if former.tenant_id is not None else None
+        if problems != former.problems:
+            data = EventData(revision=answers, problems=len(problems))
+            self._tell(event(former.tenant_id, self._clock.now(), "document.failed", former.slug, data))
         log.error("tenant not published", file=str(file), tenant=former.tenant_id, answers=answers, problems=problems)
 
     def speaks_for(self, file: Path, tenant_id: TenantId) -> bool:

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from litestar.testing import AsyncTestClient
 from msgspec import structs
 
 from app import _phone_options, create_app, open_service
@@ -24,6 +23,7 @@ from control.service import Service
 from control.settings import Settings
 from control.switches import Switch
 from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
+from tenants.api_keys import Role, new_key
 from tenants.errors import DocumentError
 from tenants.put_errors import NotReadyError
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
@@ -128,7 +128,7 @@ async def test_a_mistake_in_the_file_and_a_restart_leave_the_company_answered(se
     async with open_service(settings) as service:
         view = service.readiness()
         assert view.ready
-        (row,) = view.tenants
+        (row,) = service.health()
         assert (row.slug, row.revision) == ("front-desk", 1)
         assert str(file) in str(row.problem)
         assert (await rung(service)).answered
@@ -147,14 +147,14 @@ async def test_a_document_that_is_saved_while_the_service_runs_is_found(settings
         await eventually(lambda: service.rendering()[1] > before)
         await service.rehearsed()
         assert service.rendering() == (before + 2, before + 2), "the answer, and the question that is asked back"
-        assert service.readiness().tenants[0].revision == 1
+        assert service.health()[0].revision == 1
         (folder / "fees.md").write_bytes(b"## What does it cost?\n\xff\n")
-        await eventually(lambda: service.readiness().tenants[0].problem is not None)
-        assert "fees.md: not UTF-8" in str(service.readiness().tenants[0].problem)
+        await eventually(lambda: service.health()[0].problem is not None)
+        assert "fees.md: not UTF-8" in str(service.health()[0].problem)
     async with open_service(settings) as service:
-        assert "fees.md: not UTF-8" in str(service.readiness().tenants[0].problem), "and the company is answered"
+        assert "fees.md: not UTF-8" in str(service.health()[0].problem), "and the company is answered"
         shutil.rmtree(folder)
-        await eventually(lambda: f"there is no folder {folder}" in str(service.readiness().tenants[0].problem))
+        await eventually(lambda: f"there is no folder {folder}" in str(service.health()[0].problem))
 
 
 async def test_a_calls_trace_reaches_the_collector_without_what_was_said(settings: Settings) -> None:
@@ -265,7 +265,7 @@ async def test_what_is_put_while_a_call_is_live_answers_its_next_question_and_th
         with pytest.raises(NotReadyError, match="models pull") as told:
             await service.publishing.put(TENANT, unready, expected=current.digest)
         assert [problem.path for problem in told.value.problems] == ["$.assistants[0].pipeline[4]"]
-        assert service.readiness().tenants[0].problem is None, "what was refused is nobody's problem"
+        assert service.health()[0].problem is None, "what was refused is nobody's problem"
         published = await service.publishing.put(TENANT, text, expected=current.digest)
         async with asyncio.timeout(30):
             await changed.wait()
@@ -299,26 +299,51 @@ async def test_what_failed_on_trial_is_not_tried_again_by_the_next_process(setti
     async with open_service(settings) as service:
         (settings.tenants_dir / "front-desk.yaml").write_text(f"{DOCUMENT}canary: {{share: 100}}\n")
         await service.folder.look_again()
-        assert [row.state for row in service.readiness().tenants][1:] == ["on trial"]
+        assert [row.state for row in service.health()][1:] == ["on trial"]
         service.supervisor.roll_back(TENANT, reason="5 of 20 calls failed")
     async with open_service(settings) as service:
-        [row] = service.readiness().tenants
+        [row] = service.health()
     assert (row.revision, row.problem) == (1, "revision 2 was rolled back: 5 of 20 calls failed")
 
 
-async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http(settings: Settings) -> None:
+async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http_to_who_may_know(settings: Settings) -> None:
     other = DOCUMENT.replace("front-desk", "other").replace(TENANT, STRANGER).replace("desk.example", "other.example")
     (settings.tenants_dir / "other.yaml").write_text(other)
     (settings.knowledge_dir / "other" / "a.md").mkdir(parents=True)
     (settings.tenants_dir / "wrong.yaml").write_text("slug: [\n")
-    async with AsyncTestClient(create_app(settings)) as client:
-        ready = await client.get("/health/ready")
-    assert ready.status_code == httpx.codes.OK
-    told = {tenant["slug"]: tenant["problem"] or "" for tenant in ready.json()["tenants"]}
-    assert told.keys() == {"front-desk", "other", "wrong"}
-    assert told["front-desk"] == ""
-    assert "a.md: cannot be read" in told["other"]
-    assert "wrong.yaml:" in told["wrong"]
+    running: list[Service] = []
+    app = create_app(settings, running.append)
+    asked = httpx.ASGITransport(app)
+    async with app.lifespan(), httpx.AsyncClient(transport=asked, base_url="http://atende.test") as client:
+
+        async def ready(key: str | None) -> httpx.Response:
+            return await client.get("/health/ready", headers={} if key is None else {"Authorization": f"Bearer {key}"})
+
+        platforms, own = await key_of(running[0], None), await key_of(running[0], TENANT)
+        told = (await ready(platforms)).json()
+        problems = {tenant["slug"]: tenant["problem"] or "" for tenant in told["tenants"]}
+        assert problems.keys() == {"front-desk", "other", "wrong"}
+        assert problems["front-desk"] == ""
+        assert "a.md: cannot be read" in problems["other"]
+        assert "wrong.yaml:" in problems["wrong"]
+        nobody = await ready(None)
+        assert nobody.status_code == httpx.codes.OK
+        assert nobody.json()["tenants"] is None
+        assert nobody.json()["states"] == told["states"]
+        assert sum(told["states"].values()) == 3
+        assert not [word for word in ("front-desk", "wrong", "other.yaml", TENANT) if word in nobody.text]
+        assert [one["name"] for one in nobody.json()["dependencies"]] == [
+            "database", "spool", "disk", "models", "phone door", "media clock",
+        ]  # fmt: skip
+        assert [tenant["slug"] for tenant in (await ready(own)).json()["tenants"]] == ["front-desk"]
+        assert (await ready(platforms[:-1])).status_code == httpx.codes.UNAUTHORIZED
+
+
+async def key_of(service: Service, tenant_id: TenantId | None) -> str:
+    role: Role = "platform-viewer" if tenant_id is None else "tenant-viewer"
+    row, text = new_key(tenant_id, role, "x", pepper=service.api_keys.pepper, created_at=service.clock.now())
+    await service.api_keys.store.add(tenant_id, row)
+    return text.reveal()
 
 
 async def test_a_live_call_is_on_the_board_while_it_lives(settings: Settings) -> None:

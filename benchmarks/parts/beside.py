@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 import numpy as np
 
+from base.secret import Secret
 from benchmarks.parts import mocks
 from benchmarks.parts.cadence import FRAME_S, errors_ms
 from benchmarks.parts.cores import busy, pinned, two_cores
@@ -22,10 +22,7 @@ from benchmarks.parts.many_calls import LARGEST, fill, many_calls
 from benchmarks.parts.served import UNBOUND
 from control.capacity.child import LOOPBACK, Child, child
 from control.peer import Dialed
-from tenants.api_key_store import PostgresApiKeys
-from tenants.api_keys import new_key
-from tenants.database import PoolBounds, connect_app
-from tenants.keys import api_key_pepper, signing_keys
+from tenants.keys import signing_keys
 from tenants.migrate import connect
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 
@@ -136,15 +133,15 @@ async def staged(folder: Path, calls: int) -> AsyncIterator[Stage]:
     environ = {"ATENDE_API_REQUESTS_PER_S": "1000", **UNBOUND}
     async with child(folder, tenants, environ, before_exec=pinned(server_core)) as service:
         os.sched_setaffinity(0, {peer_core})
-        text, largest = await _filled(service)
+        key, largest = await _filled(service)
         exchange, callers = Exchange(), list[PhoneCaller]()
         try:
-            await _grow(callers, calls, exchange, service)
+            await _grow(callers, calls, exchange, service, key)
             yield Stage(
                 service=service,
                 core=server_core,
                 callers=callers,
-                headers={"Authorization": f"Bearer {text}"},
+                headers={"Authorization": f"Bearer {key.reveal()}"},
                 paths={
                     "status": "/api/v1/pipelines",
                     "live": "/api/v1/live-calls",
@@ -156,26 +153,19 @@ async def staged(folder: Path, calls: int) -> AsyncIterator[Stage]:
             exchange.close()
 
 
-async def _filled(service: Child) -> tuple[str, str]:
-    """Calls in the tables, and a key; its text, and whose calls are to be listed."""
+async def _filled(service: Child) -> tuple[Secret, str]:
+    """Calls in the tables, and a key; and whose calls are to be listed."""
     owner = await connect(service.database_url)
     many = many_calls(200, FINISHED)
     try:
         await fill(owner, many)
     finally:
         await owner.close()
-    database = await connect_app(service.database_url, None, PoolBounds(max_connections=1))
-    try:
-        pepper = api_key_pepper(service.data_dir, None)
-        row, text = new_key(None, "platform-viewer", "bench", pepper=pepper, created_at=datetime.now(UTC))
-        await PostgresApiKeys(database).add(None, row)
-    finally:
-        await database.close()
-    return text.reveal(), many.tenants[LARGEST]
+    return await service.key(), many.tenants[LARGEST]
 
 
-async def _grow(callers: list[PhoneCaller], calls: int, exchange: Exchange, service: Child) -> None:
-    (tenant,) = (await service.ready()).tenants
+async def _grow(callers: list[PhoneCaller], calls: int, exchange: Exchange, service: Child, key: Secret) -> None:
+    (tenant,) = await service.tenants(key)
     assert tenant.tenant_id is not None
     signature = sign(signing_keys(service.data_dir, None), tenant.tenant_id, NUMBER)
     variables = {TENANT_VARIABLE: tenant.tenant_id, NUMBER_VARIABLE: NUMBER, SIGNATURE_VARIABLE: signature}

@@ -20,6 +20,7 @@ YAML: Final = "application/yaml"
 JSON: Final = "application/json"
 PLAIN: Final = "text/plain"
 NDJSON: Final = "application/x-ndjson"
+STREAM: Final = "text/event-stream"
 CSV: Final = "text/csv; charset=utf-8"
 
 
@@ -55,6 +56,18 @@ class Exports(Operation):
         for status, response in (self.responses or {}).items():
             if status == "200":
                 cast(OpenAPIResponse, response).content = {NDJSON: lines, CSV: lines}
+
+
+@dataclass
+class Follows(Operation):
+    """The answer is a page, or a stream."""
+
+    def __post_init__(self) -> None:
+        lines = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+        for status, response in (self.responses or {}).items():
+            if status == "200":
+                content = cast(OpenAPIResponse, response).content
+                cast(OpenAPIResponse, response).content = {**(content or {}), STREAM: lines}
 
 
 @dataclass

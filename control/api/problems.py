@@ -17,6 +17,7 @@ from msgspec import Struct, to_builtins
 from tenants.api_key_store import KeysUnavailableError
 from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
+from tenants.event_store import EventsUnavailableError
 from tenants.secret_rows import SecretsUnavailableError
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
@@ -84,6 +85,7 @@ OUTAGES: Final = (
     KeysUnavailableError,
     AuditUnavailableError,
     SecretsUnavailableError,
+    EventsUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
 _ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

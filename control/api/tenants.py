@@ -1,7 +1,7 @@
 """Tenants, their assistants and numbers, and how their pipelines fare."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from litestar import Controller, get
 from msgspec import Struct
@@ -53,6 +53,12 @@ class _After(Struct, frozen=True):
     slug: str
 
 
+class _Behind(Struct, frozen=True):
+    slug: str
+    revision: int
+    state: str
+
+
 class TenantsController(Controller):
     """`/tenants`: which companies are answered here."""
 
@@ -72,16 +78,16 @@ class TenantsController(Controller):
         """Those that the key may see."""
         after: _After | None = read(cursor, _After)
         asked = scope(asker, domain_uuid)
-        board = Board(running)
         behind = [
             (slug, tenant_id)
-            for slug, tenant_id in board.slugs
-            if asked in (None, tenant_id) and (after is None or slug > after.slug)
+            for slug, tenant_id in (slugs(running) if asked is None else slugs_of(running, asked))
+            if after is None or slug > after.slug
         ]
         page = behind[:limit]
         more = len(behind) > limit
         return Page(
-            items=[board.view(tenant_id) for _, tenant_id in page], next=written(_After(page[-1][0])) if more else None
+            items=views(running, [tenant_id for _, tenant_id in page]),
+            next=written(_After(page[-1][0])) if more else None,
         )
 
     @get("/{tenant_id:uuid}", summary="One tenant", responses=answers("not-found"))
@@ -92,10 +98,10 @@ class TenantsController(Controller):
         running: Running,
     ) -> TenantView:
         """Its assistants, numbers and state."""
-        board, asked = Board(running), own(asker, tenant_id)
-        if not board.knows(asked):
+        asked = own(asker, tenant_id)
+        if not slugs_of(running, asked):
             raise not_found()
-        return board.view(asked)
+        return views(running, [asked])[0]
 
 
 class PipelinesController(Controller):
@@ -106,34 +112,50 @@ class PipelinesController(Controller):
     guards = (may_read,)
 
     @get("/", summary="Loaded revisions and their stages", responses=answers("not-found"))
-    async def pipelines(self, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> Page[PipelineStatus]:
+    async def pipelines(
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Page[PipelineStatus]:
         """By slug: what answers, what is on trial, what goes, and what could not be loaded."""
+        after: _Behind | None = read(cursor, _Behind)
         asked = scope(asker, domain_uuid)
-        return Page(items=[one for one in running.supervisor.status() if asked in (None, one.tenant_id)])
+        place = None if after is None else (after.slug, after.revision, after.state)
+        items, following = running.supervisor.listing.page(place, limit, None if asked is None else [asked])
+        return Page(items=items, next=None if following is None else written(_Behind(*following)))
 
 
-class Board:
-    """What is known of all tenants. A view is made of those that are asked for: there may be ten thousand."""
+def slugs(service: Service) -> list[tuple[str, TenantId]]:
+    """Of all tenants, in their order. A view is made of those that are asked for: there may be ten thousand."""
+    found = [(entry.slug, entry.tenant_id) for entry in service.directory.tenants()]
+    others: dict[TenantId, str] = {}
+    for status in service.folder.each_status():
+        if status.tenant_id is not None and (status.waiting or status.problems):
+            others.setdefault(status.tenant_id, status.slug)
+    for tenant_id in service.supervisor.listing.states():
+        if tenant_id not in others and service.directory.get(tenant_id) is None:
+            others[tenant_id] = service.supervisor.status([tenant_id])[0].slug
+    more = [(slug, tenant_id) for tenant_id, slug in others.items() if service.directory.get(tenant_id) is None]
+    return sorted(found + more) if more else found
 
-    def __init__(self, service: Service) -> None:
-        self._rows: defaultdict[TenantId, list[TenantHealth]] = defaultdict(list)
-        for row in service.readiness().tenants:
-            if row.tenant_id is not None:
-                self._rows[row.tenant_id].append(row)
-        self._entries = {entry.tenant_id: entry for entry in service.directory.tenants()}
 
-    @property
-    def slugs(self) -> list[tuple[str, TenantId]]:
-        """In their order."""
-        slugs = {tenant_id: rows[0].slug for tenant_id, rows in self._rows.items()}
-        slugs |= {tenant_id: entry.slug for tenant_id, entry in self._entries.items()}
-        return sorted((slug, tenant_id) for tenant_id, slug in slugs.items())
+def slugs_of(service: Service, tenant_id: TenantId) -> list[tuple[str, TenantId]]:
+    """As `slugs` has them, of one; none: nobody knows it."""
+    if (entry := service.directory.get(tenant_id)) is not None:
+        return [(entry.slug, tenant_id)]
+    return [(row.slug, tenant_id) for row in service.health([tenant_id])[:1]]
 
-    def knows(self, tenant_id: TenantId) -> bool:
-        return tenant_id in self._rows or tenant_id in self._entries
 
-    def view(self, tenant_id: TenantId) -> TenantView:
-        return _view(tenant_id, self._entries.get(tenant_id), self._rows.get(tenant_id, []))
+def views(service: Service, tenant_ids: Sequence[TenantId]) -> list[TenantView]:
+    """Of these, in their order."""
+    rows: defaultdict[TenantId, list[TenantHealth]] = defaultdict(list)
+    for row in service.health(tenant_ids):
+        if row.tenant_id is not None:
+            rows[row.tenant_id].append(row)
+    return [_view(tenant_id, service.directory.get(tenant_id), rows[tenant_id]) for tenant_id in tenant_ids]
 
 
 def _view(

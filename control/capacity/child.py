@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from base.secret import Secret
-from control.http import ReadyView
+from control.http import ReadyView, TenantHealth
+from tenants.api_key_store import PostgresApiKeys
+from tenants.api_keys import new_key
+from tenants.database import PoolBounds, connect_app
 from tenants.embedded import embedded_postgres
+from tenants.keys import api_key_pepper
 
 START_TIMEOUT_S: Final = 180.0
 """On a machine that is busy, with models to be read."""
@@ -54,18 +59,34 @@ class Child(Struct, frozen=True, kw_only=True):
         if self.process.returncode is not None:
             raise ChildError(f"the service ended by itself:\n{self.last_words()}")
 
+    async def key(self) -> Secret:
+        """A fresh key that sees everything and changes nothing."""
+        database = await connect_app(self.database_url, None, PoolBounds(max_connections=1))
+        try:
+            pepper = api_key_pepper(self.data_dir, None)
+            row, text = new_key(None, "platform-viewer", "measuring", pepper=pepper, created_at=datetime.now(UTC))
+            await PostgresApiKeys(database).add(None, row)
+        finally:
+            await database.close()
+        return text
+
+    async def tenants(self, key: Secret) -> tuple[TenantHealth, ...]:
+        """How each fares, as `/health/ready` tells who has a key. Raises ChildError."""
+        told = await self._asked("/health/ready", {"Authorization": f"Bearer {key.reveal()}"})
+        return msgspec.json.decode(told.content, type=ReadyView).tenants or ()
+
     async def ready(self) -> ReadyView:
-        """What `/health/ready` says, ready or not. Raises ChildError."""
+        """What `/health/ready` says to everybody, ready or not. Raises ChildError."""
         return msgspec.json.decode((await self._asked("/health/ready")).content, type=ReadyView)
 
     async def scraped(self) -> dict[str, float]:
         """What `/metrics` says; a series as it is written there, labels and all. Raises ChildError."""
         return series((await self._asked("/metrics")).text)
 
-    async def _asked(self, path: str) -> httpx.Response:
+    async def _asked(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         self.require_alive()
         try:
-            return await self.client.get(path)
+            return await self.client.get(path, headers=headers)
         except httpx.TransportError as error:
             raise ChildError(f"the service does not answer any more ({type(error).__name__})") from error
 

@@ -114,8 +114,9 @@ async def _capacity(options: CapacityOptions, settings: Settings, out: Console) 
 
 async def _rendered(service: Child, until: float, tell: Callable[[str], None]) -> None:
     """Return when the company answers and its fixed sentences are rendered. Raises ClickException."""
+    key = await service.key()
     while True:
-        tenants = (await service.ready()).tenants
+        tenants = await service.tenants(key)
         for tenant in tenants:
             if tenant.state == "failed":
                 raise click.ClickException(f"the document cannot be loaded here: {tenant.problem}")

@@ -22,6 +22,8 @@ from base.ids import CallId, TenantId
 from base.secret import Secret
 from control import memory
 from control.daily_minutes import DailyMinutes
+from control.dependencies import Room
+from control.dependency_watch import ALL_IS_WELL
 from control.peer import (
     CallResult,
     Codec,
@@ -261,6 +263,7 @@ async def house(
     callees: Callees | None = None,
     files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
+    room: Callable[[], Room] = lambda: ALL_IS_WELL,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
     tasks, sockets = asyncio.all_tasks(), open_sockets()
@@ -299,6 +302,7 @@ async def house(
             options=options or PhoneOptions(),
             media_server=home.media_server,
             daily_minutes=home.minutes,
+            room=room,
         )
         home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast, switches=switches)
         await home.door.start()

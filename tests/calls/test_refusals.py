@@ -10,6 +10,7 @@ import structlog
 
 from base.ids import AssistantName, TenantId
 from control.daily_minutes import DailyMinutes
+from control.dependencies import Room
 from control.headroom import LOOKS, Bounds, LiveLane, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
@@ -118,6 +119,29 @@ async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: 
         refused(await home.call(SHORT), "busy")
         assert (await first).record.end_reason == "caller_hangup"
         await greeted(home)
+
+
+async def test_when_records_have_no_room_calls_are_first_not_recorded_and_then_not_taken() -> None:
+    room = Room(recordings=True, calls=True)
+    async with house(document(), record=True, room=lambda: room) as home:
+        assert (await home.call(SHORT)).record.recording is not None
+        room = Room(recordings=False, calls=True)
+        unrecorded = await home.call(SHORT)
+        assert (unrecorded.heard(), unrecorded.record.recording) == (["Welcome to us"], None)
+        room = Room(recordings=False, calls=False)
+        refused(await home.call(SHORT), "busy")
+        room = Room(recordings=True, calls=True)
+        await greeted(home)
+
+
+async def test_a_call_that_goes_on_keeps_its_record_when_there_is_no_room_for_another() -> None:
+    room = Room(recordings=True, calls=True)
+    async with house(document(), room=lambda: room) as home:
+        first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.3), HangUp()))))
+        await asyncio.sleep(0.3)
+        room = Room(recordings=False, calls=False)
+        refused(await home.call(SHORT), "busy")
+        assert (await first).record.end_reason == "caller_hangup"
 
 
 async def test_a_closing_house_lets_nobody_in() -> None:

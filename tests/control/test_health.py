@@ -1,5 +1,7 @@
 """What the HTTP door tells of the process and its tenants."""
 
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,22 +11,50 @@ from litestar.testing import TestClient
 from msgspec import structs
 
 from base.ids import TenantId
+from control import dependencies as judge
+from control.dependencies import MB, Dependency, StorageBounds, room
 from control.headroom import Full
-from control.http import ReadyView, health_router
+from control.http import ReadyView, TenantHealth, health_router
 from control.service import Service
 from control.settings import Settings
 from pipelines.outcomes import OutcomeCounts
 from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.statuses import TenantStatus
+from transports.lateness import Lateness
 
-UNASKED = ("clock", "keys", "api_keys", "audit", "conversations", "board", "metrics", "door", "call_log", "publishing")
+UNASKED = (
+    "clock", "keys", "api_keys", "audit", "events", "feed", "conversations", "board", "metrics", "door", "call_log",
+    "publishing",
+)  # fmt: skip
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 
 
 def loaded(tenant_id: TenantId, slug: str, **facts: Any) -> PipelineStatus:
     whole = {"revision": 3, "digest": "d", "state": "active", "rehearsal_over": True} | facts
     return PipelineStatus(tenant_id=tenant_id, slug=slug, **whole)
+
+
+class Supervisor:
+    """Of which these are the statuses."""
+
+    weight_mb = 100.0
+
+    def __init__(self, statuses: list[PipelineStatus], rolled_back: dict[TenantId, RolledBack]) -> None:
+        self._statuses = statuses
+        self.rolled_back = rolled_back
+        self.listing = self
+
+    def status(self, seen: list[TenantId] | None = None) -> list[PipelineStatus]:
+        return [one for one in self._statuses if seen is None or one.tenant_id in seen]
+
+    def states(self) -> dict[TenantId, list[str]]:
+        found: dict[TenantId, list[str]] = {}
+        for one in self._statuses:
+            state = ("ready" if one.rehearsal_over else "preparing") if one.state == "active" else str(one.state)
+            if state != "failed" or one.tenant_id not in found:
+                found.setdefault(one.tenant_id, []).append(state)
+        return found
 
 
 def service(
@@ -36,6 +66,7 @@ def service(
     *,
     draining: bool = False,
     full: Full | None = None,
+    found: tuple[Dependency, ...] = (),
 ) -> Service:
     directory = Directory()
     for one in statuses:
@@ -53,9 +84,17 @@ def service(
     return Service(
         settings=Settings(),
         directory=directory,
-        supervisor=cast(Any, SimpleNamespace(status=lambda: statuses, rolled_back=rolled_back or {})),
-        phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining, full=full)),
-        folder=cast(Any, SimpleNamespace(statuses=tuple(published))),
+        supervisor=cast(Any, Supervisor(statuses, rolled_back or {})),
+        phone=cast(Any, SimpleNamespace(live_calls=2, draining=draining, full=full, clock_lateness=Lateness())),
+        folder=cast(
+            Any,
+            SimpleNamespace(
+                statuses=tuple(published),
+                each_status=lambda: published,
+                statuses_of=lambda seen: [one for one in published if one.tenant_id in seen],
+            ),
+        ),
+        watch=cast(Any, SimpleNamespace(found=found, room=room(*found))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
         secrets=cast(Any, SimpleNamespace(renewal=SimpleNamespace(problems=secrets or {}))),
         **cast(dict[str, Any], dict.fromkeys(UNASKED)),
@@ -63,7 +102,20 @@ def service(
 
 
 def states(view: ReadyView) -> list[tuple[str, str, int | None]]:
-    return [(tenant.slug, tenant.state, tenant.revision) for tenant in view.tenants]
+    assert view.states == Counter(tenant.state for tenant in rows(view)), "what is counted is what is told"
+    return [(tenant.slug, tenant.state, tenant.revision) for tenant in rows(view)]
+
+
+def rows(view: ReadyView) -> tuple[TenantHealth, ...]:
+    assert view.tenants is not None
+    return view.tenants
+
+
+def always(view: ReadyView) -> Callable[[Any], Awaitable[ReadyView]]:
+    async def ready(_: Any) -> ReadyView:
+        return view
+
+    return ready
 
 
 def test_a_tenant_whose_sentences_are_still_rendered_answers_already() -> None:
@@ -95,15 +147,15 @@ def test_a_document_that_never_came_so_far_as_to_be_loaded_is_told_too() -> None
 
     assert view.ready, "one bad document hinders the others in nothing"
     assert states(view) == [("aaa", "failed", None), ("acme", "ready", 3)]
-    assert view.tenants[0].problem == "a.yaml:5:1: $.langage: unknown"
+    assert rows(view)[0].problem == "a.yaml:5:1: $.langage: unknown"
 
 
 def test_who_answers_on_an_older_document_is_ready_and_the_newer_ones_mistake_is_told() -> None:
     failed = loaded(ACME, "acme", revision=4, state="failed", error="no voice")
     saved = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3, problems=("acme.yaml:5:1: no",))
-    (row,) = service([loaded(ACME, "acme"), failed], []).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme"), failed], []).readiness())
     assert (row.state, row.revision, row.problem) == ("ready", 3, "no voice")
-    (row,) = service([loaded(ACME, "acme")], [saved]).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme")], [saved]).readiness())
     assert (row.state, row.revision, row.problem) == ("ready", 3, "acme.yaml:5:1: no")
 
 
@@ -116,10 +168,10 @@ def test_a_revision_on_trial_and_a_tenant_that_waits_are_told_as_such() -> None:
 
 def test_what_is_wrong_with_a_tenants_documents_and_secrets_stands_beside_what_is_wrong_with_its_file() -> None:
     told = {ACME: "there is no folder know/acme"}
-    (row,) = service([loaded(ACME, "acme")], [], documents=told).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme")], [], documents=told).readiness())
     assert (row.state, row.problem) == ("ready", "there is no folder know/acme")
     saved = TenantStatus(file="acme.yaml", slug="acme", tenant_id=ACME, revision=3, problems=("acme.yaml:5:1: no",))
-    (row,) = service([loaded(ACME, "acme")], [saved], documents=told).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme")], [saved], documents=told).readiness())
     assert row.problem == "acme.yaml:5:1: no\nthere is no folder know/acme"
     (row,) = service([loaded(ACME, "acme")], [saved], secrets={ACME: "a secret has changed"}).readiness().tenants
     assert row.problem == "acme.yaml:5:1: no\na secret has changed"
@@ -127,15 +179,15 @@ def test_what_is_wrong_with_a_tenants_documents_and_secrets_stands_beside_what_i
 
 def test_one_that_waits_with_a_mistake_in_its_file_waits_and_tells_it() -> None:
     waits = TenantStatus(file="beta.yaml", slug="beta", tenant_id=BETA, waiting=True, problems=("beta.yaml:5:1: no",))
-    (row,) = service([], [waits]).readiness().tenants
+    (row,) = rows(service([], [waits]).readiness())
     assert (row.state, row.problem) == ("waiting", "beta.yaml:5:1: no")
 
 
 def test_a_trial_that_was_ended_is_told_until_something_newer_answers() -> None:
     ended = {ACME: RolledBack(revision=4, digest="d", reason="3 of 20 calls failed", outcomes=OutcomeCounts())}
-    (row,) = service([loaded(ACME, "acme")], [], ended).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme")], [], ended).readiness())
     assert (row.state, row.revision, row.problem) == ("ready", 3, "revision 4 was rolled back: 3 of 20 calls failed")
-    (row,) = service([loaded(ACME, "acme", revision=5)], [], ended).readiness().tenants
+    (row,) = rows(service([loaded(ACME, "acme", revision=5)], [], ended).readiness())
     assert row.problem is None
 
 
@@ -146,7 +198,7 @@ def test_what_the_pipelines_refused_is_told_once() -> None:
     view = service([refused], [published]).readiness()
 
     assert states(view) == [("beta", "failed", None)]
-    assert view.tenants[0].next_try is None
+    assert rows(view)[0].next_try is None
     assert not view.ready, "nobody answers"
 
 
@@ -159,19 +211,39 @@ def test_when_a_tenant_is_tried_again_is_told_with_its_problem() -> None:
 
     view = service([refused], [failed, unloaded]).readiness()
 
-    assert [(row.slug, row.state, row.retry, row.next_try) for row in view.tenants] == [
+    assert [(row.slug, row.state, row.retry, row.next_try) for row in rows(view)] == [
         ("beta", "failed", "later", at),
         ("c", "failed", "queued", None),
     ]
-    with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
+    with TestClient(Litestar([health_router(always(view))], openapi_config=None)) as client:
         assert client.get("/health/ready").json()["tenants"][0]["next_try"] == "2026-03-01T12:00:00Z"
 
 
 def test_the_door_answers_with_what_there_is() -> None:
     view = service([], []).readiness()
-    with TestClient(Litestar([health_router(lambda: view)], openapi_config=None)) as client:
+    with TestClient(Litestar([health_router(always(view))], openapi_config=None)) as client:
         assert client.get("/health/live").json() == {"live": True}
         unready = client.get("/health/ready")
 
     assert unready.status_code == 503
     assert unready.json()["problems"] == list(view.problems)
+
+
+def test_a_disk_without_room_for_records_makes_it_not_ready_and_a_database_that_is_away_does_not() -> None:
+    bounds = StorageBounds(spool_bytes=MB, free_bytes=500 * MB)
+    away, full = judge.database(datetime(2026, 3, 1, tzinfo=UTC)), judge.disk(100 * MB, bounds)
+    answers = service([loaded(ACME, "acme")], [], found=(away,)).readiness()
+    assert (answers.ready, [one.state for one in answers.dependencies][:2]) == (True, ["degraded", "ok"])
+    refuses = service([loaded(ACME, "acme")], [], found=(away, full)).readiness()
+    assert not refuses.ready
+    assert refuses.problems == (f"disk: {full.problem}",)
+
+
+def test_who_may_not_know_sees_states_and_counts_and_who_is_of_a_tenant_its_own() -> None:
+    unread = TenantStatus(file="a.yaml", slug="aaa", problems=("a.yaml:5:1: $.langage: unknown",))
+    one = service([loaded(ACME, "acme"), loaded(BETA, "beta")], [unread], documents={BETA: "no folder"})
+    nobody = one.readiness(rows=False)
+    assert (nobody.tenants, nobody.states) == (None, {"ready": 2, "failed": 1})
+    assert "acme" not in str(nobody)
+    assert [(row.slug, row.problem) for row in rows(one.readiness([BETA]))] == [("beta", "no folder")]
+    assert [row.slug for row in rows(one.readiness([ACME]))] == ["acme"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from base.ids import AssistantName, CallId, TenantId
+from control.dependencies import Dependency
 from control.headroom import Lane
 from control.metrics import Metrics, Present
 from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, Understood, Waterfall
@@ -34,6 +35,10 @@ NOW = Present(
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
     models_mb=230.0,
+    database=Dependency(name="database", state="degraded"),
+    spool=Dependency(name="spool", state="ok", waiting=3, used_bytes=4000, bound_bytes=10_000, oldest_s=1.5),
+    disk=Dependency(name="disk", state="ok", free_bytes=10**9, bound_bytes=10**8),
+    event_streams=2,
 )
 
 
@@ -96,3 +101,18 @@ def test_nothing_that_a_caller_said_or_is_is_in_it() -> None:
     text = metrics.text(NOW).decode()
     for word in ("secret", "5511", "acme", CALL.id, CALL.tenant_id):
         assert word not in text
+
+
+def test_the_database_the_spool_and_the_disk_are_gauges() -> None:
+    found = scraped(Metrics())
+    expected = {
+        "atende_database_up": 0,
+        "atende_spool_entries": 3,
+        "atende_spool_bytes": 4000,
+        "atende_spool_max_bytes": 10_000,
+        "atende_spool_oldest_seconds": 1.5,
+        "atende_disk_free_bytes": 10**9,
+        "atende_disk_min_free_bytes": 10**8,
+        "atende_event_streams": 2,
+    }
+    assert {name: found[name, ()] for name in expected} == expected

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from base.clock import SystemClock
 from base.ids import AssistantName, CallId, TenantId
 from pipelines import spool_files as files
 from pipelines.calls import Call, CallRecord, Turn
+from pipelines.events import Event, event
 from pipelines.spool import Spool
 from tests.pipelines.virtual import eventually
 
@@ -64,6 +65,49 @@ class Sink:
 
 def spool(folder: Path, sink: Sink) -> Spool:
     return Spool(folder, sink, SystemClock(), first_pause_s=0.01, longest_pause_s=0.02, close_timeout_s=1.0)
+
+
+class Keeper:
+    """Keeps events and hears of beginnings, unless it is told to be down."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.tried = 0
+        self.kept: list[Event] = []
+        self.begun: list[str] = []
+        self.refused: set[str] = set()
+
+    def _come_in(self) -> None:
+        self.tried += 1
+        if self.down:
+            raise ConnectionError("no database")
+
+    async def keep(self, event: Event) -> None:
+        self._come_in()
+        if event.subject in self.refused:
+            raise ValueError("never")
+        self.kept.append(event)
+
+    async def begin(self, call: Call) -> None:
+        self._come_in()
+        self.begun.append(call.id)
+
+
+def telling(folder: Path, sink: Sink, keeper: Keeper) -> Spool:
+    return Spool(
+        folder,
+        sink,
+        SystemClock(),
+        begun=keeper.begin,
+        keep=keeper.keep,
+        first_pause_s=0.01,
+        longest_pause_s=0.02,
+        close_timeout_s=1.0,
+    )
+
+
+def an_event(number: int = 1) -> Event:
+    return event(TenantId("t1"), AT + timedelta(seconds=number), "canary.aborted", str(number), once=True)
 
 
 def left(folder: Path) -> list[str]:
@@ -233,6 +277,93 @@ def test_a_call_id_cannot_leave_the_folder() -> None:
     for name in ("../../etc/passwd", "a/b", "", ".", "x" * 300):
         assert "/" not in files.name_of(CallId(name))
         assert len(files.name_of(CallId(name))) < 100
+
+
+async def test_events_are_kept_in_their_order_and_leave_the_disk(tmp_path: Path) -> None:
+    keeper = Keeper()
+    keeper.down = True
+    async with telling(tmp_path, Sink(), keeper) as log:
+        for number in (1, 2, 3):
+            log.tell(an_event(number))
+        await eventually(lambda: keeper.tried > 3 and len(list(tmp_path.glob("*.event"))) == 3)
+        keeper.down = False
+        await eventually(lambda: len(keeper.kept) == 3 and files.waiting(tmp_path, 10) == [])
+    assert [one.subject for one in keeper.kept] == ["1", "2", "3"]
+
+
+async def test_events_that_are_always_refused_block_neither_others_nor_calls(tmp_path: Path) -> None:
+    sink, keeper = Sink(), Keeper()
+    keeper.refused = {"1", "2"}
+    async with telling(tmp_path, sink, keeper) as log:
+        for number in (1, 2, 3, 4):
+            log.tell(an_event(number))
+        await log.closed(a_record())
+        await eventually(lambda: len(keeper.kept) == 2 and "c1" in sink.stored)
+    assert [one.subject for one in keeper.kept[:2]] == ["3", "4"]
+    assert len(list(files.waiting(tmp_path, 10))) == 2, "they stay, and are tried again"
+
+
+async def test_events_that_are_left_are_kept_by_the_next_process(tmp_path: Path) -> None:
+    down, keeper = Keeper(), Keeper()
+    down.down = True
+    async with telling(tmp_path, Sink(), down) as log:
+        log.tell(told := an_event())
+    async with telling(tmp_path, Sink(), keeper):
+        await eventually(lambda: keeper.kept == [told])
+
+
+async def test_an_event_that_the_disk_refuses_is_kept_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, line: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    keeper = Keeper()
+    monkeypatch.setattr(files, "append", full)
+    async with telling(tmp_path, Sink(), keeper) as log:
+        log.tell(told := an_event())
+        await eventually(lambda: keeper.kept == [told])
+
+
+async def test_a_call_that_goes_on_is_told_once_it_can_be_and_not_behind_its_record(tmp_path: Path) -> None:
+    sink, keeper = Sink(), Keeper()
+    keeper.down = True
+    async with telling(tmp_path, sink, keeper) as log:
+        await log.opened(a_call("short"))
+        await log.opened(a_call("long"))
+        await log.closed(a_record("short"))
+        await eventually(lambda: "short" in sink.stored and keeper.tried > 0)
+        keeper.down = False
+        await eventually(lambda: keeper.begun == ["long"])
+    assert keeper.begun == ["long"]
+
+
+async def test_a_sink_that_is_well_again_is_not_left_alone_any_longer(tmp_path: Path) -> None:
+    """Also where that is said while a round is failing."""
+    sink, trying, fail = Sink(), asyncio.Event(), asyncio.Event()
+
+    async def store(record: CallRecord) -> None:
+        if not fail.is_set():
+            trying.set()
+            await fail.wait()
+            raise ConnectionError
+        await sink(record)
+
+    async with Spool(tmp_path, store, SystemClock(), first_pause_s=3600.0, close_timeout_s=1.0) as log:
+        await log.closed(a_record())
+        await trying.wait()
+        log.hurry()
+        fail.set()
+        await eventually(lambda: "c1" in sink.stored)
+
+
+def test_an_event_that_was_cut_at_any_byte_is_whole_or_none(tmp_path: Path) -> None:
+    path = tmp_path / files.name_of_event(an_event())
+    files.append(path, files.EventTold(an_event()))
+    whole = path.read_bytes()
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        assert files.read(path) == (an_event() if size >= len(whole) - 1 else None)
 
 
 OPEN_AND_DIE = """

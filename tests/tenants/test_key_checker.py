@@ -192,6 +192,31 @@ async def test_revoking_forgets_even_where_it_may_have_failed_but_nothing_of_oth
         await door.checker.check(text)
 
 
+async def test_whether_a_key_still_opens_is_asked_of_the_store_each_time(door: Door) -> None:
+    key, text = await door.key(days=1)
+    await door.checker.check(text)
+    assert await door.checker.still_good(key.id)
+    await door.store.revoke(TENANT, key.id, door.clock.now())  # by another process, a moment ago
+    assert not await door.checker.still_good(key.id)
+    expires, _ = await door.key(days=1)
+    assert await door.checker.still_good(expires.id)
+    door.clock.seconds += timedelta(days=1).total_seconds()
+    assert not await door.checker.still_good(expires.id)
+
+
+async def test_without_the_store_a_key_still_opens_for_a_while_and_the_store_is_not_pressed(door: Door) -> None:
+    key, text = await door.key()
+    await door.checker.check(text)
+    door.store.away = True
+    asked = door.store.finds
+    for _ in range(40):
+        door.clock.seconds += 2.5
+        assert await door.checker.still_good(key.id)
+    assert door.store.finds - asked <= 22
+    door.clock.seconds += GOOD_WITHOUT_DATABASE_S
+    assert not await door.checker.still_good(key.id)
+
+
 async def test_a_use_is_written_once_a_minute(door: Door) -> None:
     _, text = await door.key()
     for seconds in (0, 1, 30, NOTED_EVERY_S - 0.1, NOTED_EVERY_S, NOTED_EVERY_S + 30):

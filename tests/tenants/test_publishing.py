@@ -16,10 +16,17 @@ class Overtaken(MemoryRevisions):
     """Between the load and the store another process publishes something else."""
 
     async def put(
-        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+        self,
+        tenant_id: TenantId,
+        tenant: TenantRow,
+        digest: str,
+        document: bytes,
+        number: int | None = None,
+        *,
+        on_trial: bool = False,
     ) -> RevisionRow:
         await super().put(tenant_id, tenant, "f" * 64, b"theirs")
-        return await super().put(tenant_id, tenant, digest, document, number)
+        return await super().put(tenant_id, tenant, digest, document, number, on_trial=on_trial)
 
 
 async def test_a_lost_race_discards_what_was_loaded(tmp_path: Path, stages: Stages) -> None:

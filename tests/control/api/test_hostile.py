@@ -1,7 +1,7 @@
 """What somebody sends who means harm is answered as his mistake, and holds up nobody else."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,9 @@ from base.clock import SystemClock
 from base.ids import TenantId
 from control.api import idempotency
 from control.api.idempotency import MAX_OF_ONE, Idempotency
-from control.api.tenants import Board
-from control.http import ReadyView, TenantHealth
-from tenants.directory import TenantEntry
+from control.api.tenants import slugs, views
+from control.http import TenantHealth
+from tenants.directory import Directory, TenantEntry
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -93,23 +93,41 @@ async def test_an_export_without_a_database_says_so() -> None:
             assert problem(told) == (503, "unavailable")
 
 
-async def test_ten_thousand_tenants_are_listed_while_calls_go_on() -> None:
+async def test_of_ten_thousand_tenants_a_page_is_made_and_no_more() -> None:
     ids = [TenantId(str(UUID(int=number))) for number in range(10_000)]
-    rows = tuple(
-        TenantHealth(slug=f"s{tenant_id}", tenant_id=tenant_id, state="ready", revision=1, live_calls=0)
-        for tenant_id in ids
-    )
-    entries = [
-        TenantEntry(tenant_id=one, slug=f"s{one}", domain=one, revision=1, enabled=True, numbers={}) for one in ids
-    ]
+    directory, asked = Directory(), []
+    directory._entries = {
+        one: TenantEntry(tenant_id=one, slug=f"s{one}", domain=one, revision=1, enabled=True, numbers={}) for one in ids
+    }
+
+    def health(tenant_ids: Sequence[TenantId]) -> list[TenantHealth]:
+        asked.extend(tenant_ids)
+        return [
+            TenantHealth(slug=f"s{one}", tenant_id=one, state="ready", revision=1, live_calls=0) for one in tenant_ids
+        ]
+
+    listing = SimpleNamespace(states=lambda: dict.fromkeys(ids, ("ready",)))
     service: Any = SimpleNamespace(
-        readiness=lambda: ReadyView(ready=True, problems=(), live_calls=0, tenants=rows),
-        directory=SimpleNamespace(tenants=lambda: entries),
-        supervisor=SimpleNamespace(status=list),
+        directory=directory,
+        folder=SimpleNamespace(each_status=list),
+        supervisor=SimpleNamespace(listing=listing),
+        health=health,
     )
-    board = Board(service)
-    assert [tenant_id for _, tenant_id in board.slugs] == ids
-    assert board.view(ids[7]).tenant_id == ids[7], "and of the others no view is made"
+    assert [tenant_id for _, tenant_id in slugs(service)] == ids
+    assert [view.tenant_id for view in views(service, ids[7:9])] == ids[7:9]
+    assert asked == ids[7:9], "and of the others no view is made"
+
+
+async def test_pipelines_come_in_pages(house: ApiHouse) -> None:
+    first = (await house.ask("GET", "/pipelines", params={"limit": 1})).json()
+    assert [one["slug"] for one in first["items"]] == ["acme"]
+    second = (await house.ask("GET", "/pipelines", params={"limit": 1, "cursor": first["next"]})).json()
+    assert ([one["slug"] for one in second["items"]], second["next"]) == (["bravo"], None)
+    whole = (await house.ask("GET", "/pipelines")).json()
+    assert whole["items"] == first["items"] + second["items"]
+    assert first["items"][0]["assistants"][0]["stages"]
+    own = (await house.ask("GET", "/pipelines", "tenant-viewer", BRAVO)).json()
+    assert [one["slug"] for one in own["items"]] == ["bravo"]
 
 
 async def test_what_one_tenant_sends_makes_nothing_of_anothers_forgotten() -> None:

@@ -130,7 +130,7 @@ async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHo
 
 async def test_lists_hold_the_own_tenants_things_only(house: ApiHouse) -> None:
     async with house.call(BRAVO), house.call(ACME):
-        for path in ("/tenants", "/live-calls", "/pipelines", "/keys", "/calls"):
+        for path in ("/tenants", "/live-calls", "/pipelines", "/keys", "/calls", "/events"):
             own = await house.ask("GET", path, "tenant-admin", ACME)
             assert own.status_code == 200, own.text
             assert "bravo" not in own.text.lower()

@@ -122,4 +122,4 @@ def test_nonsense_is_answered_as_it_is_described(served: tuple[str, str]) -> Non
 
 
 if __name__ == "__main__":
-    SNAPSHOT.write_bytes(msgspec.json.format(msgspec.json.encode(described()), indent=1) + b"\n")
+    SNAPSHOT.write_bytes(msgspec.json.format(msgspec.json.encode(described(), order="sorted"), indent=1) + b"\n")

@@ -35,7 +35,7 @@ async def test_a_service_that_takes_two_calls_carries_two_and_says_why_not_three
         await asyncio.to_thread(write, document, folder / "tenants")
         environ = {"ATENDE_MAX_CALLS": "2", "ATENDE_MAX_LATENESS_MS": "1000", "ATENDE_MAX_LOOP_LOAD": "1000"}
         async with child(folder, folder / "tenants", environ) as service:
-            (tenant,) = (await service.ready()).tenants
+            (tenant,) = await service.tenants(await service.key())
             assert (tenant.slug, tenant.state) == (SLUG, "ready")
             plan = Plan(
                 dialed=_dialed(document, Settings(), service),

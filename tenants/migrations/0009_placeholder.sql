@@ -1,2 +1,0 @@
--- another branch's
-SELECT 1;
