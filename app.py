@@ -442,6 +442,7 @@ def main() -> None:
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
+    from control.cli.tail import tail_command
     from control.cli.tenants import tenants_command
 
     # Recordings, vectors and keys are nobody else's to read.
@@ -463,6 +464,7 @@ def main() -> None:
         models_command,
         schema_command,
         secret_command,
+        tail_command,
         tenants_command,
     ):
         cli.add_command(command)

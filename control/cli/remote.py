@@ -97,10 +97,11 @@ class Remote:
         raise_for(answer)
         return answer
 
-    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
-        """A body that may be large, piece by piece."""
+    def stream(self, path: str, *, accept: str = "*/*", **query: Any) -> Iterator[bytes]:
+        """A body that may be large, or goes on, piece by piece; the service tells every 15 s that it is there."""
         given = {name: value for name, value in query.items() if value is not None}
-        with self._told(), self._client.stream("GET", f"/api/v1{path}", params=given) as answer:
+        asked = self._client.stream("GET", f"/api/v1{path}", params=given, headers={"Accept": accept})
+        with self._told(), asked as answer:
             if answer.is_error:
                 answer.read()
                 raise_for(answer)

@@ -22,6 +22,7 @@ from base.secret import Secret
 from control.cli.calls import calls_command
 from control.cli.context import Program
 from control.cli.remote import raise_for
+from control.cli.tail import events, tail_command
 from control.cli.tenants import tenants_command
 from control.settings import Settings
 from pipelines.calls import CallRecord, Turn
@@ -54,7 +55,7 @@ def run(settings: Settings, *words: str) -> Result:
         raise AssertionError("this command opens no service")
 
     program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
-    commands = click.Group(commands=[tenants_command, calls_command])
+    commands = click.Group(commands=[tenants_command, calls_command, tail_command])
     return CliRunner().invoke(commands, list(words), obj=program)
 
 
@@ -161,6 +162,41 @@ async def test_finished_calls(desk: Desk, tmp_path: Path) -> None:
     assert [json.loads(line)["call"]["caller"][-2:] for line in file.read_text().splitlines()] == ["64", "63", "62"]
     nobodys = await desk.run("calls", "list")
     assert (nobodys.exit_code, "domain_uuid" in nobodys.output) == (1, True)
+
+
+async def test_what_happens_is_followed_from_where_it_was_left(desk: Desk) -> None:
+    told = await desk.house.ask("GET", "/events", params={"limit": 200, "domain_uuid": ACME})
+    calls = [one for one in told.json()["items"] if one["kind"].startswith("call.")]
+    assert [one["kind"] for one in calls] == ["call.started", "call.ended"]
+    following = asyncio.create_task(
+        desk.run("tail", "--tenant", "acme", "--kind", "call.ended", "--after", "0", "--json", "--once")
+    )
+    try:
+        async with asyncio.timeout(30):
+            while not desk.house.service.feed.streams:  # noqa: ASYNC110 - another thread joins
+                await asyncio.sleep(0.02)
+            async with desk.house.call(ACME) as call_id:
+                assert desk.house.service.phone.hang_up(ACME, call_id)
+                await desk.house.service.stored(ACME, call_id, 20)
+            desk.house.service.phone.drain()  # streams end
+            done = await following
+    finally:
+        desk.house.service.phone.draining = False
+    assert done.exit_code == 0, done.output
+    seen = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["subject"] for one in seen] == [calls[1]["subject"], call_id]
+    assert {one["kind"] for one in seen} == {"call.ended"}
+
+
+async def test_a_stream_is_read_however_it_is_cut() -> None:
+    text = b": still here\n\n" + b"".join(
+        b'id: %d\nevent: call.ended\ndata: {"id":%d,"at":"2026-11-26T09:00:00Z","kind":"call.ended","subject":"c"}\n\n'
+        % (n, n)
+        for n in range(3)
+    )
+    for size in (1, 7, 1000):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        assert [one.id for one in events(pieces)] == [0, 1, 2]
 
 
 async def test_what_a_caller_said_does_not_command_the_terminal(desk: Desk) -> None:
