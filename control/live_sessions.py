@@ -16,6 +16,11 @@ MAX_SAID_CHARS: Final = 500
 """Of one sentence of an operator."""
 
 
+def _commands(letter: str) -> bool:
+    """Whether it is for a terminal, not for a voice: what is said is shown to people and kept in records."""
+    return not letter.isprintable() and not letter.isspace()
+
+
 class TooMuchToSayError(Exception):
     """The assistant has not come to say yet what it was asked to say before."""
 
@@ -47,11 +52,11 @@ class LiveSessions:
     def say(self, tenant_id: TenantId, call_id: CallId, text: str) -> bool:
         """The assistant says this as soon as nobody speaks and the caller has been answered; it can be interrupted.
 
-        Not in a call that takes leave. Raises ValueError for a text without words or with more than `MAX_SAID_CHARS`
-        characters, TooMuchToSayError when too many wait.
+        Not in a call that takes leave. Raises ValueError for a text without words, with control characters, or with more than
+        `MAX_SAID_CHARS` characters, TooMuchToSayError when too many wait.
         """
-        if len(text) > MAX_SAID_CHARS or not any(map(str.isalnum, text)):
-            raise ValueError(f"expected words to say, {MAX_SAID_CHARS} characters at most")
+        if len(text) > MAX_SAID_CHARS or not any(map(str.isalnum, text)) or any(map(_commands, text)):
+            raise ValueError(f"expected words to say, {MAX_SAID_CHARS} characters at most and no control characters")
         if (session := self._find(tenant_id, call_id)) is None:
             return False
         if not session.say(text):

@@ -72,7 +72,7 @@ async def test_a_call_of_which_the_end_is_decided_is_none(
     assert (record.end_reason, call.line.asked) == ("caller_hangup", [])
 
 
-@pytest.mark.parametrize("text", ["", " \n", "…!?", "a" * (MAX_SAID_CHARS + 1)])
+@pytest.mark.parametrize("text", ["", " \n", "…!?", "a" * (MAX_SAID_CHARS + 1), "hi\x00", "hi\x1b[2J"])
 @virtual
 async def test_what_cannot_be_said_is_refused(text: str) -> None:
     async with live() as (call, sessions):
