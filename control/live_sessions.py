@@ -52,8 +52,8 @@ class LiveSessions:
     def say(self, tenant_id: TenantId, call_id: CallId, text: str) -> bool:
         """The assistant says this as soon as nobody speaks and the caller has been answered; it can be interrupted.
 
-        Not in a call that takes leave. Raises ValueError for a text without words, with control characters, or with more than
-        `MAX_SAID_CHARS` characters, TooMuchToSayError when too many wait.
+        Not in a call that takes leave. Raises ValueError for a text without words, with control characters, or with
+        more than `MAX_SAID_CHARS` characters, TooMuchToSayError when too many wait.
         """
         if len(text) > MAX_SAID_CHARS or not any(map(str.isalnum, text)) or any(map(_commands, text)):
             raise ValueError(f"expected words to say, {MAX_SAID_CHARS} characters at most and no control characters")
