@@ -13,6 +13,7 @@ from tenants.publishing import Keeper
 from tenants.put import DocumentPuts
 from tenants.put_errors import Current, Published, RevisionUnknownError
 from tenants.revisions import RevisionInfo, RevisionRow, RevisionStore
+from tenants.stored_puts import StoredPuts
 
 L = TypeVar("L")
 
@@ -21,10 +22,15 @@ class Publishing(Generic[L]):
     """`current`, `parsed`, `put` and `remove` are those of `DocumentPuts`; whatever else changes a text puts one."""
 
     def __init__(
-        self, tenants: TenantFolder[L], revisions: RevisionStore, supervisor: Keeper[L], directory: Directory
+        self,
+        tenants: TenantFolder[L],
+        revisions: RevisionStore,
+        supervisor: Keeper[L],
+        directory: Directory,
+        puts: StoredPuts[L] | None = None,
     ) -> None:
-        """The folder, which is open, and what it was given."""
-        self._puts = DocumentPuts(tenants, revisions, supervisor, directory)
+        """The folder, which is open, and what it was given. `puts`: where texts are kept in the database alone."""
+        self._puts: DocumentPuts[L] | StoredPuts[L] = puts or DocumentPuts(tenants, revisions, supervisor, directory)
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory

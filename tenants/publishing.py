@@ -92,7 +92,7 @@ async def publish(
     entry = entry_of(document, number)
     directory.admit(entry)
     if not spec.enabled:
-        await _store(document, number, revisions, confirm)
+        await _store(document, number, revisions, swap, confirm)
         directory.replace(entry)
         supervisor.remove(spec.tenant_id)
         return number
@@ -101,7 +101,7 @@ async def publish(
         return number
     loaded = await supervisor.load(to_revision(spec, number, document.digest))
     try:
-        await _store(document, number, revisions, confirm)
+        await _store(document, number, revisions, swap, confirm)
     except BaseException:
         await supervisor.discard(loaded)
         raise
@@ -113,12 +113,14 @@ async def publish(
     return number
 
 
-async def _store(document: TenantDocument, number: int, revisions: RevisionStore, confirm: Confirm | None) -> None:
+async def _store(
+    document: TenantDocument, number: int, revisions: RevisionStore, swap: Swap, confirm: Confirm | None
+) -> None:
     if confirm is not None:
         await confirm()
     spec = document.spec
     row = TenantRow(slug=spec.slug, domain=spec.domain, name=spec.name)
-    stored = await revisions.put(spec.tenant_id, row, document.digest, document.raw, number)
+    stored = await revisions.put(spec.tenant_id, row, document.digest, document.raw, number, swap=swap)
     if stored.number != number:
         raise RaceLostError(number)
 

@@ -6,6 +6,7 @@ import pytest
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from pipelines.supervisor import Swap
 from tenants.document import parse_document
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions, RaceLostError, RevisionRow, TenantRow
@@ -16,10 +17,17 @@ class Overtaken(MemoryRevisions):
     """Between the load and the store another process publishes something else."""
 
     async def put(
-        self, tenant_id: TenantId, tenant: TenantRow, digest: str, document: bytes, number: int | None = None
+        self,
+        tenant_id: TenantId,
+        tenant: TenantRow,
+        digest: str,
+        document: bytes,
+        number: int | None = None,
+        *,
+        swap: Swap = "turn",
     ) -> RevisionRow:
         await super().put(tenant_id, tenant, "f" * 64, b"theirs")
-        return await super().put(tenant_id, tenant, digest, document, number)
+        return await super().put(tenant_id, tenant, digest, document, number, swap=swap)
 
 
 async def test_a_lost_race_discards_what_was_loaded(tmp_path: Path, stages: Stages) -> None:
