@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import os
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -15,6 +16,7 @@ import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.logging.config import LoggingConfig
+from litestar.types import ControllerRouterHandler
 from msgspec import structs
 
 from base.clock import SystemClock
@@ -24,23 +26,27 @@ from control.api.problems import problem_plugin
 from control.api.router import api_router, openapi_config
 from control.cli.context import Program
 from control.documents import WithDocuments
-from control.http import ReadyView, health_router, metrics_handler
+from control.http import ReadyView, ScrapeTarget, health_router, metrics_handlers
+from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
-from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
-from control.watch import watched, watched_documents
+from control.watch import watched_documents
+from control.workers.everywhere import Neighbours
+from control.workers.internal import internal_router
+from control.workers.node_key import node_key
+from control.workers.presence import Presence
+from control.workers.seat import Place, Seat, node_of, seated
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
 from pipelines import hold_music
 from pipelines.calls import CallRecord, LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
-from pipelines.loaded import LoadedRevision
-from pipelines.spool import Spool
+from pipelines.spool import Spool, Store
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
 from processors.compute import ComputeLanes
@@ -52,78 +58,89 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.database import Database, open_database
 from tenants.directory import Directory
-from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
-from tenants.known_files import KnownFiles
-from tenants.operating import Publishing
+from tenants.leases import PostgresLeases, ProcessRow
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
-from transports.freeswitch.esl_server import DoorServer
+from transports.freeswitch.esl_server import DoorServer, SharedDoor
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import LOOPBACK, PeerSwitch
 from transports.freeswitch.unicast_ports import UnicastPorts
 
 log = structlog.get_logger()
 
+MANY = 1_000_000
 DRAIN_TIMEOUT_S = 5.0
 """Calls that were given back to their dialplans have this long to be written down."""
 
 
 @asynccontextmanager
 async def open_service(
-    found: Settings, *, feed: LiveFeed | None = None, stages: Mapping[str, AnyFactory] | None = None
+    found: Settings,
+    *,
+    feed: LiveFeed | None = None,
+    stages: Mapping[str, AnyFactory] | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
+    `place` is its own among several processes; None: it is the only one of its node.
 
-    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, the
-    watch over the tenants' files last. Closing goes the other way: nobody is let in any more, live calls are given
-    back to their dialplans, pipelines are closed, records that are on their way are stored.
+    Opening order: data folder and keys, database, spool, library, compute, supervisor, tenants, the phone door, what
+    tells other processes of it, last what keeps its tenants as they are in their files or the database. Closing goes
+    the other way: nobody is let in any more, live calls are given back to their dialplans, pipelines are closed,
+    records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
     taken.
     """
     stages = stages_with(found.plugins) if stages is None else stages
-    found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = place or Place()
+    seat, found = place.seat, seated(found, place.seat)
+    own = seat.folder(found.data_dir)
+    for folder in (found.data_dir, own):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
-        conversations = PostgresConversations(database)
+        conversations, api_keys = PostgresConversations(database), _api_keys(found, database, clock)
 
         async def store(record: CallRecord) -> None:
             await conversations.store(record.call.tenant_id, record)
 
-        call_log = await stack.enter_async_context(Spool(found.data_dir / "spool", store, clock))
-        library = await _open_library(found, stack)
+        call_log = await stack.enter_async_context(_spool(found, seat, store, clock))
+        presence = await _presence(found, database, place, clock)
+        library = await _open_library(own, stack)
         workshop = _workshop(found, stack, clock, library)
-        ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
-        supervisor = PipelineSupervisor(workshop, stages, ended_trials)
+        ended_trials = await stack.enter_async_context(EndedTrials(own / "ended-trials.json"))
+        room = None if presence is None else presence.room
+        supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages)
+        keeping = Keeping(found, seat, revisions, shelved, directory)
+        tenants = await keeping.open(stack, stages)
         board, metrics = LiveBoard(clock), Metrics()
+        feeds = [board.feed, metrics.feed, *([] if presence is None else [presence.feed])]
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=_told_to(board.feed, metrics.feed, *([] if feed is None else [feed])),
+            feed=_told_to(*feeds, *([] if feed is None else [feed])),
             clock=clock,
             options=await _phone_options(found),
-            media_server=await _open_media_server(found, stack),
+            media_server=await _open_media_server(found, seat, stack),
             warm=tenants.warm,
         )
         memory.settle()
-        door = await _open_door(found, stack, phone)
-        if found.watch:
-            await stack.enter_async_context(watched(found.tenants_dir, tenants))
-            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
-        yield Service(
+        door = await _open_door(found, place, presence, stack, phone) if seat.takes_calls else None
+        neighbours = None if presence is None else Neighbours(presence, node_key(api_keys.pepper))
+        service = Service(
             settings=found,
             clock=clock,
             keys=keys,
-            api_keys=_api_keys(found, database, clock),
+            api_keys=api_keys,
             audit=PostgresAuditLog(database),
             directory=directory,
             supervisor=supervisor,
@@ -135,34 +152,42 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
             documents=shelved,
-            publishing=Publishing(tenants, revisions, shelved, directory),
+            publishing=keeping.publishing(tenants),
+            seat=seat,
+            neighbours=neighbours,
         )
+        if neighbours is not None:
+            stack.push_async_callback(neighbours.close)
+            await stack.enter_async_context(neighbours.presence.present(service.present))
+        await keeping.keep(stack, tenants)
+        if found.watch:
+            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
+        yield service
 
 
-async def _open_tenants(
-    found: Settings,
-    stack: AsyncExitStack,
-    revisions: PostgresRevisions,
-    shelved: WithDocuments,
-    directory: Directory,
-    stages: Mapping[str, AnyFactory],
-) -> TenantFolder[LoadedRevision]:
-    tenants = TenantFolder(
-        found.tenants_dir,
-        revisions,
-        shelved,
-        directory,
-        stages,
-        found.switch_names,
-        swap=found.swap,
-        eager=found.eager_tenants,
-        budget_mb=found.models_budget_mb or None,
-        server=server_facts(found),
-        known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
+def _spool(found: Settings, seat: Seat, store: Store, clock: SystemClock) -> Spool:
+    """What dead processes of the node have left is handed on by the one that has the REST API, too."""
+    left_by = None if seat.role == "media" else found.data_dir / "spool"
+    return Spool(seat.spool(found.data_dir), store, clock, left_by=left_by, lock_timeout_s=15.0 if found.workers else 0)
+
+
+async def _presence(found: Settings, database: Database, place: Place, clock: SystemClock) -> Presence | None:
+    if not found.shared:
+        return None
+    now, seat = clock.now(), place.seat
+    me = ProcessRow(
+        id=str(uuid.uuid4()),
+        node=await asyncio.to_thread(node_of, found),
+        role=seat.role,
+        slot=seat.slot,
+        pid=os.getpid(),
+        url=place.url,
+        version=version("atende"),
+        state="starting",
+        started_at=now,
+        renewed_at=now,
     )
-    stack.push_async_callback(tenants.close)
-    await tenants.open()
-    return tenants
+    return Presence(PostgresLeases(database), me, processes=max(1, found.workers))
 
 
 def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
@@ -176,7 +201,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     with TemporaryDirectory(prefix="atende-check-") as folder:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models)
         async with AsyncExitStack() as stack:
-            library = await _open_library(own, stack)
+            library = await _open_library(own.data_dir, stack)
             workshop = _workshop(own, stack, SystemClock(), library)
             lent = dataclasses.replace(workshop, secret=FileSecrets(found.data_dir).read)
             supervisor = PipelineSupervisor(lent, stages_with(found.plugins))
@@ -195,9 +220,10 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     )
 
 
-async def _open_library(found: Settings, stack: AsyncExitStack) -> TenantLibrary:
+async def _open_library(own: Path, stack: AsyncExitStack) -> TenantLibrary:
+    """`own` is no other process's: Chroma's files have one owner."""
     embedder = UseEmbedder()
-    vectors = ChromaStore(found.data_dir / "chroma", embedder.name, embedder.dimension)
+    vectors = ChromaStore(own / "chroma", embedder.name, embedder.dimension)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)
@@ -218,9 +244,9 @@ def _workshop(found: Settings, stack: AsyncExitStack, clock: SystemClock, librar
     )
 
 
-async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaServer | None:
+async def _open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) -> MediaServer | None:
     """Where media modules connect; None where no wire needs it."""
-    if not found.media_sockets:
+    if not (found.media_sockets and seat.takes_calls):
         return None
     server = MediaServer(
         found.esl_host,
@@ -233,7 +259,18 @@ async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaSer
     return server
 
 
-async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -> DoorServer:
+async def _open_door(
+    found: Settings, place: Place, presence: Presence | None, stack: AsyncExitStack, phone: PhoneDoor
+) -> DoorServer:
+    shared = None
+    if place.door is not None and presence is not None:
+
+        def ahead() -> int | None:
+            if phone.leaves_to_others:
+                return None
+            return phone.live_calls - presence.least_busy() if phone.takes_calls else MANY
+
+        shared = SharedDoor(place.door, ahead)
     door = DoorServer(
         found.esl_host,
         found.esl_port,
@@ -249,6 +286,7 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
             native=found.unicast_native,
             networks=(*LOOPBACK, *found.media_network),
         ),
+        shared=shared,
     )
     await door.start()
     stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)
@@ -267,13 +305,18 @@ def _told_to(*feeds: LiveFeed) -> LiveFeed:
     return tell
 
 
-def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: None) -> Litestar:
-    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does."""
+def create_app(
+    found: Settings, announce: Callable[[Service], None] = lambda _: None, place: Place | None = None
+) -> Litestar:
+    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does.
+
+    One that takes calls beside others (`place`) answers their requests, and has no REST API.
+    """
     running: list[Service] = []
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_service(found) as service:
+        async with open_service(found, place=place) as service:
             running.append(service)
             announce(service)
             try:
@@ -292,12 +335,16 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
     def scraped() -> bytes | None:
         return None if (begun := service()) is None else begun.scraped()
 
+    def targets() -> list[ScrapeTarget]:
+        return [] if (begun := service()) is None else begun.scrape_targets()
+
+    handlers: list[ControllerRouterHandler] = [health_router(readiness), *metrics_handlers(scraped, targets)]
+    if found.shared:
+        handlers.append(internal_router(service))
+    if place is None or place.seat.role != "media":
+        handlers.append(api_router(service, SystemClock(), found.api_requests_per_s))
     return Litestar(
-        [
-            health_router(readiness),
-            metrics_handler(scraped),
-            api_router(service, SystemClock(), found.api_requests_per_s),
-        ],
+        handlers,
         lifespan=[lifespan],
         plugins=[problem_plugin()],
         compression_config=CompressionConfig("gzip", minimum_size=1000),
@@ -337,6 +384,7 @@ def main() -> None:
     from control.cli.schema import schema_command
     from control.cli.secret import secret_command
     from control.cli.serve import serve_command
+    from control.cli.worker import worker_command
 
     # Recordings, vectors and keys are nobody else's to read.
     os.umask(0o077)
@@ -355,6 +403,7 @@ def main() -> None:
         models_command,
         schema_command,
         secret_command,
+        worker_command,
     ):
         cli.add_command(command)
     sys.exit(cli())

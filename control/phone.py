@@ -29,6 +29,7 @@ from control.returns import (
     Conversations,
     LiveCall,
     LiveCalls,
+    Ticket,
     record_id,
 )
 from control.wires import open_media
@@ -124,6 +125,8 @@ class PhoneDoor:
         self._let_in = 0
         self._shut = self.draining = False
         """Draining: live calls go on, and no other is let in."""
+        self.leaves_to_others = False
+        """Draining while other processes wait at the same door: what comes is theirs."""
         self.refused: Counter[str] = Counter()
         """Calls that were not let in, by the door at which their dialplans went on."""
 
@@ -133,13 +136,18 @@ class PhoneDoor:
         return self._let_in
 
     @property
+    def takes_calls(self) -> bool:
+        """Whether one more would be let in, as far as it is this process's to say."""
+        return not (self._shut or self.draining or self._let_in >= self._options.max_calls)
+
+    @property
     def clock_lateness(self) -> Lateness:
         """The media clock's, of the last 5 to 10 seconds."""
         return self._media_clock.recent()
 
-    def drain(self) -> None:
-        """Let nobody in any more; live calls go on. Idempotent, never waits."""
-        self.draining = True
+    def drain(self, *, others: bool = False) -> None:
+        """Let nobody in any more; live calls go on. Idempotent, never waits. `others`: see `leaves_to_others`."""
+        self.draining, self.leaves_to_others = True, others
 
     def shut(self) -> None:
         """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""
@@ -165,7 +173,7 @@ class PhoneDoor:
         try:
             ticket = self._admission.ticket(line)
             if not await self._live.served(ticket, line):
-                self._require_room()
+                self._require_room(ticket)
                 destination = self._admission.destination(line, ticket)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination)
@@ -175,8 +183,9 @@ class PhoneDoor:
             log.warning("call refused", call=line.hello.call_id, reason=str(refusal), door=door.value)
             await line.refuse(door)
 
-    def _require_room(self) -> None:
-        if self._shut or self.draining or self._let_in >= self._options.max_calls:
+    def _require_room(self, ticket: Ticket) -> None:
+        comes_back = self.draining and not self._shut and self._conversations.expects(ticket)
+        if not (self.takes_calls or comes_back):  # a conversation that was begun goes on here or nowhere
             raise RefusedError("no further call can be taken now", DoorName.BUSY)
 
     async def _lease(self, live: LiveCall, destination: Destination) -> None:

@@ -217,6 +217,11 @@ class Conversations:
         while len(self._kept) > self._max_kept:
             self._kept.popitem(last=False)
 
+    def expects(self, ticket: Ticket) -> bool:
+        """Whether this caller is with a person, and may come back."""
+        self._forget_the_old()
+        return ticket in self._kept
+
     def take(self, ticket: Ticket) -> Conversation | None:
         """What this caller said before; None for one who was not here, or not lately."""
         self._forget_the_old()

@@ -4,17 +4,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, repeat
+from urllib.parse import urlsplit
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control.documents import WithDocuments
-from control.http import ReadyView, TenantHealth
+from control.http import ProcessHealth, ReadyView, ScrapeTarget, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
+from control.workers.everywhere import Everywhere, Neighbours
+from control.workers.node_key import NodeDoor, node_key
+from control.workers.presence import FailedRevision, Told, failures, told_of
+from control.workers.presence import Present as Presently
+from control.workers.seat import ALL, Seat
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -26,6 +33,7 @@ from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
+from tenants.leases import CallLease, ProcessRow, State
 from tenants.operating import Publishing
 from tenants.signing import KeyRing
 from tenants.statuses import TenantStatus
@@ -58,11 +66,25 @@ class Service:
     phone: PhoneDoor
     board: LiveBoard
     metrics: Metrics
-    door: DoorServer
+    door: DoorServer | None
+    """None: other processes take the calls."""
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
     publishing: Publishing[LoadedRevision]
+    seat: Seat = ALL
+    neighbours: Neighbours | None = None
+    """The processes that share the tenants; None: it is alone."""
+
+    @cached_property
+    def node_door(self) -> NodeDoor:
+        """Which requests are of other processes."""
+        return NodeDoor(node_key(self.api_keys.pepper))
+
+    @property
+    def calls(self) -> Everywhere:
+        """Live calls, wherever they are."""
+        return Everywhere(self.board, self.phone, self.neighbours)
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:
@@ -72,6 +94,8 @@ class Service:
     @property
     def address(self) -> tuple[str, int]:
         """Where FreeSWITCH's `socket` action finds us."""
+        if self.door is None:
+            return self.settings.esl_host, self.settings.esl_port
         return self.door.address
 
     def rendering(self) -> tuple[int, int]:
@@ -102,7 +126,7 @@ class Service:
         now = Present(
             live_calls=self.phone.live_calls,
             max_calls=self.settings.max_calls,
-            taking_calls=bool(self.directory.tenants()) and not self.phone.draining,
+            taking_calls=self.door is not None and bool(self.directory.tenants()) and not self.phone.draining,
             tenants=states,
             stage_errors=errors,
             refused=self.phone.refused,
@@ -115,15 +139,76 @@ class Service:
         """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told."""
         problems = []
         if not self.directory.tenants():
-            problems.append(f"no tenant answers: see {self.settings.tenants_dir}")
+            told = f"see {self.settings.tenants_dir}" if self.settings.tenants == "folder" else "none is stored yet"
+            problems.append(f"no tenant answers: {told}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
+        if self.neighbours is None:
+            return self._ready(problems, self.phone.live_calls)
+        presence = self.neighbours.presence
+        mine = [one for one in presence.others if one.node == presence.me.node and one.role == "media"]
+        if self.seat.role == "control" and not any(one.state == "ok" for one in mine):
+            states = ", ".join(f"{one.role}-{one.slot} {one.state}" for one in mine) or "none has begun"
+            problems.append(f"no process of this node takes calls: {states}")
+        if self.seat.takes_calls and not (self.phone.takes_calls or self.phone.draining):
+            problems.append(f"it is full: {self.settings.max_calls} calls (ATENDE_MAX_CALLS)")
+        if not presence.fresh:
+            told = "the database does not answer: other processes are as they were last"
+            return self._ready(problems, self._live_calls(mine), notes=(told,))
+        return self._ready(problems, self._live_calls(mine))
+
+    def _live_calls(self, mine: Sequence[ProcessRow]) -> int:
+        """Of this node."""
+        return self.phone.live_calls + sum(told_of(one).live_calls for one in mine)
+
+    def _ready(self, problems: Sequence[str], live_calls: int, notes: Sequence[str] = ()) -> ReadyView:
+        known = () if self.neighbours is None else self.neighbours.presence.leases.processes
         return ReadyView(
             ready=not problems,
-            problems=tuple(problems),
-            live_calls=self.phone.live_calls,
+            problems=(*problems, *notes),
+            live_calls=live_calls,
             tenants=self._tenants(),
+            processes=tuple(map(_process, known)),
         )
+
+    def present(self) -> Presently:
+        """What this process tells the others."""
+        state: State = "draining" if self.phone.draining else "ok" if self.phone.takes_calls else "full"
+        failed = [
+            FailedRevision(slug=one.slug, tenant_id=one.tenant_id, revision=one.revision, problem=one.problem)
+            for one in self._tenants()
+            if one.problem
+        ]
+        calls = tuple(
+            CallLease(
+                tenant_id=one.call.tenant_id,
+                call_id=one.call.id,
+                process_id="",
+                assistant=one.call.assistant,
+                since=one.call.opened_at,
+            )
+            for one in self.board.calls(None)
+        )
+        told = Told(
+            live_calls=self.phone.live_calls,
+            max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
+            tenants=len(self.directory.tenants()),
+            failed=failures(failed),
+        )
+        return Presently(state=state, told=told, calls=calls)
+
+    def scrape_targets(self) -> list[ScrapeTarget]:
+        """Every process that has metrics; of a process that is alone, none."""
+        if self.neighbours is None:
+            return []
+        return [
+            ScrapeTarget(
+                targets=(urlsplit(one.url).netloc,),
+                labels={"atende_node": one.node, "atende_role": one.role, "atende_slot": str(one.slot)},
+            )
+            for one in self.neighbours.presence.leases.processes
+            if one.url
+        ]
 
     def _tenants(self) -> tuple[TenantHealth, ...]:
         """One row for each tenant; of one that answers it tells what is wrong with its newest document, too.
@@ -161,6 +246,22 @@ class Service:
             and status.state == "active"
             and trial.revision > status.revision
         }
+
+
+def _process(row: ProcessRow) -> ProcessHealth:
+    told = told_of(row)
+    return ProcessHealth(
+        node=row.node,
+        role=row.role,
+        slot=row.slot,
+        pid=row.pid,
+        version=row.version,
+        state=row.state,
+        live_calls=told.live_calls,
+        max_calls=told.max_calls,
+        renewed_at=row.renewed_at,
+        failed=told.failed,
+    )
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:

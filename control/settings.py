@@ -25,6 +25,7 @@ from control.setting_values import (
     many,
     named_urls,
     network,
+    node_name,
     on_off,
     one_of,
     port,
@@ -95,6 +96,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where the media modules connect, at `esl_host`; only with `audio_fork` or `audio_stream` among the wires."""
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
+    tenants: Literal["folder", "database"] = "folder"
+    """Where tenants' documents are kept: in the files of `tenants_dir`, which one node has, or in the database alone,
+    for several nodes."""
     tenants_dir: Path = Path("configs/tenants")
     watch: bool = True
     """Publish a tenant's file when it is saved."""
@@ -122,6 +126,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""
     drain_s: int = 30
     """When the service is told to end, live calls have so long; what still lives then goes back to its dialplan."""
+    workers: int = 0
+    """So many processes take calls, beside one for the REST API; 0: one process does everything."""
+    node: str | None = None
+    """This machine's name among those that share the database; absent: the host's, with a number that is kept in the
+    data directory."""
+    internal_host: str = "127.0.0.1"
+    """Where the processes of other nodes, and Prometheus, reach those of this one."""
+    internal_port: int = 0
+    """The first of the ports for that: the process in place n has the n-th after it; 0: any free port."""
+    again_port: int = 0
+    """With `workers`, the first of the ports by which a call that was here comes back to its own process, as
+    `internal_port`; 0: any free port."""
     recordings: bool = True
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
@@ -133,6 +149,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
     endpoints: Mapping[str, str] = {}
     """`name=URL,…` that tenants' documents may name as `{endpoint: name}`: the only way to one that is not public."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes work with this one on the same tenants."""
+        return self.workers > 0 or self.tenants == "database"
+
+    @property
+    def slots(self) -> int:
+        """Places for processes that take calls: while one is relieved there are two in the place of one."""
+        return 2 * self.workers
 
     @property
     def media_sockets(self) -> bool:
@@ -170,12 +196,16 @@ def load(environ: Mapping[str, str], dotenv: Path | None = None) -> tuple[Settin
     named = values.pop("switches", ())
     values["switches"], faults = switches.read(named, written)
     problems += faults
-    settings = Settings(**values)
-    if not problems:
-        problems = _contradictions(settings)
     if problems:
         raise SettingsError(problems)
-    return settings, _warnings(written, named)
+    return checked(Settings(**values)), _warnings(written, named)
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings, whose values go together. Raises SettingsError with every fault."""
+    if problems := _contradictions(settings):
+        raise SettingsError(problems)
+    return settings
 
 
 def _contradictions(settings: Settings) -> list[str]:
@@ -196,8 +226,37 @@ def _contradictions(settings: Settings) -> list[str]:
         problems += [
             f"ATENDE_MEDIA_SOCKET_PORT: {settings.media_socket_port} is also {n}; choose another" for n in taken
         ]
+    problems += _worker_problems(settings)
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
+    return problems
+
+
+def _worker_problems(settings: Settings) -> list[str]:
+    """Ports that the processes of one node would share."""
+    if not settings.workers:
+        return []
+    if settings.internal_host in _EVERYWHERE:
+        told = f"{settings.internal_host} is no address that others could ask; give one of this machine's"
+        return [f"ATENDE_INTERNAL_HOST: {told}"]
+    ports = settings.media_ports
+    pairs = (ports.last + 1 - ports.first) // settings.slots // 2
+    problems = []
+    if "unicast" in settings.wires and pairs < settings.max_calls:
+        problems.append(
+            f"ATENDE_MEDIA_PORTS: {ports} gives each of {settings.slots} places {pairs} pairs of ports, "
+            f"and ATENDE_MAX_CALLS is {settings.max_calls}; widen the range, or take fewer calls"
+        )
+    own = {"ATENDE_HTTP_PORT": settings.http_port, "ATENDE_ESL_PORT": settings.esl_port}
+    firsts = {"ATENDE_INTERNAL_PORT": settings.internal_port, "ATENDE_AGAIN_PORT": settings.again_port}
+    if settings.media_sockets:
+        firsts["ATENDE_MEDIA_SOCKET_PORT"] = settings.media_socket_port
+    taken = {number: name for name, number in own.items() if number}
+    for name, first in firsts.items():
+        for number in range(first, first + settings.slots) if first else ():
+            if (other := taken.setdefault(number, name)) != name:
+                problems.append(f"{name}: {first} and the {settings.slots - 1} ports after it reach into {other}")
+                break
     return problems
 
 
@@ -267,6 +326,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "unicast_native": on_off,
     "media_socket_port": port,
     "media_ports": _ports,
+    "tenants": one_of("folder", "database"),
     "tenants_dir": Path,
     "watch": on_off,
     "swap": one_of("turn", "drain"),
@@ -282,6 +342,11 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_calls": whole(1, 100_000),
     "api_requests_per_s": whole(1, 10_000),
     "drain_s": whole(0, 86_400),
+    "workers": whole(0, 64),
+    "node": node_name,
+    "internal_host": host,
+    "internal_port": port,
+    "again_port": port,
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma"),

@@ -6,7 +6,7 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -52,6 +52,14 @@ Swap = Literal["drain", "turn"]
 """What becomes of live calls: they end on the revision they began with, or change over at the end of a turn."""
 
 
+Room = Callable[[TenantId, AssistantName, int, int], bool]
+"""Whether an assistant of the tenant may have one more call: of so many at most, beside so many in this process."""
+
+
+def _alone(_tenant_id: TenantId, _assistant: AssistantName, limit: int, here: int) -> bool:
+    return here < limit
+
+
 class PipelineSupervisor:
     """Owns every loaded revision of the process. One tenant's failure never touches another.
 
@@ -65,10 +73,15 @@ class PipelineSupervisor:
         stages: Mapping[str, AnyFactory] | None = None,
         ended_trials: EndedTrials | None = None,
         *,
+        room: Room | None = None,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
     ) -> None:
-        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only."""
+        """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
+
+        `room` says whether an assistant may have one more call beside those that it has in other processes.
+        """
+        self._room = room or _alone
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -207,7 +220,8 @@ class PipelineSupervisor:
         if route is None:
             raise AssistantUnknownError(f"tenant {tenant_id} has no assistant {assistant!r}")
         limit = route.pipeline.assistant.limits.max_concurrent_calls
-        if self._draining or self._leases.count(tenant_id, assistant) >= limit:
+        here = self._leases.count(tenant_id, assistant)
+        if self._draining or not self._room(tenant_id, assistant, limit, here):
             raise CapacityError("closing" if self._draining else f"assistant {assistant!r} has {limit} calls")
         async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease

@@ -38,8 +38,13 @@ class StoredPuts(Generic[L]):
         supervisor: Keeper[L],
         directory: Directory,
         texts: StoredTexts,
+        *,
+        swap: Swap = "turn",
     ) -> None:
-        """`tenants` are of `texts`, and open; `revisions` and `feed` are the database's own."""
+        """`tenants` are of `texts`, and open; `revisions` and `feed` are the database's own. `swap`: where nobody says
+        what becomes of live calls.
+        """
+        self._swap: Swap = swap
         self._tenants = tenants
         self._owners = tenants.owners
         self._revisions = revisions
@@ -105,7 +110,7 @@ class StoredPuts(Generic[L]):
                 return await self._checks.tried(document, self._directory)
         document = structs.replace(document, file=str(file))
         async with self._checks.placed(document):
-            number, told = await self._tenants.put(document, swap, revisions=self._revisions)
+            number, told = await self._tenants.put(document, swap or self._swap, revisions=self._revisions)
         if (row := await self._revisions.get(document.tenant_id, number)) is not None:
             self._texts.keep(document.tenant_id, row)
         self._owners.put(file, document.digest)

@@ -61,7 +61,7 @@ def http_listener(settings: Settings) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise click.ClickException(_of_address(host, port, "ATENDE_HTTP_PORT", error)) from error
+        raise click.ClickException(address_told(host, port, "ATENDE_HTTP_PORT", error)) from error
     return listener
 
 
@@ -73,7 +73,7 @@ def told(failure: BaseException | None, settings: Settings) -> click.ClickExcept
         doors = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_MEDIA_SOCKET_PORT": settings.media_socket_port}
         for variable, port in doors.items():
             if f", {port})" in str(failure):
-                return click.ClickException(_of_address(settings.esl_host, port, variable, failure))
+                return click.ClickException(address_told(settings.esl_host, port, variable, failure))
     if isinstance(failure, TOLD):
         return click.ClickException(str(failure))
     if failure is not None:
@@ -81,7 +81,8 @@ def told(failure: BaseException | None, settings: Settings) -> click.ClickExcept
     return None
 
 
-def _of_address(host: str, port: int, variable: str, error: OSError) -> str:
+def address_told(host: str, port: int, variable: str, error: OSError) -> str:
+    """Why a door could not be opened there, and what to do."""
     where = f"{host}:{port} ({variable})"
     if error.errno == errno.EADDRINUSE:
         fix = f"stop it (`ss -ltnp 'sport = :{port}'` shows it), or choose another {variable}"

@@ -49,9 +49,19 @@ class Porter:
     """
 
     def __init__(
-        self, listener: socket.socket, factory: Callable[[], asyncio.Protocol], *, attend_timeout_s: float
+        self,
+        listener: socket.socket,
+        factory: Callable[[], asyncio.Protocol],
+        *,
+        attend_timeout_s: float,
+        hold_back_s: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
-        """`listener` listens already, and is the porter's from now on."""
+        """`listener` listens already, and is the porter's from now on.
+
+        Where several processes listen on the same, `hold_back_s` tells how long this one leaves a connection to the
+        others; None: it takes none now. Asked in the porter's thread.
+        """
+        self._hold_back_s = hold_back_s
         self._listener = listener
         self._factory = factory
         self._attend_timeout_s = attend_timeout_s
@@ -74,12 +84,20 @@ class Porter:
             stop = selector.register(self._sleep, selectors.EVENT_READ)
             selector.register(self._listener, selectors.EVENT_READ)
             while stop not in [key for key, _ in selector.select(self._next_look_s())]:
-                self._accept()
+                if self._may_accept():
+                    self._accept()
                 self._turn_away(time.monotonic())
         self._turn_away(float("inf"))
 
     def _next_look_s(self) -> float | None:
         return max(0.0, self._arrivals[0].due - time.monotonic()) if self._arrivals else None
+
+    def _may_accept(self) -> bool:
+        """After this process has left it to the others for its time. Somebody else may have it by then."""
+        hold_s = self._hold_back_s()
+        if hold_s != 0.0:
+            select.select([self._sleep], [], [], _PAUSE_S if hold_s is None else hold_s)
+        return hold_s is not None and self._hold_back_s() is not None
 
     def _accept(self) -> None:
         try:
