@@ -12,7 +12,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException, ServiceUnavailableException
-from litestar.params import PathParameter, SkipValidation
+from litestar.params import FromPath, FromQuery, SkipValidation
 from litestar.status_codes import HTTP_200_OK, HTTP_404_NOT_FOUND
 from msgspec import Meta, Struct
 
@@ -24,7 +24,6 @@ from control.workers.node_key import HEADER, NodeDoor
 
 PREFIX: Final = "/internal/v1"
 MAX_BODY_BYTES: Final = 16 * 1024
-CallPath = Annotated[str, PathParameter(max_length=128)]
 
 
 class Act(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,18 +67,20 @@ def internal_router(running: Callable[[], Answers | None]) -> Router:
         return await _admitted(request, running)
 
     @get("/live-calls")
-    async def live_calls(here: Here, tenant: str | None = None) -> list[LiveCallView]:
+    async def live_calls(here: Here, tenant: FromQuery[str | None] = None) -> list[LiveCallView]:
         return list(here.board.calls(None if tenant is None else TenantId(tenant)))
 
     @get("/live-calls/{call_id:str}")
-    async def live_call(here: Here, call_id: CallPath, tenant: str | None = None) -> LiveCallDetail:
+    async def live_call(here: Here, call_id: FromPath[str], tenant: FromQuery[str | None] = None) -> LiveCallDetail:
         found = here.board.call(None if tenant is None else TenantId(tenant), CallId(call_id))
         if found is None:
             raise NotFoundException
         return found
 
     @post("/live-calls/{call_id:str}/{verb:str}", status_code=HTTP_200_OK)
-    async def act(here: Here, request: Request[Any, Any, Any], call_id: CallPath, verb: str) -> Response[str]:
+    async def act(
+        here: Here, request: Request[Any, Any, Any], call_id: FromPath[str], verb: FromPath[str]
+    ) -> Response[str]:
         wish = msgspec.json.decode(await request.body(), type=Act)
         try:
             done = _done(here.phone, CallId(call_id), verb, wish)
