@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,7 @@ from processors.plugins import stages_with
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
-from tenants.database import Database, open_database
+from tenants.database import Database, derived_password, open_database
 from tenants.directory import Directory
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
@@ -97,13 +97,13 @@ async def open_service(
     """
     stages = stages_with(found.plugins) if stages is None else stages
     place = place or Place()
-    seat, found = place.seat, seated(found, place.seat)
+    seat, found = place.seat, seated(found, place)
     own = seat.folder(found.data_dir)
     for folder in (found.data_dir, own):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(found.data_dir, found.database_url))
+        database = await stack.enter_async_context(_open_database(found))
         conversations, api_keys = PostgresConversations(database), _api_keys(found, database, clock)
 
         async def store(record: CallRecord) -> None:
@@ -163,6 +163,12 @@ async def open_service(
         if found.watch:
             await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
         yield service
+
+
+def _open_database(found: Settings) -> AbstractAsyncContextManager[Database]:
+    """Nodes that share a database share its role's password, too, where they share a secret to make it of."""
+    password = None if found.api_key_secret is None else derived_password(found.api_key_secret)
+    return open_database(found.data_dir, found.database_url, password=password)
 
 
 def _spool(found: Settings, seat: Seat, store: Store, clock: SystemClock) -> Spool:
@@ -265,12 +271,10 @@ async def _open_door(
     shared = None
     if place.door is not None and presence is not None:
 
-        def ahead() -> int | None:
-            if phone.leaves_to_others:
-                return None
+        def ahead() -> int:
             return phone.live_calls - presence.least_busy() if phone.takes_calls else MANY
 
-        shared = SharedDoor(place.door, ahead)
+        shared = SharedDoor(place.door, place.door.getsockname()[:2], ahead)
     door = DoorServer(
         found.esl_host,
         found.esl_port,

@@ -1,6 +1,6 @@
 """What an operator waits for: listing and finding finished calls in a database of very many.
 
-    python -m benchmarks.control [--only calls] [--quick] [--check]
+    python -m benchmarks.control [--only calls|nodes] [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -9,8 +9,13 @@ without the indexes that migration `finding_calls` makes (`…_without_…`), be
 made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
 its own, and a text, which has none but the time after which a search is given up (5 s).
 
-Full run: some 5 minutes. `--quick`: at most 50 s, 200 tenants and 50,000 calls. `--check`: exit 1 when a bound does not
-hold. The last line is one JSON object of all figures.
+nodes: three nodes (`atende serve` with ATENDE_TENANTS=database) on 127.0.0.2 to 127.0.0.4 and one embedded PostgreSQL.
+How long after the answer of a PUT every node answers with it; 30 callers, one after the other in each place, who ring
+whichever node listens, while all three nodes are restarted in turn: no call may end but by its caller; and a node that
+is killed: its calls go on in the dialplan, those of the others with us, its records are there after its restart.
+
+Full run: some 9 minutes. `--quick`: two minutes, with 200 tenants and 50,000 calls, and 9 callers. `--check`: exit 1
+when a bound does not hold. The last line is one JSON object of all figures.
 """
 
 import asyncio
@@ -34,6 +39,7 @@ from benchmarks.parts import many_calls as data
 from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.node_figures import measured_nodes
 from tenants.call_search import CallFilter, SearchTooWideError
 from tenants.conversations import ConversationStore, Cursor, PostgresConversations
 from tenants.database import PoolBounds, connect_app
@@ -61,10 +67,16 @@ class Size:
     rounds: int
     peer_rounds: int
     text_rounds: int
+    puts: int
+    callers: int
+    talk_s: float
+    """Of a call, behind its greeting."""
 
 
-FULL = Size(tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20)
-QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5)
+FULL = Size(
+    tenants=10_000, calls=1_000_000, rounds=400, peer_rounds=60, text_rounds=20, puts=40, callers=30, talk_s=15.0
+)
+QUICK = Size(tenants=200, calls=50_000, rounds=100, peer_rounds=30, text_rounds=5, puts=10, callers=9, talk_s=6.0)
 
 
 class Asker:
@@ -236,8 +248,15 @@ async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: i
     return took
 
 
+async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) -> None:
+    """In a database of their own."""
+    async with embedded_postgres(folder) as url:
+        await measured_nodes(report, folder, url, out, puts=size.puts, callers=size.callers, talk_s=size.talk_s)
+
+
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
+    "nodes": measure_nodes,
 }
 
 

@@ -125,8 +125,6 @@ class PhoneDoor:
         self._let_in = 0
         self._shut = self.draining = False
         """Draining: live calls go on, and no other is let in."""
-        self.leaves_to_others = False
-        """Draining while other processes wait at the same door: what comes is theirs."""
         self.refused: Counter[str] = Counter()
         """Calls that were not let in, by the door at which their dialplans went on."""
 
@@ -145,9 +143,9 @@ class PhoneDoor:
         """The media clock's, of the last 5 to 10 seconds."""
         return self._media_clock.recent()
 
-    def drain(self, *, others: bool = False) -> None:
-        """Let nobody in any more; live calls go on. Idempotent, never waits. `others`: see `leaves_to_others`."""
-        self.draining, self.leaves_to_others = True, others
+    def drain(self) -> None:
+        """Let nobody in any more; live calls go on. Idempotent, never waits."""
+        self.draining = True
 
     def shut(self) -> None:
         """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""

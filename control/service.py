@@ -98,6 +98,16 @@ class Service:
             return self.settings.esl_host, self.settings.esl_port
         return self.door.address
 
+    def drain(self, *, others: bool = False) -> None:
+        """No further call is let in. Where `others` take calls, as other nodes always do, they get those that come:
+        this process leaves the door; where none does, who comes is told that we are busy.
+        """
+        self.phone.drain()
+        if self.door is not None and (others or self.settings.tenants == "database"):
+            self.door.leave()
+        if self.neighbours is not None:
+            self.neighbours.presence.news()
+
     def rendering(self) -> tuple[int, int]:
         """Sentences rendered ahead, and how many there are to be."""
         active = [status for status in self.supervisor.status() if status.state == "active"]

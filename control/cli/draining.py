@@ -34,7 +34,7 @@ class DrainingServer(uvicorn.Server):
         if self._service is None:
             self.should_exit = True
         elif self._signals:
-            self._service.phone.drain(others=others)
+            self._service.drain(others=others)
         self._signals = max(1, self._signals)
 
     def end(self) -> None:
@@ -59,9 +59,7 @@ class DrainingServer(uvicorn.Server):
         now = time.monotonic()
         if self._until is None:
             self._until = now + self._drain_s
-            service.phone.drain(others=self._others)
-            if service.neighbours is not None:
-                service.neighbours.presence.news()
+            service.drain(others=self._others)
             if service.phone.live_calls:
                 log.info("no further call is taken", live_calls=service.phone.live_calls, drain_s=self._drain_s)
         if service.phone.live_calls and now >= self._until:

@@ -1,5 +1,7 @@
 """`atende serve`: take calls, and say how to reach us."""
 
+from contextlib import ExitStack
+
 import click
 import uvicorn
 from msgspec import structs
@@ -7,7 +9,7 @@ from rich.console import Console
 
 from control.cli.context import program, stages
 from control.cli.draining import DrainingServer
-from control.cli.starting import Starting, http_listener, told
+from control.cli.starting import Starting, door_listener, http_listener, told
 from control.cli.workers import serve_with_workers
 from control.service import Service
 from control.slow_loop import SlowLoop
@@ -38,8 +40,11 @@ def serve_command(context: click.Context, workers: int | None) -> None:
         watch(service)
         _announce(service)
 
-    with http_listener(found) as listener:
-        starting = Starting(tool.create_app(found, begun, Place(url=url_of(listener, found.internal_host))))
+    with ExitStack() as stack:
+        listener = stack.enter_context(http_listener(found))
+        door = stack.enter_context(door_listener(found)) if found.shared else None
+        place = Place(door=door, url=url_of(listener, found.internal_host))
+        starting = Starting(tool.create_app(found, begun, place))
         server = DrainingServer(configured(starting), found.drain_s)
         servers.append(server)
         try:

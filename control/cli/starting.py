@@ -20,6 +20,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 log = structlog.get_logger()
 
+BACKLOG: Final = 500
 TOLD: Final = (OSError, SettingsError, PluginError, EmbeddedError, DatabaseError, KeyFileError)
 """Their messages say what is wrong, and most what to do."""
 
@@ -63,6 +64,15 @@ def http_listener(settings: Settings) -> socket.socket:
         listener.close()
         raise click.ClickException(address_told(host, port, "ATENDE_HTTP_PORT", error)) from error
     return listener
+
+
+def door_listener(settings: Settings) -> socket.socket:
+    """The phone door's socket, which listens, where several processes share it. Raises ClickException."""
+    try:
+        return socket.create_server((settings.esl_host, settings.esl_port), backlog=BACKLOG)
+    except OSError as error:
+        told_of = address_told(settings.esl_host, settings.esl_port, "ATENDE_ESL_PORT", error)
+        raise click.ClickException(told_of) from error
 
 
 def told(failure: BaseException | None, settings: Settings) -> click.ClickException | None:

@@ -57,7 +57,7 @@ def worker_command(context: click.Context, handed: str) -> None:
     tool = program(context)
     given = msgspec.json.decode(handed, type=Handed)
     seat, line = Seat(role=given.role, slot=given.slot), Lifeline(socket.socket(fileno=given.line))
-    found = seated(tool.settings, seat)
+    found = seated(tool.settings, Place(seat=seat))
     structlog.contextvars.bind_contextvars(process=seat.name)
     servers: list[WorkerServer] = []
 
@@ -74,7 +74,7 @@ def worker_command(context: click.Context, handed: str) -> None:
         door = None if given.door is None else socket.socket(fileno=given.door)
         place = Place(seat=seat, door=door, url=url_of(listener, found.internal_host))
         starting = Starting(tool.create_app(tool.settings, begun, place))
-        server = WorkerServer(configured(starting), found.drain_s, line)
+        server = WorkerServer(configured(starting), tool.settings.drain_s, line)
         servers.append(server)
         try:
             server.run(sockets=[listener])

@@ -1,18 +1,15 @@
 """`atende serve --workers N`: the sockets that all processes share, and the parent that keeps these."""
 
 import os
-import socket
 
 import click
 import uvloop
 from msgspec import structs
 from rich.console import Console
 
-from control.cli.starting import TOLD, address_told, http_listener
+from control.cli.starting import BACKLOG, TOLD, door_listener, http_listener
 from control.settings import PREFIX, Settings, SettingsError, checked
 from control.workers.parent import Parent, StartFailedError
-
-BACKLOG = 500
 
 
 def serve_with_workers(settings: Settings, workers: int | None) -> None:
@@ -22,7 +19,7 @@ def serve_with_workers(settings: Settings, workers: int | None) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     environ = dict(os.environ) | {f"{PREFIX}WORKERS": str(found.workers)}
-    with http_listener(found) as http, _door(found) as door:
+    with http_listener(found) as http, door_listener(found) as door:
         http.listen(BACKLOG)
         _announce(found)
         try:
@@ -31,14 +28,6 @@ def serve_with_workers(settings: Settings, workers: int | None) -> None:
             raise click.ClickException(str(error)) from error
         except TOLD as error:
             raise click.ClickException(str(error)) from error
-
-
-def _door(found: Settings) -> socket.socket:
-    try:
-        return socket.create_server((found.esl_host, found.esl_port), backlog=BACKLOG)
-    except OSError as error:
-        told = address_told(found.esl_host, found.esl_port, "ATENDE_ESL_PORT", error)
-        raise click.ClickException(told) from error
 
 
 def _announce(found: Settings) -> None:

@@ -60,8 +60,7 @@ class PeerCall:
         dialed: Dialed,
         script: Script,
         *,
-        host: str,
-        port: int,
+        addresses: Sequence[tuple[str, int]],
         local_host: str | None,
         clock: MediaClock,
         writer: esl.EventWriter,
@@ -73,12 +72,12 @@ class PeerCall:
         keep_sound: bool,
     ) -> None:
         self.dialed, self.script = dialed, script
-        self._address = (host, port)
+        self._addresses = list(addresses)
         self._local_host = local_host
         self._clock, self._reference = clock, reference
         self._began = time.monotonic()
         wall_began = time.time()
-        socket = f"{host}:{port} async full"
+        socket = f"{'|'.join(f'{host}:{port}' for host, port in addresses)} async full"
 
         def wall_us(now: float) -> int:
             return int((wall_began + now - self._began) * 1_000_000)
@@ -146,10 +145,10 @@ class PeerCall:
         self._observer.note("ringing", self._began)
         stop_ticking = self._clock.add(self._tick)
         try:
-            addresses = [self._address]
+            addresses = self._addresses
             while (end := await self._through_door(addresses)) == WentOn("again") and len(self._doors) < MAX_DOORS:
                 self._reenter()
-                addresses = [*self._had_by(), self._address]
+                addresses = [*self._had_by(), *self._addresses]
             self.media.caller.call_ended()
             if self._wire is not None:
                 await self._wait_for_close(self._wire)

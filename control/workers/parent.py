@@ -87,6 +87,7 @@ class Parent:
                 child.end()
             return
         self._stopping.set()
+        self._door.close()  # where every process has left it, nobody is to wait there
         log.info("no further call is taken", drain_s=self._found.drain_s)
 
     def relieve(self) -> None:

@@ -55,8 +55,11 @@ class Place(Struct, frozen=True, kw_only=True):
     """Where it can be asked by other processes; empty: nowhere."""
 
 
-def seated(found: Settings, seat: Seat) -> Settings:
+def seated(found: Settings, place: Place) -> Settings:
     """The settings with this place's own ports; nobody else of the node has them."""
+    seat = place.seat
+    if place.door is not None:
+        found = structs.replace(found, esl_port=_nth(found.again_port, seat.slot))
     if seat.role != "media":
         return found
     ports = found.media_ports
@@ -67,7 +70,6 @@ def seated(found: Settings, seat: Seat) -> Settings:
         media_ports=PortRange(first, first + each - 1),
         media_socket_port=_nth(found.media_socket_port, seat.slot),
         internal_port=_nth(found.internal_port, seat.slot),
-        esl_port=_nth(found.again_port, seat.slot),
     )
 
 

@@ -37,14 +37,14 @@ class SharedDoor(Struct, frozen=True):
 
     listener: socket.socket
     """It listens already."""
-    ahead: Callable[[], int | None]
+    address: tuple[str, int]
+    ahead: Callable[[], int]
     """Calls that this process has more than another; many for one that is full, which still has to say so where all
-    are. None: it leaves what comes to the others."""
+    are."""
 
-    def hold_back_s(self) -> float | None:
+    def hold_back_s(self) -> float:
         """See `Porter`."""
-        ahead = self.ahead()
-        return None if ahead is None else min(max(0, ahead) * HOLD_BACK_S, MAX_HOLD_BACK_S)
+        return min(max(0, self.ahead()) * HOLD_BACK_S, MAX_HOLD_BACK_S)
 
 
 class DoorServer:
@@ -107,8 +107,7 @@ class DoorServer:
         if self._address is None:
             raise RuntimeError("the phone door is not open: await start()")
         if self._shared is not None:
-            host, port = self._shared.listener.getsockname()[:2]
-            return host, port
+            return self._shared.address
         return self._address
 
     @property
@@ -127,6 +126,13 @@ class DoorServer:
             porter = Porter(shared.listener, self._new_wire, attend_timeout_s=limit_s, hold_back_s=hold_back_s)
             self._porters.append(porter)
         log.info("phone door open", address=self.address, own=None if self._shared is None else self._address)
+
+    def leave(self) -> None:
+        """New calls are others' from now on; those that were here come back. Idempotent, and nothing without a
+        `shared` door.
+        """
+        if self._shared is not None:
+            self._porters[-1].leave()
 
     async def close(self, drain_timeout_s: float = 0.0) -> None:
         """Close the door in the order above. Idempotent."""

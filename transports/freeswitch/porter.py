@@ -54,12 +54,12 @@ class Porter:
         factory: Callable[[], asyncio.Protocol],
         *,
         attend_timeout_s: float,
-        hold_back_s: Callable[[], float | None] = lambda: 0.0,
+        hold_back_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`listener` listens already, and is the porter's from now on.
 
         Where several processes listen on the same, `hold_back_s` tells how long this one leaves a connection to the
-        others; None: it takes none now. Asked in the porter's thread.
+        others. Asked in the porter's thread.
         """
         self._hold_back_s = hold_back_s
         self._listener = listener
@@ -73,6 +73,11 @@ class Porter:
         self._thread = threading.Thread(target=self._watch, name="porter", daemon=True)
         self._thread.start()
 
+    def leave(self) -> None:
+        """Listen no more: what comes is others', or nobody's. Idempotent."""
+        with contextlib.suppress(OSError):  # closed
+            self._wake.send(b"x")
+
     async def close(self) -> None:
         """Close in the order above. Idempotent."""
         self._wake.close()
@@ -81,10 +86,18 @@ class Porter:
 
     def _watch(self) -> None:
         with self._sleep, self._listener, selectors.DefaultSelector() as selector:
-            stop = selector.register(self._sleep, selectors.EVENT_READ)
-            selector.register(self._listener, selectors.EVENT_READ)
-            while stop not in [key for key, _ in selector.select(self._next_look_s())]:
-                if self._may_accept():
+            told = selector.register(self._sleep, selectors.EVENT_READ)
+            arrives = selector.register(self._listener, selectors.EVENT_READ)
+            while True:
+                ready = [key for key, _ in selector.select(self._next_look_s())]
+                if told in ready:
+                    if not self._sleep.recv(16):
+                        break
+                    if self._listener.fileno() >= 0:
+                        selector.unregister(self._listener)
+                        self._listener.close()
+                elif arrives in ready:
+                    self._after_the_others()
                     self._accept()
                 self._turn_away(time.monotonic())
         self._turn_away(float("inf"))
@@ -92,12 +105,9 @@ class Porter:
     def _next_look_s(self) -> float | None:
         return max(0.0, self._arrivals[0].due - time.monotonic()) if self._arrivals else None
 
-    def _may_accept(self) -> bool:
-        """After this process has left it to the others for its time. Somebody else may have it by then."""
-        hold_s = self._hold_back_s()
-        if hold_s != 0.0:
-            select.select([self._sleep], [], [], _PAUSE_S if hold_s is None else hold_s)
-        return hold_s is not None and self._hold_back_s() is not None
+    def _after_the_others(self) -> None:
+        if (hold_s := self._hold_back_s()) > 0:
+            select.select([self._sleep], [], [], hold_s)
 
     def _accept(self) -> None:
         try:

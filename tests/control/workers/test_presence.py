@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from base.ids import AssistantName, CallId, TenantId
 from control.workers import presence as presences
 from control.workers.presence import FailedRevision, Presence, Present, Told, failures, told_of
@@ -161,22 +159,3 @@ def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failur
         assert told_of(ProcessRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"told": told})) == (
             Told()
         )
-
-
-@pytest.mark.parametrize("role", ["control", "all"])
-def test_a_place_has_folders_and_ports_of_its_own(role: str) -> None:
-    from control.settings import PortRange, Settings
-    from control.workers.seat import Seat, seated
-
-    found = Settings(workers=2, media_ports=PortRange(40000, 40799), media_socket_port=9000, again_port=9100)
-    assert seated(found, Seat(role=role, slot=0)) == found  # type: ignore[arg-type]
-    seats = [Seat(role="media", slot=slot) for slot in range(found.slots)]
-    ports = [seated(found, seat).media_ports for seat in seats]
-    assert [(one.first, one.last) for one in ports] == [(40000 + 200 * n, 40199 + 200 * n) for n in range(4)]
-    assert [seated(found, seat).media_socket_port for seat in seats] == [9000, 9001, 9002, 9003]
-    assert [seated(found, seat).esl_port for seat in seats] == [9100, 9101, 9102, 9103]
-    assert [seated(found, seat).internal_port for seat in seats] == [0] * 4
-    data = found.data_dir
-    own = {seat.spool(data) for seat in seats} | {seat.folder(data) for seat in seats}
-    assert len(own) == 8
-    assert (Seat().spool(data), Seat().folder(data)) == (data / "spool", data), "alone it has what it always had"
