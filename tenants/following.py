@@ -1,6 +1,6 @@
 """What others have stored is taken up: a process's tenants are kept equal to the database's.
 
-The database is asked twice a second what has changed since, by one query of an index. What is new is loaded beside
+The database is asked four times a second what has changed since, by one query of an index. What is new is loaded beside
 what answers and takes its place when it is ready; where it cannot be loaded the former goes on, the tenant's status
 says why, and it is tried again. A tenant that was removed takes no further call. While the database is away everything
 stays as it is.
@@ -21,7 +21,7 @@ from tenants.folder import TenantFolder
 from tenants.revisions import ChangeFeed, RevisionStore, TenantChange
 from tenants.texts import StoredTexts
 
-PERIOD_S: Final = 0.4
+PERIOD_S: Final = 0.25
 OVERLAP: Final = timedelta(seconds=60)
 """A transaction that began earlier may be seen later: what changed so long before is looked at again. None lasts as
 long."""

@@ -33,6 +33,8 @@ class Child:
         self.exit_code: int | None = None
         self.told = False
         """It was asked to end: nobody takes its place."""
+        self.spare = False
+        """It is to take another's place, and has not begun: where it fails the other stays."""
         self.ending = False
         self.missed = 0
         """Looks in a row at which it had not told that its event loop turns."""

@@ -117,34 +117,38 @@ class Parent:
         if child.ended.is_set() and not child.began.is_set() and not self._stopping.is_set():
             raise StartFailedError(f"{child.seat.name} ended with status {child.exit_code} before it had begun")
 
-    async def _start(self, seat: Seat) -> Child:
-        child = Child(seat)
-        inherited = {"http": self._http} if seat.role == "control" else {"door": self._door}
-        await child.start(self._environ, inherited)
-        self._children.append(child)
-        keeper = asyncio.create_task(self._keep(child, time.monotonic()), name=f"keep {seat.name}")
+    async def _start(self, seat: Seat, *, spare: bool = False) -> Child:
+        child = await self._child(seat)
+        child.spare = spare
+        keeper = asyncio.create_task(self._keep(child), name=f"keep {seat.name}")
         self._keepers.add(keeper)
         keeper.add_done_callback(self._keepers.discard)
         return child
 
-    async def _keep(self, child: Child, since: float, failures: int = 0) -> None:
-        """Until it was told to end: whoever ends otherwise has a successor."""
-        await child.ended.wait()
-        self._children.remove(child)
-        if child.told or self._stopping.is_set() or not self._begun:
-            return
-        failures = 0 if time.monotonic() - since > WELL_S else failures
-        pause_s = 0.0 if failures == 0 else min(MOST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
-        log.error("a process ended and is started anew", process=child.seat.name, status=child.exit_code,
-                  pause_s=pause_s)  # fmt: skip
-        await asyncio.sleep(pause_s)
-        if self._stopping.is_set():
-            return
-        successor, began = Child(self._place(child.seat)), time.monotonic()
-        inherited = {"http": self._http} if child.seat.role == "control" else {"door": self._door}
-        await successor.start(self._environ, inherited)
-        self._children.append(successor)
-        await self._keep(successor, began, failures + 1)
+    async def _keep(self, child: Child) -> None:
+        """It, and whoever takes its place, until one was told to end."""
+        failures, since = 0, time.monotonic()
+        while True:
+            await child.ended.wait()
+            self._children.remove(child)
+            never_began = not child.began.is_set() and (child.spare or not self._begun)
+            if child.told or never_began or self._stopping.is_set():
+                return
+            failures = 0 if time.monotonic() - since > WELL_S else failures
+            pause_s = 0.0 if failures == 0 else min(MOST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
+            facts = {"process": child.seat.name, "status": child.exit_code, "pause_s": pause_s}
+            log.error("a process ended and is started anew", **facts)
+            await asyncio.sleep(pause_s)
+            if self._stopping.is_set():
+                return
+            failures, since = min(failures + 1, 20), time.monotonic()
+            child = await self._child(self._place(child.seat))
+
+    async def _child(self, seat: Seat) -> Child:
+        child = Child(seat)
+        self._children.append(child)  # first: its place is taken from now on
+        await child.start(self._environ, {"http": self._http} if seat.role == "control" else {"door": self._door})
+        return child
 
     def _place(self, former: Seat) -> Seat:
         """Its place, unless somebody has it."""
@@ -157,7 +161,9 @@ class Parent:
     async def _relieve(self) -> None:
         """The fresh one takes calls before the former drains; for the REST API one place is enough for both."""
         for former in [child for child in self._children if child.seat.role == "media"]:
-            fresh = await self._start(self._place(Seat(role="media", slot=0)))
+            if former.ended.is_set():
+                continue  # it has a fresh one in its place
+            fresh = await self._start(self._place(Seat(role="media", slot=0)), spare=True)
             waits = [asyncio.create_task(fresh.began.wait()), asyncio.create_task(fresh.ended.wait())]
             await asyncio.wait(waits, timeout=BEGINS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
@@ -166,9 +172,9 @@ class Parent:
                 return
             if not fresh.began.is_set():
                 log.error("a fresh process does not begin: the others stay as they are", process=fresh.seat.name)
-                fresh.told = True
                 fresh.kill()
                 return
+            fresh.spare = False
             former.drain(others=True)
             await all_ended([former], self._found.drain_s + ENDS_WITHIN_S)
             former.kill()

@@ -27,7 +27,7 @@ SOON_S: Final = 0.25
 """A call that begins or ends is told so soon after the one before it."""
 ASK_TIMEOUT_S: Final = 5.0
 MAX_TOLD: Final = 20
-MAX_PROBLEM_CHARS: Final = 500
+MAX_PROBLEM_CHARS: Final = 300
 
 log = structlog.get_logger()
 
@@ -140,7 +140,7 @@ class Presence:
 
     async def _renewing(self, how: Callable[[], Present]) -> None:
         while True:
-            await self._asked(self._renew(how()))
+            await self._asked(lambda: self._renew(how()))
             await asyncio.sleep(SOON_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_S - SOON_S):
@@ -149,13 +149,13 @@ class Presence:
 
     async def _reading(self) -> None:
         while True:
-            await self._asked(self._read())
+            await self._asked(self._read)
             await asyncio.sleep(READ_S)
 
-    async def _asked(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _asked(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
-                await work
+                await work()
         except OUTAGES as error:
             self._judge.silent()
             if not self._away:
