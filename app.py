@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import os
 import sys
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -37,9 +36,10 @@ from control.settings import Settings
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
 from control.workers.internal import internal_router
+from control.workers.joining import joined, shared_door
 from control.workers.node_key import node_key
 from control.workers.presence import Presence
-from control.workers.seat import Place, Seat, node_of, seated
+from control.workers.seat import Place, Seat, seated
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from knowledge.stores.chroma import ChromaStore
@@ -60,18 +60,16 @@ from tenants.database import Database, derived_password, open_database
 from tenants.directory import Directory
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
-from tenants.leases import PostgresLeases, ProcessRow
 from tenants.revisions import PostgresRevisions
 from tenants.secrets import FileSecrets
 from transports.freeswitch.call_unicast import UnicastOptions
-from transports.freeswitch.esl_server import DoorServer, SharedDoor
+from transports.freeswitch.esl_server import DoorServer
 from transports.freeswitch.media_server import MediaServer
 from transports.freeswitch.peers import LOOPBACK, PeerSwitch
 from transports.freeswitch.unicast_ports import UnicastPorts
 
 log = structlog.get_logger()
 
-MANY = 1_000_000
 DRAIN_TIMEOUT_S = 5.0
 """Calls that were given back to their dialplans have this long to be written down."""
 
@@ -110,7 +108,7 @@ async def open_service(
             await conversations.store(record.call.tenant_id, record)
 
         call_log = await stack.enter_async_context(_spool(found, seat, store, clock))
-        presence = await _presence(found, database, place, clock)
+        presence = await joined(found, database, place, clock)
         library = await _open_library(own, stack)
         workshop = _workshop(found, stack, clock, library)
         ended_trials = await stack.enter_async_context(EndedTrials(own / "ended-trials.json"))
@@ -175,25 +173,6 @@ def _spool(found: Settings, seat: Seat, store: Store, clock: SystemClock) -> Spo
     """What dead processes of the node have left is handed on by the one that has the REST API, too."""
     left_by = None if seat.role == "media" else found.data_dir / "spool"
     return Spool(seat.spool(found.data_dir), store, clock, left_by=left_by, lock_timeout_s=15.0 if found.workers else 0)
-
-
-async def _presence(found: Settings, database: Database, place: Place, clock: SystemClock) -> Presence | None:
-    if not found.shared:
-        return None
-    now, seat = clock.now(), place.seat
-    me = ProcessRow(
-        id=str(uuid.uuid4()),
-        node=await asyncio.to_thread(node_of, found),
-        role=seat.role,
-        slot=seat.slot,
-        pid=os.getpid(),
-        url=place.url,
-        version=version("atende"),
-        state="starting",
-        started_at=now,
-        renewed_at=now,
-    )
-    return Presence(PostgresLeases(database), me, processes=max(1, found.workers))
 
 
 def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
@@ -268,13 +247,6 @@ async def _open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack)
 async def _open_door(
     found: Settings, place: Place, presence: Presence | None, stack: AsyncExitStack, phone: PhoneDoor
 ) -> DoorServer:
-    shared = None
-    if place.door is not None and presence is not None:
-
-        def ahead() -> int:
-            return phone.live_calls - presence.least_busy() if phone.takes_calls else MANY
-
-        shared = SharedDoor(place.door, place.door.getsockname()[:2], ahead)
     door = DoorServer(
         found.esl_host,
         found.esl_port,
@@ -290,7 +262,7 @@ async def _open_door(
             native=found.unicast_native,
             networks=(*LOOPBACK, *found.media_network),
         ),
-        shared=shared,
+        shared=None if presence is None else shared_door(place, presence, phone),
     )
     await door.start()
     stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)

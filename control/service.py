@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
-from urllib.parse import urlsplit
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control.documents import WithDocuments
-from control.http import ProcessHealth, ReadyView, ScrapeTarget, TenantHealth
+from control.http import ReadyView, ScrapeTarget, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
 from control.workers.everywhere import Everywhere, Neighbours
 from control.workers.node_key import NodeDoor, node_key
-from control.workers.presence import FailedRevision, Told, failures, told_of
 from control.workers.presence import Present as Presently
+from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
+from control.workers.telling import failures, health_of, leases_of, targets_of
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -33,7 +33,7 @@ from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
-from tenants.leases import CallLease, ProcessRow, State
+from tenants.leases import ProcessRow
 from tenants.operating import Publishing
 from tenants.signing import KeyRing
 from tenants.statuses import TenantStatus
@@ -178,47 +178,25 @@ class Service:
             problems=(*problems, *notes),
             live_calls=live_calls,
             tenants=self._tenants(),
-            processes=tuple(map(_process, known)),
+            processes=tuple(map(health_of, known)),
         )
 
     def present(self) -> Presently:
         """What this process tells the others."""
-        state: State = "draining" if self.phone.draining else "ok" if self.phone.takes_calls else "full"
-        failed = [
-            FailedRevision(slug=one.slug, tenant_id=one.tenant_id, revision=one.revision, problem=one.problem)
-            for one in self._tenants()
-            if one.problem
-        ]
-        calls = tuple(
-            CallLease(
-                tenant_id=one.call.tenant_id,
-                call_id=one.call.id,
-                process_id="",
-                assistant=one.call.assistant,
-                since=one.call.opened_at,
-            )
-            for one in self.board.calls(None)
+        return Presently(
+            state="draining" if self.phone.draining else "ok" if self.phone.takes_calls else "full",
+            told=Told(
+                live_calls=self.phone.live_calls,
+                max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
+                tenants=len(self.directory.tenants()),
+                failed=failures(self._tenants()),
+            ),
+            calls=leases_of(self.board.calls(None)),
         )
-        told = Told(
-            live_calls=self.phone.live_calls,
-            max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
-            tenants=len(self.directory.tenants()),
-            failed=failures(failed),
-        )
-        return Presently(state=state, told=told, calls=calls)
 
     def scrape_targets(self) -> list[ScrapeTarget]:
         """Every process that has metrics; of a process that is alone, none."""
-        if self.neighbours is None:
-            return []
-        return [
-            ScrapeTarget(
-                targets=(urlsplit(one.url).netloc,),
-                labels={"atende_node": one.node, "atende_role": one.role, "atende_slot": str(one.slot)},
-            )
-            for one in self.neighbours.presence.leases.processes
-            if one.url
-        ]
+        return [] if self.neighbours is None else targets_of(self.neighbours.presence.leases.processes)
 
     def _tenants(self) -> tuple[TenantHealth, ...]:
         """One row for each tenant; of one that answers it tells what is wrong with its newest document, too.
@@ -256,22 +234,6 @@ class Service:
             and status.state == "active"
             and trial.revision > status.revision
         }
-
-
-def _process(row: ProcessRow) -> ProcessHealth:
-    told = told_of(row)
-    return ProcessHealth(
-        node=row.node,
-        role=row.role,
-        slot=row.slot,
-        pid=row.pid,
-        version=row.version,
-        state=row.state,
-        live_calls=told.live_calls,
-        max_calls=told.max_calls,
-        renewed_at=row.renewed_at,
-        failed=told.failed,
-    )
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from base.http import Endpoint
 from base.secret import Secret
-from control import switches
+from control import places, switches
 from control.setting_values import (
     database_url,
     directory_user,
@@ -226,37 +226,21 @@ def _contradictions(settings: Settings) -> list[str]:
         problems += [
             f"ATENDE_MEDIA_SOCKET_PORT: {settings.media_socket_port} is also {n}; choose another" for n in taken
         ]
-    problems += _worker_problems(settings)
+    if settings.workers:
+        problems += places.contradictions(
+            settings.slots,
+            pairs=(settings.media_ports.last + 1 - settings.media_ports.first) // 2,
+            calls=settings.max_calls if "unicast" in settings.wires else 0,
+            internal_host=settings.internal_host,
+            taken={"HTTP_PORT": settings.http_port, "ESL_PORT": settings.esl_port},
+            firsts={
+                "INTERNAL_PORT": settings.internal_port,
+                "AGAIN_PORT": settings.again_port,
+                "MEDIA_SOCKET_PORT": settings.media_socket_port if settings.media_sockets else 0,
+            },
+        )
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
-    return problems
-
-
-def _worker_problems(settings: Settings) -> list[str]:
-    """Ports that the processes of one node would share."""
-    if not settings.workers:
-        return []
-    if settings.internal_host in _EVERYWHERE:
-        told = f"{settings.internal_host} is no address that others could ask; give one of this machine's"
-        return [f"ATENDE_INTERNAL_HOST: {told}"]
-    ports = settings.media_ports
-    pairs = (ports.last + 1 - ports.first) // settings.slots // 2
-    problems = []
-    if "unicast" in settings.wires and pairs < settings.max_calls:
-        problems.append(
-            f"ATENDE_MEDIA_PORTS: {ports} gives each of {settings.slots} places {pairs} pairs of ports, "
-            f"and ATENDE_MAX_CALLS is {settings.max_calls}; widen the range, or take fewer calls"
-        )
-    own = {"ATENDE_HTTP_PORT": settings.http_port, "ATENDE_ESL_PORT": settings.esl_port}
-    firsts = {"ATENDE_INTERNAL_PORT": settings.internal_port, "ATENDE_AGAIN_PORT": settings.again_port}
-    if settings.media_sockets:
-        firsts["ATENDE_MEDIA_SOCKET_PORT"] = settings.media_socket_port
-    taken = {number: name for name, number in own.items() if number}
-    for name, first in firsts.items():
-        for number in range(first, first + settings.slots) if first else ():
-            if (other := taken.setdefault(number, name)) != name:
-                problems.append(f"{name}: {first} and the {settings.slots - 1} ports after it reach into {other}")
-                break
     return problems
 
 

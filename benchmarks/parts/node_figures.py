@@ -13,6 +13,7 @@ from base.ids import CallId
 from base.secret import Secret
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.nodes import TENANT, Cluster, Crowd, Node, cluster, until
+from control import logs
 from tenants.conversations import PostgresConversations
 from tenants.database import PoolBounds, connect_app
 from tenants.migrate import migrate
@@ -26,6 +27,7 @@ async def measured_nodes(
     report: Report, folder: Path, url: Secret, out: Console, *, puts: int, callers: int, talk_s: float
 ) -> None:
     """`url` is of an empty database's owner; a call lasts `talk_s` seconds behind its greeting."""
+    logs.configure("console", "error")  # that nobody listens at a node is what is measured
     await migrate(url)
     database = await connect_app(url, None, PoolBounds(max_connections=2))
     try:

@@ -7,7 +7,7 @@ everybody is taken to be as he was, and the limits of tenants are shared out bet
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -26,8 +26,6 @@ READ_S: Final = 1.0
 SOON_S: Final = 0.25
 """A call that begins or ends is told so soon after the one before it."""
 ASK_TIMEOUT_S: Final = 5.0
-MAX_TOLD: Final = 20
-MAX_PROBLEM_CHARS: Final = 300
 
 log = structlog.get_logger()
 
@@ -50,7 +48,7 @@ class Told(Struct, frozen=True, kw_only=True):
     tenants: int = 0
     """That it answers for."""
     failed: tuple[FailedRevision, ...] = ()
-    """`MAX_TOLD` at most."""
+    """Some of them, where there are many."""
 
 
 class Present(Struct, frozen=True, kw_only=True):
@@ -195,8 +193,3 @@ def told_of(process: ProcessRow) -> Told:
         return msgspec.json.decode(process.told, type=Told)
     except msgspec.DecodeError:
         return Told()
-
-
-def failures(rows: Sequence[FailedRevision]) -> tuple[FailedRevision, ...]:
-    """As many, and as much of them, as a lease may hold."""
-    return tuple(structs.replace(one, problem=one.problem[:MAX_PROBLEM_CHARS]) for one in rows[:MAX_TOLD])

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import structs
+
 from base.ids import AssistantName, CallId, TenantId
-from control.workers import presence as presences
-from control.workers.presence import FailedRevision, Presence, Present, Told, failures, told_of
+from control.http import TenantHealth
+from control.workers import telling
+from control.workers.presence import Presence, Present, Told, told_of
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
 from tests.pipelines.virtual import LoopClock, virtual
 
@@ -151,11 +154,9 @@ async def test_who_was_taken_for_lost_and_lives_is_there_again() -> None:
 
 
 def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failure() -> None:
-    one = FailedRevision(slug="acme", tenant_id=ACME, revision=1, problem="x" * 10_000)
-    kept = failures([one] * 100)
-    assert (len(kept), len(kept[0].problem)) == (presences.MAX_TOLD, presences.MAX_PROBLEM_CHARS)
+    one = TenantHealth(slug="acme", tenant_id=ACME, state="ready", revision=1, live_calls=0, problem="x" * 10_000)
+    kept = telling.failures([structs.replace(one, problem=None), *[one] * 100])
+    assert (len(kept), len(kept[0].problem)) == (telling.MAX_TOLD, telling.MAX_PROBLEM_CHARS)
     row = Process(Store(LoopClock()), 0).presence.me
     for told in ("", "[]", '{"live_calls": "many"}'):
-        assert told_of(ProcessRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"told": told})) == (
-            Told()
-        )
+        assert told_of(structs.replace(row, told=told)) == Told()
