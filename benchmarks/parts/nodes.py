@@ -194,8 +194,7 @@ class Crowd:
 
     def endings(self, since: float = 0.0) -> Counter[str]:
         """How calls ended since then: `caller` is as it should be."""
-        ends = (result for _, at, result in self.results if at >= since)
-        return Counter(end.ended_by if end.door is None else f"door_{end.door}" for end in ends)
+        return Counter(ending(result) for _, at, result in self.results if at >= since)
 
     @asynccontextmanager
     async def rings(self) -> AsyncIterator["Crowd"]:
@@ -240,6 +239,13 @@ async def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+def ending(result: CallResult) -> str:
+    """`caller` for one who was greeted, talked and hung up."""
+    if result.ended_by == "caller" and result.greeting_ms is None:
+        return "caller, never greeted"
+    return result.ended_by if result.door is None else f"door_{result.door}"
 
 
 def had_by(call: PeerCall) -> str:
