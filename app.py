@@ -165,8 +165,7 @@ async def open_service(
 
 def _open_database(found: Settings) -> AbstractAsyncContextManager[Database]:
     """Nodes that share a database share its role's password, too, where they share a secret to make it of."""
-    password = None if found.api_key_secret is None else derived_password(found.api_key_secret)
-    return open_database(found.data_dir, found.database_url, password=password)
+    return open_database(found.data_dir, found.database_url, password=derived_password(found.api_key_secret))
 
 
 def _spool(found: Settings, seat: Seat, store: Store, clock: SystemClock) -> Spool:

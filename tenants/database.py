@@ -126,8 +126,10 @@ async def open_database(
         yield database
 
 
-def derived_password(secret: Secret) -> Secret:
-    """The same in every node that has the same secret, of which it tells nothing."""
+def derived_password(secret: Secret | None) -> Secret | None:
+    """The same in every node that has the same secret, of which it tells nothing; None where there is none."""
+    if secret is None:
+        return None
     return Secret(hmac.new(secret.reveal().encode(), b"atende: the database's role", "sha256").hexdigest())
 
 
