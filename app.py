@@ -116,7 +116,7 @@ async def open_service(
         supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        keeping = Keeping(found, seat, revisions, shelved, directory)
+        keeping = Keeping(found, seat, revisions, shelved, directory, presence)
         tenants = await keeping.open(stack, stages)
         board, metrics = LiveBoard(clock), Metrics()
         feeds = [board.feed, metrics.feed, *([] if presence is None else [presence.feed])]

@@ -13,6 +13,7 @@ from control.documents import WithDocuments
 from control.server_facts import server_facts
 from control.settings import Settings
 from control.watch import watched
+from control.workers.presence import Presence
 from control.workers.seat import Seat
 from pipelines.loaded import LoadedRevision
 from processors.catalog import AnyFactory
@@ -39,6 +40,7 @@ class Keeping:
         revisions: PostgresRevisions,
         shelved: WithDocuments,
         directory: Directory,
+        presence: Presence | None,
     ) -> None:
         self._found = found
         self._seat = seat
@@ -47,7 +49,7 @@ class Keeping:
         self._directory = directory
         self._texts = StoredTexts()
         self._follower: Follower | None = None
-        self._removals = Removals(revisions)
+        self._removals = None if presence is None else Removals(revisions, presence.alone)
         if found.tenants == "database" or seat.role == "media":
             self._follower = Follower(revisions, revisions, self._texts)
 
@@ -67,7 +69,7 @@ class Keeping:
             tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, swap=texts.swap, texts=texts, **common)
         else:
             known = await stack.enter_async_context(KnownFiles(found.data_dir / KNOWN_FILES))
-            gone = self._removals.gone
+            gone = (lambda _: None) if self._removals is None else self._removals.gone
             folder = found.tenants_dir
             tenants = TenantFolder(folder, self._revisions, *rest, swap=found.swap, known=known, gone=gone, **common)
         stack.push_async_callback(tenants.close)
@@ -89,7 +91,7 @@ class Keeping:
         if self._follower is not None:
             await stack.enter_async_context(self._follower.following(tenants))
             return
-        if self._found.shared:
+        if self._removals is not None:
             await stack.enter_async_context(self._removals.told(tenants))
         if self._found.watch:
             await stack.enter_async_context(watched(self._found.tenants_dir, tenants))

@@ -45,6 +45,7 @@ class Follower:
         self._revisions = revisions
         self._texts = texts
         self._period_s = period_s
+        self._room = asyncio.Semaphore(AT_ONCE)
         self._since: datetime | None = None
         self._seen: dict[TenantId, datetime] = {}
         self._busy: dict[TenantId, asyncio.Task[None]] = {}
@@ -52,14 +53,8 @@ class Follower:
 
     async def begin(self) -> None:
         """Read what is stored of every tenant. Raises what the database raises."""
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def fetch(change: TenantChange) -> None:
-            async with room:
-                await self._fetch(change.tenant_id)
-
         changes = await self._feed.changes()
-        await asyncio.gather(*(fetch(change) for change in changes if not change.removed))
+        await asyncio.gather(*(self._fetch(change.tenant_id) for change in changes if not change.removed))
         self._note(changes)
 
     @asynccontextmanager
@@ -133,5 +128,7 @@ class Follower:
             pause_s = min(2 * pause_s, MOST_S)
 
     async def _fetch(self, tenant_id: TenantId) -> None:
-        if (row := await self._revisions.current(tenant_id)) is not None:
+        async with self._room:
+            row = await self._revisions.current(tenant_id)
+        if row is not None:
             self._texts.keep(tenant_id, row)

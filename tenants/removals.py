@@ -1,7 +1,7 @@
 """Tenants whose files are gone, told to the processes that know them from the database alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -20,8 +20,10 @@ log = structlog.get_logger()
 class Removals:
     """Of the process whose folder says which tenants there are."""
 
-    def __init__(self, feed: ChangeFeed) -> None:
+    def __init__(self, feed: ChangeFeed, alone: Callable[[], Awaitable[bool]]) -> None:
+        """`alone` says whether the database is this node's: another's tenants have no files here, and are not gone."""
         self._feed = feed
+        self._alone = alone
         self._gone: set[TenantId] = set()
         self._news = asyncio.Event()
 
@@ -44,9 +46,11 @@ class Removals:
         looked = False
         while True:
             try:
-                if not looked:
+                if not looked and await self._alone():
                     self._gone |= {one.tenant_id for one in await self._feed.changes() if not one.removed}
-                    looked = True
+                elif not looked:
+                    log.error("other nodes use the database, too: set ATENDE_TENANTS=database on all of them")
+                looked = True
                 await self._round(tenants)
             except OUTAGES as error:
                 log.warning("which tenants are gone is told later", error=repr(error))

@@ -47,19 +47,27 @@ class Child:
         return self._process.pid
 
     async def start(self, environ: Mapping[str, str], inherited: Mapping[str, socket.socket]) -> None:
-        """`inherited` are listening sockets by their names; nothing of it is secret, and secrets are in `environ`."""
+        """`inherited` are listening sockets by their names; nothing of it is secret, and secrets are in `environ`.
+
+        Raises OSError when the machine has no room for another process.
+        """
         ours, theirs = socket.socketpair()
-        with theirs:
-            handed = {**inherited, "line": theirs}
-            place = {"role": self.seat.role, "slot": self.seat.slot} | {
-                name: sock.fileno() for name, sock in handed.items()
-            }
+        handed = {**inherited, "line": theirs}
+        place = {"role": self.seat.role, "slot": self.seat.slot} | {
+            name: sock.fileno() for name, sock in handed.items()
+        }
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-c", STARTER, "worker", json.dumps(place),
                 env={**environ, "PYTHONPATH": PATH},
                 pass_fds=[sock.fileno() for sock in handed.values()],
                 start_new_session=True,  # a terminal's Ctrl-C is the parent's
             )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._line = ours
         ours.setblocking(False)
         asyncio.get_running_loop().add_reader(ours, self._heard)

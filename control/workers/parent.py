@@ -142,12 +142,24 @@ class Parent:
             if self._stopping.is_set():
                 return
             failures, since = min(failures + 1, 20), time.monotonic()
-            child = await self._child(self._place(child.seat))
+            child = await self._successor(child)
+
+    async def _successor(self, former: Child) -> Child:
+        while True:
+            try:
+                return await self._child(self._place(former.seat))
+            except OSError as error:
+                log.error("no process can be started", process=former.seat.name, error=str(error))  # noqa: TRY400
+                await asyncio.sleep(MOST_PAUSE_S)
 
     async def _child(self, seat: Seat) -> Child:
         child = Child(seat)
         self._children.append(child)  # first: its place is taken from now on
-        await child.start(self._environ, {"http": self._http} if seat.role == "control" else {"door": self._door})
+        try:
+            await child.start(self._environ, {"http": self._http} if seat.role == "control" else {"door": self._door})
+        except OSError:
+            self._children.remove(child)
+            raise
         return child
 
     def _place(self, former: Seat) -> Seat:

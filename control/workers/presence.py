@@ -105,6 +105,10 @@ class Presence:
                 return next((one for one in self.others if one.id == call.process_id), None)
         return None
 
+    async def alone(self) -> bool:
+        """Whether no other node uses the database. Asks it, and raises what it raises."""
+        return all(one.node == self.me.node for one in (await self._store.everything()).processes)
+
     def least_busy(self) -> int:
         """Live calls of the process of this node that takes calls and has the fewest, beside this one."""
         mine = (one for one in self.others if one.node == self.me.node and one.role != "control" and one.state == "ok")

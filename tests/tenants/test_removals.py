@@ -9,6 +9,10 @@ from tests.pipelines.virtual import eventually
 from tests.tenants.folders import ACME, BETA, House, Stages
 
 
+async def alone() -> bool:
+    return True
+
+
 async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: Path, stages: Stages) -> None:
     revisions = MemoryRevisions(SystemClock())
     house = House(tmp_path, stages, revisions)
@@ -17,7 +21,7 @@ async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: P
     await house.publish()
     (tmp_path / "acme.yaml").unlink()
     house.start_anew()
-    removals = Removals(revisions)
+    removals = Removals(revisions, alone)
     tenants = house.tenants(gone=removals.gone)
     await tenants.open()
 
@@ -32,4 +36,30 @@ async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: P
         house.write("acme", ACME)
         await tenants.look_again()
         await eventually(lambda: gone() == {BETA})
+    await tenants.close()
+
+
+async def test_tenants_of_other_nodes_have_no_file_here_and_are_not_gone(tmp_path: Path, stages: Stages) -> None:
+    revisions = MemoryRevisions(SystemClock())
+    house = House(tmp_path, stages, revisions)
+    house.write("acme", ACME)
+    await house.publish()
+    (tmp_path / "acme.yaml").unlink()
+    house.write("beta", BETA, number="2000")
+    house.start_anew()
+    asked: list[str] = []
+
+    async def not_alone() -> bool:
+        asked.append("alone?")
+        return False
+
+    removals = Removals(revisions, not_alone)
+    tenants = house.tenants(gone=removals.gone)
+    await tenants.open()
+    async with removals.told(tenants):
+        await eventually(lambda: bool(asked))
+        (tmp_path / "beta.yaml").unlink()
+        await tenants.look_again()
+        await eventually(lambda: revisions._changes[BETA].removed)
+    assert not revisions._changes[ACME].removed
     await tenants.close()

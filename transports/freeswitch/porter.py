@@ -54,11 +54,11 @@ class Porter:
         factory: Callable[[], asyncio.Protocol],
         *,
         attend_timeout_s: float,
-        hold_back_s: Callable[[], float] = lambda: 0.0,
+        hold_back_s: Callable[[], float] | None = None,
     ) -> None:
         """`listener` listens already, and is the porter's from now on.
 
-        Where several processes listen on the same, `hold_back_s` tells how long this one leaves a connection to the
+        Where several processes listen on the same, `hold_back_s` tells how long this one leaves each connection to the
         others. Asked in the porter's thread.
         """
         self._hold_back_s = hold_back_s
@@ -97,7 +97,6 @@ class Porter:
                         selector.unregister(self._listener)
                         self._listener.close()
                 elif arrives in ready:
-                    self._after_the_others()
                     self._accept()
                 self._turn_away(time.monotonic())
         self._turn_away(float("inf"))
@@ -105,25 +104,29 @@ class Porter:
     def _next_look_s(self) -> float | None:
         return max(0.0, self._arrivals[0].due - time.monotonic()) if self._arrivals else None
 
-    def _after_the_others(self) -> None:
-        if (hold_s := self._hold_back_s()) > 0:
-            select.select([self._sleep], [], [], hold_s)
-
     def _accept(self) -> None:
         try:
+            if self._hold_back_s is not None:
+                if (hold_s := self._hold_back_s()) > 0:
+                    select.select([self._sleep], [], [], hold_s)
+                self._accept_one()  # whether the next one is ours, too, is another question
+                return
             while True:
-                connection, _ = self._listener.accept()
-                with contextlib.suppress(OSError):  # reset already
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                arrival = _Arrival(connection, time.monotonic() + self._attend_timeout_s)
-                self._arrivals.append(arrival)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody will take it
-                    self._loop.call_soon_threadsafe(self._take, arrival)
+                self._accept_one()
         except (BlockingIOError, ConnectionAbortedError):
             pass
         except OSError as error:
             log.warning("no connection can be accepted", error=str(error))
             select.select([self._sleep], [], [], _PAUSE_S)  # no more files: wait until some are closed
+
+    def _accept_one(self) -> None:
+        connection, _ = self._listener.accept()
+        with contextlib.suppress(OSError):  # reset already
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        arrival = _Arrival(connection, time.monotonic() + self._attend_timeout_s)
+        self._arrivals.append(arrival)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody will take it
+            self._loop.call_soon_threadsafe(self._take, arrival)
 
     def _turn_away(self, now: float) -> None:
         """Those that are due and still here."""
