@@ -1,5 +1,6 @@
 """`atende worker`: one of the processes of `atende serve --workers N`. Its parent starts it; nobody else should."""
 
+import faulthandler
 import socket
 from contextlib import ExitStack
 from types import FrameType
@@ -15,7 +16,7 @@ from control.cli.draining import DrainingServer
 from control.cli.serve import configured, watch
 from control.cli.starting import Starting, told
 from control.service import Service
-from control.workers.lifeline import Lifeline
+from control.workers.lifeline import STACKS, Lifeline
 from control.workers.seat import Place, Seat, seated, url_of
 from tenants.leases import Role
 
@@ -59,6 +60,7 @@ def worker_command(context: click.Context, handed: str) -> None:
     seat, line = Seat(role=given.role, slot=given.slot), Lifeline(socket.socket(fileno=given.line))
     found = seated(tool.settings, Place(seat=seat))
     structlog.contextvars.bind_contextvars(process=seat.name)
+    faulthandler.register(STACKS, all_threads=True)
     servers: list[WorkerServer] = []
 
     def begun(service: Service) -> None:

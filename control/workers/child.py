@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP
+from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, STACKS, UP
 from control.workers.seat import Seat
 
 PATH: Final = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - the first may be ""
@@ -83,11 +83,18 @@ class Child:
         self.told = True
         self._say(END)
 
+    def show_stacks(self) -> None:
+        """It writes to standard error what each of its threads is at, if it can: also where its event loop hangs."""
+        self._signal(STACKS)
+
     def kill(self) -> None:
         """Without a word: FreeSWITCH notices within milliseconds."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+                os.kill(self._process.pid, number)
 
     def look(self) -> int:
         """For how many looks in a row its event loop has not turned; 0 while it starts, or ends."""

@@ -5,6 +5,7 @@ end; when the line breaks the parent is gone, and the process ends: nobody would
 """
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,8 @@ DRAIN: Final = b"d"
 RELIEVED: Final = b"r"
 """Drain, and leave what comes to the others."""
 END: Final = b"x"
+STACKS: Final = signal.SIGUSR2
+"""The one wish that is no word on the line: it is heard where nobody listens any more."""
 
 log = structlog.get_logger()
 

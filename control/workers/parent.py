@@ -27,6 +27,8 @@ from tenants.keys import api_key_pepper, signing_keys
 LOOK_S: Final = 0.25
 STUCK_LOOKS: Final = 8
 """Looks, not seconds: a parent that was stopped itself, with all others, has seen nothing of them meanwhile."""
+STACKS_S: Final = 0.1
+"""A process that hangs has so long to tell where, before it is killed."""
 FIRST_PAUSE_S: Final = 0.1
 MOST_PAUSE_S: Final = 30.0
 WELL_S: Final = 60.0
@@ -202,10 +204,12 @@ class Parent:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            for child in self._children:
+            for child in tuple(self._children):
                 if child.look() >= STUCK_LOOKS:
                     log.error("a process hangs and is killed", process=child.seat.name, pid=child.pid)
                     child.missed = 0
+                    child.show_stacks()
+                    await asyncio.sleep(STACKS_S)
                     child.kill()
 
     async def _end(self) -> None:

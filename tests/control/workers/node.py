@@ -27,7 +27,52 @@ from tests.pipelines.virtual import eventually
 ROOT = Path(__file__).parents[3]
 START_S = 120.0
 FILE = "/tmp/other.wav"
+PLUGIN = "plugin"
+STUCK = '''\
+"""A stage that computes where it should wait: every call that is made while the file `when` is there."""
+
+import time
+from pathlib import Path
+
+from msgspec import Struct
+from pipecat.processors.frame_processor import FrameProcessor
+
+from processors.factory import Place, ProcessorFactory, Role
+
+
+class StuckConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When it is."""
+
+    when: str
+    """A path."""
+
+
+class Stuck(ProcessorFactory[StuckConfig, StuckConfig]):
+    """Stands between the llm and the tts stage."""
+
+    use = "filter.acme_stuck"
+    role = Role.FILTER
+    config_type = StuckConfig
+    place = Place.ANSWERING
+
+    async def prepare(self, config, context, workshop):
+        return config
+
+    def create(self, config, prepared, call):
+        if Path(config.when).exists():
+            time.sleep(60)
+        return FrameProcessor()
+'''
 Process = dict[str, Any]
+
+
+def add_plugin(folder: Path) -> None:
+    """A distribution of another's, `acme-stuck`, where the processes find it."""
+    info = folder / PLUGIN / "acme_stuck-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-stuck\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[atende.stages]\nfilter.acme_stuck = acme_stuck:Stuck\n")
+    (folder / PLUGIN / "acme_stuck.py").write_text(STUCK)
 
 
 def free_port() -> int:
@@ -94,10 +139,12 @@ class Node:
         signed = {TENANT_VARIABLE: tenant_id, NUMBER_VARIABLE: number, SIGNATURE_VARIABLE: signature}
         return Dialed(number=number, variables=signed)
 
-    def ring(self, switch: Switch, *, wait_s: float = 120.0) -> "Ringing":
+    def ring(self, switch: Switch, *, wait_s: float = 120.0, tenant_id: TenantId = ACME) -> "Ringing":
         """A caller who has heard the greeting and waits."""
         heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=200, limit_s=15.0)
-        call = switch.dial(self.dialed(), Script(steps=(heard, Wait(wait_s), HangUp()), limit_s=wait_s + 30))
+        call = switch.dial(
+            self.dialed(tenant_id=tenant_id), Script(steps=(heard, Wait(wait_s), HangUp()), limit_s=wait_s + 30)
+        )
         task = asyncio.create_task(switch.ring(call))
         self.ringing.append(task)
         return Ringing(call, task)
@@ -152,6 +199,7 @@ def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
     }  # fmt: skip
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
     environ |= {f"ATENDE_{name.upper()}": value for name, value in (wanted | settings).items()}
+    environ["PYTHONPATH"] = str(folder / PLUGIN)
     command, options = program("serve", environ=environ)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **options)

@@ -12,18 +12,24 @@ from collections.abc import Iterator
 import pytest
 
 from control.peer import Switch
-from tests.control.api.house import ACME, document, folder_of_tenants
-from tests.control.workers.node import FILE, Node, Ringing, alive, node, ringing
+from tests.control.api.house import ACME, BRAVO, document, folder_of_tenants
+from tests.control.workers.node import FILE, Node, Ringing, add_plugin, alive, node, ringing
 from tests.pipelines.virtual import eventually
 
 pytestmark = pytest.mark.postgres
+
+STUCK_FILE = "stuck"
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Node]:
     folder = folder_of_tenants()
+    add_plugin(folder)
+    stuck = f"{{id: brand, use: filter.acme_stuck, config: {{when: {folder / STUCK_FILE}}}}}"
+    text = document(BRAVO).replace("      - {id: tts,", f"      - {stuck}\n      - {{id: tts,")
+    (folder / "tenants" / "bravo.yaml").write_text(text)
     try:
-        with node(folder) as running:
+        with node(folder, plugins="acme-stuck") as running:
             yield running
     finally:
         shutil.rmtree(folder)
@@ -138,18 +144,23 @@ async def stored(served: Node, calls: list[str], end_reason: str) -> None:
             assert answer.json()["end_reason"] == end_reason
 
 
-async def test_one_that_hangs_is_killed_and_another_takes_its_place(served: Node) -> None:
-    stuck, other = await served.all_well()
-    async with ringing(served, 4) as calls:
-        os.kill(stuck["pid"], signal.SIGSTOP)
-        await eventually(lambda: not alive(stuck["pid"]), 20)
-        await eventually(lambda: any(not one.goes_on for one in calls), 10)
+async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(served: Node) -> None:
+    before = {one["pid"] for one in await served.all_well()}
+    async with ringing(served, 4) as calls, Switch(*served.door) as switch:
+        (served.folder / STUCK_FILE).touch()
+        unlucky = served.ring(switch, tenant_id=BRAVO)  # whose stage computes where it should wait
+        await eventually(lambda: any(not one.goes_on for one in calls), 20)
+        (served.folder / STUCK_FILE).unlink()
         dead = next(one.process for one in calls if not one.goes_on)
-        for one in of(calls, dead):
+        for one in [unlucky, *of(calls, dead)]:
             result = await asyncio.wait_for(one.task, 10)
             assert (result.ended_by, result.door) == ("dialplan", "failed")
-        assert all(one.goes_on for one in calls if one.process != dead)
-        assert other["pid"] in {one["pid"] for one in await served.all_well()}
+        others = [one for one in calls if one.process != dead]
+        assert others
+        assert all(one.goes_on for one in others)
+        assert len({one["pid"] for one in await served.all_well()} & before) == 1
+    told = (served.folder / "output").read_text()
+    assert told.index("a process hangs and is killed") < told.index("acme_stuck.py")
 
 
 async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) -> None:
