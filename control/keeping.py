@@ -66,7 +66,8 @@ class Keeping:
         if self._follower is not None:
             await self._follower.begin()
             texts = self._texts
-            tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, swap=texts.swap, texts=texts, **common)
+            common |= {"swap": texts.swap, "texts": texts, "known": texts.known}
+            tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, **common)
         else:
             known = await stack.enter_async_context(KnownFiles(found.data_dir / KNOWN_FILES))
             gone = (lambda _: None) if self._removals is None else self._removals.gone

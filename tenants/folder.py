@@ -81,6 +81,7 @@ class TenantFolder(Generic[L]):
         """
         self.folder = folder
         self._texts = texts or FolderTexts(folder)
+        self._stores = texts is None
         self._tell_gone = gone
         self._revisions = revisions
         self._supervisor = supervisor
@@ -340,8 +341,9 @@ class TenantFolder(Generic[L]):
         revisions: RevisionStore | None = None,
     ) -> tuple[int, Beside]:
         cold = self._cold.get(document.tenant_id)
-        if document.spec.canary is not None and cold is not None and cold.digest != document.digest:
-            # It takes the calls already: it is what the document is to be tried beside.
+        if document.spec.canary is not None and cold is not None and cold.digest != document.digest and self._stores:
+            # It takes the calls already: it is what the document is to be tried beside. (What is taken up from a store
+            # stands there already, and is found below.)
             try:
                 self._warm_now(cold, *await self._publish(cold))
             except PrepareError as error:

@@ -7,6 +7,7 @@ from base.ids import TenantId
 from pipelines.supervisor import Swap
 from tenants.errors import DocumentError, Located
 from tenants.files import ENDINGS, files_of, twin_of, twin_told
+from tenants.known_files import KnownFiles
 from tenants.next_text import digest_of
 from tenants.revisions import RaceLostError, RevisionRow, RevisionStore, TenantRow
 from tenants.yaml_nodes import MAX_BYTES
@@ -71,6 +72,8 @@ class StoredTexts:
 
     def __init__(self) -> None:
         self._rows: dict[Path, RevisionRow] = {}
+        self.known = KnownFiles()
+        """Whose each text is, also one that cannot be read."""
 
     def file(self, tenant_id: TenantId) -> Path:
         """The tenant's, whether there is a text or not."""
@@ -81,6 +84,7 @@ class StoredTexts:
         known = self._rows.get(self.file(tenant_id))
         if known is None or known.number < row.number:
             self._rows[self.file(tenant_id)] = row
+            self.known.note(self.file(tenant_id), tenant_id)
 
     def drop(self, tenant_id: TenantId) -> None:
         """The tenant has none any more. Idempotent."""

@@ -16,7 +16,7 @@ from tenants.folder import TenantFolder
 from tenants.following import Follower
 from tenants.operating import Publishing
 from tenants.put_errors import NotReadyError, StaleError
-from tenants.revisions import MemoryRevisions, TenantChange
+from tenants.revisions import MemoryRevisions, TenantChange, TenantRow
 from tenants.statuses import TenantStatus
 from tenants.stored_puts import StoredPuts
 from tenants.texts import STORED, StoredTexts, TakenUp
@@ -34,7 +34,7 @@ class Process:
         self.texts = StoredTexts()
         self.tenants: TenantFolder[PipelineRevision] = TenantFolder(
             STORED, TakenUp(revisions), self.pipelines, self.directory, stages,
-            texts=self.texts, swap=self.texts.swap, clock=SystemClock(), **options,
+            texts=self.texts, swap=self.texts.swap, known=self.texts.known, clock=SystemClock(), **options,
         )  # fmt: skip
         self.follower = Follower(revisions, revisions, self.texts, period_s=0.01)
         puts = StoredPuts(self.tenants, revisions, revisions, self.pipelines, self.directory, self.texts)
@@ -128,6 +128,21 @@ async def test_one_that_cannot_load_it_keeps_what_answered_says_so_and_tries_aga
         assert (other.status.problem, other.status.revision) == ("", 2)
 
 
+async def test_a_process_that_starts_and_cannot_use_the_newest_answers_with_what_stood_before(stages: Stages) -> None:
+    """A text with a plugin that this node lacks, say."""
+    revisions = MemoryRevisions(SystemClock())
+    async with process(revisions, stages) as one:
+        await one.put(text())
+        row = TenantRow(slug="acme", domain="acme.example.net", name="X")
+        await revisions.put(ACME, row, "f" * 64, text(more="plugin: unheard of\n"))
+        await same(one)
+        assert (one.rings(), "plugin" in one.status.problem) == (1, True), "and who runs goes on"
+    async with process(revisions, stages) as late:
+        assert (late.rings(), "plugin" in late.status.problem) == (1, True)
+        await late.put(text("1001"))
+        assert (late.rings("1001"), late.status.problem) == (3, "")
+
+
 async def test_a_tenant_that_is_removed_takes_no_call_anywhere_and_may_come_back(stages: Stages) -> None:
     async with two(stages) as (one, other):
         await one.put(text())
@@ -197,7 +212,11 @@ async def same(*processes: Process) -> None:
 
     def so() -> bool:
         stored = {change.tenant_id: change.changed_at for change in processes[0].revisions._changes.values()}
-        return all(one.follower._seen == stored and not one.follower._busy for one in processes)
+        return all(
+            one.follower._seen == stored
+            and (not one.follower._busy or any(status.problems for status in one.tenants.statuses))
+            for one in processes
+        )
 
     await eventually(so)
 
@@ -220,6 +239,18 @@ async def test_a_trial_goes_on_everywhere_and_its_end_does(stages: Stages) -> No
         await same(one, other)
         for each in (one, other):
             assert (each.pipelines.asked[-1], each.rings()) == ("activate acme 3", 3)
+
+
+async def test_a_trial_of_a_tenant_that_waits_to_be_loaded_stands_beside_what_is_stored(stages: Stages) -> None:
+    revisions = MemoryRevisions(SystemClock())
+    async with process(revisions, stages) as one:
+        await one.put(text())
+        async with process(revisions, stages, eager=0, budget_mb=-1.0) as late:
+            assert late.status.waiting
+            await one.put(text(more="canary: {share: 5}\n"))
+            await same(one, late)
+            assert late.pipelines.asked == ["load acme 1", "activate acme 1", "load acme 2", "try acme 2 on 5"]
+            assert (late.status.problem, late.rings()) == ("", 1)
 
 
 async def test_what_becomes_of_live_calls_is_what_the_operator_wished(stages: Stages) -> None:
