@@ -44,7 +44,6 @@ async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_th
     async with ringing(served, 6) as calls:
         processes = sorted({one.process for one in calls})
         assert len(processes) == 2
-        assert all(len(of(calls, process)) >= 2 for process in processes), "whoever has fewer is quicker"
         ids = {one.call.call_id for one in calls}
         assert set(await served.live_calls()) == ids
         said = f"/api/v1/live-calls/{calls[0].call.call_id}"

@@ -77,17 +77,17 @@ async def lines() -> AsyncIterator[Lines]:
     await made.close()
 
 
-async def test_who_has_fewer_calls_is_quicker(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("ahead", "took"), [((10, 0), (0, 5)), ((0, 10), (5, 0))])
+async def test_who_has_fewer_calls_is_quicker(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, ahead: tuple[int, int], took: tuple[int, int]
+) -> None:
     monkeypatch.setattr(esl_server, "HOLD_BACK_S", 0.2)  # however busy the machine is
     monkeypatch.setattr(esl_server, "MAX_HOLD_BACK_S", 2.0)
-    async with processes(10, 0) as (listener, (busy, idle)):
-        assert busy.server.address == idle.server.address == listener.getsockname()
+    async with processes(*ahead) as (listener, (one, other)):
+        assert one.server.address == other.server.address == listener.getsockname()
         for _ in range(5):
-            await lines.greeted(busy.server.address)
-        assert (busy.took, idle.took) == (0, 5)
-        busy.ahead, idle.ahead = 0, 10
-        await lines.greeted(busy.server.address)
-        assert (busy.took, idle.took) == (1, 5)
+            await lines.greeted(one.server.address)
+        assert (one.took, other.took) == took
 
 
 async def test_where_all_are_full_somebody_still_answers(lines: Lines) -> None:
