@@ -15,6 +15,7 @@ import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.logging.config import LoggingConfig
+from litestar.types import ControllerRouterHandler
 from msgspec import structs
 
 from base.clock import SystemClock
@@ -32,27 +33,31 @@ from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import Bounds
-from control.http import health_router, metrics_handler
+from control.http import ScrapeTarget, health_router, metrics_handlers
+from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor, PhoneOptions
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
-from control.server_facts import server_facts
 from control.service import ApiKeys, Service
 from control.setting_values import endpoint_of
 from control.settings import Settings
 from control.sink import Sink
 from control.tracing import traces
 from control.vector_stores import OfTenant, vector_store
-from control.watch import watched, watched_documents
+from control.watch import watched_documents
+from control.workers.everywhere import Neighbours
+from control.workers.internal import internal_router
+from control.workers.joining import joined, shared_door
+from control.workers.node_key import node_key
+from control.workers.presence import Presence
+from control.workers.seat import Place, Seat, seated
 from knowledge.embedder import UseEmbedder
 from knowledge.retrieval import TenantLibrary
 from pipelines import hold_music
 from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
-from pipelines.events import Tell
-from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
@@ -63,15 +68,12 @@ from processors.plugins import stages_with
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
-from tenants.database import Database, open_database
+from tenants.database import Database, derived_password, open_database
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
-from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper, signing_keys
-from tenants.known_files import KnownFiles
 from tenants.master_keys import read_ring
-from tenants.operating import Publishing
 from tenants.revisions import PostgresRevisions
 from tenants.sealing import MasterKeys
 from tenants.secret_desk import SecretDesk
@@ -92,12 +94,18 @@ DRAIN_TIMEOUT_S = 5.0
 
 @asynccontextmanager
 async def open_service(
-    found: Settings, *, feed: LiveFeed | None = None, stages: Mapping[str, AnyFactory] | None = None
+    found: Settings,
+    *,
+    feed: LiveFeed | None = None,
+    stages: Mapping[str, AnyFactory] | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
+    `place` is its own among several processes; None: it is the only one of its node.
 
     Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
-    phone door, who looks whether there is room for a call more, the watch over the tenants' files last. Closing goes
+    phone door, who looks whether there is room for a call more, what tells other processes of it, last what keeps its
+    tenants as they are in their files or the database. Closing goes
     the other way: nobody is let in any more, live calls are given back to their dialplans, pipelines are closed,
     records that are on their way are stored.
 
@@ -105,30 +113,35 @@ async def open_service(
     taken.
     """
     stages = stages_with(found.plugins) if stages is None else stages
-    found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = place or Place()
+    seat, found = place.seat, seated(found, place)
+    own = seat.folder(found.data_dir)
+    for folder in (found.data_dir, own):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_opened_database(found))
+        database = await stack.enter_async_context(_open_database(found))
         conversations, events = PostgresConversations(database), PostgresEvents(database)
         api_keys = _api_keys(found, database, clock)
         event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
         sink = Sink(conversations, events, event_feed.wake)
-        call_log = await stack.enter_async_context(
-            Spool(found.data_dir / "spool", sink.store, clock, begun=sink.begun, keep=sink.keep)
-        )
+        call_log = await stack.enter_async_context(_spool(found, seat, sink, clock))
+        presence = await joined(found, database, place, clock)
         watch = await stack.enter_async_context(_watch(found, database, call_log, clock))
-        library = await _open_library(found, stack, database.tenant)
+        library = await _open_library(found, own, stack, database.tenant)
         audit = PostgresAuditLog(database)
-        secrets = await _open_secrets(found, ring, database, audit, clock)
+        secrets = await _open_secrets(found, seat, ring, database, audit, clock)
         compute = _compute(stack)
         workshop = _workshop(found, compute, clock, library, secrets.read, secrets.version)
-        ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
-        supervisor = PipelineSupervisor(workshop, stages, ended_trials, tell=call_log.tell)
+        ended_trials = await stack.enter_async_context(EndedTrials(own / "ended-trials.json"))
+        room = None if presence is None else presence.room
+        supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room, tell=call_log.tell)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        tenants = await _open_tenants(found, stack, revisions, shelved, directory, stages, secrets, call_log.tell)
-        publishing = Publishing(tenants, revisions, shelved, directory, clock, call_log.tell)
+        keeping = Keeping(found, seat, revisions, shelved, directory, presence, secrets.has, clock, call_log.tell)
+        tenants = await keeping.open(stack, stages)
+        publishing = keeping.publishing(tenants)
         desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
@@ -140,10 +153,16 @@ async def open_service(
             directory=directory,
             supervisor=supervisor,
             call_log=call_log,
-            feed=_told_to(board.feed, metrics.feed, None if traced is None else traced.feed, feed),
+            feed=_told_to(
+                board.feed,
+                metrics.feed,
+                None if presence is None else presence.feed,
+                None if traced is None else traced.feed,
+                feed,
+            ),
             clock=clock,
             options=await _phone_options(found),
-            media_server=await _open_media_server(found, stack),
+            media_server=await _open_media_server(found, seat, stack),
             warm=tenants.warm,
             daily_minutes=minutes,
             room=lambda: watch.room,
@@ -152,12 +171,10 @@ async def open_service(
         await stack.enter_async_context(looking(look))
         await stack.enter_async_context(event_feed)
         memory.settle()
-        door = await _open_door(found, stack, phone)
+        door = await _open_door(found, place, presence, stack, phone) if seat.takes_calls else None
         desk.renewal.follow()
-        if found.watch:
-            await stack.enter_async_context(watched(found.tenants_dir, tenants))
-            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
-        yield Service(
+        neighbours = None if presence is None else Neighbours(presence, node_key(api_keys.pepper))
+        service = Service(
             settings=found,
             clock=clock,
             keys=keys,
@@ -178,7 +195,16 @@ async def open_service(
             folder=tenants,
             documents=shelved,
             publishing=publishing,
+            seat=seat,
+            neighbours=neighbours,
         )
+        if neighbours is not None:
+            stack.push_async_callback(neighbours.close)
+            await stack.enter_async_context(neighbours.presence.present(service.present))
+        await keeping.keep(stack, tenants)
+        if found.watch:
+            await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
+        yield service
 
 
 def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
@@ -193,43 +219,34 @@ def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemCl
     )
 
 
-async def _open_tenants(
-    found: Settings,
-    stack: AsyncExitStack,
-    revisions: PostgresRevisions,
-    shelved: WithDocuments,
-    directory: Directory,
-    stages: Mapping[str, AnyFactory],
-    secrets: TenantSecrets,
-    tell: Tell,
-) -> TenantFolder[LoadedRevision]:
-    tenants = TenantFolder(
-        found.tenants_dir,
-        revisions,
-        shelved,
-        directory,
-        stages,
-        found.switch_names,
-        swap=found.swap,
-        eager=found.eager_tenants,
-        budget_mb=found.models_budget_mb or None,
-        server=server_facts(found, secrets.has),
-        known=await stack.enter_async_context(KnownFiles(found.data_dir / "tenant-files.json")),
-        tell=tell,
+def _open_database(found: Settings) -> AbstractAsyncContextManager[Database]:
+    """Nodes that share a database share its role's password, too, where they share a secret to make it of."""
+    password = derived_password(found.api_key_secret)
+    return open_database(found.data_dir, found.database_url, vectors=found.vectors == "pgvector", password=password)
+
+
+def _spool(found: Settings, seat: Seat, sink: Sink, clock: SystemClock) -> Spool:
+    """What dead processes of the node have left is handed on by the one that has the REST API, too."""
+    return Spool(
+        seat.spool(found.data_dir),
+        sink.store,
+        clock,
+        begun=sink.begun,
+        keep=sink.keep,
+        left_by=None if seat.role == "media" else found.data_dir / "spool",
+        lock_timeout_s=15.0 if found.workers else 0,
     )
-    stack.push_async_callback(tenants.close)
-    await tenants.open()
-    return tenants
 
 
 async def _open_secrets(
-    found: Settings, ring: MasterKeys, database: Database, audit: PostgresAuditLog, clock: SystemClock
+    found: Settings, seat: Seat, ring: MasterKeys, database: Database, audit: PostgresAuditLog, clock: SystemClock
 ) -> TenantSecrets:
     """Known, and taken over from former files. A master key that is missing is told, and stops nothing."""
     source = ring_source(found)
     secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
     await secrets.open()
-    await take_over(found.data_dir, secrets, audit, clock)
+    if seat.role != "media":
+        await take_over(found.data_dir, secrets, audit, clock)
     lost = {key_id: count for key_id, count in (await secrets.store.by_key()).items() if key_id not in ring.ids}
     if lost:
         log.error("secrets cannot be decrypted: their master keys are not in the ring", ring=source.told, secrets=lost)
@@ -250,7 +267,8 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     with TemporaryDirectory(prefix="atende-check-") as folder:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
-            library, opening, opened = await _open_library(own, stack), asyncio.Lock(), list[TenantSecrets]()
+            library, opening = await _open_library(own, own.data_dir, stack), asyncio.Lock()
+            opened: list[TenantSecrets] = []
 
             async def secret(tenant_id: TenantId, name: str) -> Secret:
                 async with opening:
@@ -284,13 +302,12 @@ async def _phone_options(found: Settings) -> PhoneOptions:
     )
 
 
-def _opened_database(found: Settings) -> AbstractAsyncContextManager[Database]:
-    return open_database(found.data_dir, found.database_url, vectors=found.vectors == "pgvector")
-
-
-async def _open_library(found: Settings, stack: AsyncExitStack, of_tenant: OfTenant | None = None) -> TenantLibrary:
+async def _open_library(
+    found: Settings, own: Path, stack: AsyncExitStack, of_tenant: OfTenant | None = None
+) -> TenantLibrary:
+    """`own` is no other process's: Chroma's files have one owner."""
     embedder = UseEmbedder()
-    vectors = vector_store(found, embedder, of_tenant)
+    vectors = vector_store(structs.replace(found, data_dir=own), embedder, of_tenant)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)
@@ -323,9 +340,9 @@ def _workshop(
     )
 
 
-async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaServer | None:
+async def _open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) -> MediaServer | None:
     """Where media modules connect; None where no wire needs it."""
-    if not found.media_sockets:
+    if not (found.media_sockets and seat.takes_calls):
         return None
     server = MediaServer(
         found.esl_host,
@@ -338,7 +355,9 @@ async def _open_media_server(found: Settings, stack: AsyncExitStack) -> MediaSer
     return server
 
 
-async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -> DoorServer:
+async def _open_door(
+    found: Settings, place: Place, presence: Presence | None, stack: AsyncExitStack, phone: PhoneDoor
+) -> DoorServer:
     door = DoorServer(
         found.esl_host,
         found.esl_port,
@@ -354,6 +373,7 @@ async def _open_door(found: Settings, stack: AsyncExitStack, phone: PhoneDoor) -
             native=found.unicast_native,
             networks=(*LOOPBACK, *found.media_network),
         ),
+        shared=None if presence is None else shared_door(place, presence, phone),
     )
     await door.start()
     stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)
@@ -373,13 +393,18 @@ def _told_to(*feeds: LiveFeed | None) -> LiveFeed:
     return tell
 
 
-def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: None) -> Litestar:
-    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does."""
+def create_app(
+    found: Settings, announce: Callable[[Service], None] = lambda _: None, place: Place | None = None
+) -> Litestar:
+    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does.
+
+    One that takes calls beside others (`place`) answers their requests, and has no REST API.
+    """
     running: list[Service] = []
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_service(found) as service:
+        async with open_service(found, place=place) as service:
             running.append(service)
             announce(service)
             try:
@@ -393,14 +418,21 @@ def create_app(found: Settings, announce: Callable[[Service], None] = lambda _: 
     def scraped() -> bytes | None:
         return None if (begun := service()) is None else begun.scraped()
 
+    def targets() -> list[ScrapeTarget]:
+        return [] if (begun := service()) is None else begun.scrape_targets()
+
     clock = SystemClock()
     door = key_door(service, clock, found.api_requests_per_s)
+    handlers: list[ControllerRouterHandler] = [
+        health_router(readiness(service, door)),
+        *metrics_handlers(scraped, targets),
+    ]
+    if found.shared:
+        handlers.append(internal_router(service))
+    if place is None or place.seat.role != "media":
+        handlers.append(api_router(service, clock, door))
     return Litestar(
-        [
-            health_router(readiness(service, door)),
-            metrics_handler(scraped),
-            api_router(service, clock, door),
-        ],
+        handlers,
         lifespan=[lifespan],
         plugins=[problem_plugin()],
         compression_config=CompressionConfig("gzip", minimum_size=1000, exclude_opt_key=UNCOMPRESSED),
@@ -444,6 +476,7 @@ def main() -> None:
     from control.cli.serve import serve_command
     from control.cli.tail import tail_command
     from control.cli.tenants import tenants_command
+    from control.cli.worker import worker_command
 
     # Recordings, vectors and keys are nobody else's to read.
     os.umask(0o077)
@@ -466,6 +499,7 @@ def main() -> None:
         secret_command,
         tail_command,
         tenants_command,
+        worker_command,
     ):
         cli.add_command(command)
     sys.exit(cli())

@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls|beside|outage|kills]… [--quick] [--check]
+    python -m benchmarks.control [--only calls|beside|outage|kills|nodes]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -22,8 +22,13 @@ its record and its two events, and none is lost.
 kills: four tenants' documents are put one after the other while PostgreSQL is killed (SIGKILL) 15 times; every revision
 that was accepted is there whole, with its event once.
 
-Full run: some 14 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills.
-`--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
+nodes: three nodes (`atende serve` with ATENDE_TENANTS=database) on 127.0.0.2 to 127.0.0.4 and one embedded PostgreSQL.
+How long after the answer of a PUT every node answers with it; 30 callers, one after the other in each place, who ring
+whichever node listens, while all three nodes are restarted in turn: no call may end but by its caller; and a node that
+is killed: its calls go on in the dialplan, those of the others with us, its records are there after its restart.
+
+Full run: some 17 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
+9 callers. `--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
 """
 
 import asyncio
@@ -50,6 +55,7 @@ from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.node_figures import measured_nodes
 from benchmarks.parts.outage import measure_outage
 from tenants.call_search import CallFilter, SearchTooWideError
 from tenants.conversations import ConversationStore, Cursor, PostgresConversations
@@ -90,6 +96,10 @@ class Size:
     outage_s: float
     live_calls: int
     kills: int
+    puts: int
+    callers: int
+    talk_s: float
+    """Of a call, behind its greeting."""
 
 
 FULL = Size(
@@ -103,6 +113,9 @@ FULL = Size(
     outage_s=60,
     live_calls=20,
     kills=15,
+    puts=40,
+    callers=30,
+    talk_s=15.0,
 )
 QUICK = Size(
     tenants=200,
@@ -115,6 +128,9 @@ QUICK = Size(
     outage_s=8,
     live_calls=20,
     kills=3,
+    puts=10,
+    callers=9,
+    talk_s=6.0,
 )
 
 
@@ -317,11 +333,18 @@ async def _kills(report: Report, size: Size, folder: Path, out: Console) -> None
     await measure_kills(report, size.kills, folder.parent, out)
 
 
+async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) -> None:
+    """In a database of their own."""
+    async with embedded_postgres(folder) as url:
+        await measured_nodes(report, folder, url, out, puts=size.puts, callers=size.callers, talk_s=size.talk_s)
+
+
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
     "beside": measure_beside,
     "outage": _outage,
     "kills": _kills,
+    "nodes": measure_nodes,
 }
 
 

@@ -14,6 +14,7 @@ from base.ids import TenantId
 from control.api.problems import answers
 from control.dependencies import Dependency
 from control.metrics import CONTENT_TYPE
+from control.workers.presence import FailedRevision
 from tenants.statuses import Retry
 
 
@@ -37,6 +38,30 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
     next_try: datetime | None = None
 
 
+class ProcessHealth(Struct, frozen=True, kw_only=True):
+    """One of several processes, as it told of itself last."""
+
+    node: str
+    role: str
+    slot: int
+    pid: int
+    version: str
+    state: str
+    """`starting`, `ok`, `full` or `draining`."""
+    live_calls: int
+    max_calls: int
+    renewed_at: datetime
+    failed: tuple[FailedRevision, ...] = ()
+    """What it does not have as it should."""
+
+
+class ScrapeTarget(Struct, frozen=True):
+    """As Prometheus' `http_sd_configs` takes it."""
+
+    targets: tuple[str, ...]
+    labels: Mapping[str, str]
+
+
 class ReadyView(Struct, frozen=True, kw_only=True):
     """Whether calls can be taken, and what hinders them."""
 
@@ -48,17 +73,28 @@ class ReadyView(Struct, frozen=True, kw_only=True):
     states: Mapping[str, int] = {}
     """Tenants by their state; a revision on trial counts beside what it is tried beside."""
     dependencies: tuple[Dependency, ...] = ()
+    processes: tuple[ProcessHealth, ...] = ()
+    """All that share the tenants, by node; none where one process does everything."""
 
 
-def metrics_handler(text: Callable[[], bytes | None]) -> HTTPRouteHandler:
-    """`/metrics`, for Prometheus. It tells of no tenant and no call, and needs no key. 503 while the service starts."""
+def metrics_handlers(
+    text: Callable[[], bytes | None], targets: Callable[[], list[ScrapeTarget]]
+) -> tuple[HTTPRouteHandler, ...]:
+    """`/metrics`, for Prometheus, and `/metrics/targets`, which tells it all processes that have some.
+
+    They tell of no tenant and no call, and need no key. 503 while the service starts.
+    """
 
     @get("/metrics", media_type=CONTENT_TYPE, sync_to_thread=False, include_in_schema=False)
     def metrics() -> Response[bytes]:
         found = text()
         return Response(found or b"", status_code=HTTP_503_SERVICE_UNAVAILABLE if found is None else HTTP_200_OK)
 
-    return metrics
+    @get("/metrics/targets", sync_to_thread=False, include_in_schema=False)
+    def found_targets() -> list[ScrapeTarget]:
+        return targets()
+
+    return metrics, found_targets
 
 
 Readiness = Callable[[Request[Any, Any, Any]], Awaitable[ReadyView]]

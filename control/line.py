@@ -134,12 +134,14 @@ def note(line: DoorCall, call: Call, outcome: str) -> None:
     """Leave on the channel who answered and how it ended; nothing happens when the call is not ours any more."""
     if not line.live:
         return
+    again_at = {} if line.again_at is None else {Note.AGAIN_AT: line.again_at}
     line.note(
         {
             Note.ASSISTANT: call.assistant,
             Note.REVISION: str(call.revision),
             Note.CALL: call.id,
             Note.OUTCOME: outcome,
+            **again_at,
         }
     )
 

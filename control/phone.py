@@ -34,6 +34,7 @@ from control.returns import (
     Conversations,
     LiveCall,
     LiveCalls,
+    Ticket,
     record_id,
 )
 from control.wires import open_media
@@ -156,6 +157,11 @@ class PhoneDoor:
         return self.headroom.full(self._let_in)
 
     @property
+    def takes_calls(self) -> bool:
+        """Whether one more would be let in, as far as it is this process's to say."""
+        return not (self._shut or self.draining) and self.full is None and self._room().calls
+
+    @property
     def clock_lateness(self) -> Lateness:
         """The media clock's, of the last 5 to 10 seconds."""
         return self.media_clock.recent()
@@ -189,7 +195,7 @@ class PhoneDoor:
         try:
             ticket = self._admission.ticket(line)
             if not await self._live.served(ticket, line):
-                self._require_open()
+                self._require_open(ticket)
                 destination = self._admission.destination(line, ticket)
                 if not self._conversations.expects(ticket):
                     _require(self.headroom.full(self._let_in, lanes=()))
@@ -205,8 +211,9 @@ class PhoneDoor:
         self._refusals.note(line.hello.call_id, refusal)
         await line.refuse(refusal.door)
 
-    def _require_open(self) -> None:
-        if self._shut or self.draining:
+    def _require_open(self, ticket: Ticket) -> None:
+        comes_back = not self._shut and self._conversations.expects(ticket)
+        if (self._shut or self.draining) and not comes_back:  # a conversation that was begun goes on here or nowhere
             raise RefusedError("no further call is taken: the service is being stopped", DoorName.BUSY, "draining")
         if not self._room().calls:
             raise RefusedError("there is no room for another call's record", DoorName.BUSY, "disk")

@@ -218,7 +218,7 @@ class Conversations:
             self._kept.popitem(last=False)
 
     def expects(self, ticket: Ticket) -> bool:
-        """Whether this caller was here before, and may go on."""
+        """Whether this caller is with a person, and may come back."""
         self._forget_the_old()
         return ticket in self._kept
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, repeat
 
 from base.clock import Clock
@@ -15,11 +16,17 @@ from control.dependency_watch import DependencyWatch
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import LANES
-from control.http import ReadyView, TenantHealth
+from control.http import ReadyView, ScrapeTarget, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
+from control.workers.everywhere import Everywhere, Neighbours
+from control.workers.node_key import NodeDoor, node_key
+from control.workers.presence import Present as Presently
+from control.workers.presence import Told, told_of
+from control.workers.seat import ALL, Seat
+from control.workers.telling import failures, health_of, leases_of, targets_of
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -32,6 +39,7 @@ from tenants.directory import Directory
 from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
 from tenants.key_checker import KeyChecker
+from tenants.leases import ProcessRow
 from tenants.operating import Publishing
 from tenants.secret_desk import SecretDesk
 from tenants.signing import KeyRing
@@ -69,11 +77,25 @@ class Service:
     phone: PhoneDoor
     board: LiveBoard
     metrics: Metrics
-    door: DoorServer
+    door: DoorServer | None
+    """None: other processes take the calls."""
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
     publishing: Publishing[LoadedRevision]
+    seat: Seat = ALL
+    neighbours: Neighbours | None = None
+    """The processes that share the tenants; None: it is alone."""
+
+    @cached_property
+    def node_door(self) -> NodeDoor:
+        """Which requests are of other processes."""
+        return NodeDoor(node_key(self.api_keys.pepper))
+
+    @property
+    def calls(self) -> Everywhere:
+        """Live calls, wherever they are."""
+        return Everywhere(self.board, self.phone, self.neighbours)
 
     @property
     def tenants(self) -> tuple[TenantStatus, ...]:
@@ -83,7 +105,19 @@ class Service:
     @property
     def address(self) -> tuple[str, int]:
         """Where FreeSWITCH's `socket` action finds us."""
+        if self.door is None:
+            return self.settings.esl_host, self.settings.esl_port
         return self.door.address
+
+    def drain(self, *, others: bool = False) -> None:
+        """No further call is let in. Where `others` take calls, as other nodes always do, they get those that come:
+        this process leaves the door; where none does, who comes is told that we are busy.
+        """
+        self.phone.drain()
+        if self.door is not None and (others or self.settings.tenants == "database"):
+            self.door.leave()
+        if self.neighbours is not None:
+            self.neighbours.presence.news()
 
     def rendering(self) -> tuple[int, int]:
         """Sentences rendered ahead, and how many there are to be."""
@@ -110,7 +144,7 @@ class Service:
         now = Present(
             live_calls=self.phone.live_calls,
             max_calls=self.settings.max_calls,
-            taking_calls=self._readiness_problems() == (),
+            taking_calls=self.door is not None and self._readiness_problems() == (),
             full_by=None if full is None else full.by,
             loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
@@ -132,26 +166,62 @@ class Service:
         `rows`: with one for each tenant, of those that are `seen`; None: of all.
         """
         problems = self._readiness_problems()
+        notes: tuple[str, ...] = ()
+        presence = None if self.neighbours is None else self.neighbours.presence
+        if presence is not None and not presence.fresh:
+            notes = ("the database does not answer: other processes are as they were last",)
         return ReadyView(
             ready=not problems,
-            problems=problems,
-            live_calls=self.phone.live_calls,
+            problems=(*problems, *notes),
+            live_calls=self.phone.live_calls + sum(told_of(one).live_calls for one in self._mine()),
             tenants=self.health(seen) if rows else None,
             states=(states := self.states()),
             dependencies=self.dependencies(states),
+            processes=() if presence is None else tuple(map(health_of, presence.leases.processes)),
         )
 
     def _readiness_problems(self) -> tuple[str, ...]:
         problems = []
         if self.directory.empty:
-            problems.append("no tenant answers: see the documents of ATENDE_TENANTS_DIR")
+            told = "see the documents of ATENDE_TENANTS_DIR" if self.settings.tenants == "folder" else "none is stored"
+            problems.append(f"no tenant answers: {told}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
-        if (full := self.phone.full) is not None:
+        if (full := self.phone.full) is not None and self.seat.takes_calls:
             problems.append(f"full: {full.told}")
         if not self.watch.room.calls:
             problems += [f"{one.name}: {one.problem}" for one in self.watch.found if one.state == "down"]
+        mine = self._mine()
+        if self.seat.role == "control" and not any(one.state == "ok" for one in mine):
+            states = ", ".join(f"{one.role}-{one.slot} {one.state}" for one in mine) or "none has begun"
+            problems.append(f"no process of this node takes calls: {states}")
         return tuple(problems)
+
+    def _mine(self) -> list[ProcessRow]:
+        """The other processes of this node that take calls."""
+        if self.neighbours is None:
+            return []
+        presence = self.neighbours.presence
+        return [one for one in presence.others if one.node == presence.me.node and one.role == "media"]
+
+    def present(self) -> Presently:
+        """What this process tells the others."""
+        failed = {tenant_id for tenant_id, states in self.supervisor.listing.states().items() if "failed" in states}
+        failed |= {one.tenant_id for one in self.folder.each_status() if one.tenant_id is not None and one.problems}
+        return Presently(
+            state="draining" if self.phone.draining else "ok" if self.phone.takes_calls else "full",
+            told=Told(
+                live_calls=self.phone.live_calls,
+                max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
+                tenants=len(self.directory.tenants()),
+                failed=failures(self.health(failed)) if failed else (),
+            ),
+            calls=leases_of(self.board.calls(None)),
+        )
+
+    def scrape_targets(self) -> list[ScrapeTarget]:
+        """Every process that has metrics; of a process that is alone, none."""
+        return [] if self.neighbours is None else targets_of(self.neighbours.presence.leases.processes)
 
     def dependencies(self, states: Mapping[str, int]) -> tuple[Dependency, ...]:
         """What the service depends on, and how each fares. `states` as that method has them."""

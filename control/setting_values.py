@@ -19,6 +19,7 @@ T = TypeVar("T")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
+_NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -162,6 +163,13 @@ def host(text: str) -> str:
     if not _HOST_NAME.fullmatch(bare) and not is_address(bare):
         raise ValueError(f"{text!r} is not a host name or an address; the port has a variable of its own")
     return bare
+
+
+def node_name(text: str) -> str:
+    """A machine's name among others."""
+    if not _NODE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a node's name: letters, digits, '.', '_' and '-', 100 at most")
+    return text
 
 
 def directory_user(text: str) -> str:

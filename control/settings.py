@@ -12,11 +12,11 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from base.http import Endpoint
 from base.secret import Secret
-from control import switches
+from control import places, switches
 from control.setting_values import (
     base_url,
     database_url,
@@ -27,6 +27,7 @@ from control.setting_values import (
     many,
     named_urls,
     network,
+    node_name,
     on_off,
     one_of,
     port,
@@ -99,6 +100,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where the media modules connect, at `esl_host`; only with `audio_fork` or `audio_stream` among the wires."""
     media_ports: PortRange = PortRange(40000, 49999)
     """Keep clear of FreeSWITCH's own RTP range (16384-32768 by default)."""
+    tenants: Literal["folder", "database"] = "folder"
+    """Where tenants' documents are kept: in the files of `tenants_dir`, which one node has, or in the database alone,
+    for several nodes."""
     tenants_dir: Path = Path("configs/tenants")
     watch: bool = True
     """Publish a tenant's file when it is saved."""
@@ -152,13 +156,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     disk_min_free_mb: int = 500
     """On the disk of `data_dir`: with less no further call is taken, with less than twice as much none is recorded; 0:
     whatever is free."""
+    workers: int = 0
+    """So many processes take calls, beside one for the REST API; 0: one process does everything."""
+    node: str | None = None
+    """This machine's name among those that share the database; absent: the host's, with a number that is kept in the
+    data directory."""
+    internal_host: str = "127.0.0.1"
+    """Where the processes of other nodes, and Prometheus, reach those of this one."""
+    internal_port: int = 0
+    """The first of the ports for that: the process in place n has the n-th after it; 0: any free port."""
+    again_port: int = 0
+    """With `workers`, the first of the ports by which a call that was here comes back to its own process, as
+    `internal_port`; 0: any free port."""
     recordings: bool = True
     hold_music: Path | None = None
     """A WAV (16-bit PCM, mono or stereo, 5 minutes at most) that callers hear in a loop while a person is called for
     them; absent: a ringing tone."""
     vectors: Literal["chroma", "pgvector", "chroma-server"] = "chroma"
-    """Where the vectors of tenants' documents are: in the data directory, for one process; in the database; or on a
-    Chroma server."""
+    """Where the vectors of tenants' documents are: in the data directory, for one process; in the database, where
+    nothing else is said and several processes share it; or on a Chroma server."""
     chroma_url: str | None = None
     """`http://host:port` of a Chroma server on this machine, or `https://…` of the proxy before one elsewhere."""
     chroma_token: Secret | None = None
@@ -171,6 +187,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`host:port,…` that outbound requests may reach although they are not on the public internet."""
     endpoints: Mapping[str, str] = {}
     """`name=URL,…` that tenants' documents may name as `{endpoint: name}`: the only way to one that is not public."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes work with this one on the same tenants."""
+        return self.workers > 0 or self.tenants == "database"
+
+    @property
+    def slots(self) -> int:
+        """Places for processes that take calls: while one is relieved there are two in the place of one."""
+        return 2 * self.workers
 
     @property
     def media_sockets(self) -> bool:
@@ -208,12 +234,19 @@ def load(environ: Mapping[str, str], dotenv: Path | None = None) -> tuple[Settin
     named = values.pop("switches", ())
     values["switches"], faults = switches.read(named, written)
     problems += faults
-    settings = Settings(**values)
-    if not problems:
-        problems = _contradictions(settings)
     if problems:
         raise SettingsError(problems)
-    return settings, _warnings(written, named)
+    settings = Settings(**values)
+    if settings.shared and "vectors" not in values:
+        settings = structs.replace(settings, vectors="pgvector")  # a folder of Chroma's has one owner
+    return checked(settings), _warnings(written, named)
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings, whose values go together. Raises SettingsError with every fault."""
+    if problems := _contradictions(settings):
+        raise SettingsError(problems)
+    return settings
 
 
 def _contradictions(settings: Settings) -> list[str]:
@@ -237,6 +270,19 @@ def _contradictions(settings: Settings) -> list[str]:
         problems += [
             f"ATENDE_MEDIA_SOCKET_PORT: {settings.media_socket_port} is also {n}; choose another" for n in taken
         ]
+    if settings.workers:
+        problems += places.contradictions(
+            settings.slots,
+            pairs=(settings.media_ports.last + 1 - settings.media_ports.first) // 2,
+            calls=settings.max_calls if "unicast" in settings.wires else 0,
+            internal_host=settings.internal_host,
+            taken={"HTTP_PORT": settings.http_port, "ESL_PORT": settings.esl_port},
+            firsts={
+                "INTERNAL_PORT": settings.internal_port,
+                "AGAIN_PORT": settings.again_port,
+                "MEDIA_SOCKET_PORT": settings.media_socket_port if settings.media_sockets else 0,
+            },
+        )
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems
@@ -327,6 +373,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "unicast_native": on_off,
     "media_socket_port": port,
     "media_ports": _ports,
+    "tenants": one_of("folder", "database"),
     "tenants_dir": Path,
     "watch": on_off,
     "swap": one_of("turn", "drain"),
@@ -353,6 +400,11 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "drain_s": whole(0, 86_400),
     "spool_max_mb": whole(1, 10_000_000),
     "disk_min_free_mb": whole(0, 10_000_000),
+    "workers": whole(0, 64),
+    "node": node_name,
+    "internal_host": host,
+    "internal_port": port,
+    "again_port": port,
     "recordings": on_off,
     "hold_music": _music,
     "vectors": one_of("chroma", "pgvector", "chroma-server"),

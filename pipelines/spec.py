@@ -120,7 +120,7 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Bounds of one assistant's calls."""
 
     max_concurrent_calls: Annotated[int, Meta(ge=1, le=10_000)] = 10
-    """Of this assistant in one process; who calls beyond goes on in the dialplan."""
+    """Of this assistant, in all processes together; who calls beyond goes on in the dialplan."""
     max_call_s: Annotated[float, Meta(ge=5, le=86_400)] = 600.0
     """After this the call is closed with the `limit` text."""
     max_turns: Annotated[int, Meta(ge=1, le=1000)] = 20

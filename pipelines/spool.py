@@ -9,6 +9,7 @@ crash. While the call lives, `begun` is told of its beginning as soon as it can 
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ BATCH = 1000
 """Files that are looked at in one round."""
 AT_ONCE = 4
 """Records that are handed on at the same time: a database syncs its disk for all of them once."""
+ADOPT_EVERY_S = 30.0
+LOCK_PAUSE_S = 0.1
 FAILURES_PER_ROUND = 3
 """In a row, of events or of calls; then the sink counts as down and is left alone for a while."""
 
@@ -77,7 +80,14 @@ class Spool:
         first_pause_s: float = 0.5,
         longest_pause_s: float = 20.0,
         close_timeout_s: float = 5.0,
+        left_by: Path | None = None,
+        lock_timeout_s: float = 0.0,
     ) -> None:
+        """`left_by` is a spool, or a folder of them: what processes that are gone have left there is handed on, too.
+        For `lock_timeout_s` the folder may still be another process's, which is about to end.
+        """
+        self._left_by = left_by
+        self._lock_timeout_s = lock_timeout_s
         self._folder = folder
         self._store = store
         self._begun = begun
@@ -98,18 +108,31 @@ class Spool:
         self._hurry = asyncio.Event()
         self._lock: int | None = None
         self._task: asyncio.Task[None] | None = None
+        self._adopting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Raises SpoolError when another process uses the folder, OSError when it cannot be made."""
-        self._lock = await self._in_thread(files.lock, self._folder)
+        until = time.monotonic() + self._lock_timeout_s
+        while True:
+            try:
+                self._lock = await self._in_thread(files.lock, self._folder)
+                break
+            except files.SpoolError:
+                if time.monotonic() >= until:
+                    raise
+                await asyncio.sleep(LOCK_PAUSE_S)
         self._news.set()
         self._task = asyncio.create_task(self._hand_on(), name="spool")
+        if self._left_by is not None:
+            self._adopting = asyncio.create_task(self._adopt(self._left_by), name="adopt spools")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait({self._task, *([] if self._writing is None else [self._writing])})
+        tasks = [one for one in (self._task, self._adopting) if one is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait({*tasks, *([] if self._writing is None else [self._writing])})
         try:
             async with asyncio.timeout(self._close_timeout_s):
                 await self._round()
@@ -189,6 +212,16 @@ class Spool:
             log.error("a record is lost: the disk does not take any", call=lost.id, tenant=lost.tenant_id)
             self._live.discard(files.name_of(lost.id))
         self._unwritten.append(record)
+
+    async def _adopt(self, left_by: Path) -> None:
+        while True:
+            try:
+                if adopted := await self._in_thread(files.adopt, left_by, self._folder):
+                    log.warning("records that a dead process has left are handed on", records=adopted)
+                    self._news.set()
+            except OSError:
+                log.exception("what dead processes have left cannot be read")
+            await asyncio.sleep(ADOPT_EVERY_S)
 
     async def _hand_on(self) -> None:
         pause_s = self._first_pause_s

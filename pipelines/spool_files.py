@@ -69,6 +69,30 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
+def adopt(left_by: Path, own: Path) -> int:
+    """Take the files of spools that no process has, in `left_by` and below it, into our own; how many."""
+    taken = 0
+    for folder in [left_by, *sorted(path for path in left_by.glob("*") if path.is_dir())]:
+        if folder == own or not _left(folder):
+            continue
+        try:
+            descriptor = lock(folder)
+        except SpoolError:
+            continue  # its process lives
+        try:
+            for path in _left(folder):
+                path.rename(own / path.name)
+                taken += 1
+            _sync_folder(own)
+        finally:
+            os.close(descriptor)
+    return taken
+
+
+def _left(folder: Path) -> list[Path]:
+    return [path for suffix in (SUFFIX, EVENT_SUFFIX) for path in folder.glob("*" + suffix)]
+
+
 def append(path: Path, line: Line) -> None:
     """Add a line; it is on the disk when this returns. Raises OSError."""
     body = msgspec.json.encode(line)

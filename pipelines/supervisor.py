@@ -6,8 +6,7 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 """
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -56,6 +55,14 @@ Swap = Literal["drain", "turn"]
 """What becomes of live calls: they end on the revision they began with, or change over at the end of a turn."""
 
 
+Room = Callable[[TenantId, AssistantName, int, int], bool]
+"""Whether an assistant of the tenant may have one more call: of so many at most, beside so many in this process."""
+
+
+def _alone(_tenant_id: TenantId, _assistant: AssistantName, limit: int, here: int) -> bool:
+    return here < limit
+
+
 class PipelineSupervisor:
     """Owns every loaded revision of the process. One tenant's failure never touches another.
 
@@ -69,16 +76,19 @@ class PipelineSupervisor:
         stages: Mapping[str, AnyFactory] | None = None,
         ended_trials: EndedTrials | None = None,
         *,
+        room: Room | None = None,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
         tell: Tell = told_to_nobody,
     ) -> None:
         """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
 
-        `tell` hears of trials that are ended here.
+        `tell` hears of trials that are ended here. `room` says whether an assistant may have one more call beside those
+        that it has in other processes.
         """
         self._clock = workshop.clock
         self._tell = tell
+        self._room = room or _alone
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -136,7 +146,8 @@ class PipelineSupervisor:
         tenant_id = loaded.revision.tenant_id
         routes = self._routes_of(tenant_id)
         former = routes.canary
-        salt = secrets.token_hex(8)
+        # The same callers in every process that takes the trial up, also in one that starts meanwhile.
+        salt = f"{tenant_id}/{loaded.revision.digest}"
         if former is not None and former.loaded.says_the_same(loaded):
             salt = former.salt
             loaded.follow(former.loaded)
@@ -260,7 +271,8 @@ class PipelineSupervisor:
         if route is None:
             raise AssistantUnknownError(f"tenant {tenant_id} has no assistant {assistant!r}")
         limit = route.pipeline.assistant.limits.max_concurrent_calls
-        if self._draining or self._leases.count(tenant_id, assistant) >= limit:
+        here = self._leases.count(tenant_id, assistant)
+        if self._draining or not self._room(tenant_id, assistant, limit, here):
             raise CapacityError("closing" if self._draining else f"assistant {assistant!r} has {limit} calls")
         async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease

@@ -8,6 +8,7 @@ the other way and has limits: connections that do not end in `close_timeout_s` a
 """
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -112,25 +113,40 @@ def answering(unavailable: type[Exception], what: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_database(
-    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None, *, vectors: bool = False
+    data_dir: Path,
+    url: Secret | None,
+    bounds: PoolBounds | None = None,
+    *,
+    vectors: bool = False,
+    password: Secret | None = None,
 ) -> AsyncIterator[Database]:
     """A migrated database: that of `url` (of its owner), or the embedded one in the data directory.
 
-    `vectors`: it has the extension pgvector.
+    `vectors`: it has the extension pgvector. `password` is for the role with which the service connects to the server
+    of `url`; that in the data directory's file goes before it, and where there is neither one is made and kept there.
 
     Raises DatabaseError, MigrationError or EmbeddedError.
     """
     bounds = bounds or PoolBounds()
     async with AsyncExitStack() as stack:
-        password: Secret | None = None
         if url is None:
+            password = None
             url = await stack.enter_async_context(embedded_postgres(data_dir))
         else:
-            password = kept_secret(data_dir / PASSWORD_FILE, Secret(secrets.token_urlsafe(32)))
+            file = data_dir / PASSWORD_FILE
+            if password is None or file.exists():
+                password = kept_secret(file, Secret(secrets.token_urlsafe(32)))
         await migrate(url, password, vectors=vectors)
         database = await connect_app(url, password, bounds)
         stack.push_async_callback(database.close)
         yield database
+
+
+def derived_password(secret: Secret | None) -> Secret | None:
+    """The same in every node that has the same secret, of which it tells nothing; None where there is none."""
+    if secret is None:
+        return None
+    return Secret(hmac.new(secret.reveal().encode(), b"atende: the database's role", "sha256").hexdigest())
 
 
 async def connect_app(url: Secret, password: Secret | None, bounds: PoolBounds) -> Database:

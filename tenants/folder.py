@@ -10,7 +10,7 @@ unloaded again; their next call loads them anew. What could not be made ready wh
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -27,7 +27,6 @@ from processors.factory import PrepareError
 from tenants.cold import ColdTenants
 from tenants.directory import Directory, NumberConflictError
 from tenants.document import TenantDocument
-from tenants.files import ENDINGS, files_of
 from tenants.known_files import KnownFiles
 from tenants.named import ServerFacts
 from tenants.owners import Owners
@@ -37,6 +36,7 @@ from tenants.retries import Retries
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.standing_in import StandIns
 from tenants.statuses import Statuses, TenantStatus
+from tenants.texts import FolderTexts, Texts
 from tenants.trials import Beside, Formers
 
 L = TypeVar("L")
@@ -64,25 +64,31 @@ class TenantFolder(Generic[L]):
         stages: Mapping[str, AnyFactory] | None = None,
         switches: Collection[str] | None = None,
         *,
-        swap: Swap = "turn",
+        swap: Swap | Callable[[TenantId], Swap] = "turn",
         eager: int = 100,
         budget_mb: float | None = None,
         server: ServerFacts | None = None,
         known: KnownFiles | None = None,
         clock: Clock | None = None,
         tell: Tell = told_to_nobody,
+        texts: Texts | None = None,
+        gone: Callable[[TenantId], None] = lambda _: None,
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any. `server` is what else of
         the server it may name.
 
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
         limit. `known` tells whose a file was that cannot be used now. `tell` hears of tenants that fail and that go.
+        `texts` are those of the folder when None; `gone` is told whose file is no more.
         """
         self.folder = folder
+        self._texts = texts or FolderTexts(folder)
+        self._stores = texts is None
+        self._tell_gone = gone
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
-        self._swap: Swap = swap
+        self._swap = swap
         self._eager = eager
         self._budget_mb = budget_mb
         self._documents: dict[TenantId, TenantDocument] = {}
@@ -94,11 +100,11 @@ class TenantFolder(Generic[L]):
         self._clock = clock or SystemClock()
         self._tell = tell
         self._statuses = Statuses(self._clock, tell)
-        self.reader = DocumentReader(self._statuses, self.room, stages, switches, server)
+        self.reader = DocumentReader(self._statuses, self.room, stages, switches, server, self._texts)
         self._retries = Retries(self._tried_again, self._statuses, self._clock)
         self._formers = Formers(revisions, supervisor, directory, self.reader.parse)
         self._known = known or KnownFiles()
-        self.owners = Owners(self._statuses, self._known)
+        self.owners = Owners(self._statuses, self._known, self._texts)
         self._stand_ins = StandIns(revisions, self._formers, self._statuses, self._known)
 
     @property
@@ -116,7 +122,7 @@ class TenantFolder(Generic[L]):
 
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""
-        files = await asyncio.to_thread(files_of, self.folder)
+        files = await asyncio.to_thread(self._texts.files)
         if not files:
             log.warning("no tenant documents", folder=str(self.folder))
         async with self._busy:
@@ -145,26 +151,38 @@ class TenantFolder(Generic[L]):
     async def refresh(self, files: Iterable[Path]) -> None:
         """These files were saved, made or removed. One after the other; what cannot be used is told by its status."""
         async with self._busy:
-            # With a file's twin, which counts when the file is gone, and does not when it is there.
-            files = {*(told := set(files)), *(file.with_suffix(ending) for file in told for ending in ENDINGS)}
-            there = await asyncio.to_thread(lambda: {file for file in files if file.is_file()})
+            files = {related for file in files for related in self._texts.related(file)}
+            there = await asyncio.to_thread(lambda: {file for file in files if self._texts.is_there(file)})
             try:
                 for file in sorted(there):
-                    document = await self.reader.read(file)
-                    if document is None or not self._answers(document):
-                        await self._retries.drop(file)
-                        if document is not None and self.owners.claim(document):
-                            await self._answers_now(document)
-                        elif (stand_in := await self._stand_in(file, document)) is not None:
-                            await self._answers_now(stand_in)
+                    await self._saved(file)
             finally:
                 for file in sorted({*files} - there):
                     await self._retries.drop(file)
                     await self._removed(file)
 
+    async def take_up(self, file: Path) -> bool:
+        """As `refresh` of one file, beside others; whether it says nothing that does not answer, or is tried again."""
+        if not self._texts.is_there(file):
+            await self._retries.drop(file)
+            await self._removed(file)
+            return True
+        await self._saved(file)
+        status = self._statuses.get(file)
+        return status is None or not status.problems or self._retries.waits(file)
+
+    async def _saved(self, file: Path) -> None:
+        document = await self.reader.read(file)
+        if document is None or not self._answers(document):
+            await self._retries.drop(file)
+            if document is not None and self.owners.claim(document):
+                await self._answers_now(document)
+            elif (stand_in := await self._stand_in(file, document)) is not None:
+                await self._answers_now(stand_in)
+
     async def look_again(self) -> None:
         """At every file that is there, and at those that were."""
-        files = await asyncio.to_thread(files_of, self.folder)
+        files = await asyncio.to_thread(self._texts.files)
         await self.refresh({*files, *self._statuses.files})
 
     def _answers(self, document: TenantDocument) -> bool:
@@ -181,10 +199,24 @@ class TenantFolder(Generic[L]):
         """What is to be loaded with the tenant's first call."""
         return self._cold.get(tenant_id)
 
-    async def put(self, document: TenantDocument, swap: Swap | None, confirm: Confirm) -> tuple[int, Beside]:
-        """Publish it as that of its file, which is to say so next. For who holds the tenant's lock; see `publish`."""
+    def swap(self, tenant_id: TenantId) -> Swap:
+        """What becomes of the tenant's live calls where nobody says."""
+        return self._swap(tenant_id) if callable(self._swap) else self._swap
+
+    async def put(
+        self,
+        document: TenantDocument,
+        swap: Swap | None,
+        confirm: Confirm | None = None,
+        *,
+        revisions: RevisionStore | None = None,
+    ) -> tuple[int, Beside]:
+        """Publish it as that of its file, which is to say so next. For who holds the tenant's lock; see `publish`.
+
+        `revisions`: where it is stored; None: where they all are.
+        """
         async with self.room:
-            number, beside = await self._publish(document, swap, confirm)
+            number, beside = await self._publish(document, swap, confirm, revisions)
         self._cold.take(document.tenant_id)
         self.owners.set(document.tenant_id, Path(document.file))
         self._good(document, number, beside)
@@ -318,11 +350,16 @@ class TenantFolder(Generic[L]):
         self._statuses.put(file, status)
 
     async def _publish(
-        self, document: TenantDocument, swap: Swap | None = None, confirm: Confirm | None = None
+        self,
+        document: TenantDocument,
+        swap: Swap | None = None,
+        confirm: Confirm | None = None,
+        revisions: RevisionStore | None = None,
     ) -> tuple[int, Beside]:
         cold = self._cold.get(document.tenant_id)
-        if document.spec.canary is not None and cold is not None and cold.digest != document.digest:
-            # It takes the calls already: it is what the document is to be tried beside.
+        if document.spec.canary is not None and cold is not None and cold.digest != document.digest and self._stores:
+            # It takes the calls already: it is what the document is to be tried beside. (What is taken up from a store
+            # stands there already, and is found below.)
             try:
                 self._warm_now(cold, *await self._publish(cold))
             except PrepareError as error:
@@ -332,8 +369,9 @@ class TenantFolder(Generic[L]):
             self._documents[document.tenant_id] = document
             return former.number, Beside()
         beside = await self._formers.stand(document)
-        swap = swap or self._swap
-        number = await publish(document, self._revisions, self._supervisor, self._directory, swap=swap, confirm=confirm)
+        swap = swap or self.swap(document.tenant_id)
+        store = revisions or self._revisions
+        number = await publish(document, store, self._supervisor, self._directory, swap=swap, confirm=confirm)
         self._stand_ins.forget(document.tenant_id)
         self._documents[document.tenant_id] = document
         self._known.note(Path(document.file), document.tenant_id)
@@ -375,3 +413,4 @@ class TenantFolder(Generic[L]):
         self._known.forget(file, tenant_id)
         self._tell(event(tenant_id, self._clock.now(), "tenant.removed", file.stem))
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)
+        self._tell_gone(tenant_id)

@@ -15,6 +15,7 @@ from tenants.publishing import Keeper
 from tenants.put import DocumentPuts
 from tenants.put_errors import Current, Published, RevisionUnknownError
 from tenants.revisions import RevisionInfo, RevisionRow, RevisionStore
+from tenants.stored_puts import StoredPuts
 
 L = TypeVar("L")
 
@@ -30,11 +31,14 @@ class Publishing(Generic[L]):
         directory: Directory,
         clock: Clock | None = None,
         tell: Tell = told_to_nobody,
+        puts: StoredPuts[L] | None = None,
     ) -> None:
-        """The folder, which is open, and what it was given. `tell` hears what a put that changed something came of."""
+        """The folder, which is open, and what it was given. `tell` hears what a put that changed something came of.
+        `puts`: where texts are kept in the database alone.
+        """
         self._clock = clock or SystemClock()
         self._tell = tell
-        self.puts = DocumentPuts(tenants, revisions, supervisor, directory)
+        self.puts: DocumentPuts[L] | StoredPuts[L] = puts or DocumentPuts(tenants, revisions, supervisor, directory)
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory

@@ -5,17 +5,18 @@ from pathlib import Path
 from base.ids import TenantId
 from tenants.document import TenantDocument
 from tenants.known_files import KnownFiles
-from tenants.next_text import digest_of
 from tenants.placing import placed_at
 from tenants.statuses import Statuses, TenantStatus
+from tenants.texts import Texts
 
 
 class Owners:
     """One file for each tenant; of two that name the same the one that was there first."""
 
-    def __init__(self, statuses: Statuses, known: KnownFiles) -> None:
+    def __init__(self, statuses: Statuses, known: KnownFiles, texts: Texts) -> None:
         self._statuses = statuses
         self._known = known
+        self._texts = texts
         self._of: dict[TenantId, Path] = {}
         self._put: dict[Path, str] = {}
         """The digest of the text that was put in a file's place last."""
@@ -36,7 +37,7 @@ class Owners:
         """Whether the file may speak for its tenant: no other one does, or the other is gone. Its status says so."""
         file, spec = Path(document.file), document.spec
         owner = self._of.get(spec.tenant_id)
-        if owner is not None and owner != file and owner.is_file():
+        if owner is not None and owner != file and self._texts.is_there(owner):
             told = str(placed_at(document, "$.id", f"another file has the tenant id {spec.tenant_id}: {owner}"))
             self._statuses.failed(file, (told,), slug=spec.slug, tenant_id=spec.tenant_id)
             return False
@@ -62,4 +63,4 @@ class Owners:
         """Whether something else was put in the place of what was read of the file, or stood in for it."""
         file = Path(document.file)
         put = self._put.get(file, document.digest)
-        return put != document.digest and await digest_of(file) == put
+        return put != document.digest and await self._texts.digest(file) == put

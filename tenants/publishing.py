@@ -92,7 +92,7 @@ async def publish(
     entry = entry_of(document, number)
     directory.admit(entry)
     if not spec.enabled:
-        await _store(document, number, revisions, confirm, on_trial=False)
+        await _store(document, number, revisions, swap, confirm, on_trial=False)
         directory.replace(entry)
         supervisor.remove(spec.tenant_id)
         return number
@@ -101,7 +101,7 @@ async def publish(
         return number
     loaded = await supervisor.load(to_revision(spec, number, document.digest))
     try:
-        await _store(document, number, revisions, confirm, on_trial=on_trial)
+        await _store(document, number, revisions, swap, confirm, on_trial=on_trial)
     except BaseException:
         await supervisor.discard(loaded)
         raise
@@ -114,13 +114,21 @@ async def publish(
 
 
 async def _store(
-    document: TenantDocument, number: int, revisions: RevisionStore, confirm: Confirm | None, *, on_trial: bool
+    document: TenantDocument,
+    number: int,
+    revisions: RevisionStore,
+    swap: Swap,
+    confirm: Confirm | None,
+    *,
+    on_trial: bool,
 ) -> None:
     if confirm is not None:
         await confirm()
     spec = document.spec
     row = TenantRow(slug=spec.slug, domain=spec.domain, name=spec.name)
-    stored = await revisions.put(spec.tenant_id, row, document.digest, document.raw, number, on_trial=on_trial)
+    stored = await revisions.put(
+        spec.tenant_id, row, document.digest, document.raw, number, on_trial=on_trial, swap=swap
+    )
     if stored.number != number:
         raise RaceLostError(number)
 

@@ -6,50 +6,35 @@ and an editor see what was accepted; whoever watches the folder finds nothing ne
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from msgspec import structs
 
 from base.ids import TenantId
-from pipelines.problems import SpecError
 from pipelines.supervisor import Swap
-from processors.factory import PrepareError
-from tenants.directory import Directory, NumberConflictError, TenantUnknownError
+from tenants.directory import Directory
 from tenants.document import TenantDocument
-from tenants.errors import DocumentError, Located
 from tenants.files import ENDINGS
 from tenants.folder import TenantFolder
 from tenants.known_files import written_id
 from tenants.next_text import NotWrittenError, beside, delete, digest_of
 from tenants.notices import notices
-from tenants.placing import placed, placed_at
-from tenants.publishing import Keeper, publish
+from tenants.publishing import Keeper
+from tenants.put_checks import MAX_DOCUMENT_BYTES, PutChecks, expect
 from tenants.put_errors import (
     Current,
     FileTakenError,
-    NotReadyError,
     Published,
     StaleError,
     TooLargeError,
 )
-from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.revisions import RevisionStore
 
 L = TypeVar("L")
 
-MAX_DOCUMENT_BYTES: Final = MAX_BYTES
-NAME: Final = "document"
-"""In the place of a file's name in what is told of a text that was put: the server's folders are nobody's business."""
-
 log = structlog.get_logger()
-
-
-class _DryRunOverError(Exception):
-    """Everything was made ready, and nothing is to be stored."""
 
 
 class DocumentPuts(Generic[L]):
@@ -69,8 +54,9 @@ class DocumentPuts(Generic[L]):
         self._revisions = revisions
         self._supervisor = supervisor
         self._directory = directory
-        self.turn = asyncio.Semaphore(1)
-        """Texts are read, and compared, one after the other: who puts many takes no more time from the calls."""
+        self._checks = PutChecks(tenants.reader, revisions, supervisor)
+        self.turn = self._checks.turn
+        self.parsed = self._checks.parsed
 
     async def current(self, tenant_id: TenantId) -> Current | None:
         """The text that counts; None for a tenant that has no file, or of which nothing was ever accepted."""
@@ -107,13 +93,13 @@ class DocumentPuts(Generic[L]):
         if len(raw) > MAX_DOCUMENT_BYTES:
             raise TooLargeError(len(raw), MAX_DOCUMENT_BYTES)
         await self.look(tenant_id)
-        _expect(await self.current(tenant_id), expected, create=create)
+        expect(await self.current(tenant_id), expected, create=create)
         document = await self.parsed(tenant_id, raw)
         told = tuple(await asyncio.to_thread(notices, document))
         try:
             async with self._tenants.locks[tenant_id]:
                 current = await self.current(tenant_id)
-                _expect(current, expected, create=create)
+                expect(current, expected, create=create)
                 published = await self._put(document, current, dry_run=dry_run, swap=swap)
         except NotWrittenError as error:
             await self._tenants.refresh([error.file])  # what it says counts
@@ -128,7 +114,7 @@ class DocumentPuts(Generic[L]):
         await self.look(tenant_id)
         async with self._tenants.locks[tenant_id]:
             current = await self.current(tenant_id)
-            _expect(current, expected, create=False)
+            expect(current, expected, create=False)
             assert current is not None
             await delete(current.file)
             await self._tenants.forget(current.file, tenant_id)
@@ -142,23 +128,6 @@ class DocumentPuts(Generic[L]):
             await self._tenants.look_again()  # it may have another name now
         elif said != known.digest:
             await self._tenants.refresh([file])
-
-    async def parsed(self, tenant_id: TenantId, raw: bytes) -> TenantDocument:
-        """The tenant's document. Raises DocumentError, also for another tenant's."""
-        try:
-            async with self.turn:
-                document = await self._tenants.reader.parse(raw, NAME)
-        except DocumentError:
-            raise
-        except Exception as error:
-            # A stage's own bug while its settings were read.
-            log.exception("a document could not be read", tenant=tenant_id)
-            whole = Located(file=NAME, line=0, column=0, path="$", message=repr(error))
-            raise DocumentError([whole]) from error
-        if document.tenant_id != tenant_id:
-            told = f"this is tenant {document.tenant_id}; the text was put as that of {tenant_id}"
-            raise DocumentError([await asyncio.to_thread(placed_at, document, "$.id", told)])
-        return document
 
     async def _put(
         self, document: TenantDocument, current: Current | None, *, dry_run: bool, swap: Swap | None
@@ -202,7 +171,7 @@ class DocumentPuts(Generic[L]):
 
         async with beside(file, document.raw, tenant_id) as text:
             of_file = structs.replace(document, file=str(file))
-            async with self._placed(document):
+            async with self._checks.placed(document):
                 number, told = await self._tenants.put(of_file, swap, nobody_saved_it)
             self._owners.put(file, document.digest)
             await text.take_place()
@@ -212,37 +181,5 @@ class DocumentPuts(Generic[L]):
         return Published(number=number, digest=document.digest, changed=changed, problems=told.told)
 
     async def _tried(self, document: TenantDocument, file: Path) -> Published:
-        newest = await self._revisions.current(document.tenant_id)
-
-        async def over() -> None:
-            raise _DryRunOverError
-
-        async with beside(file, document.raw, document.tenant_id), self._placed(document), self._tenants.room:
-            with suppress(_DryRunOverError):
-                await publish(document, self._revisions, self._supervisor, self._directory, confirm=over)
-        changed = newest is None or newest.digest != document.digest
-        number = (newest.number if newest is not None else 0) + changed
-        return Published(number=number, digest=document.digest, changed=changed)
-
-    @asynccontextmanager
-    async def _placed(self, document: TenantDocument) -> AsyncIterator[None]:
-        """What publishing refuses, as it is told to who put the document."""
-        try:
-            yield
-        except (SpecError, SlugTakenError, NumberConflictError) as error:
-            self._supervisor.forget_failure(document.tenant_id)
-            raise DocumentError(await asyncio.to_thread(placed, document, error)) from error
-        except PrepareError as error:
-            self._supervisor.forget_failure(document.tenant_id)
-            raise NotReadyError(await asyncio.to_thread(placed, document, error)) from error
-        except RaceLostError as error:
-            newest = await self._revisions.current(document.tenant_id)
-            raise StaleError(newest.digest if newest is not None else None) from error
-
-
-def _expect(current: Current | None, expected: str | None, *, create: bool) -> None:
-    if current is None:
-        if expected is not None or not create:
-            raise TenantUnknownError("no such tenant")
-    elif expected != current.digest:
-        raise StaleError(current.digest)
+        async with beside(file, document.raw, document.tenant_id), self._tenants.room:
+            return await self._checks.tried(document, self._directory)

@@ -8,12 +8,11 @@ import structlog
 
 from processors.catalog import AnyFactory
 from tenants.document import TenantDocument, parse_document
-from tenants.errors import DocumentError, Located
-from tenants.files import twin_of, twin_told
+from tenants.errors import DocumentError
 from tenants.named import ServerFacts
 from tenants.placing import placed_at
 from tenants.statuses import Statuses
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.texts import Texts
 
 log = structlog.get_logger()
 
@@ -28,12 +27,14 @@ class DocumentReader:
         stages: Mapping[str, AnyFactory] | None,
         switches: Collection[str] | None,
         server: ServerFacts | None,
+        texts: Texts,
     ) -> None:
         self._statuses = statuses
         self._room = room
         self._stages = stages
         self._switches = switches
         self._server = server
+        self._texts = texts
 
     async def read(self, file: Path) -> TenantDocument | None:
         """The document, or None with its problems in the file's status."""
@@ -56,11 +57,7 @@ class DocumentReader:
         return await asyncio.to_thread(self._parsed, raw, file)
 
     def _parse(self, file: Path) -> TenantDocument:
-        if (twin := twin_of(file)) is not None:
-            told = Located(file=str(file), line=0, column=0, path="", message=twin_told(twin))
-            raise DocumentError([told])
-        with file.open("rb") as opened:
-            return self._parsed(opened.read(MAX_BYTES + 1), str(file))  # one too many is told as such
+        return self._parsed(self._texts.read(file), str(file))
 
     def _parsed(self, raw: bytes, file: str) -> TenantDocument:
         return parse_document(raw, file, self._stages, self._switches, server=self._server)

@@ -1,6 +1,6 @@
 """Numbered documents of each tenant: appended, never changed."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -9,6 +9,7 @@ from msgspec import Struct
 from base.clock import Clock
 from base.ids import TenantId
 from pipelines.events import Event, EventData, EventKind, Tell, event, told_to_nobody
+from pipelines.supervisor import Swap
 from tenants.database import Database
 from tenants.event_store import written
 from tenants.sql import queries
@@ -40,6 +41,16 @@ class RevisionRow(Struct, frozen=True, kw_only=True):
     digest: str
     document: bytes
     created_at: datetime
+    swap: Swap = "turn"
+    """What becomes of live calls where it is taken up."""
+
+
+class TenantChange(Struct, frozen=True, kw_only=True):
+    """A tenant of which something was stored, or that was removed."""
+
+    tenant_id: TenantId
+    changed_at: datetime
+    removed: bool
 
 
 class RevisionInfo(Struct, frozen=True, kw_only=True):
@@ -55,6 +66,7 @@ MAX_LISTED: Final = 200
 """Revisions that are listed at once."""
 _BEYOND: Final = 2**31 - 1
 """No revision has a greater number."""
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RevisionStore(Protocol):
@@ -81,13 +93,26 @@ class RevisionStore(Protocol):
         number: int | None = None,
         *,
         on_trial: bool = False,
+        swap: Swap = "turn",
     ) -> RevisionRow:
-        """The tenant under these names, and the document as its newest revision.
+        """The tenant under these names, and the document as its newest revision; a removed tenant is there again.
 
         With a new one an event is kept: `document.published`, or `canary.started` for one that is to be `on_trial`.
         An equal digest gives back the newest as it is. Raises SlugTakenError, and RaceLostError when it would have
         another number than this: nothing is changed then.
         """
+        ...
+
+
+class ChangeFeed(Protocol):
+    """Whose documents have changed, for processes that did not change them. The contract of both stores below."""
+
+    async def changes(self, since: datetime | None = None) -> tuple[TenantChange, ...]:
+        """Tenants that were changed after that time of the database's clock, the latest last; all when None."""
+        ...
+
+    async def remove(self, tenant_id: TenantId) -> None:
+        """The tenant is gone, until something is put of it; its revisions stay. Idempotent."""
         ...
 
 
@@ -98,6 +123,7 @@ class MemoryRevisions:
         self._clock = clock
         self._tell = tell
         self._tenants: dict[TenantId, TenantRow] = {}
+        self._changes: dict[TenantId, TenantChange] = {}
         self._rows: dict[TenantId, list[RevisionRow]] = {}
 
     async def current(self, tenant_id: TenantId) -> RevisionRow | None:
@@ -124,6 +150,7 @@ class MemoryRevisions:
         number: int | None = None,
         *,
         on_trial: bool = False,
+        swap: Swap = "turn",
     ) -> RevisionRow:
         if any(other.slug == tenant.slug for key, other in self._tenants.items() if key != tenant_id):
             raise SlugTakenError(f"another tenant has the slug {tenant.slug!r}")
@@ -131,14 +158,32 @@ class MemoryRevisions:
         if not rows or rows[-1].digest != digest:
             if number not in {None, len(rows) + 1}:
                 raise RaceLostError(number)
-            added = RevisionRow(number=len(rows) + 1, digest=digest, document=document, created_at=self._clock.now())
+            added = RevisionRow(
+                number=len(rows) + 1, digest=digest, document=document, created_at=self._clock.now(), swap=swap
+            )
             rows = self._rows[tenant_id] = [*rows, added]
+            self._changed(tenant_id)
             self._tell(_published(tenant_id, added, on_trial=on_trial))
+        elif self._changes[tenant_id].removed:
+            self._changed(tenant_id)
         self._tenants[tenant_id] = tenant
         return rows[-1]
 
+    async def changes(self, since: datetime | None = None) -> tuple[TenantChange, ...]:
+        found = [change for change in self._changes.values() if since is None or change.changed_at > since]
+        return tuple(sorted(found, key=lambda change: change.changed_at))
+
+    async def remove(self, tenant_id: TenantId) -> None:
+        if (change := self._changes.get(tenant_id)) is not None and not change.removed:
+            self._changed(tenant_id, removed=True)
+
+    def _changed(self, tenant_id: TenantId, *, removed: bool = False) -> None:
+        change = TenantChange(tenant_id=tenant_id, changed_at=self._clock.now(), removed=removed)
+        self._changes[tenant_id] = change
+
 
 _SQL: Final = queries("revisions")
+_CHANGES: Final = queries("changes")
 
 
 class PostgresRevisions:
@@ -170,6 +215,7 @@ class PostgresRevisions:
         number: int | None = None,
         *,
         on_trial: bool = False,
+        swap: Swap = "turn",
     ) -> RevisionRow:
         async with self._database.tenant(tenant_id) as connection:
             try:
@@ -179,14 +225,25 @@ class PostgresRevisions:
             await connection.execute(_SQL["lock_tenant"], tenant_id)
             newest = _row(await connection.fetchrow(_SQL["current"], tenant_id))
             if newest is not None and newest.digest == digest:
+                await connection.execute(_CHANGES["returned"], tenant_id)
                 return newest
             following = newest.number + 1 if newest else 1
             if number not in {None, following}:
                 raise RaceLostError(number)
-            added = _row(await connection.fetchrow(_SQL["add"], tenant_id, following, digest, document))
+            added = _row(await connection.fetchrow(_SQL["add"], tenant_id, following, digest, document, swap))
+            await connection.execute(_CHANGES["changed"], tenant_id)
             assert added is not None
             await written(connection, tenant_id, _published(tenant_id, added, on_trial=on_trial))
             return added
+
+    async def changes(self, since: datetime | None = None) -> tuple[TenantChange, ...]:
+        async with self._database.platform() as connection:
+            rows = await connection.fetch(_CHANGES["since"], since or _EVER)
+        return tuple(TenantChange(**{**row, "tenant_id": TenantId(str(row["tenant_id"]))}) for row in rows)
+
+    async def remove(self, tenant_id: TenantId) -> None:
+        async with self._database.tenant(tenant_id) as connection:
+            await connection.execute(_CHANGES["remove"], tenant_id)
 
 
 def _published(tenant_id: TenantId, row: RevisionRow, *, on_trial: bool) -> Event:

@@ -23,12 +23,14 @@ from tenants.errors import Located
 from tenants.folder import TenantFolder
 from tenants.placing import placed
 from tenants.publishing import Keeper
-from tenants.put import NAME, DocumentPuts
+from tenants.put import DocumentPuts
+from tenants.put_checks import NAME
 from tenants.put_errors import NotReadyError
 from tenants.secret_renewal import Renewing, SecretRenewal
 from tenants.secret_rows import SecretInfo, SecretRow
 from tenants.secret_uses import SecretUse, uses_in
 from tenants.secrets import TenantSecrets
+from tenants.stored_puts import StoredPuts
 
 L = TypeVar("L")
 
@@ -76,7 +78,7 @@ class SecretDesk(Generic[L]):
         self,
         secrets: TenantSecrets,
         tenants: TenantFolder[L],
-        documents: DocumentPuts[L],
+        documents: DocumentPuts[L] | StoredPuts[L],
         supervisor: Renewing[L],
         keeper: Keeper[L],
         clock: Clock,

@@ -32,7 +32,7 @@ async def visited_postgres(data_dir: Path) -> AsyncIterator[Secret | None]:
 
 @asynccontextmanager
 async def shared_database(
-    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None
+    data_dir: Path, url: Secret | None, bounds: PoolBounds | None = None, *, password: Secret | None = None
 ) -> AsyncIterator[Database]:
     """The database as `open_database` opens it; where a service runs the embedded one, that one as it is.
 
@@ -40,7 +40,7 @@ async def shared_database(
     """
     async with AsyncExitStack() as stack:
         try:
-            database = await stack.enter_async_context(open_database(data_dir, url, bounds))
+            database = await stack.enter_async_context(open_database(data_dir, url, bounds, password=password))
         except EmbeddedInUseError:
             server = EmbeddedPostgres(data_dir)
             await to_its_end(server.join)

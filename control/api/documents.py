@@ -24,7 +24,7 @@ from control.api.publishing import (
     told,
     view,
 )
-from tenants.put import MAX_DOCUMENT_BYTES
+from tenants.put_checks import MAX_DOCUMENT_BYTES
 
 
 class DocumentController(Controller):

@@ -72,6 +72,7 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         ProblemKind("too-many-requests", 429, "Too many requests"),
         ProblemKind("internal", 500, "Something is wrong on our side"),
         ProblemKind("unavailable", 503, "It cannot be done just now"),
+        ProblemKind("silent", 504, "The process that has the call does not answer"),
     )
 }
 ALWAYS: Final = ("bad-request", "unauthenticated", "too-many-requests", "internal", "unavailable")

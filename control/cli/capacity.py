@@ -171,8 +171,8 @@ def _document(options: CapacityOptions, settings: Settings) -> tuple[dict[str, A
 
     if options.tenant is None:
         return built_in(options.most, models=options.models), "en"
-    path, spec = tenant_file(options.tenant, settings)
-    return without_limits(path.read_bytes(), options.most), spec.language
+    raw, spec = tenant_file(options.tenant, settings)
+    return without_limits(raw, options.most), spec.language
 
 
 def _recorded(language: str) -> tuple[Path, ...]:

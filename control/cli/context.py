@@ -13,6 +13,7 @@ from msgspec import Struct
 from control.documents import WithDocuments
 from control.service import Service
 from control.settings import Settings
+from control.workers.seat import Place
 from pipelines.calls import LiveFeed
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class Program(Struct, frozen=True, kw_only=True):
     settings: Settings
     open_service: OpenService
     open_trial: OpenTrial
-    create_app: Callable[[Settings, Callable[[Service], None]], Litestar]
-    """The HTTP application, in whose lifespan the service runs; the second argument is told when it does."""
+    create_app: Callable[[Settings, Callable[[Service], None], Place | None], Litestar]
+    """The HTTP application, in whose lifespan the service runs; the second argument is told when it does. The
+    third is the process's place among several."""
 
 
 def program(context: click.Context) -> Program:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from control.cli.context import program
+from control.cli.tenant_files import texts, where
 from control.dialplan.fusionpbx import dialplan_sql
 from control.dialplan.plan import Pbx, Plan, PlanError
 from control.dialplan.switch_files import acl_xml, event_socket_xml, modules_xml
@@ -117,7 +118,6 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     from processors.plugins import PluginError, stages_with
     from tenants.document import parse_document
     from tenants.errors import DocumentError
-    from tenants.files import files_of
 
     try:
         stages = stages_with(settings.plugins)
@@ -126,15 +126,15 @@ def _tenant(slug: str, settings: Settings) -> TenantSpec:
     # Whether the secrets are there is the service's concern; the endpoints are the settings'.
     server = server_facts(settings)
     broken = []
-    for file in files_of(settings.tenants_dir):
+    for name, read in texts(settings):
         try:
-            spec = parse_document(file.read_bytes(), str(file), stages, settings.switch_names, server=server).spec
+            spec = parse_document(read(), name, stages, settings.switch_names, server=server).spec
         except DocumentError as error:
             broken.append(str(error))
             continue
         if spec.slug == slug:
             return spec
-    raise click.ClickException("\n".join([f"no tenant {slug!r} in {settings.tenants_dir}", *broken]))
+    raise click.ClickException("\n".join([f"no tenant {slug!r} in {where(settings)}", *broken]))
 
 
 def _switch(spec: TenantSpec, named: str | None, settings: Settings) -> Switch:

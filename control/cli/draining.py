@@ -22,10 +22,24 @@ class DrainingServer(uvicorn.Server):
         self._until: float | None = None
         self._service: Service | None = None
         self._signals = 0
+        self._others = False
 
     def serves(self, service: Service) -> None:
         """The service has begun to take calls."""
         self._service = service
+
+    def drain(self, *, others: bool = False) -> None:
+        """As at the first signal. Idempotent. `others` take the calls that come; without, they are refused."""
+        self._others = others
+        if self._service is None:
+            self.should_exit = True
+        elif self._signals:
+            self._service.drain(others=others)
+        self._signals = max(1, self._signals)
+
+    def end(self) -> None:
+        """As at the second signal."""
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came. Only noted: `on_tick` looks ten times a second."""
@@ -45,7 +59,7 @@ class DrainingServer(uvicorn.Server):
         now = time.monotonic()
         if self._until is None:
             self._until = now + self._drain_s
-            service.phone.drain()
+            service.drain(others=self._others)
             if service.phone.live_calls:
                 log.info("no further call is taken", live_calls=service.phone.live_calls, drain_s=self._drain_s)
         if service.phone.live_calls and now >= self._until:

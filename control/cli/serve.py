@@ -1,59 +1,77 @@
 """`atende serve`: take calls, and say how to reach us."""
 
+from contextlib import ExitStack
+
 import click
 import uvicorn
+from msgspec import structs
 from rich.console import Console
 
 from control.cli.context import program, stages
 from control.cli.draining import DrainingServer
-from control.cli.starting import Starting, http_listener, told
+from control.cli.starting import Starting, door_listener, http_listener, told
+from control.cli.workers import serve_with_workers
 from control.service import Service
 from control.slow_loop import SlowLoop
 from control.slow_loop import told as told_of_block
 from control.watchdog import Watchdog
+from control.workers.seat import Place, url_of
 
 
 @click.command("serve")
+@click.option("--workers", type=click.IntRange(0, 64), help="Processes that take calls; 0: one does everything.")
 @click.pass_context
-def serve_command(context: click.Context) -> None:
+def serve_command(context: click.Context, workers: int | None) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM.
 
-    Then no further call is taken, and live ones have ATENDE_DRAIN_S to end; a second signal waits for none.
+    Then no further call is taken, and live ones have ATENDE_DRAIN_S to end; a second signal waits for none. With
+    workers a SIGHUP has every process relieved by a fresh one, and no call is dropped.
     """
     tool = program(context)
+    if (workers if workers is not None else tool.settings.workers) > 0:
+        serve_with_workers(tool.settings, workers)
+        return
     stages(context)
+    found = structs.replace(tool.settings, workers=0)
     servers: list[DrainingServer] = []
 
     def begun(service: Service) -> None:
         servers[0].serves(service)
-        _begun(service)
+        watch(service)
+        _announce(service)
 
-    starting = Starting(tool.create_app(tool.settings, begun))
-    config = uvicorn.Config(
-        starting,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        loop="uvloop",
-        timeout_graceful_shutdown=10,
-    )
-    server = DrainingServer(config, tool.settings.drain_s)
-    servers.append(server)
-    with http_listener(tool.settings) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(http_listener(found))
+        door = stack.enter_context(door_listener(found)) if found.shared else None
+        place = Place(door=door, url=url_of(listener, found.internal_host))
+        starting = Starting(tool.create_app(found, begun, place))
+        server = DrainingServer(configured(starting), found.drain_s)
+        servers.append(server)
         try:
             server.run(sockets=[listener])
         except SystemExit:
             if server.started:
                 raise
     if not server.started:
-        raise told(starting.failure, tool.settings) or SystemExit(1)
+        raise told(starting.failure, found) or SystemExit(1)
 
 
-def _begun(service: Service) -> None:
-    """Calls can come: say so, and watch that they are attended to."""
+def configured(app: Starting) -> uvicorn.Config:
+    """How every HTTP server of ours runs."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        loop="uvloop",
+        timeout_graceful_shutdown=10,
+    )
+
+
+def watch(service: Service) -> None:
+    """Calls can come: see that they are attended to."""
     Watchdog()
     SlowLoop(lambda blocked: told_of_block(blocked, service.supervisor.blame))
-    _announce(service)
 
 
 def _announce(service: Service) -> None:

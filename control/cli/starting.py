@@ -21,6 +21,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 log = structlog.get_logger()
 
+BACKLOG: Final = 500
 TOLD: Final = (OSError, SettingsError, PluginError, EmbeddedError, DatabaseError, KeyFileError, SecretsUnavailableError)
 """Their messages say what is wrong, and most what to do."""
 
@@ -62,8 +63,17 @@ def http_listener(settings: Settings) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise click.ClickException(_of_address(host, port, "ATENDE_HTTP_PORT", error)) from error
+        raise click.ClickException(address_told(host, port, "ATENDE_HTTP_PORT", error)) from error
     return listener
+
+
+def door_listener(settings: Settings) -> socket.socket:
+    """The phone door's socket, which listens, where several processes share it. Raises ClickException."""
+    try:
+        return socket.create_server((settings.esl_host, settings.esl_port), backlog=BACKLOG)
+    except OSError as error:
+        told_of = address_told(settings.esl_host, settings.esl_port, "ATENDE_ESL_PORT", error)
+        raise click.ClickException(told_of) from error
 
 
 def told(failure: BaseException | None, settings: Settings) -> click.ClickException | None:
@@ -74,7 +84,7 @@ def told(failure: BaseException | None, settings: Settings) -> click.ClickExcept
         doors = {"ATENDE_ESL_PORT": settings.esl_port, "ATENDE_MEDIA_SOCKET_PORT": settings.media_socket_port}
         for variable, port in doors.items():
             if f", {port})" in str(failure):
-                return click.ClickException(_of_address(settings.esl_host, port, variable, failure))
+                return click.ClickException(address_told(settings.esl_host, port, variable, failure))
     if isinstance(failure, TOLD):
         return click.ClickException(str(failure))
     if failure is not None:
@@ -82,7 +92,8 @@ def told(failure: BaseException | None, settings: Settings) -> click.ClickExcept
     return None
 
 
-def _of_address(host: str, port: int, variable: str, error: OSError) -> str:
+def address_told(host: str, port: int, variable: str, error: OSError) -> str:
+    """Why a door could not be opened there, and what to do."""
     where = f"{host}:{port} ({variable})"
     if error.errno == errno.EADDRINUSE:
         fix = f"stop it (`ss -ltnp 'sport = :{port}'` shows it), or choose another {variable}"

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import asyncpg
 import click
 
+from base.ids import TenantId
 from control.settings import Settings
 from tenants.api_key_store import (
     ApiKeyStore,
@@ -20,9 +21,11 @@ from tenants.api_key_store import (
 from tenants.api_keys import KeyInvalidError
 from tenants.audit import AuditBrokenError
 from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
+from tenants.database import Database, derived_password
 from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.keys import KeyFileError
 from tenants.migrate import DatabaseError
+from tenants.revisions import PostgresRevisions, RevisionRow
 from tenants.secret_rows import SecretNameError, SecretsUnavailableError, TooManySecretsError, VersionTakenError
 from tenants.secret_store import MemorySecrets, PostgresSecrets, SecretStore
 from tenants.secrets import SecretValueError
@@ -57,7 +60,7 @@ async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[tup
     if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
         yield MemoryApiKeys(), MemoryAuditLog()
         return
-    async with shared_database(settings.data_dir, settings.database_url) as database:
+    async with _database(settings) as database:
         yield PostgresApiKeys(database), PostgresAuditLog(database)
 
 
@@ -67,8 +70,22 @@ async def secret_stores(settings: Settings, *, make: bool) -> AsyncIterator[tupl
     if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
         yield MemorySecrets(), MemoryAuditLog()
         return
-    async with shared_database(settings.data_dir, settings.database_url) as database:
+    async with _database(settings) as database:
         yield PostgresSecrets(database), PostgresAuditLog(database)
+
+
+async def stored_texts(settings: Settings) -> list[tuple[TenantId, RevisionRow]]:
+    """The newest revision of every tenant that was not removed, where documents are kept in the database."""
+    async with _database(settings) as database:
+        revisions = PostgresRevisions(database)
+        found = [(one.tenant_id, await revisions.current(one.tenant_id)) for one in await revisions.changes()
+                  if not one.removed]  # fmt: skip
+    return [(tenant_id, row) for tenant_id, row in found if row is not None]
+
+
+def _database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    password = derived_password(settings.api_key_secret)
+    return shared_database(settings.data_dir, settings.database_url, password=password)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

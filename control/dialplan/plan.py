@@ -15,9 +15,11 @@ from msgspec import Struct
 from base.ids import TenantId
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, KeyRing, sign
 from transports.freeswitch.peers import LOOPBACK, is_within
-from transports.freeswitch.words import WIRE_VARIABLE, DoorName, Wire
+from transports.freeswitch.words import WIRE_VARIABLE, DoorName, Note, Wire
 
 Pbx = Literal["fusionpbx", "freeswitch"]
+AGAIN_AT: Final = Note.AGAIN_AT.value
+"""The channel variable with the address of the process that has the call; until one has it, that of the service."""
 ANY_DOOR: Final = "door_other"
 """The extension for a door that this dialplan does not know, such as one of a newer service."""
 
@@ -119,10 +121,19 @@ def _signed(plan: Plan, keys: KeyRing, number: str) -> tuple[Action, ...]:
 
 
 def _ring(plan: Plan) -> tuple[Action, ...]:
+    return Action("set", f"{AGAIN_AT}={plan.service}"), *_socket(plan, plan.service)
+
+
+def _ring_again(plan: Plan) -> tuple[Action, ...]:
+    """At the process that had the call; where that is gone, at any."""
+    return _socket(plan, f"${{{AGAIN_AT}}}|{plan.service}")
+
+
+def _socket(plan: Plan, service: str) -> tuple[Action, ...]:
     return (
         Action("set", "door=failed"),
         Action("set", "socket_resume=true"),
-        Action("socket", f"{plan.service} async full"),
+        Action("socket", f"{service} async full"),
         _transfer(plan, "door_${door}"),
     )
 
@@ -137,7 +148,7 @@ def _doors(plan: Plan) -> dict[DoorName, tuple[Action, ...]]:
         DoorName.BUSY: fallback or (Action("hangup", "USER_BUSY"),),
         DoorName.VOICEMAIL: box or failed,
         DoorName.OPERATOR: operator or failed,
-        DoorName.AGAIN: _ring(plan),
+        DoorName.AGAIN: _ring_again(plan),
     }
 
 

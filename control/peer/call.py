@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -60,8 +60,7 @@ class PeerCall:
         dialed: Dialed,
         script: Script,
         *,
-        host: str,
-        port: int,
+        addresses: Sequence[tuple[str, int]],
         local_host: str | None,
         clock: MediaClock,
         writer: esl.EventWriter,
@@ -73,12 +72,12 @@ class PeerCall:
         keep_sound: bool,
     ) -> None:
         self.dialed, self.script = dialed, script
-        self._address = (host, port)
+        self._addresses = list(addresses)
         self._local_host = local_host
         self._clock, self._reference = clock, reference
         self._began = time.monotonic()
         wall_began = time.time()
-        socket = f"{host}:{port} async full"
+        socket = f"{'|'.join(f'{host}:{port}' for host, port in addresses)} async full"
 
         def wall_us(now: float) -> int:
             return int((wall_began + now - self._began) * 1_000_000)
@@ -146,8 +145,10 @@ class PeerCall:
         self._observer.note("ringing", self._began)
         stop_ticking = self._clock.add(self._tick)
         try:
-            while (end := await self._through_door()) == WentOn("again") and len(self._doors) < MAX_DOORS:
+            addresses = self._addresses
+            while (end := await self._through_door(addresses)) == WentOn("again") and len(self._doors) < MAX_DOORS:
                 self._reenter()
+                addresses = [*self._had_by(), *self._addresses]
             self.media.caller.call_ended()
             if self._wire is not None:
                 await self._wait_for_close(self._wire)
@@ -160,19 +161,27 @@ class PeerCall:
             raise self._crash
         return self._result(end)
 
-    async def _through_door(self) -> HungUp | WentOn | Transferred:
-        """One `socket` application, from its connect to the end of its park."""
+    async def _through_door(self, addresses: Sequence[tuple[str, int]]) -> HungUp | WentOn | Transferred:
+        """One `socket` application, from its connect, to the first that takes it, to the end of its park."""
         self._left_door.clear()
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                local = None if self._local_host is None else (self._local_host, 0)
-                await loop.create_connection(lambda: Wire(self), *self._address, local_addr=local)
-        except (OSError, TimeoutError) as error:
-            log.info("nobody answers the door", host=self._address[0], port=self._address[1], error=str(error))
+        local = None if self._local_host is None else (self._local_host, 0)
+        for host, port in addresses:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await loop.create_connection(lambda: Wire(self), host, port, local_addr=local)
+                break
+            except (OSError, TimeoutError) as error:
+                log.info("nobody answers the door", host=host, port=port, error=str(error))
+        else:
             return WentOn(self.machine.channel.variables.get("door") or "failed")
         await self._left_door.wait()  # ends at the latest by the script's limit, which hangs up
         return self._end or HungUp("CRASHED", "service")
+
+    def _had_by(self) -> list[tuple[str, int]]:
+        """`${atende_again_at}` of the dialplan: the process that had the call, where it has said so."""
+        host, _, port = (self.machine.channel.variables.get("atende_again_at") or "").rpartition(":")
+        return [(host, int(port))] if host and port.isdecimal() else []
 
     def _reenter(self) -> None:
         self._doors.append("again")

@@ -26,6 +26,7 @@ class Switch:
         reference: a running clock whose late intervals are left out of lateness figures.
         files: what `playback` finds: path → seconds.
         callees: who can be called beside a call, by dial string.
+        others: services that are rung in turn where nobody listens at the first.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class Switch:
         reference: ReferenceClock | None = None,
         files: Mapping[str, float] | None = None,
         callees: Callees | None = None,
+        others: Sequence[tuple[str, int]] = (),
     ) -> None:
-        self._address = (host, port)
+        self._addresses = ((host, port), *others)
         self._local_host = local_host
         self._reference = reference
         self._files = dict(files or {})
@@ -73,8 +75,7 @@ class Switch:
         return PeerCall(
             dialed,
             script,
-            host=self._address[0],
-            port=self._address[1],
+            addresses=self._addresses,
             local_host=self._local_host,
             clock=self._clock,
             writer=self._writer,

@@ -137,7 +137,7 @@ async def test_what_cannot_be_had_again_is_the_dialplan_s() -> None:
 
         def nobody_is_there(_home: House, call: PeerCall) -> None:
             deaf.add(CallId(call.call_id))
-            call._address = ("127.0.0.1", 9)
+            call._addresses = [("127.0.0.1", 9)]
 
         rungs = await each(home, Script(steps=(STAYS,), limit_s=9), "assistant_silent", also=nobody_is_there)
         for name, rung in rungs.items():

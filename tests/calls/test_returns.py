@@ -92,6 +92,19 @@ TALKS = (Say(SPEECH), hears(), Wait(1.5), hears())
 """Is given to a person, and back."""
 
 
+async def test_a_process_that_drains_still_has_those_who_come_back_to_it() -> None:
+    async with open_house(Callee(rings_s=0.3, talks_s=0.5)) as home:
+        call = home.dial(Script(steps=(hears(), *TALKS, HangUp())), home.dialed())
+        ringing = asyncio.create_task(home.ring(call))
+        await eventually(lambda: call.machine.legs.bridged, 15)
+        home.phone.drain()
+        refused = await home.call(Script(steps=(Wait(1),)), home.dialed())
+        assert (refused.result.door, refused.result.answered) == ("busy", False)
+        rung = await ringing
+        assert rung.result.doors == ("again",)
+        assert [heard(record)[0] for record in parts_of(home, rung)] == ["Welcome to us", BACK]
+
+
 async def test_the_conversation_goes_on_on_every_wire() -> None:
     async with open_house(Callee(rings_s=0.3, talks_s=0.5)) as home:
         script = Script(steps=(hears(), *TALKS, *TALKS, Say(SPEECH), hears(), HangUp()))

@@ -8,6 +8,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -63,8 +64,9 @@ class Sink:
         self.first.setdefault(record.call.id, record)
 
 
-def spool(folder: Path, sink: Sink) -> Spool:
-    return Spool(folder, sink, SystemClock(), first_pause_s=0.01, longest_pause_s=0.02, close_timeout_s=1.0)
+def spool(folder: Path, sink: Sink, **options: Any) -> Spool:
+    bounds = {"first_pause_s": 0.01, "longest_pause_s": 0.02, "close_timeout_s": 1.0}
+    return Spool(folder, sink, SystemClock(), **bounds, **options)
 
 
 class Keeper:
@@ -396,3 +398,32 @@ async def test_a_killed_process_leaves_a_row(tmp_path: Path) -> None:
     async with spool(tmp_path, sink):
         await eventually(lambda: "killed" in sink.stored)
     assert sink.stored["killed"].end_reason == "crash"
+
+
+async def test_what_dead_processes_have_left_is_handed_on_by_another(tmp_path: Path) -> None:
+    sink, spools = Sink(), tmp_path / "spool"
+    async with spool(spools / "media-1", sink) as living:
+        await living.opened(a_call("living"))
+        for name in ("", "media-0"):
+            (spools / name).mkdir(exist_ok=True)
+            dead = a_call(f"dead-{name}")
+            files.append(spools / name / files.name_of(dead.id), files.CallOpened(dead))
+        async with spool(spools / "control-0", sink, left_by=spools):
+            await eventually(lambda: len(sink.stored) == 2)
+        assert {(one.call.id, one.end_reason) for one in sink.stored.values()} == {
+            ("dead-", "crash"),
+            ("dead-media-0", "crash"),
+        }
+        assert left(spools / "media-1") == ["living.call"]
+
+
+async def test_a_folder_whose_process_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
+    former = spool(tmp_path, Sink())
+    await former.__aenter__()
+    heir = spool(tmp_path, Sink(), lock_timeout_s=5.0)
+    waiting = asyncio.create_task(heir.__aenter__())
+    await former.__aexit__()
+    assert await waiting is heir
+    with pytest.raises(files.SpoolError):
+        await spool(tmp_path, Sink()).__aenter__()
+    await heir.__aexit__()

@@ -6,6 +6,7 @@ import pytest
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from pipelines.supervisor import Swap
 from tenants.document import parse_document
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions, RaceLostError, RevisionRow, TenantRow
@@ -24,9 +25,10 @@ class Overtaken(MemoryRevisions):
         number: int | None = None,
         *,
         on_trial: bool = False,
+        swap: Swap = "turn",
     ) -> RevisionRow:
         await super().put(tenant_id, tenant, "f" * 64, b"theirs")
-        return await super().put(tenant_id, tenant, digest, document, number, on_trial=on_trial)
+        return await super().put(tenant_id, tenant, digest, document, number, on_trial=on_trial, swap=swap)
 
 
 async def test_a_lost_race_discards_what_was_loaded(tmp_path: Path, stages: Stages) -> None:

@@ -19,7 +19,7 @@ from tenants.document import TenantDocument
 from tenants.errors import DocumentError
 from tenants.files import files_of
 from tenants.next_text import NotWrittenError, ReadOnlyFolderError
-from tenants.put import MAX_DOCUMENT_BYTES
+from tenants.put_checks import MAX_DOCUMENT_BYTES
 from tenants.put_errors import FileTakenError, NotReadyError, StaleError, TooLargeError
 from tenants.revisions import MemoryRevisions, PostgresRevisions, RevisionStore, TenantRow
 from tests.pipelines.virtual import eventually
@@ -589,8 +589,8 @@ async def test_a_file_that_cannot_take_its_place_at_last_takes_back_what_answers
         await desk.tenants.open()
     publish = desk.house.revisions.put
 
-    async def then_the_disk_fails(*stored: object, on_trial: bool) -> object:
-        row = await publish(*stored, on_trial=on_trial)  # type: ignore[arg-type]
+    async def then_the_disk_fails(*stored: object, **how: object) -> object:
+        row = await publish(*stored, **how)  # type: ignore[arg-type]
         desk.file.with_name(f".{desk.file.name}.{desk.tenant_id}.new").unlink()
         desk.house.revisions.put = publish  # type: ignore[method-assign]
         return row

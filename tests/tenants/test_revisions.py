@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import uuid
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from base.clock import SystemClock
 from base.ids import TenantId
 from tenants.database import Database
 from tenants.revisions import (
+    ChangeFeed,
     MemoryRevisions,
     PostgresRevisions,
     RaceLostError,
@@ -112,3 +114,28 @@ async def test_two_publishers_at_once_get_two_numbers(store: RevisionStore) -> N
     digests = [f"{number:064x}" for number in range(6)]
     rows = await asyncio.gather(*(store.put(tenant_id, row, digest, b"x") for digest in digests))
     assert sorted(row.number for row in rows) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_whose_documents_have_changed_is_told_to_who_did_not_change_them(store: RevisionStore) -> None:
+    feed = cast(ChangeFeed, store)
+    (one, row), (other, other_row) = someone(), someone()
+    await store.put(one, row, A, b"a", swap="drain")
+    await store.put(other, other_row, A, b"a")
+    [first] = [change for change in await feed.changes() if change.tenant_id == one]
+    assert not first.removed
+    assert [change.tenant_id for change in await feed.changes(first.changed_at)] == [other], "the latest last"
+    newest = await store.current(one)
+    assert newest is not None
+    assert newest.swap == "drain", "what becomes of live calls is the same in every process"
+    (latest,) = await feed.changes(first.changed_at)
+    await store.put(one, row, A, b"a")
+    assert await feed.changes(latest.changed_at) == (), "it says what it said"
+    await feed.remove(one)
+    await feed.remove(one)
+    (gone,) = await feed.changes(latest.changed_at)
+    assert (gone.tenant_id, gone.removed) == (one, True)
+    assert await store.put(one, row, A, b"a") == newest
+    (back,) = await feed.changes(gone.changed_at)
+    assert (back.tenant_id, back.removed) == (one, False), "there again, with its old text"
+    await store.put(one, row, B, b"b")
+    assert [change.tenant_id for change in await feed.changes(back.changed_at)] == [one]

@@ -46,7 +46,10 @@ class DoorCall:
         *,
         close_timeout_s: float,
         switch: str = DEFAULT_SWITCH,
+        again_at: str | None = None,
     ) -> None:
+        self.again_at: Final = again_at
+        """`host:port` by which the call comes back to this process; None: by the same door as any other."""
         self.switch: Final = switch
         """The switch that it comes from, by the address of its connection and by nothing that it says."""
         self._wire = wire

@@ -5,10 +5,10 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 
 from transports.freeswitch.call_unicast import UnicastOptions
 from transports.freeswitch.errors import CallEndedError, PhoneTimeoutError
@@ -23,6 +23,30 @@ from transports.freeswitch.words import DoorName
 log = structlog.get_logger()
 
 
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - each connection's own address is told then
+HOLD_BACK_S: Final = 0.002
+"""Which a process leaves a connection to the others for each call that it has more than the one with the fewest."""
+MAX_HOLD_BACK_S: Final = 0.02
+
+
+class SharedDoor(Struct, frozen=True):
+    """A phone door at which several processes wait: whoever has fewer calls is quicker to take the next.
+
+    Who is asked is asked from another thread.
+    """
+
+    listener: socket.socket
+    """It listens already."""
+    address: tuple[str, int]
+    ahead: Callable[[], int]
+    """Calls that this process has more than another; many for one that is full, which still has to say so where all
+    are."""
+
+    def hold_back_s(self) -> float:
+        """See `Porter`."""
+        return min(max(0, self.ahead()) * HOLD_BACK_S, MAX_HOLD_BACK_S)
+
+
 class DoorServer:
     """Listens, says `connect` as soon as a connection is there, and gives each call to `on_call`.
 
@@ -34,6 +58,9 @@ class DoorServer:
     at its fall-back. Who has said nothing makes room at once for who comes: beyond `max_silent` from one address, and
     where there is no room else (`SilentConnections`). Of several switches in whose networks a peer lies it is the
     first.
+
+    With a `shared` door it waits there for new calls, and at its own address for those that were here before and have
+    to come back to it: their channels know it by `again_at`.
 
     Closing order: stop listening, let live calls end by themselves for `drain_timeout_s`, cancel their `on_call`
     (which gives the rest back), close the sockets.
@@ -54,7 +81,9 @@ class DoorServer:
         max_events: int = 256,
         ports: UnicastPorts | None = None,
         unicast: UnicastOptions | None = None,
+        shared: SharedDoor | None = None,
     ) -> None:
+        self._shared = shared
         self._host = host
         self._port = port
         self._on_call = on_call
@@ -66,7 +95,7 @@ class DoorServer:
         self._max_events = max_events
         self._ports = ports or UnicastPorts()
         self._unicast = unicast or UnicastOptions()
-        self._porter: Porter | None = None
+        self._porters: list[Porter] = []
         self._address: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent = SilentConnections[DoorWire](time.monotonic, max_silent=max_silent)
@@ -74,9 +103,11 @@ class DoorServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens; the port is the real one when 0 was asked for."""
+        """Where new calls find it; the port is the real one when 0 was asked for."""
         if self._address is None:
             raise RuntimeError("the phone door is not open: await start()")
+        if self._shared is not None:
+            return self._shared.address
         return self._address
 
     @property
@@ -88,14 +119,26 @@ class DoorServer:
         """Open the door. Raises OSError when the address is taken."""
         listener = socket.create_server((self._host, self._port), backlog=self._max_connections)
         self._address = listener.getsockname()
-        self._porter = Porter(listener, self._new_wire, attend_timeout_s=self._connect_timeout_s)
-        log.info("phone door open", address=self.address)
+        limit_s = self._connect_timeout_s
+        self._porters.append(Porter(listener, self._new_wire, attend_timeout_s=limit_s))
+        if (shared := self._shared) is not None:
+            hold_back_s = shared.hold_back_s
+            porter = Porter(shared.listener, self._new_wire, attend_timeout_s=limit_s, hold_back_s=hold_back_s)
+            self._porters.append(porter)
+        log.info("phone door open", address=self.address, own=None if self._shared is None else self._address)
+
+    def leave(self) -> None:
+        """New calls are others' from now on; those that were here come back. Idempotent, and nothing without a
+        `shared` door.
+        """
+        if self._shared is not None:
+            self._porters[-1].leave()
 
     async def close(self, drain_timeout_s: float = 0.0) -> None:
         """Close the door in the order above. Idempotent."""
         self._closing = True
-        if self._porter is not None:
-            await self._porter.close()
+        for porter in self._porters:
+            await porter.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=drain_timeout_s)
         tasks = tuple(self._tasks)
@@ -147,7 +190,8 @@ class DoorServer:
 
     async def _attend(self, wire: DoorWire, switch: PeerSwitch) -> None:
         unicast = structs.replace(self._unicast, our_host=switch.our_host or self._unicast.our_host)
-        call = DoorCall(wire, self._ports, unicast, switch=switch.name, close_timeout_s=self._close_timeout_s)
+        limit_s, again_at = self._close_timeout_s, self._again_at(wire)
+        call = DoorCall(wire, self._ports, unicast, switch=switch.name, close_timeout_s=limit_s, again_at=again_at)
         try:
             if await self._told(wire):
                 await self._on_call(call)
@@ -162,6 +206,13 @@ class DoorServer:
                     await call.give_back(DoorName.FAILED)
             finally:
                 wire.close("the call was dropped")
+
+    def _again_at(self, wire: DoorWire) -> str | None:
+        """Our own address, as the switch reaches it."""
+        if self._shared is None or self._address is None:
+            return None
+        host, port = self._address
+        return f"{wire.our_host if host in EVERYWHERE else host}:{port}"
 
     async def _told(self, wire: DoorWire) -> bool:
         try:

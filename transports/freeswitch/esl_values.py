@@ -52,6 +52,7 @@ class Variable(Enum):
     ASSISTANT = "atende_assistant"
     REVISION = "atende_revision"
     OUTCOME = "atende_outcome"
+    AGAIN_AT = "atende_again_at"
     PARK_TIMEOUT = "park_timeout"
 
 
@@ -102,6 +103,14 @@ def host(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise LocalProtocolError(f"not a host name: {value[:60]!r}")
     return value
+
+
+def door_address(value: str) -> str:
+    """`host:port` of a phone door, as the dialplan's `socket` takes it. Raises LocalProtocolError."""
+    name, _, port = value.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise LocalProtocolError(f"not host:port: {value[:60]!r}")
+    return f"{host(name)}:{port}"
 
 
 def event_kinds(words: Sequence[str]) -> str:
@@ -161,6 +170,8 @@ def back_through_the_door(context: str) -> tuple[Variable, str]:
 def _plain(name: Variable, value: str) -> str:
     if name is Variable.TRANSFER_AFTER_BRIDGE and value.startswith(_AGAIN):
         return _AGAIN + checked_context(value.removeprefix(_AGAIN))
+    if name is Variable.AGAIN_AT:
+        return door_address(value)
     return token(value)
 
 

@@ -49,9 +49,19 @@ class Porter:
     """
 
     def __init__(
-        self, listener: socket.socket, factory: Callable[[], asyncio.Protocol], *, attend_timeout_s: float
+        self,
+        listener: socket.socket,
+        factory: Callable[[], asyncio.Protocol],
+        *,
+        attend_timeout_s: float,
+        hold_back_s: Callable[[], float] | None = None,
     ) -> None:
-        """`listener` listens already, and is the porter's from now on."""
+        """`listener` listens already, and is the porter's from now on.
+
+        Where several processes listen on the same, `hold_back_s` tells how long this one leaves each connection to the
+        others. Asked in the porter's thread.
+        """
+        self._hold_back_s = hold_back_s
         self._listener = listener
         self._factory = factory
         self._attend_timeout_s = attend_timeout_s
@@ -63,6 +73,11 @@ class Porter:
         self._thread = threading.Thread(target=self._watch, name="porter", daemon=True)
         self._thread.start()
 
+    def leave(self) -> None:
+        """Listen no more: what comes is others', or nobody's. Idempotent."""
+        with contextlib.suppress(OSError):  # closed
+            self._wake.send(b"x")
+
     async def close(self) -> None:
         """Close in the order above. Idempotent."""
         self._wake.close()
@@ -71,10 +86,18 @@ class Porter:
 
     def _watch(self) -> None:
         with self._sleep, self._listener, selectors.DefaultSelector() as selector:
-            stop = selector.register(self._sleep, selectors.EVENT_READ)
-            selector.register(self._listener, selectors.EVENT_READ)
-            while stop not in [key for key, _ in selector.select(self._next_look_s())]:
-                self._accept()
+            told = selector.register(self._sleep, selectors.EVENT_READ)
+            arrives = selector.register(self._listener, selectors.EVENT_READ)
+            while True:
+                ready = [key for key, _ in selector.select(self._next_look_s())]
+                if told in ready:
+                    if not self._sleep.recv(16):
+                        break
+                    if self._listener.fileno() >= 0:
+                        selector.unregister(self._listener)
+                        self._listener.close()
+                elif arrives in ready:
+                    self._accept()
                 self._turn_away(time.monotonic())
         self._turn_away(float("inf"))
 
@@ -83,19 +106,27 @@ class Porter:
 
     def _accept(self) -> None:
         try:
+            if self._hold_back_s is not None:
+                if (hold_s := self._hold_back_s()) > 0:
+                    select.select([self._sleep], [], [], hold_s)
+                self._accept_one()  # whether the next one is ours, too, is another question
+                return
             while True:
-                connection, _ = self._listener.accept()
-                with contextlib.suppress(OSError):  # reset already
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                arrival = _Arrival(connection, time.monotonic() + self._attend_timeout_s)
-                self._arrivals.append(arrival)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody will take it
-                    self._loop.call_soon_threadsafe(self._take, arrival)
+                self._accept_one()
         except (BlockingIOError, ConnectionAbortedError):
             pass
         except OSError as error:
             log.warning("no connection can be accepted", error=str(error))
             select.select([self._sleep], [], [], _PAUSE_S)  # no more files: wait until some are closed
+
+    def _accept_one(self) -> None:
+        connection, _ = self._listener.accept()
+        with contextlib.suppress(OSError):  # reset already
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        arrival = _Arrival(connection, time.monotonic() + self._attend_timeout_s)
+        self._arrivals.append(arrival)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody will take it
+            self._loop.call_soon_threadsafe(self._take, arrival)
 
     def _turn_away(self, now: float) -> None:
         """Those that are due and still here."""

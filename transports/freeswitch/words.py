@@ -48,6 +48,8 @@ class Note(Enum):
     REVISION = "atende_revision"
     CALL = "atende_call"
     OUTCOME = "atende_outcome"
+    AGAIN_AT = "atende_again_at"
+    """`host:port` of the process that has the call: where `door_again` of its dialplan opens the socket."""
 
 
 class Hello(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ VALUES
     <action application="set" data="atende_tenant=6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10"/>
     <action application="set" data="atende_number=1000"/>
     <action application="set" data="atende_sig=example.459057505da773f24ea3aa241df96fa8dfdd2a0633fe42c32db6acbed436b07c"/>
+    <action application="set" data="atende_again_at=127.0.0.1:8084"/>
     <action application="set" data="door=failed"/>
     <action application="set" data="socket_resume=true"/>
     <action application="socket" data="127.0.0.1:8084 async full"/>
@@ -60,7 +61,7 @@ VALUES
   <condition field="destination_number" expression="^door_again$">
     <action application="set" data="door=failed"/>
     <action application="set" data="socket_resume=true"/>
-    <action application="socket" data="127.0.0.1:8084 async full"/>
+    <action application="socket" data="${atende_again_at}|127.0.0.1:8084 async full"/>
     <action application="transfer" data="door_${door} XML sorriso.example.net"/>
   </condition>
 </extension>'),

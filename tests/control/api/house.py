@@ -65,7 +65,8 @@ class ApiHouse:
 
     async def make_keys(self) -> None:
         wanted: list[tuple[Role, TenantId | None]] = [("platform-admin", None), ("platform-viewer", None)]
-        wanted += [(role, tenant) for role in ("tenant-admin", "tenant-viewer") for tenant in (ACME, BRAVO)]
+        stored = (ACME, BRAVO) if self.service.settings.tenants == "folder" else ()  # else nothing is, yet
+        wanted += [(role, tenant) for role in ("tenant-admin", "tenant-viewer") for tenant in stored]
         for role, tenant in wanted:
             self.keys[role, tenant] = await self.key(role, tenant)
 

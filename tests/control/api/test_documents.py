@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tenants import next_text
-from tenants.put import MAX_DOCUMENT_BYTES
+from tenants.put_checks import MAX_DOCUMENT_BYTES
 from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 

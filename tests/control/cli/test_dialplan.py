@@ -63,13 +63,17 @@ def test_the_dialplan_is_signed_by_the_services_own_key_and_falls_back(settings:
     variables = dict(data.split("=", 1) for application, data in number if application == "set")
     keys = signing_keys(settings.data_dir, None)
     assert verify(keys, TenantId(variables["atende_tenant"]), variables["atende_number"], variables["atende_sig"])
-    ring = [
-        ("set", "door=failed"),
-        ("set", "socket_resume=true"),
-        ("socket", "127.0.0.1:8084 async full"),
-        ("transfer", "door_${door} XML sorriso.example.net"),
-    ]
-    assert number[3:] == found["door_again"] == ring
+
+    def ring(service: str) -> list[tuple[str, str]]:
+        return [
+            ("set", "door=failed"),
+            ("set", "socket_resume=true"),
+            ("socket", f"{service} async full"),
+            ("transfer", "door_${door} XML sorriso.example.net"),
+        ]
+
+    assert number[3:] == [("set", "atende_again_at=127.0.0.1:8084"), *ring("127.0.0.1:8084")]
+    assert found["door_again"] == ring("${atende_again_at}|127.0.0.1:8084")
     assert found["door_busy"] == [("hangup", "USER_BUSY")]
     assert found["door_operator"] == found["door_failed"] == [("transfer", "1001 XML sorriso.example.net")]
 
@@ -200,4 +204,4 @@ def test_a_door_open_to_all_has_no_address_of_its_own(settings: Settings) -> Non
 
 def test_the_door_is_named_by_its_address(settings: Settings) -> None:
     near = Settings(data_dir=settings.data_dir, tenants_dir=settings.tenants_dir, esl_host="localhost")
-    assert ("socket", "127.0.0.1:8084 async full") in extensions(run(near, *SORRISO).stdout)["door_again"]
+    assert ("socket", "127.0.0.1:8084 async full") in extensions(run(near, *SORRISO).stdout)["atende_1000"]

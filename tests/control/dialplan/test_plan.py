@@ -25,8 +25,9 @@ def test_a_number_is_signed_before_the_socket_and_says_its_wire() -> None:
         assert verify(KEYS, TenantId(variables["atende_tenant"]), number, variables["atende_sig"])
         assert variables["atende_number"] == number
         assert variables["atende_wire"] == variables[WIRE_VARIABLE] == "audio_fork"
-        assert [application for application, _ in actions[:-2]] == ["set"] * 6
-        assert actions[-2][0] == "socket"
+        assert [application for application, _ in actions[:-2]] == ["set"] * 7
+        assert actions[-2] == ("socket", f"{plan().service} async full")
+        assert variables["atende_again_at"] == plan().service, "until a process has said where it is"
     unset = extensions(plan(), KEYS)[0].actions
     assert not any(action.data.startswith(WIRE_VARIABLE) for action in unset), "the service chooses"
 
@@ -34,6 +35,13 @@ def test_a_number_is_signed_before_the_socket_and_says_its_wire() -> None:
 def test_every_door_of_the_service_is_there_and_the_one_for_all_others_is_last() -> None:
     names = [extension.name for extension in extensions(plan(), KEYS)]
     assert names[3:] == [*(f"door_{door.value}" for door in DoorName), "door_other"]
+
+
+def test_a_call_that_was_here_comes_back_to_its_own_process_and_where_that_is_gone_to_any() -> None:
+    [again] = [extension for extension in extensions(plan(), KEYS) if extension.name == "door_again"]
+    [socket] = [action.data for action in again.actions if action.application == "socket"]
+    assert socket == f"${{atende_again_at}}|{plan().service} async full"
+    assert not any(action.data.startswith("atende_again_at=") for action in again.actions), "what was said stays"
 
 
 def test_odd_numbers_are_matched_as_they_are() -> None:

@@ -56,14 +56,15 @@ def endings(xml: str, number: str, outside: Collection[str] = ()) -> dict[str, s
 
 def _run(context: Context, actions: Actions, said: str, outside: frozenset[str], way: tuple[str, ...]) -> Iterator[str]:
     """Endings of a call whose socket says `said` the first time, and then dies."""
-    variables: dict[str, str] = {}
+    # Set when the number was entered; the channel keeps it.
+    variables: dict[str, str] = {"atende_again_at": "10.0.0.9:40001"} if way else {}
     for application, data in actions:
         match application:
             case "set":
                 name, _, value = data.partition("=")
                 variables[name] = value
             case "socket":
-                _check_socket(actions, variables, data)
+                _check_socket(actions, variables, _expanded(data, variables))
                 variables["door"] = said
             case "hangup":
                 yield f"hangup {data}"

@@ -17,6 +17,8 @@ from transports.freeswitch.esl_door import DoorMachine
 from transports.freeswitch.unicast_guard import NoDatagrams
 from transports.freeswitch.words import DoorName, HangupCause
 
+LETS_TALK = {"resume_off": rb"api uuid_setvar_multi \S+ socket_resume=false\n\n"}
+"""Said of a call whose caller somebody else has connected: our leaving would cut the two, else."""
 PORTS = st.sampled_from([40001, 40003, 40005])
 RARELY = st.sampled_from([False] * 7 + [True])
 WAITS = st.sampled_from([0.0, 0.1, 0.199, 0.2, 0.5, float("nan"), float("inf")])
@@ -29,6 +31,7 @@ class Watchdog:
         self.answered = False
         self.media = False  # answered, and a codec seen since
         self.spoiled = False
+        self.bridged = False  # somebody else has connected the caller
         self.alive: int | None = None  # the port of a stream that may run
         self.proven_dead: set[int] = set()
         self.ports: set[int] = set()
@@ -38,7 +41,7 @@ class Watchdog:
 
     def hear(self, data: bytes) -> None:
         for command in (c + b"\n\n" for c in data.split(b"\n\n") if c):
-            kind = kind_of(command, KINDS | STREAM_KINDS)
+            kind = kind_of(command, KINDS | STREAM_KINDS | LETS_TALK)
             assert kind is not None, command
             assert not {"exit", "hangup"} & set(self.said), f"{kind} behind the end"
             assert kind in {"unicast", "fork", "fork_stop", *STREAM_KINDS} or kind not in self.said, f"{kind} twice"
@@ -46,10 +49,12 @@ class Watchdog:
             if kind == "unicast":
                 self._unicast(command)
             self._fork(kind)
+            if kind == "resume_off":
+                assert self.bridged, "nobody would have the caller"
             if kind == "exit":
-                assert {"set_door", "setvar_door"} & set(self.said)
+                assert {"set_door", "setvar_door", "resume_off"} & set(self.said)
                 assert not self.waiting, "exit before the door was set"
-            if "set_door" in self.said or "setvar_door" in self.said:
+            if {"set_door", "setvar_door", "resume_off"} & set(self.said):
                 assert kind == "exit"
             self.said.append(kind)
             self.waiting.append(kind)
@@ -133,7 +138,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.dog.answered = self.answered
             self.dog.media = self.answered and self.codec
             self.feed(hello(*lines))
-        elif kind in {"setvar_door", "silence", "fork", "fork_stop", *STREAM_KINDS}:
+        elif kind in {"setvar_door", "silence", "fork", "fork_stop", *STREAM_KINDS, *LETS_TALK}:
             self.feed(API_OK if ok else b"Content-Type: api/response\nContent-Length: 5\n\n-ERR\n")
         else:
             self.feed(OK if ok or kind in {"myevents", "event"} else ERR)
@@ -162,6 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
         if sure:
             self.feed(event(name))
             self.dog.spoiled = True
+            self.dog.bridged |= name == "CHANNEL_BRIDGE"
 
     @precondition(lambda self: not self.broken)
     @rule(name=st.sampled_from(["CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"]), sure=RARELY)
@@ -244,3 +250,16 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=600, stateful_step_count=25, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_a_caller_whom_somebody_else_connected_is_left_to_him() -> None:
+    state = AnyOrder()
+    state.comes(answered=False, codec=False, far=3)
+    state.what_is_said_harms_nobody()
+    state.media_is_ended(name="CHANNEL_BRIDGE", sure=True)
+    state.asks_to_leave(wish="give_back", door=DoorName.FAILED, sure=True)
+    state.what_is_said_harms_nobody()
+    assert state.dog.said[-1] == "resume_off"
+    state.replies(ok=True)
+    state.what_is_said_harms_nobody()
+    assert state.dog.said[-1] == "exit"

@@ -79,8 +79,8 @@ async def test_closing_resets_who_waits_and_frees_the_port() -> None:
     await server.start()
     # No await in between: the loop has not taken it.
     line = socket.create_connection(server.address, timeout=LIMIT_S)
-    assert server._porter is not None
-    closing = server._porter.close()
+    [porter] = server._porters
+    closing = porter.close()
     with pytest.raises(StopIteration):
         closing.send(None)
     with line, pytest.raises(ConnectionResetError):

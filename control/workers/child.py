@@ -1,0 +1,145 @@
+"""One of a parent's processes, as the parent sees it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, STACKS, UP
+from control.workers.seat import Seat
+
+PATH: Final = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - the first may be ""
+"""Where we were found ourselves: the folder that we happen to be in is not searched."""
+STARTER: Final = "import app; app.main()"
+
+log = structlog.get_logger()
+
+
+class Child:
+    """Started by `start`; `ended` is set when it is no more, whatever has ended it."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat: Final = seat
+        self.began = asyncio.Event()
+        """It does what it is for."""
+        self.ended = asyncio.Event()
+        self.exit_code: int | None = None
+        self.told = False
+        """It was asked to end: nobody takes its place."""
+        self.spare = False
+        """It is to take another's place, and has not begun: where it fails the other stays."""
+        self.ending = False
+        self.missed = 0
+        """Looks in a row at which it had not told that its event loop turns."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._line: socket.socket | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self, environ: Mapping[str, str], inherited: Mapping[str, socket.socket]) -> None:
+        """`inherited` are listening sockets by their names; nothing of it is secret, and secrets are in `environ`.
+
+        Raises OSError when the machine has no room for another process.
+        """
+        ours, theirs = socket.socketpair()
+        handed = {**inherited, "line": theirs}
+        place = {"role": self.seat.role, "slot": self.seat.slot} | {
+            name: sock.fileno() for name, sock in handed.items()
+        }
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-c", STARTER, "worker", json.dumps(place),
+                env={**environ, "PYTHONPATH": PATH},
+                pass_fds=[sock.fileno() for sock in handed.values()],
+                start_new_session=True,  # a terminal's Ctrl-C is the parent's
+            )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._line = ours
+        ours.setblocking(False)
+        asyncio.get_running_loop().add_reader(ours, self._heard)
+        asyncio.create_task(self._wait(), name=f"wait for {self.seat.name}")  # noqa: RUF006 - it ends with the process
+
+    def drain(self, *, others: bool = False) -> None:
+        """No further call; it ends when the live ones have, or their time is over. `others` take what comes."""
+        self.told = True
+        self._say(RELIEVED if others else DRAIN)
+
+    def end(self) -> None:
+        """At once; live calls go back to their dialplans."""
+        self.told = True
+        self._say(END)
+
+    def show_stacks(self) -> None:
+        """It writes to standard error what each of its threads is at, if it can: also where its event loop hangs."""
+        self._signal(STACKS)
+
+    def kill(self) -> None:
+        """Without a word: FreeSWITCH notices within milliseconds."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+    def look(self) -> int:
+        """For how many looks in a row its event loop has not turned; 0 while it starts, or ends."""
+        if not self.began.is_set() or self.ending or self.ended.is_set():
+            return 0
+        self.missed += 1
+        return self.missed - 1
+
+    def _heard(self) -> None:
+        assert self._line is not None
+        try:
+            words = self._line.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        if not words:
+            asyncio.get_running_loop().remove_reader(self._line)
+            return
+        if UP in words:
+            self.began.set()
+        self.ending = self.ending or ENDING in words
+        if BEAT in words or UP in words:
+            self.missed = 0
+
+    def _say(self, word: bytes) -> None:
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.send(word)
+
+    async def _wait(self) -> None:
+        assert self._process is not None
+        assert self._line is not None
+        self.exit_code = await self._process.wait()
+        asyncio.get_running_loop().remove_reader(self._line)
+        self._line.close()
+        self.ended.set()
+
+
+async def all_ended(children: Sequence[Child], timeout_s: float) -> bool:
+    """Wait for them; whether all have."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            for child in children:
+                await child.ended.wait()
+    except TimeoutError:
+        return False
+    return True

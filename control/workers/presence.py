@@ -1,0 +1,199 @@
+"""A process among others: it tells that it lives and which calls it has, and knows what the others told last.
+
+Nothing that a caller waits for waits here: who asks is answered from what was read last. While the database is away
+everybody is taken to be as he was, and the limits of tenants are shared out between the processes that were known.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import msgspec
+import structlog
+from msgspec import Struct, structs
+
+from base.ids import AssistantName, CallId, TenantId
+from pipelines.calls import Closed, LiveEvent, Opened
+from tenants.following import OUTAGES
+from tenants.leases import CallLease, Leases, LeaseStore, ProcessRow, State
+from tenants.lost import LOST_AFTER_S, LostProcesses
+
+RENEW_S: Final = 2.0
+READ_S: Final = 1.0
+SOON_S: Final = 0.25
+"""A call that begins or ends is told so soon after the one before it."""
+ASK_TIMEOUT_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class FailedRevision(Struct, frozen=True, kw_only=True):
+    """What a process does not have as it should."""
+
+    slug: str
+    tenant_id: TenantId | None
+    revision: int | None
+    """What answers instead; null: nothing does."""
+    problem: str
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a process tells of itself beside its calls."""
+
+    live_calls: int = 0
+    max_calls: int = 0
+    tenants: int = 0
+    """That it answers for."""
+    failed: tuple[FailedRevision, ...] = ()
+    """Some of them, where there are many."""
+
+
+class Present(Struct, frozen=True, kw_only=True):
+    """How a process is now."""
+
+    state: State
+    told: Told
+    calls: tuple[CallLease, ...] = ()
+
+
+class Presence:
+    """Of one process. `room`, `owner` and what is read never wait."""
+
+    def __init__(
+        self, store: LeaseStore, me: ProcessRow, *, processes: int = 1, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`processes` take calls as far as is known before the others were read."""
+        self._store = store
+        self.me = me
+        self._processes = processes
+        self._now = now
+        self._judge = LostProcesses()
+        self._news = asyncio.Event()
+        self._read_at: float | None = None
+        self._elsewhere: Counter[tuple[TenantId, str]] = Counter()
+        self._away = False
+        self._begun = False
+        self.leases = Leases()
+        """As they were read last."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether what was read last is still worth anything."""
+        return self._read_at is not None and self._now() - self._read_at < LOST_AFTER_S
+
+    @property
+    def others(self) -> tuple[ProcessRow, ...]:
+        """All but this one."""
+        return tuple(one for one in self.leases.processes if one.id != self.me.id)
+
+    def room(self, tenant_id: TenantId, assistant: AssistantName, limit: int, here: int) -> bool:
+        """Whether one more call may be taken, of `limit` in all processes, beside the `here` of this one.
+
+        Without the database each process has its share of the limit, and one call at the least.
+        """
+        if self.fresh:
+            return here + self._elsewhere[tenant_id, assistant] < limit
+        return here < max(1, limit // self._processes)
+
+    def owner(self, call_id: CallId, tenant_id: TenantId | None) -> ProcessRow | None:
+        """The other process that has the call; None where none is known to."""
+        for call in self.leases.calls:
+            if call.call_id == call_id and tenant_id in (None, call.tenant_id):
+                return next((one for one in self.others if one.id == call.process_id), None)
+        return None
+
+    async def alone(self) -> bool:
+        """Whether no other node uses the database. Asks it, and raises what it raises."""
+        return all(one.node == self.me.node for one in (await self._store.everything()).processes)
+
+    def least_busy(self) -> int:
+        """Live calls of the process of this node that takes calls and has the fewest, beside this one."""
+        mine = (one for one in self.others if one.node == self.me.node and one.role != "control" and one.state == "ok")
+        return min((told_of(one).live_calls for one in mine), default=0)
+
+    def feed(self, event: LiveEvent) -> None:
+        """A `LiveFeed`: what begins and ends is told soon."""
+        if isinstance(event, Opened | Closed):
+            self._news.set()
+
+    def news(self) -> None:
+        """Tell soon how this process is."""
+        self._news.set()
+
+    @asynccontextmanager
+    async def present(self, how: Callable[[], Present]) -> AsyncIterator[None]:
+        """While the block runs. `how` never waits. At the end the others know that it is gone."""
+        tasks = [
+            asyncio.create_task(self._renewing(how), name="renew the lease"),
+            asyncio.create_task(self._reading(), name="read the leases"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(*OUTAGES):
+                async with asyncio.timeout(2.0):
+                    await self._store.drop(self.me.id)
+
+    async def _renewing(self, how: Callable[[], Present]) -> None:
+        while True:
+            await self._asked(lambda: self._renew(how()))
+            await asyncio.sleep(SOON_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_S - SOON_S):
+                    await self._news.wait()
+            self._news.clear()
+
+    async def _reading(self) -> None:
+        while True:
+            await self._asked(self._read)
+            await asyncio.sleep(READ_S)
+
+    async def _asked(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                await work()
+        except OUTAGES as error:
+            self._judge.silent()
+            if not self._away:
+                log.warning("the database tells nothing of other processes: they are as they were", error=repr(error))
+            self._away = True
+        except Exception:
+            log.exception("the processes' leases could not be kept")
+
+    async def _renew(self, now: Present) -> None:
+        told = msgspec.json.encode(now.told).decode()
+        if not self._begun or not await self._store.renew(self.me.id, now.state, told, now.calls):
+            await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            await self._store.renew(self.me.id, now.state, told, now.calls)
+            self._begun = True
+
+    async def _read(self) -> None:
+        leases = await self._store.everything()
+        self._away, self._read_at = False, self._now()
+        lost = [one for one in self._judge.answered(self._now(), leases.processes) if one.id != self.me.id]
+        for one in lost:
+            if await self._store.drop(one.id, one.renewed_at):
+                calls = sum(call.process_id == one.id for call in leases.calls)
+                log.error("a process is lost", process=one.id, node=one.node, role=one.role, slot=one.slot, calls=calls)
+        self._take(leases, {one.id for one in lost})
+
+    def _take(self, leases: Leases, lost: set[str]) -> None:
+        processes = tuple(one for one in leases.processes if one.id not in lost)
+        calls = tuple(call for call in leases.calls if call.process_id not in lost)
+        self.leases = Leases(processes=processes, calls=calls)
+        self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
+        self._processes = max(1, sum(one.role != "control" for one in processes))
+
+
+def told_of(process: ProcessRow) -> Told:
+    """What it tells of itself; nothing where another version tells it otherwise."""
+    try:
+        return msgspec.json.decode(process.told, type=Told)
+    except msgspec.DecodeError:
+        return Told()

@@ -1,0 +1,68 @@
+"""What a process tells of itself, and how what the others told is shown."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from control.http import ProcessHealth, ScrapeTarget, TenantHealth
+from control.live_board import LiveCallView
+from control.workers.presence import FailedRevision, told_of
+from tenants.leases import CallLease, ProcessRow
+
+MAX_TOLD: Final = 20
+MAX_PROBLEM_CHARS: Final = 300
+
+
+def failures(tenants: Iterable[TenantHealth]) -> tuple[FailedRevision, ...]:
+    """What is wrong, as many and as much of it as a lease may hold."""
+    failed = [
+        FailedRevision(
+            slug=one.slug, tenant_id=one.tenant_id, revision=one.revision, problem=one.problem[:MAX_PROBLEM_CHARS]
+        )
+        for one in tenants
+        if one.problem
+    ]
+    return tuple(failed[:MAX_TOLD])
+
+
+def leases_of(calls: Sequence[LiveCallView]) -> tuple[CallLease, ...]:
+    """Live calls of this process."""
+    return tuple(
+        CallLease(
+            tenant_id=one.call.tenant_id,
+            call_id=one.call.id,
+            process_id="",
+            assistant=one.call.assistant,
+            since=one.call.opened_at,
+        )
+        for one in calls
+    )
+
+
+def health_of(row: ProcessRow) -> ProcessHealth:
+    """As `/health/ready` has it."""
+    told = told_of(row)
+    return ProcessHealth(
+        node=row.node,
+        role=row.role,
+        slot=row.slot,
+        pid=row.pid,
+        version=row.version,
+        state=row.state,
+        live_calls=told.live_calls,
+        max_calls=told.max_calls,
+        renewed_at=row.renewed_at,
+        failed=told.failed,
+    )
+
+
+def targets_of(processes: Iterable[ProcessRow]) -> list[ScrapeTarget]:
+    """As Prometheus takes them."""
+    return [
+        ScrapeTarget(
+            targets=(urlsplit(one.url).netloc,),
+            labels={"atende_node": one.node, "atende_role": one.role, "atende_slot": str(one.slot)},
+        )
+        for one in processes
+        if one.url
+    ]

@@ -1,0 +1,96 @@
+"""What a process and its parent say to each other, and how one process proves to another that it is one of ours."""
+
+import asyncio
+import socket
+
+from base.secret import Secret
+from control.workers.child import Child
+from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP, Lifeline
+from control.workers.node_key import GOOD_S, NodeDoor, node_key, signed
+from control.workers.parent import STUCK_LOOKS
+from control.workers.seat import Seat
+
+
+class Told:
+    """What a process was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.news = asyncio.Event()
+
+    def drain(self, *, others: bool) -> None:
+        self.heard.append(f"drain, others {others}")
+        self.news.set()
+
+    def end(self) -> None:
+        self.heard.append("end")
+        self.news.set()
+
+    async def next(self) -> str:
+        async with asyncio.timeout(5):
+            await self.news.wait()
+        self.news.clear()
+        return self.heard[-1]
+
+
+async def test_a_process_beats_and_does_what_its_parent_wishes() -> None:
+    ours, theirs = socket.socketpair()
+    told, line = Told(), Lifeline(theirs)
+    loop = asyncio.get_running_loop()
+    ours.setblocking(False)
+    with ours, theirs:
+        async with line.held(told.drain, told.end):
+            assert await loop.sock_recv(ours, 1) == BEAT
+            line.up()
+            line.ending()
+            said = b""
+            async with asyncio.timeout(5):
+                while ENDING not in said or UP not in said or BEAT not in said:
+                    said += await loop.sock_recv(ours, 16)
+            for word, heard in ((RELIEVED, "drain, others True"), (DRAIN, "drain, others False"), (END, "end")):
+                ours.send(word)
+                assert await told.next() == heard
+
+
+async def test_a_parent_that_is_gone_takes_its_processes_along() -> None:
+    ours, theirs = socket.socketpair()
+    told = Told()
+    with theirs:
+        async with Lifeline(theirs).held(told.drain, told.end):
+            ours.close()
+            assert await told.next() == "end"
+
+
+def test_who_has_not_beaten_for_two_seconds_hangs_but_not_one_that_starts_or_ends() -> None:
+    child = Child(Seat(role="media", slot=0))
+    assert [child.look() for _ in range(20)] == [0] * 20, "it loads its models"
+    child.began.set()
+    assert max(child.look() for _ in range(STUCK_LOOKS)) < STUCK_LOOKS
+    assert child.look() == STUCK_LOOKS
+    child.missed = 0
+    assert child.look() == 0
+    child.ending = True
+    assert [child.look() for _ in range(20)] == [0] * 20
+
+
+KEY = node_key(Secret("p" * 40))
+ASKED = ("POST", "/internal/v1/live-calls/x/say", b'{"text":"a"}')
+
+
+def header(at: int = 1000, nonce: str = "n") -> str:
+    return signed(KEY, *ASKED, at=at, nonce=nonce)
+
+
+def test_a_signed_request_is_admitted_once_and_nothing_of_it_may_be_another() -> None:
+    door = NodeDoor(KEY)
+    assert door.admits(*ASKED, header(), now=1000.0)
+    assert not door.admits(*ASKED, header(), now=1000.0), "said once"
+    method, target, body = ASKED
+    for other in (("GET", target, body), (method, target + "x", body), (method, target, b"{}")):
+        assert not door.admits(*other, header(nonce="m"), now=1000.0)
+    for late in (GOOD_S + 1, -GOOD_S - 1):
+        assert not door.admits(*ASKED, header(nonce="m"), now=1000.0 + late)
+    assert not NodeDoor(node_key(Secret("q" * 40))).admits(*ASKED, header(nonce="m"), now=1000.0)
+    for nonsense in ("", "1000", "1000.n", "x.n.0", f"{'9' * 400}.n.0", header().replace("1000", "1001"), "٣.n.0"):
+        assert not door.admits(*ASKED, nonsense, now=1000.0)
+    assert door.admits(*ASKED, header(nonce="m"), now=1000.0)

@@ -1,0 +1,162 @@
+"""A process among others: who has a call, who may have one more, and who is gone."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import structs
+
+from base.ids import AssistantName, CallId, TenantId
+from control.http import TenantHealth
+from control.workers import telling
+from control.workers.presence import Presence, Present, Told, told_of
+from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
+from tests.pipelines.virtual import LoopClock, virtual
+
+ACME = TenantId("0f0f0f0f-0000-4000-8000-00000000000a")
+ANA = AssistantName("ana")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Store(MemoryLeases):
+    """A database that may be away."""
+
+    away = False
+
+    async def everything(self) -> Leases:
+        self._answers()
+        return await super().everything()
+
+    async def renew(self, *told: Any) -> bool:
+        self._answers()
+        return await super().renew(*told)
+
+    def _answers(self) -> None:
+        if self.away:
+            raise ConnectionResetError
+
+
+class Process:
+    """One process that is as `how` says."""
+
+    def __init__(self, store: Store, slot: int, role: str = "media", node: str = "n") -> None:
+        facts: dict[str, Any] = {"id": str(uuid.uuid4()), "node": node, "role": role, "slot": slot, "pid": 1}
+        facts |= {"url": "http://127.0.0.1:1", "version": "1", "state": "starting"}
+        row = ProcessRow(**facts, started_at=NOON, renewed_at=NOON)
+        self.presence = Presence(store, row, processes=2, now=lambda: asyncio.get_running_loop().time())
+        self.calls: list[CallLease] = []
+        self.state: Any = "ok"
+
+    def has(self, *calls: str) -> None:
+        self.calls = [
+            CallLease(tenant_id=ACME, call_id=CallId(one), process_id="", assistant=ANA, since=NOON) for one in calls
+        ]
+        self.presence.news()
+
+    def how(self) -> Present:
+        return Present(state=self.state, told=Told(live_calls=len(self.calls)), calls=tuple(self.calls))
+
+    def room(self, limit: int) -> bool:
+        return self.presence.room(ACME, ANA, limit, len(self.calls))
+
+    @asynccontextmanager
+    async def lives(self) -> AsyncIterator[None]:
+        async with self.presence.present(self.how):
+            await asyncio.sleep(0.01)
+            yield
+
+
+@virtual
+async def test_who_has_a_call_is_known_to_the_others_soon_and_when_he_ends_too() -> None:
+    store = Store(LoopClock())
+    one, other = Process(store, 0), Process(store, 1)
+    async with one.lives():
+        async with other.lives():
+            other.has("a")
+            await asyncio.sleep(1.6)
+            owner = one.presence.owner(CallId("a"), ACME)
+            assert owner is not None
+            assert (owner.id, owner.state, told_of(owner).live_calls) == (other.presence.me.id, "ok", 1)
+            assert one.presence.owner(CallId("a"), TenantId(str(uuid.uuid4()))) is None, "another tenant's key"
+            assert one.presence.owner(CallId("a"), None) is not None
+            assert other.presence.owner(CallId("a"), ACME) is None, "it is its own"
+            assert one.presence.least_busy() == 1
+        await asyncio.sleep(1.1)
+        assert [row.id for row in one.presence.leases.processes] == [one.presence.me.id], "it said that it goes"
+
+
+@virtual
+async def test_a_limit_is_for_all_processes_together() -> None:
+    store = Store(LoopClock())
+    one, other = Process(store, 0), Process(store, 1)
+    async with one.lives(), other.lives():
+        other.has("a", "b", "c")
+        one.has("d")
+        await asyncio.sleep(1.6)
+        assert (one.room(5), one.room(4), other.room(5), other.room(4)) == (True, False, True, False)
+
+
+@virtual
+async def test_without_the_database_each_has_its_share_and_nobody_is_lost() -> None:
+    store = Store(LoopClock())
+    one, other = Process(store, 0), Process(store, 1)
+    async with one.lives(), other.lives():
+        other.has("a", "b", "c")
+        await asyncio.sleep(1.6)
+        store.away = True
+        await asyncio.sleep(5)
+        assert (one.room(5), one.room(3)) == (True, False), "what was read last is true for a while"
+        await asyncio.sleep(60)
+        assert not one.presence.fresh
+        assert (one.room(4), one.room(2), one.room(1)) == (True, True, True), "half of it, and one at the least"
+        one.has("d", "e")
+        assert (one.room(4), one.room(6)) == (False, True)
+        assert one.presence.owner(CallId("a"), ACME) is not None
+        store.away = False
+        await asyncio.sleep(3)
+        assert one.presence.fresh
+        assert len(one.presence.leases.processes) == 2
+        assert not one.room(5)
+
+
+@virtual
+async def test_one_that_is_gone_without_a_word_is_lost_after_ten_seconds_of_answers() -> None:
+    store = Store(LoopClock())
+    one, dead = Process(store, 0), Process(store, 1)
+    async with one.lives():
+        await store.register(dead.presence.me)
+        await store.renew(dead.presence.me.id, "ok", "{}", [CallLease(
+            tenant_id=ACME, call_id=CallId("a"), process_id="", assistant=ANA, since=NOON
+        )])  # fmt: skip
+        await asyncio.sleep(9)
+        assert not one.room(1)
+        assert len(one.presence.leases.processes) == 2
+        await asyncio.sleep(4)
+        assert one.room(1)
+        assert [row.id for row in (await store.everything()).processes] == [one.presence.me.id]
+
+
+@virtual
+async def test_who_was_taken_for_lost_and_lives_is_there_again() -> None:
+    store = Store(LoopClock())
+    one = Process(store, 0)
+    async with one.lives():
+        one.has("a")
+        await asyncio.sleep(1)
+        await store.drop(one.presence.me.id)
+        await asyncio.sleep(2.1)
+        found = await store.everything()
+        assert [row.id for row in found.processes] == [one.presence.me.id]
+        assert [call.call_id for call in found.calls] == ["a"]
+
+
+def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failure() -> None:
+    one = TenantHealth(slug="acme", tenant_id=ACME, state="ready", revision=1, live_calls=0, problem="x" * 10_000)
+    kept = telling.failures([structs.replace(one, problem=None), *[one] * 100])
+    assert (len(kept), len(kept[0].problem)) == (telling.MAX_TOLD, telling.MAX_PROBLEM_CHARS)
+    row = Process(Store(LoopClock()), 0).presence.me
+    for told in ("", "[]", '{"live_calls": "many"}'):
+        assert told_of(structs.replace(row, told=told)) == Told()

@@ -1,0 +1,197 @@
+"""Two processes that take calls, and one for the REST API: whatever happens to one, the calls of the other go on.
+
+One node is shared, in this order: each test leaves it well.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from control.peer import Switch
+from tests.control.api.house import ACME, BRAVO, document, folder_of_tenants
+from tests.control.workers.node import FILE, Node, Ringing, add_plugin, alive, node, ringing
+from tests.pipelines.virtual import eventually
+
+pytestmark = pytest.mark.postgres
+
+STUCK_FILE = "stuck"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Node]:
+    folder = folder_of_tenants()
+    add_plugin(folder)
+    stuck = f"{{id: brand, use: filter.acme_stuck, config: {{when: {folder / STUCK_FILE}}}}}"
+    text = document(BRAVO).replace("      - {id: tts,", f"      - {stuck}\n      - {{id: tts,")
+    (folder / "tenants" / "bravo.yaml").write_text(text)
+    try:
+        with node(folder, plugins="acme-stuck") as running:
+            yield running
+    finally:
+        shutil.rmtree(folder)
+
+
+def of(calls: list[Ringing], process: str) -> list[Ringing]:
+    return [one for one in calls if one.process == process]
+
+
+async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_that_has_the_call(served: Node) -> None:
+    await served.all_well()
+    async with ringing(served, 6) as calls:
+        processes = sorted({one.process for one in calls})
+        assert len(processes) == 2
+        ids = {one.call.call_id for one in calls}
+        assert set(await served.live_calls()) == ids
+        said = f"/api/v1/live-calls/{calls[0].call.call_id}"
+        assert (await served.ask("POST", f"{said}/say", json={"text": "We close at nine."})).status_code == 204
+        heard: list[str] = []
+
+        async def transcript() -> list[str]:
+            detail = (await served.ask("GET", said)).raise_for_status().json()
+            return [turn["text"] for turn in detail["transcript"]]
+
+        async with asyncio.timeout(15):
+            while "We close at nine." not in heard:
+                heard = await transcript()
+        for process in processes:
+            one = of(calls, process)[-1]
+            path = f"/api/v1/live-calls/{one.call.call_id}/hang-up"
+            assert (await served.ask("POST", path)).status_code == 204
+            assert (await one.task).ended_by == "service"
+            assert (await served.ask("POST", path)).status_code == 404
+        nobody = await served.ask("GET", "/api/v1/live-calls/0f0f0f0f-0000-4000-8000-000000000009")
+        assert nobody.status_code == 404
+        bad = await served.ask("POST", f"{said}/transfer", json={"number": "sip:evil"})
+        assert (bad.status_code, bad.json()["errors"][0]["path"]) == (400, "$.number")
+    await eventually(lambda: served.ready()["live_calls"] == 0, 10)
+
+
+async def test_each_process_is_there_for_prometheus_and_answers_no_stranger(served: Node) -> None:
+    targets = (await served.ask("GET", "/metrics/targets")).json()
+    assert sorted(one["labels"]["atende_role"] for one in targets) == ["control", "media", "media"]
+    media = [f"http://{one['targets'][0]}" for one in targets if one["labels"]["atende_role"] == "media"]
+    for url in media:
+        there = served.url
+        served.url = url
+        try:
+            assert "atende_live_calls 0.0" in (await served.ask("GET", "/metrics")).text
+            assert (await served.ask("GET", "/internal/v1/live-calls")).status_code == 404
+            forged = {"Atende-Signature": f"1.abc.{'0' * 64}"}
+            assert (await served.ask("GET", "/internal/v1/live-calls", headers=forged)).status_code == 404
+            assert (await served.ask("GET", "/api/v1/live-calls")).status_code == 404, "it has no REST API"
+        finally:
+            served.url = there
+
+
+async def test_what_is_put_answers_in_every_process(served: Node) -> None:
+    path = f"/api/v1/tenants/{ACME}/document"
+    etag = (await served.ask("GET", path)).headers["etag"]
+    put = await served.ask("PUT", path, headers={"If-Match": etag}, content=document(ACME, greeting="Good day"))
+    assert (put.status_code, put.json()["revision"]) == (200, 2)
+    async with asyncio.timeout(10):
+        while True:
+            async with ringing(served, 4) as calls:
+                two = {(one.process, one.call.machine.channel.variables.get("atende_revision")) for one in calls}
+                if two == {(one.process, "2") for one in calls} and len(two) == 2:
+                    break
+    assert (served.folder / "tenants" / "acme.yaml").read_text() == document(ACME, greeting="Good day")
+
+
+async def test_a_call_that_left_by_the_door_comes_back_to_its_own_process(served: Node) -> None:
+    async with ringing(served, 6, files={FILE: 5.0}) as calls:
+        before = [one.process for one in calls]
+        assert len(set(before)) == 2
+        for one in calls:
+            one.call.other_plays(FILE)  # which ends unicast: its audio needs a fresh park
+            await eventually(lambda: one.call._doors == ["again"] and one.call.machine.is_connected, 10)  # noqa: B023
+        assert [one.process for one in calls] == before
+        assert set(await served.live_calls()) == {one.call.call_id for one in calls}, "the same sessions go on"
+        assert all(one.goes_on for one in calls)
+
+
+async def test_killed_its_calls_go_on_in_the_dialplan_and_those_of_the_other_with_us(served: Node) -> None:
+    victim, survivor = await served.all_well()
+    async with ringing(served, 6) as calls:
+        first, second = sorted({one.process for one in calls})
+        os.kill(victim["pid"], signal.SIGKILL)
+        await eventually(lambda: any(not one.goes_on for one in calls), 10)
+        dead = first if any(not one.goes_on for one in of(calls, first)) else second
+        for one in of(calls, dead):
+            result = await asyncio.wait_for(one.task, 10)
+            assert (result.ended_by, result.door) == ("dialplan", "failed")
+        others = [one for one in calls if one.process != dead]
+        assert others
+        assert all(one.goes_on for one in others)
+        assert {one["pid"] for one in await served.all_well()} & {victim["pid"], survivor["pid"]} == {survivor["pid"]}
+        assert set(await served.live_calls()) == {one.call.call_id for one in others}
+        assert all(one.goes_on for one in others)
+        await stored(served, [one.call.call_id for one in of(calls, dead)], "crash")
+    await stored(served, [one.call.call_id for one in others], "caller_hangup")
+
+
+async def stored(served: Node, calls: list[str], end_reason: str) -> None:
+    """Their records are in the database, and say so."""
+    async with asyncio.timeout(30):
+        for call in calls:
+            path = f"/api/v1/calls/{call}?domain_uuid={ACME}"
+            while (answer := await served.ask("GET", path)).status_code == 404:
+                pass
+            assert answer.json()["end_reason"] == end_reason
+
+
+async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(served: Node) -> None:
+    before = {one["pid"] for one in await served.all_well()}
+    async with ringing(served, 4) as calls, Switch(*served.door) as switch:
+        (served.folder / STUCK_FILE).touch()
+        unlucky = served.ring(switch, tenant_id=BRAVO)  # whose stage computes where it should wait
+        await eventually(lambda: any(not one.goes_on for one in calls), 20)
+        (served.folder / STUCK_FILE).unlink()
+        dead = next(one.process for one in calls if not one.goes_on)
+        for one in [unlucky, *of(calls, dead)]:
+            result = await asyncio.wait_for(one.task, 10)
+            assert (result.ended_by, result.door) == ("dialplan", "failed")
+        others = [one for one in calls if one.process != dead]
+        assert others
+        assert all(one.goes_on for one in others)
+        assert len({one["pid"] for one in await served.all_well()} & before) == 1
+    told = (served.folder / "output").read_text()
+    assert told.index("a process hangs and is killed") < told.index("acme_stuck.py")
+
+
+async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) -> None:
+    before = {one["pid"] for one in await served.all_well()}
+    async with ringing(served, 4) as calls:
+        served.process.send_signal(signal.SIGHUP)
+        # The first fresh one is there, and the former drains with the calls that it has.
+        await eventually(lambda: len(served.media("draining")) == 1, 60)
+        async with ringing(served, 2) as late:
+            assert {one.process for one in late} & {one.process for one in calls} != {one.process for one in calls}
+        for one in calls:
+            assert one.goes_on
+            one.call.hang_up()
+            assert (await one.task).ended_by == "caller"
+        await eventually(lambda: not any(map(alive, before)), 90)
+    after = {one["pid"] for one in await served.all_well()}
+    assert not after & before
+    async with ringing(served, 2) as calls:
+        assert all(one.goes_on for one in calls)
+
+
+async def test_told_to_stop_it_takes_no_call_lets_those_that_live_end_and_is_gone(served: Node) -> None:
+    await served.all_well()
+    async with ringing(served, 3) as calls:
+        served.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: len(served.media("draining")) == 2, 10)
+        async with Switch(*served.door) as switch:
+            refused = await served.ring(switch, wait_s=1).task
+        assert (refused.ended_by, refused.door, refused.answered) == ("dialplan", "busy", False)
+        assert all(one.goes_on for one in calls)
+        for one in calls:
+            one.call.hang_up()
+            assert (await one.task).ended_by == "caller"
+    async with asyncio.timeout(40):
+        assert await asyncio.to_thread(served.process.wait) == 0

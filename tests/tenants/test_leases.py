@@ -1,0 +1,173 @@
+"""One contract for both stores of leases, and who is lost by what they say."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from msgspec import structs
+
+from base.clock import SystemClock
+from base.ids import CallId, TenantId
+from tenants.database import Database
+from tenants.leases import CallLease, LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
+from tenants.lost import LostProcesses
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACME, BETA = (TenantId(str(uuid.uuid4())) for _ in range(2))
+
+
+def fresh() -> str:
+    return str(uuid.uuid4())
+
+
+def process(node: str, slot: int = 0, **changed: Any) -> ProcessRow:
+    facts: dict[str, Any] = {"id": fresh(), "node": node, "role": "media", "slot": slot, "pid": 7, "state": "ok"}
+    facts |= {"url": "http://127.0.0.1:9", "version": "1", "started_at": NOON, "renewed_at": NOON}
+    return ProcessRow(**facts | changed)
+
+
+def call(tenant_id: TenantId = ACME, call_id: str = "", assistant: str = "ana") -> CallLease:
+    return CallLease(
+        tenant_id=tenant_id, call_id=CallId(call_id or fresh()), process_id="", assistant=assistant, since=NOON
+    )
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest) -> LeaseStore:
+    if request.param == "memory":
+        return MemoryLeases(SystemClock())
+    return PostgresLeases(request.getfixturevalue("database"))
+
+
+@pytest.fixture
+def node() -> str:
+    """One of this test's own: the database is shared."""
+    return f"node-{fresh()}"
+
+
+async def of_node(store: LeaseStore, node: str) -> tuple[list[ProcessRow], list[CallLease]]:
+    found = await store.everything()
+    processes = [one for one in found.processes if one.node == node]
+    ids = {one.id for one in processes}
+    return processes, [one for one in found.calls if one.process_id in ids]
+
+
+async def test_a_process_tells_of_itself_and_its_calls_and_what_it_leaves_out_is_over(
+    store: LeaseStore, node: str
+) -> None:
+    mine, other = process(node), process(node, 1, told='{"a": 1}')
+    await store.register(other)
+    await store.register(mine)
+    processes, _ = await of_node(store, node)
+    assert [structs.replace(one, renewed_at=NOON) for one in processes] == [mine, other], "by their places"
+    first, second = call(), call(BETA, assistant="bia")
+    assert await store.renew(mine.id, "full", '{"b": 2}', [first, second])
+    (row, _), calls = await of_node(store, node)
+    assert (row.state, row.told, row.renewed_at > processes[0].renewed_at) == ("full", '{"b": 2}', True)
+    assert sorted(calls, key=lambda one: one.assistant) == [
+        structs.replace(one, process_id=mine.id) for one in (first, second)
+    ]
+    assert await store.renew(mine.id, "ok", "{}", [second])
+    assert [one.call_id for one in (await of_node(store, node))[1]] == [second.call_id]
+    assert await store.renew(other.id, "ok", "{}", [second]), "a call that came by another door is that process's now"
+    assert [one.process_id for one in (await of_node(store, node))[1]] == [other.id]
+    assert await store.renew(mine.id, "ok", "{}", [])
+    assert len((await of_node(store, node))[1]) == 1
+
+
+async def test_one_place_is_one_processs_and_whoever_had_it_is_gone_with_its_calls(
+    store: LeaseStore, node: str
+) -> None:
+    former, elsewhere, control = process(node), process(node, 1), process(node, role="control")
+    for one in (former, elsewhere, control):
+        await store.register(one)
+    await store.renew(former.id, "ok", "{}", [call()])
+    successor = process(node)
+    await store.register(successor)
+    processes, calls = await of_node(store, node)
+    assert ([one.id for one in processes], calls) == ([control.id, successor.id, elsewhere.id], [])
+    assert not await store.renew(former.id, "ok", "{}", [call()]), "it has to register anew"
+    assert (await of_node(store, node))[1] == []
+
+
+async def test_only_who_has_not_renewed_since_is_dropped(store: LeaseStore, node: str) -> None:
+    mine = process(node)
+    await store.register(mine)
+    (seen,), _ = await of_node(store, node)
+    await store.renew(mine.id, "ok", "{}", [call()])
+    assert not await store.drop(mine.id, seen.renewed_at)
+    (now,), calls = await of_node(store, node)
+    assert len(calls) == 1
+    assert await store.drop(mine.id, now.renewed_at)
+    assert await of_node(store, node) == ([], [])
+    assert not await store.drop(mine.id)
+    await store.register(mine)
+    assert await store.drop(mine.id)
+
+
+@pytest.mark.postgres
+async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(database: Database, node: str) -> None:
+    store, mine, theirs = PostgresLeases(database), call(), call(BETA)
+    one = process(node)
+    await store.register(one)
+    await store.renew(one.id, "ok", "{}", [mine, theirs])
+    async with database.tenant(ACME) as connection:
+        seen = await connection.fetch("SELECT call_id FROM atende.live_calls WHERE process_id = $1", one.id)
+        assert [row["call_id"] for row in seen] == [mine.call_id]
+        assert await connection.fetchval("SELECT count(*) FROM atende.processes") == 0
+        assert await connection.execute("DELETE FROM atende.live_calls") == "DELETE 0"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with database.tenant(ACME) as connection:
+            await connection.execute(
+                "INSERT INTO atende.live_calls VALUES ($1, 'x', $2, 'ana', now())", ACME, one.id
+            )  # fmt: skip
+    assert len((await of_node(store, node))[1]) == 2
+
+
+# Who is lost
+
+
+class Watcher:
+    """A reader whose clock the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.judge = LostProcesses()
+        self.row = process("n")
+
+    def looks(self, seconds: float, *, every_s: float = 1.0, renew: Callable[[int], bool] = lambda _: False) -> bool:
+        """Whether the process is lost at the last of these looks."""
+        lost = False
+        for look in range(round(seconds / every_s)):
+            self.now += every_s
+            if renew(look):
+                self.row = structs.replace(self.row, renewed_at=self.row.renewed_at + timedelta(seconds=1))
+            lost = bool(self.judge.answered(self.now, [self.row]))
+        return lost
+
+
+def test_lost_is_who_does_not_renew_for_ten_seconds_of_answers() -> None:
+    watcher = Watcher()
+    assert not watcher.looks(100, renew=lambda look: look % 2 == 0)
+    assert not watcher.looks(8)
+    assert watcher.looks(2)
+    assert not watcher.looks(1, renew=lambda _: True), "it lives after all"
+
+
+def test_while_the_database_is_away_nobody_is_lost_and_afterwards_everybody_has_ten_seconds_again() -> None:
+    watcher = Watcher()
+    watcher.looks(9)
+    watcher.judge.silent()
+    watcher.now += 60
+    assert not watcher.looks(10)
+    assert watcher.looks(1)
+
+
+def test_a_reader_that_stood_still_itself_blames_nobody() -> None:
+    watcher = Watcher()
+    watcher.looks(5)
+    watcher.now += 60
+    assert not watcher.looks(10)
