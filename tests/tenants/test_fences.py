@@ -34,7 +34,8 @@ async def test_a_query_that_forgets_the_tenant_sees_and_changes_nothing_of_other
     owner = await connect(postgres)
     try:
         tables = await owner.fetch(
-            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'atende' AND column_name = 'tenant_id'"
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = 'atende' AND column_name = 'tenant_id'"
         )
     finally:
         await owner.close()
