@@ -2,7 +2,7 @@
 
 A call belongs to the day on which it began, in its company's time zone. No call waits for the database: until what was
 before is known (it is read before the door opens, and for a limit that is new within half a minute) only what this
-process counted itself counts. Calls of other processes that began after this one are not known here.
+process counted itself counts. Of other processes that share the tenants a call counts within half a minute of its end.
 """
 
 import asyncio
@@ -51,8 +51,9 @@ class _Day:
 class DailyMinutes:
     """Of all assistants of this process."""
 
-    def __init__(self, store: CallSeconds, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: CallSeconds, clock: Clock, *, shared: bool = False) -> None:
+        """`shared`: other processes have calls of the same assistants, and what is stored is read again and again."""
+        self._store, self._clock, self._shared = store, clock, shared
         self._since: Final = clock.now()
         """Calls that began from now on are counted here."""
         self._days: dict[tuple[TenantId, AssistantName], _Day] = {}
@@ -78,12 +79,18 @@ class DailyMinutes:
         for tenant in tenants:
             for assistant in tenant.daily_minutes:
                 day = self._day(tenant, assistant)
-                if day.before_s is None:
-                    midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
-                    read = midnight < self._since
-                    day.before_s = (
-                        await self._store.seconds(tenant.tenant_id, assistant, midnight, self._since) if read else 0.0
-                    )
+                if self._shared or day.before_s is None:
+                    await self._read(tenant, assistant, day)
+
+    async def _read(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
+        midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
+        until = self._clock.now() if self._shared else self._since
+        ended_s = day.ended_s if self._shared else 0.0
+        stored = 0.0
+        if midnight < until:
+            stored = await self._store.seconds(tenant.tenant_id, assistant, midnight, until)
+        day.before_s = stored
+        day.ended_s -= ended_s  # they are among those that are stored, or will be when it is read next
 
     def _day(self, tenant: TenantEntry, assistant: AssistantName) -> _Day:
         """Today's; a new one after midnight, in which yesterday's calls that go on have no part."""

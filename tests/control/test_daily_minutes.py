@@ -108,3 +108,24 @@ async def test_a_database_that_is_away_stops_nothing_and_is_asked_again() -> Non
         await asyncio.sleep(0)
         assert minutes.used_up(ENTRY, ANA)
     assert store.asked == 2, "what is known is not asked for again"
+
+
+async def test_what_other_processes_have_talked_counts_when_it_is_stored_and_ours_once() -> None:
+    clock = MovedClock()
+    store = await kept((-60, 4.0))
+    minutes = DailyMinutes(store, clock, shared=True)
+    await minutes.count([ENTRY])
+    with minutes.call(ENTRY, ANA):
+        clock.s = 120.0
+    assert not minutes.used_up(ENTRY, ANA), "4 before, 2 here"
+    for place, (began, lasted) in {"ours": (0.0, 2.0), "theirs": (0.5, 3.0)}.items():
+        opened = NOON + timedelta(minutes=began)
+        ended = opened + timedelta(minutes=lasted)
+        await store.store(TENANT, record(TENANT, place, assistant=ANA, opened_at=opened, ended_at=ended))
+    await minutes.count([ENTRY])
+    assert not minutes.used_up(ENTRY, ANA), "9: ours is not counted twice"
+    with minutes.call(ENTRY, ANA):
+        clock.s = 179.0
+        assert not minutes.used_up(ENTRY, ANA)
+        clock.s = 180.0
+        assert minutes.used_up(ENTRY, ANA)
