@@ -128,7 +128,7 @@ async def open_service(
         sink = Sink(conversations, events, event_feed.wake)
         call_log = await stack.enter_async_context(_spool(found, seat, sink, clock))
         presence = await joined(found, database, place, clock)
-        watch = await stack.enter_async_context(_watch(found, database, call_log, clock))
+        watch = await stack.enter_async_context(_watch(found, seat, database, call_log, clock))
         library = await _open_library(found, own, stack, database.tenant)
         audit = PostgresAuditLog(database)
         secrets = await _open_secrets(found, seat, ring, database, audit, clock)
@@ -147,7 +147,8 @@ async def open_service(
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
         minutes = DailyMinutes(conversations, clock, shared=found.shared)
-        await stack.enter_async_context(counted(minutes, directory.tenants))
+        if seat.takes_calls:
+            await stack.enter_async_context(counted(minutes, directory.tenants))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -207,7 +208,7 @@ async def open_service(
         yield service
 
 
-def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
+def _watch(found: Settings, seat: Seat, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
     return DependencyWatch(
         answers=database.ping,
         load=call_log.load,
@@ -216,6 +217,7 @@ def _watch(found: Settings, database: Database, call_log: Spool, clock: SystemCl
         clock=clock,
         tell=call_log.tell,
         back=call_log.hurry,
+        whole_node=seat.role != "media",
     )
 
 

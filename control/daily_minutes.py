@@ -57,10 +57,14 @@ class DailyMinutes:
         self._since: Final = clock.now()
         """Calls that began from now on are counted here."""
         self._days: dict[tuple[TenantId, AssistantName], _Day] = {}
+        self._asked: set[tuple[TenantId, AssistantName]] = set()
+        """Who was rung here since it was read last: of nobody else is anything read again."""
 
     def used_up(self, tenant: TenantEntry, assistant: AssistantName) -> bool:
         """Whether the assistant has a limit and has talked so long today. Never waits."""
         limit = tenant.daily_minutes.get(assistant)
+        if limit is not None:
+            self._asked.add((tenant.tenant_id, assistant))
         return limit is not None and self._day(tenant, assistant).seconds(self._clock.monotonic()) >= limit * 60
 
     @contextmanager
@@ -79,8 +83,11 @@ class DailyMinutes:
         for tenant in tenants:
             for assistant in tenant.daily_minutes:
                 day = self._day(tenant, assistant)
-                if self._shared or day.before_s is None:
+                rung = self._shared and (tenant.tenant_id, assistant) in self._asked
+                if rung or day.before_s is None:
                     await self._read(tenant, assistant, day)
+                    if not day.live:
+                        self._asked.discard((tenant.tenant_id, assistant))
 
     async def _read(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
         midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))

@@ -43,10 +43,12 @@ class DependencyWatch:
         tell: Tell,
         back: Callable[[], None],
         look_s: float = LOOK_S,
+        whole_node: bool = True,
     ) -> None:
         """`answers`: whether the database does; `free`: bytes on the disk; `back`: called when the database is there
-        again.
+        again. Unless it looks for the `whole_node`, what is of the node is another process's to tell.
         """
+        self._whole_node = whole_node
         self._answers = answers
         self._load = load
         self._free = free
@@ -81,6 +83,9 @@ class DependencyWatch:
                 await self._look()
             except OSError:
                 log.exception("the data folder cannot be looked at")
+            except Exception:
+                # Without this look nothing would ever say that all is well again.
+                log.exception("the dependencies cannot be looked at")
 
     async def _look(self) -> None:
         answers, load, free = await asyncio.gather(self._answers(), self._load(), self._free())
@@ -126,4 +131,5 @@ class DependencyWatch:
             self._say(kinds[well], self._clock.now(), data)
 
     def _say(self, kind: EventKind, at: datetime, data: EventData) -> None:
-        self._tell(event(None, at, kind, platform.node(), data))
+        if self._whole_node or kind.startswith("spool."):
+            self._tell(event(None, at, kind, platform.node(), data))

@@ -51,8 +51,12 @@ class ProcessHealth(Struct, frozen=True, kw_only=True):
     live_calls: int
     max_calls: int
     renewed_at: datetime
+    problem: str = ""
+    """Why it takes no further call, where that is not by order."""
+    failing: int = 0
+    """Tenants that it does not have as it should."""
     failed: tuple[FailedRevision, ...] = ()
-    """What it does not have as it should."""
+    """Some of these, of those that whoever asks may know of."""
 
 
 class ScrapeTarget(Struct, frozen=True):

@@ -26,7 +26,7 @@ from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Present as Presently
 from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
-from control.workers.telling import failures, health_of, leases_of, targets_of
+from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, leases_of, targets_of
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -177,7 +177,9 @@ class Service:
             tenants=self.health(seen) if rows else None,
             states=(states := self.states()),
             dependencies=self.dependencies(states),
-            processes=() if presence is None else tuple(map(health_of, presence.leases.processes)),
+            processes=()
+            if presence is None
+            else tuple(health_of(one, seen if rows else ()) for one in presence.leases.processes),
         )
 
     def _readiness_problems(self) -> tuple[str, ...]:
@@ -187,15 +189,21 @@ class Service:
             problems.append(f"no tenant answers: {told}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
-        if (full := self.phone.full) is not None and self.seat.takes_calls:
-            problems.append(f"full: {full.told}")
-        if not self.watch.room.calls:
-            problems += [f"{one.name}: {one.problem}" for one in self.watch.found if one.state == "down"]
+        if lack := self._no_room():
+            problems.append(lack)
         mine = self._mine()
         if self.seat.role == "control" and not any(one.state == "ok" for one in mine):
-            states = ", ".join(f"{one.role}-{one.slot} {one.state}" for one in mine) or "none has begun"
+            states = ", ".join(map(_state_of, mine)) or "none has begun"
             problems.append(f"no process of this node takes calls: {states}")
         return tuple(problems)
+
+    def _no_room(self) -> str:
+        """What there is too little of for a call more; empty: nothing."""
+        full = self.phone.full if self.seat.takes_calls else None
+        lacks = [] if full is None else [f"full: {full.told}"]
+        if not self.watch.room.calls:
+            lacks += [f"{one.name}: {one.problem}" for one in self.watch.found if one.state == "down"]
+        return "; ".join(lacks)
 
     def _mine(self) -> list[ProcessRow]:
         """The other processes of this node that take calls."""
@@ -208,13 +216,17 @@ class Service:
         """What this process tells the others."""
         failed = {tenant_id for tenant_id, states in self.supervisor.listing.states().items() if "failed" in states}
         failed |= {one.tenant_id for one in self.folder.each_status() if one.tenant_id is not None and one.problems}
+        failed |= {*self.documents.problems, *self.secrets.renewal.problems, *self.supervisor.rolled_back}
+        lacking = [one for one in self.health(failed) if one.problem] if failed else []
         return Presently(
             state="draining" if self.phone.draining else "ok" if self.phone.takes_calls else "full",
             told=Told(
                 live_calls=self.phone.live_calls,
                 max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
                 tenants=len(self.directory.tenants()),
-                failed=failures(self.health(failed)) if failed else (),
+                problem=self._no_room()[:MAX_PROBLEM_CHARS],
+                failing=len(lacking),
+                failed=failures(lacking),
             ),
             calls=leases_of(self.board.calls(None)),
         )
@@ -279,6 +291,11 @@ class Service:
             and status.state == "active"
             and trial.revision > status.revision
         }
+
+
+def _state_of(row: ProcessRow) -> str:
+    told = told_of(row)
+    return f"{row.role}-{row.slot} {row.state}" + (f" ({told.problem})" if told.problem else "")
 
 
 def _unpublished(status: TenantStatus) -> TenantHealth:

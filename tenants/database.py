@@ -89,7 +89,7 @@ class Database:
         try:
             async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
                 return bool(await connection.fetchval("SELECT true"))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return False
 
     async def close(self) -> None:

@@ -47,6 +47,10 @@ class Told(Struct, frozen=True, kw_only=True):
     max_calls: int = 0
     tenants: int = 0
     """That it answers for."""
+    problem: str = ""
+    """Why it takes no further call, where that is not by order."""
+    failing: int = 0
+    """Tenants that it does not have as it should."""
     failed: tuple[FailedRevision, ...] = ()
     """Some of them, where there are many."""
 

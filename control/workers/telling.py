@@ -1,9 +1,10 @@
 """What a process tells of itself, and how what the others told is shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from base.ids import TenantId
 from control.http import ProcessHealth, ScrapeTarget, TenantHealth
 from control.live_board import LiveCallView
 from control.workers.presence import FailedRevision, told_of
@@ -39,8 +40,8 @@ def leases_of(calls: Sequence[LiveCallView]) -> tuple[CallLease, ...]:
     )
 
 
-def health_of(row: ProcessRow) -> ProcessHealth:
-    """As `/health/ready` has it."""
+def health_of(row: ProcessRow, seen: Collection[TenantId] | None = ()) -> ProcessHealth:
+    """As `/health/ready` has it for who may know of the tenants that are `seen`; None: of all."""
     told = told_of(row)
     return ProcessHealth(
         node=row.node,
@@ -52,7 +53,9 @@ def health_of(row: ProcessRow) -> ProcessHealth:
         live_calls=told.live_calls,
         max_calls=told.max_calls,
         renewed_at=row.renewed_at,
-        failed=told.failed,
+        problem=told.problem,
+        failing=told.failing,
+        failed=tuple(one for one in told.failed if seen is None or one.tenant_id in seen),
     )
 
 

@@ -117,6 +117,8 @@ async def test_what_other_processes_have_talked_counts_when_it_is_stored_and_our
     await minutes.count([ENTRY])
     with minutes.call(ENTRY, ANA):
         clock.s = 120.0
+    await minutes.count([ENTRY])
+    assert minutes._asked == set(), "who was not rung is not read again"
     assert not minutes.used_up(ENTRY, ANA), "4 before, 2 here"
     for place, (began, lasted) in {"ours": (0.0, 2.0), "theirs": (0.5, 3.0)}.items():
         opened = NOON + timedelta(minutes=began)

@@ -3,7 +3,9 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from base.clock import SystemClock
@@ -13,6 +15,7 @@ from control.dependency_watch import DependencyWatch
 from pipelines import spool_files as files
 from pipelines.events import Event
 from pipelines.spool import Spool, SpoolLoad
+from tenants.database import Database, PoolBounds
 from tests.pipelines.test_spool import Sink, a_call, a_record, an_event
 from tests.pipelines.virtual import LoopClock, virtual
 from transports.lateness import Lateness
@@ -80,8 +83,11 @@ class World:
         self.free = 2000 * MB
         self.told: list[Event] = []
         self.backs = 0
+        self.breaks = False
 
     async def _answers(self) -> bool:
+        if self.breaks:
+            raise RuntimeError("something nobody thought of")
         return self.answers
 
     async def _load(self) -> SpoolLoad:
@@ -93,7 +99,7 @@ class World:
     def _back(self) -> None:
         self.backs += 1
 
-    def watch(self) -> DependencyWatch:
+    def watch(self, *, whole_node: bool = True) -> DependencyWatch:
         return DependencyWatch(
             answers=self._answers,
             load=self._load,
@@ -103,6 +109,7 @@ class World:
             tell=self.told.append,
             back=self._back,
             look_s=2.0,
+            whole_node=whole_node,
         )
 
     @property
@@ -151,6 +158,36 @@ async def test_alarms_come_once_and_end() -> None:
     assert sorted(world.kinds) == ["disk.freed", "disk.low", "spool.behind", "spool.caught_up"]
     behind = next(one for one in world.told if one.kind == "spool.behind")
     assert (behind.data.used_bytes, behind.data.waiting) == (8_500_000, 1)
+
+
+@virtual
+async def test_whatever_breaks_a_look_the_next_one_is_made() -> None:
+    world = World()
+    async with world.watch() as watch:
+        world.breaks, world.free = True, 100 * MB
+        await asyncio.sleep(5)
+        assert watch.room.calls
+        world.breaks = False
+        await asyncio.sleep(2)
+        assert not watch.room.calls
+
+
+@virtual
+async def test_what_is_of_the_whole_node_is_told_by_one_of_its_processes() -> None:
+    world = World()
+    async with world.watch(whole_node=False) as watch:
+        world.answers, world.load, world.free = False, load(11), 100 * MB
+        await asyncio.sleep(10)
+        assert watch.room == Room(recordings=False, calls=False)
+    assert world.kinds == ["spool.behind"]
+
+
+async def test_a_connection_that_cannot_even_be_given_back_is_no_answer() -> None:
+    class Cut:
+        def acquire(self) -> Any:
+            raise asyncpg.InternalClientError("cut")
+
+    assert not await Database(Cut(), PoolBounds()).ping()
 
 
 async def test_what_waits_in_a_spool_is_measured_without_what_goes_on(tmp_path: Path) -> None:

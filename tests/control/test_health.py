@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec import structs
@@ -17,9 +19,12 @@ from control.headroom import Full
 from control.http import ReadyView, TenantHealth, health_router
 from control.service import Service
 from control.settings import Settings
+from control.workers.presence import FailedRevision, Told
+from control.workers.seat import Seat
 from pipelines.outcomes import OutcomeCounts
 from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
+from tenants.leases import ProcessRow, Role, State
 from tenants.statuses import TenantStatus
 from transports.lateness import Lateness
 
@@ -27,6 +32,7 @@ UNASKED = (
     "clock", "keys", "api_keys", "audit", "events", "feed", "conversations", "board", "metrics", "door", "call_log",
     "publishing",
 )  # fmt: skip
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 
 
@@ -99,6 +105,21 @@ def service(
         secrets=cast(Any, SimpleNamespace(renewal=SimpleNamespace(problems=secrets or {}))),
         **cast(dict[str, Any], dict.fromkeys(UNASKED)),
     )
+
+
+def beside(one: Service, *processes: ProcessRow, role: Role = "control") -> Service:
+    """The same among others of its node."""
+    presence = SimpleNamespace(
+        fresh=True, leases=SimpleNamespace(processes=processes), others=processes, me=SimpleNamespace(node="pbx-1")
+    )
+    return replace(one, seat=Seat(role=role), neighbours=cast(Any, SimpleNamespace(presence=presence)))
+
+
+def process(state: State, **told: Any) -> ProcessRow:
+    return ProcessRow(
+        id="1", node="pbx-1", role="media", slot=0, pid=1, url="", version="1", state=state,
+        told=msgspec.json.encode(Told(**told)).decode(), started_at=NOON, renewed_at=NOON,
+    )  # fmt: skip
 
 
 def states(view: ReadyView) -> list[tuple[str, str, int | None]]:
@@ -247,3 +268,35 @@ def test_who_may_not_know_sees_states_and_counts_and_who_is_of_a_tenant_its_own(
     assert "acme" not in str(nobody)
     assert [(row.slug, row.problem) for row in rows(one.readiness([BETA]))] == [("beta", "no folder")]
     assert [row.slug for row in rows(one.readiness([ACME]))] == ["acme"]
+
+
+def test_what_another_process_lacks_is_told_to_those_whom_it_concerns() -> None:
+    lacks = tuple(FailedRevision(slug=s, tenant_id=t, revision=1, problem="no") for s, t in (("a", ACME), ("b", BETA)))
+    one = beside(service([loaded(ACME, "acme")], []), process("ok", live_calls=3, failing=2, failed=lacks))
+    assert one.readiness(rows=False).processes[0].failed == ()
+    assert one.readiness(rows=False).processes[0].failing == 2
+    assert [lack.slug for lack in one.readiness([ACME]).processes[0].failed] == ["a"]
+    assert len(one.readiness().processes[0].failed) == 2
+    assert one.readiness().ready
+    assert one.readiness().live_calls == 5
+
+
+def test_why_no_process_takes_calls_is_told() -> None:
+    one = beside(service([loaded(ACME, "acme")], []), process("full", problem="full: the media clock is late"))
+    assert one.readiness().problems == (
+        "no process of this node takes calls: media-0 full (full: the media clock is late)",
+    )
+
+
+def test_whatever_a_process_does_not_have_as_it_should_it_tells() -> None:
+    trial = RolledBack(revision=4, digest="d", reason="too many failures", outcomes=OutcomeCounts())
+    both = [loaded(ACME, "acme"), loaded(BETA, "beta")]
+    one = service(both, [], rolled_back={ACME: trial}, secrets={BETA: "a secret has changed"})
+    one = replace(
+        one,
+        seat=Seat(role="media"),
+        phone=cast(Any, SimpleNamespace(live_calls=0, draining=False, full=None, takes_calls=True)),
+        board=cast(Any, SimpleNamespace(calls=lambda _: [])),
+    )
+    told = one.present().told
+    assert (told.failing, [lack.slug for lack in told.failed]) == (2, ["acme", "beta"])
