@@ -96,10 +96,11 @@ class Node:
         async with asyncio.timeout(STOP_S):
             await self.process.wait()
 
-    async def ready(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
-        """What it says of itself; None while nobody listens."""
+    async def ready(self, client: httpx.AsyncClient, key: str = "") -> dict[str, Any] | None:
+        """What it says of itself, of its tenants to who has a key; None while nobody listens."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            found: dict[str, Any] = (await client.get(f"{self.url}/health/ready")).json()
+            found: dict[str, Any] = (await client.get(f"{self.url}/health/ready", headers=headers)).json()
         except httpx.HTTPError:
             return None
         return found
@@ -130,8 +131,8 @@ class Cluster:
 
     async def _answers(self, node: Node, revision: int) -> None:
         while True:
-            ready = await node.ready(self.client)
-            if ready is not None and any(tenant["revision"] == revision for tenant in ready["tenants"]):
+            ready = await node.ready(self.client, self.key) or {}
+            if any(tenant["revision"] == revision for tenant in ready.get("tenants") or ()):
                 return
             await asyncio.sleep(0.01)
 

@@ -1,6 +1,6 @@
 """Tenants, their assistants and numbers, and how their pipelines fare."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from litestar import Controller, get
@@ -155,13 +155,15 @@ def views(service: Service, tenant_ids: Sequence[TenantId]) -> list[TenantView]:
     for row in service.health(tenant_ids):
         if row.tenant_id is not None:
             rows[row.tenant_id].append(row)
-    return [_view(tenant_id, service.directory.get(tenant_id), rows[tenant_id]) for tenant_id in tenant_ids]
+    others = Counter[TenantId]() if service.neighbours is None else service.neighbours.presence.elsewhere()
+    return [_view(one, service.directory.get(one), rows[one], others[one]) for one in tenant_ids]
 
 
 def _view(
     tenant_id: TenantId,
     entry: TenantEntry | None,
     rows: list[TenantHealth],
+    elsewhere: int,
 ) -> TenantView:
     trial = next((row for row in rows if row.state == "on trial"), None)
     row = next((row for row in rows if row.state != "on trial"), None)
@@ -175,7 +177,7 @@ def _view(
         state="disabled" if disabled else "waiting" if row is None else row.state,
         revision=entry.revision if entry is not None else None,
         on_trial=None if trial is None else trial.revision,
-        live_calls=sum(row.live_calls for row in rows),
+        live_calls=sum(row.live_calls for row in rows) + elsewhere,
         problem=None if row is None else row.problem,
         assistants=() if entry is None else tuple(_assistants(entry)),
     )

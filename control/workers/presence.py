@@ -102,6 +102,13 @@ class Presence:
             return here + self._elsewhere[tenant_id, assistant] < limit
         return here < max(1, limit // self._processes)
 
+    def elsewhere(self) -> Counter[TenantId]:
+        """Live calls of each tenant in other processes, as they told last."""
+        found: Counter[TenantId] = Counter()
+        for (tenant_id, _), calls in self._elsewhere.items():
+            found[tenant_id] += calls
+        return found
+
     def owner(self, call_id: CallId, tenant_id: TenantId | None) -> ProcessRow | None:
         """The other process that has the call; None where none is known to."""
         for call in self.leases.calls:
