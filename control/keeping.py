@@ -79,7 +79,7 @@ class Keeping:
             tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, **common)
         else:
             known = await stack.enter_async_context(KnownFiles(found.data_dir / KNOWN_FILES))
-            gone = (lambda _: None) if self._removals is None else self._removals.gone
+            gone = None if self._removals is None else self._removals.gone
             folder = found.tenants_dir
             tenants = TenantFolder(
                 folder, self._revisions, *rest, swap=found.swap, known=known, gone=gone, tell=self._tell, **common
