@@ -41,9 +41,8 @@ def told_once(texts: StoredTexts, tell: Tell) -> Tell:
     """What a folder of stored texts tells, as one event for all processes that find the same mistakes in a revision."""
 
     def once(told: Event) -> None:
-        tenant_id = told.tenant_id or TenantId(
-            told.subject
-        )  # a text that cannot be read has its tenant's id for a name
+        # A text that cannot be read is named by its tenant's id.
+        tenant_id = told.tenant_id or TenantId(told.subject)
         if (row := texts.row(tenant_id)) is not None:
             what = f"{row.number} {told.data.problems}"
             key = event(tenant_id, told.at, told.kind, what, once=True).key
