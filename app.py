@@ -134,7 +134,7 @@ async def open_service(
         secrets = await _open_secrets(found, seat, ring, database, audit, clock)
         compute = _compute(stack)
         workshop = _workshop(found, compute, clock, library, secrets.read, secrets.version)
-        ended_trials = await stack.enter_async_context(EndedTrials(own / "ended-trials.json"))
+        ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room, tell=call_log.tell)
         stack.push_async_callback(supervisor.close)

@@ -74,7 +74,7 @@ class WithDocuments:
             return await self._supervisor.load(revision)
         tenant_id, folder = revision.tenant_id, self._folder / revision.slug
         try:
-            await self._library.sync(tenant_id, folder)
+            report = await self._library.sync(tenant_id, folder)
         except DocumentError as error:
             if not await self._former(tenant_id):
                 raise PrepareError(f"{folder}: {error}") from error
@@ -82,7 +82,7 @@ class WithDocuments:
         except KnowledgeError as error:
             raise PrepareError(f"{folder}: {error}") from error
         else:
-            await self._all_read(tenant_id, folder)
+            await self._all_read(tenant_id, folder, report)
         self._folders[tenant_id] = folder
         try:
             return await self._supervisor.load(revision)
@@ -127,7 +127,7 @@ class WithDocuments:
         except (DocumentError, KnowledgeError) as error:
             self._cannot_be_read(tenant_id, folder, error)
             return
-        await self._all_read(tenant_id, folder)
+        await self._all_read(tenant_id, folder, report)
         if report.news:
             self._supervisor.rehearse_again(tenant_id)
             log.info(
@@ -152,12 +152,15 @@ class WithDocuments:
         self._told[tenant_id] = f"{folder}: {error}; what was read before is looked up"
         log.error("documents cannot be read", tenant=tenant_id, slug=folder.name, problem=self._told[tenant_id])
 
-    async def _all_read(self, tenant_id: TenantId, folder: Path) -> None:
-        if (lack := await asyncio.to_thread(lacking, folder)) is None:
+    async def _all_read(self, tenant_id: TenantId, folder: Path, report: SyncReport) -> None:
+        lack = await asyncio.to_thread(lacking, folder)
+        if lack is not None and report.stored:
+            lack = f"there is no folder {folder}; what was read before, here or by another node, is looked up"
+        if lack is None:
             self._told.pop(tenant_id, None)
         elif self._told.get(tenant_id) != lack:
             self._told[tenant_id] = lack
-            log.warning("no documents to look things up in", tenant=tenant_id, slug=folder.name, problem=lack)
+            log.warning("documents are lacking", tenant=tenant_id, slug=folder.name, problem=lack)
 
 
 def looks_up(assistants: Collection[AssistantSpec]) -> bool:

@@ -22,7 +22,7 @@ from pipelines.loaded import LoadedRevision
 from processors.catalog import AnyFactory
 from tenants.directory import Directory
 from tenants.folder import TenantFolder
-from tenants.following import Follower
+from tenants.following import Follower, told_once
 from tenants.known_files import KnownFiles
 from tenants.operating import Publishing
 from tenants.removals import Removals
@@ -48,7 +48,7 @@ class Keeping:
         clock: Clock,
         tell: Tell,
     ) -> None:
-        """`tell` hears what becomes of documents that are published here; what is taken up was told where it was."""
+        """`tell` hears what becomes of documents here; what was stored or removed is told with it, by who did that."""
         self._has_secret, self._clock, self._tell = has_secret, clock, tell
         self._found = found
         self._seat = seat
@@ -76,10 +76,12 @@ class Keeping:
             await self._follower.begin()
             texts = self._texts
             common |= {"swap": texts.swap, "texts": texts, "known": texts.known}
+            if found.tenants == "database":  # else whoever publishes the files tells, and beside it nobody does
+                common |= {"tell": told_once(texts, self._tell), "gone": lambda _: None}  # the store tells who is gone
             tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, **common)
         else:
             known = await stack.enter_async_context(KnownFiles(found.data_dir / KNOWN_FILES))
-            gone = (lambda _: None) if self._removals is None else self._removals.gone
+            gone = None if self._removals is None else self._removals.gone
             folder = found.tenants_dir
             tenants = TenantFolder(
                 folder, self._revisions, *rest, swap=found.swap, known=known, gone=gone, tell=self._tell, **common

@@ -41,13 +41,18 @@ class SyncReport(Struct, frozen=True):
 
 
 async def sync(store: VectorStore, embedder: Embedder, tenant_id: TenantId, folder: Path) -> SyncReport:
-    """Make the tenant's documents those in `folder` (`*.md`, not its subfolders); an absent folder is an empty one.
+    """Make the tenant's documents those in `folder` (`*.md`, not its subfolders); an absent one changes nothing.
 
+    It says nothing of them: other nodes, which share the store, may have the folder, and a disk may not be mounted.
     A document counts as unchanged when the digest of its bytes is. Each one is replaced whole, one after
     the other: a failure leaves those before it done, and the next sync does the rest.
     Raises DocumentError before anything is changed, KnowledgeError from the store or the embedder.
     """
     files = await asyncio.to_thread(_read, folder)
+    if files is None:
+        kept = sorted(await store.documents(tenant_id), key=lambda document: document.name)
+        names = tuple(document.name for document in kept)
+        return SyncReport(added=(), changed=(), removed=(), unchanged=names, passages=0, stored=tuple(kept))
     documents = {name: read_document(name, text) for name, text in files.items()}
     digests = {name: _digest(text) for name, text in files.items()}
     stored = {document.name: document.digest for document in await store.documents(tenant_id)}
@@ -91,12 +96,16 @@ def embed_passages(embedder: Embedder, passages: list[Passage]) -> Vectors:
     return vectors
 
 
-def _read(folder: Path) -> dict[str, str]:
-    """Name (without suffix) and text of each document, by name. Raises DocumentError."""
-    if not folder.is_dir():
-        return {}
+def _read(folder: Path) -> dict[str, str] | None:
+    """Name (without suffix) and text of each document, by name; None without a folder. Raises DocumentError."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(".md"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DocumentError(f"the folder cannot be read ({error.strerror})") from error
     found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.md")):
+    for path in paths:
         try:
             if (size := path.stat().st_size) > MAX_DOCUMENT_CHARS * 4:
                 raise DocumentError(f"{path.name}: {size} bytes; split the document")

@@ -197,7 +197,7 @@ class Spool:
         while self._telling:
             event = self._telling[0]
             try:
-                await self._in_thread(files.append, self._folder / files.name_of_event(event), files.EventTold(event))
+                await self._in_thread(files.put_event, self._folder, event)
             except OSError:
                 log.exception("the spool cannot be written")
                 break  # it is handed on from memory

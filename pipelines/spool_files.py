@@ -23,6 +23,8 @@ from pipelines.events import Event
 
 SUFFIX = ".call"
 EVENT_SUFFIX = ".event"
+DRAFT_SUFFIX = ".draft"
+"""Of an event's file that is being written: nothing looks at it."""
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -58,7 +60,10 @@ def name_of_event(event: Event) -> str:
 
 
 def lock(folder: Path) -> int:
-    """Make the folder ours until the descriptor is closed. Raises SpoolError when another process has it."""
+    """Make the folder ours until the descriptor is closed, without what a process that died was writing.
+
+    Raises SpoolError when another process has it.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -66,6 +71,8 @@ def lock(folder: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise SpoolError(f"another process uses {folder}; each needs a folder of its own") from error
+    for draft in folder.glob("*" + DRAFT_SUFFIX):
+        draft.unlink(missing_ok=True)
     return descriptor
 
 
@@ -95,8 +102,27 @@ def _left(folder: Path) -> list[Path]:
 
 def append(path: Path, line: Line) -> None:
     """Add a line; it is on the disk when this returns. Raises OSError."""
+    _write(path, line, os.O_APPEND)
+    if not isinstance(line, CallClosed):
+        _sync_folder(path.parent)
+
+
+def put_event(folder: Path, event: Event) -> None:
+    """An event's file; it is on the disk when this returns, and nobody sees it before it is whole. Raises OSError."""
+    path = folder / name_of_event(event)
+    draft = path.with_name(path.name + DRAFT_SUFFIX)
+    try:
+        _write(draft, EventTold(event), os.O_TRUNC)
+    except OSError:
+        draft.unlink(missing_ok=True)  # the disk is full
+        raise
+    draft.rename(path)
+    _sync_folder(folder)
+
+
+def _write(path: Path, line: Line, mode: int) -> None:
     body = msgspec.json.encode(line)
-    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_CREAT | mode | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         # The line break comes first too: it parts this line from one that was cut short.
         data = b"\n%08x %b\n" % (zlib.crc32(body), body)
@@ -106,8 +132,6 @@ def append(path: Path, line: Line) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if not isinstance(line, CallClosed):
-        _sync_folder(path.parent)
 
 
 def read(path: Path) -> CallRecord | Event | None:

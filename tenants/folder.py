@@ -72,14 +72,14 @@ class TenantFolder(Generic[L]):
         clock: Clock | None = None,
         tell: Tell = told_to_nobody,
         texts: Texts | None = None,
-        gone: Callable[[TenantId], None] = lambda _: None,
+        gone: Callable[[TenantId], None] | None = None,
     ) -> None:
         """A document that names another switch than these is refused; None: it may name any. `server` is what else of
         the server it may name.
 
         `swap` is for the live calls of a tenant whose file is saved. `budget_mb` is of `Keeper.weight_mb`; None: no
         limit. `known` tells whose a file was that cannot be used now. `tell` hears of tenants that fail and that go.
-        `texts` are those of the folder when None; `gone` is told whose file is no more.
+        `texts` are those of the folder when None; `gone` is told whose file is no more, and keeps the event, too.
         """
         self.folder = folder
         self._texts = texts or FolderTexts(folder)
@@ -411,6 +411,8 @@ class TenantFolder(Generic[L]):
         self._formers.forget(tenant_id)
         self._stand_ins.forget(tenant_id)
         self._known.forget(file, tenant_id)
-        self._tell(event(tenant_id, self._clock.now(), "tenant.removed", file.stem))
         log.warning("tenant removed with its file", file=str(file), tenant=tenant_id)
-        self._tell_gone(tenant_id)
+        if self._tell_gone is not None:
+            self._tell_gone(tenant_id)
+        else:
+            self._tell(event(tenant_id, self._clock.now(), "tenant.removed", file.stem))

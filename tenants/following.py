@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import asyncpg
 import structlog
+from msgspec import structs
 
 from base.ids import TenantId
+from pipelines.events import Event, Tell, event
 from tenants.folder import TenantFolder
 from tenants.revisions import ChangeFeed, RevisionStore, TenantChange
 from tenants.texts import StoredTexts
@@ -33,6 +35,20 @@ MOST_S: Final = 60.0
 OUTAGES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = structlog.get_logger()
+
+
+def told_once(texts: StoredTexts, tell: Tell) -> Tell:
+    """What a folder of stored texts tells, as one event for all processes that find the same mistakes in a revision."""
+
+    def once(told: Event) -> None:
+        # A text that cannot be read is named by its tenant's id.
+        tenant_id = told.tenant_id or TenantId(told.subject)
+        if (row := texts.row(tenant_id)) is not None:
+            what = f"{row.number} {told.data.problems}"
+            key = event(tenant_id, told.at, told.kind, what, once=True).key
+            tell(structs.replace(told, tenant_id=tenant_id, key=key))
+
+    return once
 
 
 class Follower:

@@ -112,7 +112,10 @@ class ChangeFeed(Protocol):
         ...
 
     async def remove(self, tenant_id: TenantId) -> None:
-        """The tenant is gone, until something is put of it; its revisions stay. Idempotent."""
+        """The tenant is gone, until something is put of it; its revisions stay. Idempotent.
+
+        With one that was there `tenant.removed` is kept.
+        """
         ...
 
 
@@ -175,11 +178,13 @@ class MemoryRevisions:
 
     async def remove(self, tenant_id: TenantId) -> None:
         if (change := self._changes.get(tenant_id)) is not None and not change.removed:
-            self._changed(tenant_id, removed=True)
+            gone = self._changed(tenant_id, removed=True)
+            self._tell(_removed(tenant_id, self._tenants[tenant_id].slug, gone.changed_at))
 
-    def _changed(self, tenant_id: TenantId, *, removed: bool = False) -> None:
+    def _changed(self, tenant_id: TenantId, *, removed: bool = False) -> TenantChange:
         change = TenantChange(tenant_id=tenant_id, changed_at=self._clock.now(), removed=removed)
         self._changes[tenant_id] = change
+        return change
 
 
 _SQL: Final = queries("revisions")
@@ -243,13 +248,19 @@ class PostgresRevisions:
 
     async def remove(self, tenant_id: TenantId) -> None:
         async with self._database.tenant(tenant_id) as connection:
-            await connection.execute(_CHANGES["remove"], tenant_id)
+            gone = await connection.fetchrow(_CHANGES["remove"], tenant_id)
+            if gone is not None:
+                await written(connection, tenant_id, _removed(tenant_id, gone["slug"], gone["changed_at"]))
 
 
 def _published(tenant_id: TenantId, row: RevisionRow, *, on_trial: bool) -> Event:
     data = EventData(revision=row.number, digest=row.digest)
     kind: EventKind = "canary.started" if on_trial else "document.published"
     return event(tenant_id, row.created_at, kind, str(row.number), data, once=True)
+
+
+def _removed(tenant_id: TenantId, slug: str, at: datetime) -> Event:
+    return event(tenant_id, at, "tenant.removed", slug)
 
 
 def _row(found: Any) -> RevisionRow | None:

@@ -28,6 +28,19 @@ STOP_TIMEOUT_S: Final = 20.0
 LOOK_EVERY_S: Final = 0.5
 ASK_TIMEOUT_S: Final = 10.0
 LOOPBACK: Final = "127.0.0.1"
+BY_DEFAULT: Final = (
+    "ATENDE_WORKERS",
+    "ATENDE_TENANTS",
+    "ATENDE_NODE",
+    "ATENDE_INTERNAL_HOST",
+    "ATENDE_INTERNAL_PORT",
+    "ATENDE_AGAIN_PORT",
+    "ATENDE_API_KEY_SECRET",
+    "ATENDE_VECTORS",
+    "ATENDE_CHROMA_URL",
+    "ATENDE_CHROMA_TOKEN",
+)
+"""Of the operator's service and not of one process that is alone; empty, they are as if nobody had set them."""
 PROGRAM: Final = (sys.executable, "-c", "from app import main; main()", "serve")
 
 
@@ -97,6 +110,26 @@ def series(text: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
+def own_settings(
+    database_url: Secret, data_dir: Path, tenants_dir: Path, esl_port: int, http_port: int, media_port: int
+) -> dict[str, str]:
+    """What a service has of its own in the place of the operator's, be that in the environment or in `.env`."""
+    return dict.fromkeys(BY_DEFAULT, "") | {
+        "ATENDE_DATABASE_URL": database_url.reveal(),
+        "ATENDE_DATA_DIR": str(data_dir),
+        "ATENDE_TENANTS_DIR": str(tenants_dir),
+        "ATENDE_ESL_HOST": LOOPBACK,
+        "ATENDE_ESL_PORT": str(esl_port),
+        "ATENDE_ESL_ALLOWED_CIDRS": "127.0.0.0/8",
+        "ATENDE_MEDIA_HOST": LOOPBACK,
+        "ATENDE_MEDIA_SOCKET_PORT": str(media_port),
+        "ATENDE_HTTP_HOST": LOOPBACK,
+        "ATENDE_HTTP_PORT": str(http_port),
+        "ATENDE_DRAIN_S": "0",
+        "ATENDE_LOG_LEVEL": "error",
+    }
+
+
 @asynccontextmanager
 async def child(
     folder: Path,
@@ -114,20 +147,7 @@ async def child(
     data_dir, log = folder / "data", folder / "service.log"
     esl_port, http_port, media_port = _free_ports(3)
     async with embedded_postgres(folder / "database") as url:
-        own = {
-            "ATENDE_DATABASE_URL": url.reveal(),
-            "ATENDE_DATA_DIR": str(data_dir),
-            "ATENDE_TENANTS_DIR": str(tenants_dir),
-            "ATENDE_ESL_HOST": LOOPBACK,
-            "ATENDE_ESL_PORT": str(esl_port),
-            "ATENDE_ESL_ALLOWED_CIDRS": "127.0.0.0/8",
-            "ATENDE_MEDIA_HOST": LOOPBACK,
-            "ATENDE_MEDIA_SOCKET_PORT": str(media_port),
-            "ATENDE_HTTP_HOST": LOOPBACK,
-            "ATENDE_HTTP_PORT": str(http_port),
-            "ATENDE_DRAIN_S": "0",
-            "ATENDE_LOG_LEVEL": "error",
-        }
+        own = own_settings(url, data_dir, tenants_dir, esl_port, http_port, media_port)
         with log.open("wb") as said:
             process = await asyncio.create_subprocess_exec(
                 *PROGRAM,

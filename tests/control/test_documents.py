@@ -13,6 +13,7 @@ from control.documents import WithDocuments, lacking
 from knowledge.documents import DocumentError
 from knowledge.ingest import SyncReport
 from knowledge.passages import KnowledgeError, Passage
+from knowledge.stores.protocol import StoredDocument
 from pipelines.loaded import LoadedRevision
 from pipelines.revision import PipelineRevision
 from pipelines.spec import ProcessorSpec
@@ -159,6 +160,9 @@ async def test_a_folder_that_is_not_there_or_has_no_document_is_told(house: Hous
     await house.documents.refresh([house.folder / "us"])
     assert house.documents.problems[TENANT] == lacking(house.folder / "us")
     assert f"there is no folder {house.folder / 'us'}" in house.documents.problems[TENANT]
+    house.shelves.report = replace(NOTHING_NEW, stored=(StoredDocument("hours", "0"),))
+    await house.documents.refresh([house.folder / "us"])
+    assert f"folder {house.folder / 'us'}; what was read before" in house.documents.problems[TENANT]
     house.file.parent.mkdir()
     house.file.write_text("## When?\nAt nine.\n")
     await house.documents.refresh([house.file])

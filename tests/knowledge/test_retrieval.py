@@ -214,8 +214,40 @@ async def test_sync_embeds_only_what_changed_and_forgets_what_is_gone(tmp_path: 
     (tmp_path / "a.md").unlink()
     assert (await library.sync(CLINIC, tmp_path)).removed == ("a",)
     assert [p.text for p in await library.passages(CLINIC)] == ["Agora não."]
-    assert (await library.sync(CLINIC, tmp_path / "absent")).removed == ("b",)
+    (tmp_path / "b.md").unlink()
+    assert (await library.sync(CLINIC, tmp_path)).removed == ("b",)
+    assert await library.passages(CLINIC) == []
     await library.close()
+
+
+async def test_a_node_without_the_folder_leaves_what_another_has_read(tmp_path: Path, embedder: UseEmbedder) -> None:
+    store = MemoryStore(embedder.dimension)
+    here, there = TenantLibrary(store, embedder), TenantLibrary(store, embedder)
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.md").write_text(f"## Tem {name}?\nSim.", encoding="utf-8")
+    read = await there.sync(CLINIC, tmp_path)
+    report = await here.sync(CLINIC, tmp_path / "absent")
+    assert (report.news, report.unchanged, report.stored) == (False, ("a", "b"), read.stored)
+    assert [p.document for p in await here.passages(CLINIC)] == ["a", "b"]
+    await here.close()
+    await there.close()
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+async def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, library: TenantLibrary, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    (tmp_path / "a.md").write_text("## Tem vaga?\nSim.", encoding="utf-8")
+    await library.sync(CLINIC, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DocumentError, match=f"the folder cannot be read .{error.strerror}"):
+        await library.sync(CLINIC, tmp_path)
+    assert [p.text for p in await library.passages(CLINIC)] == ["Sim."]
 
 
 async def test_a_bad_document_changes_nothing(tmp_path: Path, library: TenantLibrary) -> None:

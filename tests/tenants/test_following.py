@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from pipelines.events import Tell, told_to_nobody
 from pipelines.revision import PipelineRevision
 from tenants import following, retries
 from tenants.directory import Directory, NumberUnknownError, TenantUnknownError
+from tenants.event_store import MemoryEvents
 from tenants.folder import TenantFolder
-from tenants.following import Follower
+from tenants.following import Follower, told_once
 from tenants.operating import Publishing
 from tenants.put_errors import NotReadyError, StaleError
 from tenants.revisions import MemoryRevisions, TenantChange, TenantRow
@@ -27,14 +30,17 @@ from tests.tenants.folders import ACME, BETA, Pipelines, Stages
 class Process:
     """One process on the shared revisions, and an operator at it."""
 
-    def __init__(self, revisions: MemoryRevisions, stages: Stages, **options: Any) -> None:
+    def __init__(
+        self, revisions: MemoryRevisions, stages: Stages, told_by: Tell = told_to_nobody, **options: Any
+    ) -> None:
         self.revisions = revisions
         self.pipelines = Pipelines()
         self.directory = Directory()
         self.texts = StoredTexts()
         self.tenants: TenantFolder[PipelineRevision] = TenantFolder(
             STORED, TakenUp(revisions), self.pipelines, self.directory, stages,
-            texts=self.texts, swap=self.texts.swap, known=self.texts.known, clock=SystemClock(), **options,
+            texts=self.texts, swap=self.texts.swap, known=self.texts.known, clock=SystemClock(),
+            tell=told_once(self.texts, told_by), gone=lambda _: None, **options,
         )  # fmt: skip
         self.follower = Follower(revisions, revisions, self.texts, period_s=0.01)
         puts = StoredPuts(self.tenants, revisions, revisions, self.pipelines, self.directory, self.texts)
@@ -126,6 +132,26 @@ async def test_one_that_cannot_load_it_keeps_what_answered_says_so_and_tries_aga
         other.pipelines.broken = set()
         await eventually(lambda: other.rings("1001") == 2)
         assert (other.status.problem, other.status.revision) == ("", 2)
+
+
+async def test_what_no_process_can_use_is_told_once(stages: Stages) -> None:
+    """Also of a text that cannot be read, which does not say whose it is."""
+    events = MemoryEvents()
+    revisions = MemoryRevisions(SystemClock(), events.add)
+    row = TenantRow(slug="acme", domain="acme.example.net", name="X")
+    async with AsyncExitStack() as stack:
+        both = [await stack.enter_async_context(process(revisions, stages, told_by=events.add)) for _ in range(2)]
+        await both[0].put(text())
+        await same(*both)
+        await revisions.put(ACME, row, "e" * 64, text(more="plugin: unheard of\n"))
+        await revisions.put(BETA, replace(row, slug="beta"), "f" * 64, b"slug: [")
+        await eventually(lambda: all([bool(s.problem) for s in one.tenants.statuses] == [True] * 2 for one in both))
+        await both[0].tenants.forget(both[0].texts.file(ACME), ACME)
+    found = [one.event for one in await events.all(0, 100) if one.event.kind != "document.published"]
+    assert sorted((one.tenant_id or "", one.kind, one.subject) for one in found) == [
+        (ACME, "document.failed", "acme"),
+        (BETA, "document.failed", BETA),
+    ]
 
 
 async def test_a_process_that_starts_and_cannot_use_the_newest_answers_with_what_stood_before(stages: Stages) -> None:

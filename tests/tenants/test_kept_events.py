@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from tenants.api_key_store import ApiKeyStore, KeyInvalidError, MemoryApiKeys, P
 from tenants.api_keys import new_key
 from tenants.database import Database
 from tenants.event_store import EventStore, MemoryEvents, PostgresEvents
-from tenants.revisions import MemoryRevisions, PostgresRevisions, RaceLostError, RevisionStore, TenantRow
+from tenants.revisions import ChangeFeed, MemoryRevisions, PostgresRevisions, RaceLostError, RevisionStore, TenantRow
 
 PEPPER = Secret("p" * 32)
 CLOCK = SystemClock()
@@ -56,6 +57,25 @@ async def test_each_new_revision_is_told_once_as_what_it_is(stores: Stores, tena
         ("canary.started", "2", 2, "b" * 64),
     ]
     assert found[0].at == first.created_at
+
+
+async def test_a_tenant_that_goes_is_told_each_time_it_was_there(stores: Stores, tenant_id: TenantId) -> None:
+    events, revisions, _ = stores
+    feed, row = cast(ChangeFeed, revisions), row_of(tenant_id)
+    await feed.remove(tenant_id)
+    await revisions.put(tenant_id, row, "a" * 64, b"a")
+    await feed.remove(tenant_id)
+    await feed.remove(tenant_id)
+    await revisions.put(tenant_id, row, "a" * 64, b"a")
+    await feed.remove(tenant_id)
+    found = await told(events, tenant_id)
+    assert [(one.kind, one.subject) for one in found] == [
+        ("document.published", "1"),
+        ("tenant.removed", row.slug),
+        ("tenant.removed", row.slug),
+    ]
+    (change,) = [one for one in await feed.changes() if one.tenant_id == tenant_id]
+    assert found[-1].at == change.changed_at
 
 
 async def test_a_key_is_told_when_it_is_made_and_the_first_time_it_is_revoked(

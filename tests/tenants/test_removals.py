@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from base.clock import SystemClock
+from pipelines.events import Event
 from tenants.removals import Removals
 from tenants.revisions import MemoryRevisions
 from tests.pipelines.virtual import eventually
@@ -14,7 +15,8 @@ async def alone() -> bool:
 
 
 async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: Path, stages: Stages) -> None:
-    revisions = MemoryRevisions(SystemClock())
+    events: list[Event] = []
+    revisions = MemoryRevisions(SystemClock(), events.append)
     house = House(tmp_path, stages, revisions)
     house.write("acme", ACME)
     house.write("beta", BETA, number="2000")
@@ -22,7 +24,7 @@ async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: P
     (tmp_path / "acme.yaml").unlink()
     house.start_anew()
     removals = Removals(revisions, alone)
-    tenants = house.tenants(gone=removals.gone)
+    tenants = house.tenants(gone=removals.gone, tell=events.append)
     await tenants.open()
 
     def gone() -> set[object]:
@@ -37,6 +39,20 @@ async def test_those_that_go_and_those_that_went_while_nobody_looked(tmp_path: P
         await tenants.look_again()
         await eventually(lambda: gone() == {BETA})
     await tenants.close()
+    told = [(one.tenant_id, one.subject) for one in events if one.kind == "tenant.removed"]
+    assert told == [(ACME, "acme"), (BETA, "beta")], "each once, by the file or by the store"
+
+
+async def test_where_nobody_else_learns_it_it_is_told_all_the_same(tmp_path: Path, stages: Stages) -> None:
+    events: list[Event] = []
+    house = House(tmp_path, stages)
+    house.write("acme", ACME)
+    tenants = house.tenants(tell=events.append)
+    await tenants.open()
+    (tmp_path / "acme.yaml").unlink()
+    await tenants.look_again()
+    await tenants.close()
+    assert [(one.tenant_id, one.kind, one.subject) for one in events] == [(ACME, "tenant.removed", "acme")]
 
 
 async def test_tenants_of_other_nodes_have_no_file_here_and_are_not_gone(tmp_path: Path, stages: Stages) -> None:

@@ -9,9 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from base.clock import SystemClock
+from base.ids import TenantId
 from pipelines.ended_trials import EndedTrials
 from pipelines.loaded import LoadedRevision
+from pipelines.outcomes import OutcomeCounts
 from pipelines.revision import PipelineRevision
+from pipelines.status import RolledBack
 from pipelines.supervisor import PipelineSupervisor
 from processors.factory import PrepareError
 from tenants import retries
@@ -277,6 +280,26 @@ async def test_nor_is_it_by_the_next_process(tmp_path: Path, revisions: MemoryRe
         await home.tenants.look_again()
     async with EndedTrials(file) as kept:
         assert kept.found == {}
+
+
+def ended(revision: int) -> RolledBack:
+    return RolledBack(revision=revision, digest="a" * 64, reason="1 of 1 calls failed", outcomes=OutcomeCounts())
+
+
+async def test_processes_beside_each_other_keep_theirs_together(tmp_path: Path) -> None:
+    """A process that is relieved has its successor beside it, in another slot."""
+    file, other = tmp_path / "ended-trials.json", TenantId("other")
+    async with EndedTrials(file) as first:
+        first.keep({ACME: ended(2)})
+    async with EndedTrials(file) as former, EndedTrials(file) as fresh:
+        assert fresh.found == {ACME: ended(2)}
+        former.keep({ACME: ended(2), other: ended(5)})
+        fresh.keep({ACME: ended(3)})
+    async with EndedTrials(file) as next_one:
+        assert next_one.found == {ACME: ended(3), other: ended(5)}
+        next_one.keep({other: ended(5)})
+    async with EndedTrials(file) as last:
+        assert last.found == {other: ended(5)}, "its tenant was removed, which no file of another brings back"
 
 
 async def test_another_text_with_the_same_number_has_not_failed(tmp_path: Path, revisions: MemoryRevisions) -> None:
