@@ -89,6 +89,15 @@ async def migrate(
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
 
+async def is_made(owner: Secret) -> bool:
+    """Whether a service has ever been started with this database. Raises DatabaseError."""
+    connection = await connect(owner)
+    try:
+        return bool(await connection.fetchval(queries("migrations")["made"]))
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
 async def _lock(connection: Any) -> None:
     """Held until the connection closes."""
     try:

@@ -36,6 +36,7 @@ from tenants.migrate import (
 )
 from tenants.revisions import PostgresRevisions, TenantRow
 from tenants.system_user import let_in, server_user
+from tenants.visit import visited_database
 
 
 @pytest.fixture
@@ -242,6 +243,9 @@ async def test_an_owner_without_rights_and_a_wrong_password_are_told_what_to_do(
     shared = derived_password(Secret("s" * 32))
     async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small"), password=shared) as database:
         assert await database.ping(), "what the nodes share cannot be set: the file counts"
+    async with visited_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small"), password=shared) as seen:
+        assert seen is not None
+        assert await seen.ping()
     with pytest.raises(DatabaseError) as caught:
         async with open_database(tmp_path, Secret(f"postgresql://modest:hush@{server}/small")):
             pass
@@ -257,12 +261,18 @@ async def test_nodes_that_share_a_secret_do_not_lock_each_other_out(server: str,
     )  # fmt: skip
     url, derived = Secret(f"postgresql://sharer:word@{server}/shared"), derived_password(Secret("s" * 32))
     first, second = tmp_path / "first", tmp_path / "second"
+    async with visited_database(second, url, password=derived) as none:
+        assert none is None, "it was not made yet"
     async with open_database(first, url):
         assert (first / PASSWORD_FILE).is_file(), "it ran alone, before there was a secret"
     async with open_database(first, url, password=derived):
         assert not await lets_in(url, Secret((first / PASSWORD_FILE).read_text().strip()))
         async with open_database(second, url, password=derived):
             assert not (second / PASSWORD_FILE).exists()
+        for node in (first, second):
+            async with visited_database(node, url, password=derived) as seen:
+                assert seen is not None
+                assert await seen.ping()
         assert derived is not None
         assert await lets_in(url, derived), "the first's is good still"
 
