@@ -22,6 +22,7 @@ from control.cli.secret import secret_command
 from control.doctor import LOOKS
 from control.secret_access import known_secrets, visited_secrets
 from control.settings import Settings
+from control.workers.seat import ALL
 from processors.factory import PrepareError
 from tenants import resealing
 from tenants.audit_store import PostgresAuditLog
@@ -285,7 +286,7 @@ def test_a_start_without_a_master_key_that_is_needed_is_told_and_goes_on(setting
         async with open_database(lost.data_dir, lost.database_url) as database:
             with structlog.testing.capture_logs() as told:
                 audit = PostgresAuditLog(database)
-                secrets = await app._open_secrets(lost, parse_ring(SECOND), database, audit, clock)
+                secrets = await app._open_secrets(lost, ALL, parse_ring(SECOND), database, audit, clock)
             assert secrets.has(TENANT, "openai")
             with pytest.raises(PrepareError, match="cannot be decrypted"):
                 await secrets.read(TENANT, "openai")
