@@ -107,7 +107,7 @@ class Presence:
 
     async def alone(self) -> bool:
         """Whether no other node uses the database. Asks it, and raises what it raises."""
-        return all(one.node == self.me.node for one in (await self._store.everything()).processes)
+        return await is_alone(self._store, self.me.node)
 
     def least_busy(self) -> int:
         """Live calls of the process of this node that takes calls and has the fewest, beside this one."""
@@ -189,6 +189,11 @@ class Presence:
         self.leases = Leases(processes=processes, calls=calls)
         self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
         self._processes = max(1, sum(one.role != "control" for one in processes))
+
+
+async def is_alone(store: LeaseStore, node: str) -> bool:
+    """Whether no other node has processes that tell of themselves. Raises what the database raises."""
+    return all(one.node == node for one in (await store.everything()).processes)
 
 
 def told_of(process: ProcessRow) -> Told:

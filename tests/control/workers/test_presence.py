@@ -12,7 +12,7 @@ from msgspec import structs
 from base.ids import AssistantName, CallId, TenantId
 from control.http import TenantHealth
 from control.workers import telling
-from control.workers.presence import Presence, Present, Told, told_of
+from control.workers.presence import Presence, Present, Told, is_alone, told_of
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
 from tests.pipelines.virtual import LoopClock, virtual
 
@@ -160,3 +160,12 @@ def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failur
     row = Process(Store(LoopClock()), 0).presence.me
     for told in ("", "[]", '{"live_calls": "many"}'):
         assert told_of(structs.replace(row, told=told)) == Told()
+
+
+@virtual
+async def test_one_that_tells_nothing_of_itself_is_alone_while_no_other_node_does() -> None:
+    store = Store(LoopClock())
+    assert await is_alone(store, "n")
+    async with Process(store, 0).lives():
+        assert await is_alone(store, "n"), "processes of its own node, which it relieves"
+        assert not await is_alone(store, "m")
