@@ -49,7 +49,7 @@ from control.vector_stores import OfTenant, vector_store
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
 from control.workers.internal import internal_router
-from control.workers.joining import joined, shared_door
+from control.workers.joining import alone, joined, shared_door
 from control.workers.node_key import node_key
 from control.workers.presence import Presence
 from control.workers.seat import Place, Seat, seated
@@ -139,7 +139,8 @@ async def open_service(
         supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room, tell=call_log.tell)
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        keeping = Keeping(found, seat, revisions, shelved, directory, presence, secrets.has, clock, call_log.tell)
+        nobody_else = alone(found, database, presence)
+        keeping = Keeping(found, seat, revisions, shelved, directory, nobody_else, secrets.has, clock, call_log.tell)
         tenants = await keeping.open(stack, stages)
         publishing = keeping.publishing(tenants)
         desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)

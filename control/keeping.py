@@ -1,11 +1,11 @@
 """How a process has its tenants: it publishes the files of a folder, or takes up what is stored in the database.
 
 With a folder the one process of a node, or the one that has the REST API, publishes the files and says which tenants
-are gone; those that take calls beside it take up what is stored. With the database alone all of them take up what is
-stored, and whoever is asked to put something stores it.
+are gone, for those that take calls beside it and for whoever takes up later what is stored. With the database alone all
+of them take up what is stored, and whoever is asked to put something stores it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from control.documents import WithDocuments
 from control.server_facts import server_facts
 from control.settings import Settings
 from control.watch import watched
-from control.workers.presence import Presence
 from control.workers.seat import Seat
 from pipelines.events import Tell
 from pipelines.loaded import LoadedRevision
@@ -43,12 +42,14 @@ class Keeping:
         revisions: PostgresRevisions,
         shelved: WithDocuments,
         directory: Directory,
-        presence: Presence | None,
+        alone: Callable[[], Awaitable[bool]],
         has_secret: Callable[[TenantId, str], bool],
         clock: Clock,
         tell: Tell,
     ) -> None:
-        """`tell` hears what becomes of documents here; what was stored or removed is told with it, by who did that."""
+        """`alone` says whether no other node uses the database. `tell` hears what becomes of documents here; what was
+        stored or removed is told with it, by who did that.
+        """
         self._has_secret, self._clock, self._tell = has_secret, clock, tell
         self._found = found
         self._seat = seat
@@ -57,7 +58,7 @@ class Keeping:
         self._directory = directory
         self._texts = StoredTexts()
         self._follower: Follower | None = None
-        self._removals = None if presence is None else Removals(revisions, presence.alone)
+        self._removals = Removals(revisions, alone)
         if found.tenants == "database" or seat.role == "media":
             self._follower = Follower(revisions, revisions, self._texts)
 
@@ -81,11 +82,8 @@ class Keeping:
             tenants = TenantFolder(STORED, TakenUp(self._revisions), *rest, **common)
         else:
             known = await stack.enter_async_context(KnownFiles(found.data_dir / KNOWN_FILES))
-            gone = None if self._removals is None else self._removals.gone
-            folder = found.tenants_dir
-            tenants = TenantFolder(
-                folder, self._revisions, *rest, swap=found.swap, known=known, gone=gone, tell=self._tell, **common
-            )
+            common |= {"swap": found.swap, "known": known, "gone": self._removals.gone, "tell": self._tell}
+            tenants = TenantFolder(found.tenants_dir, self._revisions, *rest, **common)
         stack.push_async_callback(tenants.close)
         await tenants.open()
         return tenants
@@ -106,7 +104,6 @@ class Keeping:
         if self._follower is not None:
             await stack.enter_async_context(self._follower.following(tenants))
             return
-        if self._removals is not None:
-            await stack.enter_async_context(self._removals.told(tenants))
+        await stack.enter_async_context(self._removals.told(tenants))
         if self._found.watch:
             await stack.enter_async_context(watched(self._found.tenants_dir, tenants))

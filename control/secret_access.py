@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from msgspec import Struct
 
 from base.ids import TenantId
 from control.settings import Settings
+from tenants.database import Database, derived_password
 from tenants.embedded import EmbeddedError
 from tenants.keys import KeyFileError
 from tenants.master_keys import MasterKeySource, read_ring
@@ -36,13 +37,18 @@ def ring_source(found: Settings) -> MasterKeySource:
 @asynccontextmanager
 async def visited_secrets(found: Settings) -> AsyncIterator[TenantSecrets]:
     """The service's secrets; none where no database is made yet. Raises one of NOT_TOLD."""
-    async with visited_database(found.data_dir, found.database_url) as database:
+    async with _visited(found) as database:
         if database is None:
             yield TenantSecrets(MemorySecrets(), parse_ring(new_ring().reveal()))
             return
         secrets = TenantSecrets(PostgresSecrets(database), await read_ring(ring_source(found), make=False))
         await secrets.open()
         yield secrets
+
+
+def _visited(found: Settings) -> AbstractAsyncContextManager[Database | None]:
+    password = derived_password(found.api_key_secret)
+    return visited_database(found.data_dir, found.database_url, password=password)
 
 
 class KnownSecrets(Struct, frozen=True, kw_only=True):
@@ -69,7 +75,7 @@ async def known_secrets(found: Settings, texts: Iterable[bytes]) -> KnownSecrets
 
 
 async def _versions(found: Settings) -> Mapping[TenantId, Mapping[str, int]]:
-    async with visited_database(found.data_dir, found.database_url) as database:
+    async with _visited(found) as database:
         versions: dict[TenantId, dict[str, int]] = {}
         for one in [] if database is None else await PostgresSecrets(database).changes(None):
             versions.setdefault(one.tenant_id, {})[one.name] = one.version

@@ -89,8 +89,9 @@ class Service:
 
     @cached_property
     def node_door(self) -> NodeDoor:
-        """Which requests are of other processes."""
-        return NodeDoor(node_key(self.api_keys.pepper))
+        """Which requests are of other processes, and for this one. There are none where it is alone."""
+        me = "" if self.neighbours is None else self.neighbours.presence.me.id
+        return NodeDoor(node_key(self.api_keys.pepper), me)
 
     @property
     def calls(self) -> Everywhere:

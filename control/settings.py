@@ -162,7 +162,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """This machine's name among those that share the database; absent: the host's, with a number that is kept in the
     data directory."""
     internal_host: str = "127.0.0.1"
-    """Where the processes of other nodes, and Prometheus, reach those of this one."""
+    """Where the processes of other nodes, and Prometheus, reach those of this one. Without `workers` it is `http_host`
+    that listens: give this where that is every address, or the same."""
     internal_port: int = 0
     """The first of the ports for that: the process in place n has the n-th after it; 0: any free port."""
     again_port: int = 0
@@ -283,9 +284,23 @@ def _contradictions(settings: Settings) -> list[str]:
                 "MEDIA_SOCKET_PORT": settings.media_socket_port if settings.media_sockets else 0,
             },
         )
+    problems += _internal_problems(settings)
     if settings.http_port == settings.esl_port != 0 and settings.http_host == settings.esl_host:
         problems.append(f"ATENDE_HTTP_PORT: {settings.http_port} is also ATENDE_ESL_PORT; choose another")
     return problems
+
+
+def _internal_problems(settings: Settings) -> list[str]:
+    """A node of one process answers the others where its HTTP door listens."""
+    http, internal = settings.http_host, settings.internal_host
+    if settings.workers or settings.tenants == "folder":
+        return []
+    if http in _EVERYWHERE and internal in _EVERYWHERE:
+        return [f"ATENDE_INTERNAL_HOST: {internal} is no address that others could ask; give one of this machine's"]
+    if _is_loopback(http) and not _is_loopback(internal):
+        told = f"nothing listens at {internal} without ATENDE_WORKERS while ATENDE_HTTP_HOST is {http}"
+        return [f"ATENDE_INTERNAL_HOST: {told}; set that to {internal}, too, or to 0.0.0.0"]
+    return []
 
 
 def _media_problems(settings: Settings) -> list[str]:

@@ -23,7 +23,7 @@ from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
 from tenants.embedded import embedded_postgres
 from tenants.keys import kept_secret
-from tenants.migrate import APP_ROLE, entering, migrate
+from tenants.migrate import APP_ROLE, PasswordNotOursError, entering, migrate
 
 PASSWORD_FILE: Final = "database.password"  # noqa: S105 (a file name)
 
@@ -123,7 +123,8 @@ async def open_database(
     """A migrated database: that of `url` (of its owner), or the embedded one in the data directory.
 
     `vectors`: it has the extension pgvector. `password` is for the role with which the service connects to the server
-    of `url`; that in the data directory's file goes before it, and where there is neither one is made and kept there.
+    of `url`, all nodes' alike: the one in the data directory's file counts only where the owner may not set it. Without
+    it that file's counts, which is made where there is none.
 
     Raises DatabaseError, MigrationError or EmbeddedError.
     """
@@ -132,14 +133,24 @@ async def open_database(
         if url is None:
             password = None
             url = await stack.enter_async_context(embedded_postgres(data_dir))
-        else:
-            file = data_dir / PASSWORD_FILE
-            if password is None or file.exists():
-                password = kept_secret(file, Secret(secrets.token_urlsafe(32)))
-        await migrate(url, password, vectors=vectors)
+        elif password is None:
+            password = kept_secret(data_dir / PASSWORD_FILE, Secret(secrets.token_urlsafe(32)))
+        try:
+            await migrate(url, password, vectors=vectors)
+        except PasswordNotOursError:
+            if (given := kept_password(data_dir)) is None:
+                raise
+            password = given
+            await migrate(url, password, vectors=vectors)
         database = await connect_app(url, password, bounds)
         stack.push_async_callback(database.close)
         yield database
+
+
+def kept_password(data_dir: Path) -> Secret | None:
+    """What the data directory's file holds; None where there is none. Raises KeyFileError."""
+    file = data_dir / PASSWORD_FILE
+    return kept_secret(file, Secret("")) if file.is_file() else None
 
 
 def derived_password(secret: Secret | None) -> Secret | None:

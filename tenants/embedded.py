@@ -47,6 +47,7 @@ DATABASE: Final = "atende"
 SUPERUSER: Final = "postgres"
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 30.0
+MIN_CONNECTIONS: Final = 50
 _SOCKET: Final = ".s.PGSQL.5432"
 _MAX_SOCKET_BYTES: Final = 103
 T = TypeVar("T")
@@ -63,9 +64,9 @@ class EmbeddedInUseError(EmbeddedError):
 
 
 @asynccontextmanager
-async def embedded_postgres(data_dir: Path) -> AsyncIterator[Secret]:
-    """The URL of its owner, while the block runs. Raises EmbeddedError."""
-    server = EmbeddedPostgres(data_dir)
+async def embedded_postgres(data_dir: Path, max_connections: int = MIN_CONNECTIONS) -> AsyncIterator[Secret]:
+    """The URL of its owner, while the block runs; never fewer than MIN_CONNECTIONS. Raises EmbeddedError."""
+    server = EmbeddedPostgres(data_dir, max_connections)
     try:
         await to_its_end(server.start)
         await _ensure_database(server)
@@ -96,9 +97,10 @@ async def _ensure_database(server: "EmbeddedPostgres") -> None:
 class EmbeddedPostgres:
     """One cluster in one data directory. Both methods block and are idempotent."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, max_connections: int = MIN_CONNECTIONS) -> None:
         self._binaries = _binaries()
         self._data_dir = data_dir.resolve()
+        self._max_connections = max(MIN_CONNECTIONS, max_connections)
         self._cluster = self._data_dir / "postgres"
         self._output = self._data_dir / "postgres.log"
         self._sockets = self._cluster
@@ -230,7 +232,7 @@ class EmbeddedPostgres:
             "listen_addresses": "",
             "unix_socket_directories": '"' + str(self._sockets).replace('"', '""') + '"',
             "unix_socket_permissions": "0700",
-            "max_connections": "50",
+            "max_connections": str(self._max_connections),
             "log_checkpoints": "off",
             "log_timezone": "UTC",
             "timezone": "UTC",

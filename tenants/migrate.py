@@ -39,6 +39,10 @@ class DatabaseError(Exception):
     """The database cannot be used as it is; the message says what to do."""
 
 
+class PasswordNotOursError(DatabaseError):
+    """The role has another password than ours, and the owner may not set it."""
+
+
 class MigrationError(DatabaseError):
     """The history in the database is not that of this program."""
 
@@ -71,7 +75,7 @@ async def migrate(
 
     Without a password the role gets none: for a server that trusts who reaches its socket. `vectors`: the extension
     pgvector is made, too, where it is not there yet.
-    Raises DatabaseError or MigrationError.
+    Raises DatabaseError, of which PasswordNotOursError and MigrationError are.
     """
     steps = read_migrations(folder)
     connection = await connect(owner)
@@ -81,6 +85,15 @@ async def migrate(
         if vectors:
             await _ensure_pgvector(connection)
         return await _apply(connection, steps)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def is_made(owner: Secret) -> bool:
+    """Whether a service has ever been started with this database. Raises DatabaseError."""
+    connection = await connect(owner)
+    try:
+        return bool(await connection.fetchval(queries("migrations")["made"]))
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
@@ -165,15 +178,16 @@ async def _ensure_role(connection: Any, owner: Secret, password: Secret | None) 
             "the role atende_app may go round row-level security; "
             "run: ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS; and take it out of the owner's role"
         )
-    if password is not None and not await _lets_in(owner, password):
+    if password is not None and not await lets_in(owner, password):
         await _set_password(connection, password)
 
 
-async def _lets_in(owner: Secret, password: Secret) -> bool:
+async def lets_in(url: Secret, password: Secret) -> bool:
+    """Whether `atende_app` may connect with it. Raises DatabaseError for any other reason why it may not."""
     try:
         with entering(APP_ROLE):
             connection = await asyncpg.connect(
-                owner.reveal(), user=APP_ROLE, password=password.reveal(), timeout=CONNECT_TIMEOUT_S
+                url.reveal(), user=APP_ROLE, password=password.reveal(), timeout=CONNECT_TIMEOUT_S
             )
     except DatabaseError as error:
         if isinstance(error.__cause__, asyncpg.InvalidAuthorizationSpecificationError):
@@ -190,7 +204,7 @@ async def _set_password(connection: Any, password: Secret) -> None:
     try:
         await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise DatabaseError(
+        raise PasswordNotOursError(
             "the owner may not set the password of atende_app; write the role's password to "
             "database.password in the data directory (mode 0600)"
         ) from error

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from base.secret import Secret
-from tenants.database import PASSWORD_FILE, Database, PoolBounds, connect_app, open_database
+from tenants.database import Database, PoolBounds, connect_app, kept_password, open_database
 from tenants.embedded import DATABASE, EmbeddedInUseError, EmbeddedPostgres, to_its_end
-from tenants.keys import kept_secret
+from tenants.migrate import is_made, lets_in
 
 
 @asynccontextmanager
@@ -50,22 +50,31 @@ async def shared_database(
 
 
 @asynccontextmanager
-async def visited_database(data_dir: Path, url: Secret | None) -> AsyncIterator[Database | None]:
+async def visited_database(
+    data_dir: Path, url: Secret | None, *, password: Secret | None = None
+) -> AsyncIterator[Database | None]:
     """The database as it is, for a look at it as the service sees it; None where it was not made yet.
 
-    Raises DatabaseError or EmbeddedError.
+    `password` as `open_database` has it. Raises DatabaseError, EmbeddedError or KeyFileError.
     """
     async with AsyncExitStack() as stack:
-        password = None
         if url is None:
-            url = await stack.enter_async_context(visited_postgres(data_dir))
-        elif (data_dir / PASSWORD_FILE).is_file():
-            password = kept_secret(data_dir / PASSWORD_FILE, Secret(""))
-        else:
-            url = None  # no service was ever started here
+            url, password = await stack.enter_async_context(visited_postgres(data_dir)), None
+        elif (password := await _password(data_dir, url, password)) is None:
+            url = None  # no service was ever started with it
         if url is None:
             yield None
             return
         database = await connect_app(url, password, PoolBounds(max_connections=1))
         stack.push_async_callback(database.close)
         yield database
+
+
+async def _password(data_dir: Path, url: Secret, shared: Secret | None) -> Secret | None:
+    """With which a service that was started here connects to a server; None where none ever was."""
+    kept = kept_password(data_dir)
+    if shared is None:
+        return kept
+    if not await is_made(url):
+        return None
+    return shared if kept is None or await lets_in(url, shared) else kept

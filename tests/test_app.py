@@ -26,6 +26,7 @@ from pipelines.calls import ChangedOver, Closed, LiveEvent, Said
 from tenants.api_keys import Role, new_key
 from tenants.errors import DocumentError
 from tenants.put_errors import NotReadyError
+from tenants.revisions import PostgresRevisions
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 from tests.control.collector import collector, facts
 from tests.pipelines.virtual import eventually
@@ -292,6 +293,12 @@ async def test_a_tenant_that_is_made_and_removed_while_the_service_runs(settings
         await service.publishing.remove(STRANGER, expected=published.digest)
         assert [entry.slug for entry in service.directory.tenants()] == ["front-desk"]
         assert (await rung(service)).answered, "the others are answered"
+        feed = service.folder._revisions
+        assert isinstance(feed, PostgresRevisions)
+        async with asyncio.timeout(10):
+            while not (gone := [one.tenant_id for one in await feed.changes() if one.removed]):
+                pass
+        assert gone == [STRANGER], "with the database alone it would answer again"
     assert [file.name for file in settings.tenants_dir.iterdir()] == ["front-desk.yaml"]
 
 

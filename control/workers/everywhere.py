@@ -15,7 +15,7 @@ from base.ids import CallId, TenantId
 from control.live_board import LiveBoard, LiveCallDetail, LiveCallView
 from control.live_sessions import TooMuchToSayError
 from control.phone import PhoneDoor
-from control.workers.internal import PREFIX, Act
+from control.workers.internal import MISDIRECTED, PREFIX, Act
 from control.workers.node_key import HEADER, signed
 from control.workers.presence import Presence
 from tenants.leases import ProcessRow
@@ -29,9 +29,12 @@ log = structlog.get_logger()
 class ProcessSilentError(Exception):
     """The process that has a call does not answer; the message says which, and what to look at."""
 
-    def __init__(self, process: ProcessRow, *, late: bool) -> None:
+    def __init__(self, process: ProcessRow, *, late: bool, misdirected: bool = False) -> None:
         what = f"did not answer within {ASK_TIMEOUT_S:g} s" if late else "cannot be reached"
         fix = "look at its log" if late else "see that ATENDE_INTERNAL_HOST of its node can be reached from here"
+        if misdirected:
+            what = f"is not the one that answers at {process.url}"
+            fix = "see that its node has an ATENDE_INTERNAL_HOST that is its own, and listens there"
         super().__init__(f"the process {process.role}-{process.slot} of node {process.node} {what}; {fix}")
         self.process = process
         self.late = late
@@ -57,7 +60,7 @@ class Neighbours:
     async def ask(self, process: ProcessRow, method: str, path: str, body: bytes = b"") -> httpx.Response:
         """Its answer, whatever it says. Raises ProcessSilentError."""
         target, now = PREFIX + path, int(time.time())
-        header = signed(self._key, method, target, body, at=now, nonce=secrets.token_hex(12))
+        header = signed(self._key, process.id, method, target, body, at=now, nonce=secrets.token_hex(12))
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 url, headers = process.url + target, {HEADER: header}
@@ -66,6 +69,8 @@ class Neighbours:
             raise ProcessSilentError(process, late=True) from error
         except httpx.HTTPError as error:
             raise ProcessSilentError(process, late=False) from error
+        if answer.status_code == MISDIRECTED:
+            raise ProcessSilentError(process, late=False, misdirected=True)
         if answer.status_code >= 500:
             raise ProcessSilentError(process, late=False)
         return answer

@@ -1,6 +1,7 @@
 """What a process answers to the others: the live calls that it has, and what may be done to them.
 
 Every request is signed with the nodes' key (`node_key`); without it there is nothing here.
+One that is for another process is refused.
 """
 
 import time
@@ -20,9 +21,11 @@ from base.ids import CallId, TenantId
 from control.live_board import LiveBoard, LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
 from control.phone import PhoneDoor
-from control.workers.node_key import HEADER, NodeDoor
+from control.workers.node_key import HEADER, MisdirectedError, NodeDoor
 
 PREFIX: Final = "/internal/v1"
+MISDIRECTED: Final = 421
+"""A request reached another process than the one that it is for (RFC 9110, 15.5.20)."""
 MAX_BODY_BYTES: Final = 16 * 1024
 
 
@@ -94,6 +97,7 @@ def internal_router(running: Callable[[], Answers | None]) -> Router:
         PREFIX,
         route_handlers=[live_calls, live_call, act],
         dependencies={"here": Provide(here)},
+        exception_handlers={MisdirectedError: lambda _request, _error: Response("", status_code=MISDIRECTED)},
         request_max_body_size=MAX_BODY_BYTES,
         cache_control=CacheControlHeader(no_store=True),
         include_in_schema=False,

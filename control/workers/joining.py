@@ -3,13 +3,14 @@
 import asyncio
 import os
 import uuid
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Final
 
 from base.clock import Clock
 from control.phone import PhoneDoor
 from control.settings import Settings
-from control.workers.presence import Presence
+from control.workers.presence import Presence, is_alone
 from control.workers.seat import Place, node_of
 from tenants.database import Database
 from tenants.leases import PostgresLeases, ProcessRow
@@ -37,6 +38,18 @@ async def joined(found: Settings, database: Database, place: Place, clock: Clock
         renewed_at=now,
     )
     return Presence(PostgresLeases(database), me, processes=max(1, found.workers))
+
+
+def alone(found: Settings, database: Database, presence: Presence | None) -> Callable[[], Awaitable[bool]]:
+    """Whether no other node uses the database; of a process without a presence, too. It raises what that raises."""
+    if presence is not None:
+        return presence.alone
+    leases = PostgresLeases(database)
+
+    async def asked() -> bool:
+        return await is_alone(leases, await asyncio.to_thread(node_of, found))
+
+    return asked
 
 
 def shared_door(place: Place, presence: Presence, phone: PhoneDoor) -> SharedDoor | None:

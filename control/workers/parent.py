@@ -21,6 +21,7 @@ import structlog
 from control.settings import Settings
 from control.workers.child import Child, all_ended
 from control.workers.seat import Seat
+from tenants.database import PoolBounds
 from tenants.embedded import embedded_postgres
 from tenants.keys import api_key_pepper, signing_keys
 
@@ -36,8 +37,18 @@ WELL_S: Final = 60.0
 ENDS_WITHIN_S: Final = 25.0
 """After its calls are over, or given back, a process has so long to put its things away."""
 BEGINS_WITHIN_S: Final = 600.0
+SPARE_CONNECTIONS: Final = 20
+"""For commands, migrations, and whoever looks."""
 
 log = structlog.get_logger()
+
+
+def connections(found: Settings) -> int:
+    """What the processes may have of the database at the same time, and commands beside them.
+
+    The one with the REST API may have a successor while it ends, as each place has.
+    """
+    return (found.slots + 2) * PoolBounds().max_connections + SPARE_CONNECTIONS
 
 
 class StartFailedError(Exception):
@@ -71,7 +82,7 @@ class Parent:
         api_key_pepper(self._found.data_dir, self._found.api_key_secret)
         async with AsyncExitStack() as stack:
             if self._found.database_url is None:
-                url = await stack.enter_async_context(embedded_postgres(self._found.data_dir))
+                url = await stack.enter_async_context(embedded_postgres(self._found.data_dir, connections(self._found)))
                 self._environ["ATENDE_DATABASE_URL"] = url.reveal()
             watch = asyncio.create_task(self._watch(), name="watch the processes")
             try:

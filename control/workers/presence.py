@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from pipelines.calls import Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
 from tenants.leases import CallLease, Leases, LeaseStore, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
+from transports.freeswitch.peers import LOOPBACK, is_within
 
 RENEW_S: Final = 2.0
 READ_S: Final = 1.0
@@ -80,6 +82,7 @@ class Presence:
         self._elsewhere: Counter[tuple[TenantId, str]] = Counter()
         self._away = False
         self._begun = False
+        self._unreachable = False
         self.leases = Leases()
         """As they were read last."""
 
@@ -118,7 +121,7 @@ class Presence:
 
     async def alone(self) -> bool:
         """Whether no other node uses the database. Asks it, and raises what it raises."""
-        return all(one.node == self.me.node for one in (await self._store.everything()).processes)
+        return await is_alone(self._store, self.me.node)
 
     def least_busy(self) -> int:
         """Live calls of the process of this node that takes calls and has the fewest, beside this one."""
@@ -193,6 +196,17 @@ class Presence:
                 calls = sum(call.process_id == one.id for call in leases.calls)
                 log.error("a process is lost", process=one.id, node=one.node, role=one.role, slot=one.slot, calls=calls)
         self._take(leases, {one.id for one in lost})
+        self._see_whether_others_reach_us()
+
+    def _see_whether_others_reach_us(self) -> None:
+        """Told once. Who takes no calls is asked for none."""
+        if self._unreachable or self.me.role == "control":
+            return
+        away = [one for one in self.others if one.node != self.me.node and not reaches(one.url, self.me.url)]
+        if away:
+            self._unreachable = True
+            fix = "set ATENDE_INTERNAL_HOST, and without workers ATENDE_HTTP_HOST, to an address that they reach"
+            log.warning("other machines cannot ask this process", url=self.me.url, node=away[0].node, fix=fix)
 
     def _take(self, leases: Leases, lost: set[str]) -> None:
         processes = tuple(one for one in leases.processes if one.id not in lost)
@@ -200,6 +214,20 @@ class Presence:
         self.leases = Leases(processes=processes, calls=calls)
         self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
         self._processes = max(1, sum(one.role != "control" for one in processes))
+
+
+def reaches(asker: str, asked: str) -> bool:
+    """Whether a process that listens at one URL can be another node's than one at the other, and ask it there.
+
+    Several nodes of one machine have a loopback address each. Pure.
+    """
+    theirs, ours = urlsplit(asker).hostname or "", urlsplit(asked).hostname or ""
+    return not is_within(ours, LOOPBACK) or (is_within(theirs, LOOPBACK) and theirs != ours)
+
+
+async def is_alone(store: LeaseStore, node: str) -> bool:
+    """Whether no other node has processes that tell of themselves. Raises what the database raises."""
+    return all(one.node == node for one in (await store.everything()).processes)
 
 
 def told_of(process: ProcessRow) -> Told:

@@ -25,6 +25,9 @@ SELECT coalesce(
 -- create_vector --
 CREATE EXTENSION IF NOT EXISTS vector;
 
+-- made --
+SELECT to_regclass('atende.migrations') IS NOT NULL;
+
 -- applied --
 SELECT number, name, checksum FROM atende.migrations ORDER BY number;
 

@@ -292,3 +292,14 @@ def test_the_master_keys_come_from_one_place() -> None:
     ) as told:
         load(both)
     assert "hush" not in str(told.value)
+
+
+def test_a_node_without_workers_is_asked_where_its_http_door_listens() -> None:
+    node = {"ATENDE_TENANTS": "database", "ATENDE_INTERNAL_HOST": "10.0.0.12"}
+    with pytest.raises(SettingsError, match=r"ATENDE_INTERNAL_HOST: nothing listens at 10\.0\.0\.12"):
+        load(node)
+    for more in ({"ATENDE_HTTP_HOST": "10.0.0.12"}, {"ATENDE_HTTP_HOST": "0.0.0.0"}, {"ATENDE_WORKERS": "2"}):
+        assert load(node | more)[0].internal_host == "10.0.0.12"
+    with pytest.raises(SettingsError, match=r"0\.0\.0\.0 is no address that others could ask"):
+        load(node | {"ATENDE_INTERNAL_HOST": "0.0.0.0", "ATENDE_HTTP_HOST": "0.0.0.0"})
+    assert load({"ATENDE_TENANTS": "database"})[0].http_host == "127.0.0.1", "one node alone may stay at loopback"

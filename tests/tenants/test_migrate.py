@@ -22,11 +22,21 @@ from base.secret import Secret
 from knowledge.passages import Passage
 from knowledge.stores.pgvector import PgVectorStore
 from knowledge.stores.protocol import StoredDocument
-from tenants.database import PASSWORD_FILE, PoolBounds, connect_app, open_database
+from tenants.database import PASSWORD_FILE, PoolBounds, connect_app, derived_password, open_database
 from tenants.embedded import _binaries
-from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations, scram_verifier
+from tenants.migrate import (
+    MIGRATIONS,
+    DatabaseError,
+    MigrationError,
+    connect,
+    lets_in,
+    migrate,
+    read_migrations,
+    scram_verifier,
+)
 from tenants.revisions import PostgresRevisions, TenantRow
 from tenants.system_user import let_in, server_user
+from tenants.visit import visited_database
 
 
 @pytest.fixture
@@ -230,10 +240,41 @@ async def test_an_owner_without_rights_and_a_wrong_password_are_told_what_to_do(
     (tmp_path / PASSWORD_FILE).write_text("given by hand\n")
     async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small")) as database:
         assert await database.ping()
+    shared = derived_password(Secret("s" * 32))
+    async with open_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small"), password=shared) as database:
+        assert await database.ping(), "what the nodes share cannot be set: the file counts"
+    async with visited_database(tmp_path, Secret(f"postgresql://modest:word@{server}/small"), password=shared) as seen:
+        assert seen is not None
+        assert await seen.ping()
     with pytest.raises(DatabaseError) as caught:
         async with open_database(tmp_path, Secret(f"postgresql://modest:hush@{server}/small")):
             pass
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.postgres
+async def test_nodes_that_share_a_secret_do_not_lock_each_other_out(server: str, tmp_path: Path) -> None:
+    await run_as_admin(
+        server, "CREATE ROLE sharer LOGIN CREATEROLE PASSWORD 'word'", "CREATE DATABASE shared OWNER sharer",
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'atende_app') THEN "
+        "ALTER ROLE atende_app RENAME TO put_aside_too; END IF; END $$",
+    )  # fmt: skip
+    url, derived = Secret(f"postgresql://sharer:word@{server}/shared"), derived_password(Secret("s" * 32))
+    first, second = tmp_path / "first", tmp_path / "second"
+    async with visited_database(second, url, password=derived) as none:
+        assert none is None, "it was not made yet"
+    async with open_database(first, url):
+        assert (first / PASSWORD_FILE).is_file(), "it ran alone, before there was a secret"
+    async with open_database(first, url, password=derived):
+        assert not await lets_in(url, Secret((first / PASSWORD_FILE).read_text().strip()))
+        async with open_database(second, url, password=derived):
+            assert not (second / PASSWORD_FILE).exists()
+        for node in (first, second):
+            async with visited_database(node, url, password=derived) as seen:
+                assert seen is not None
+                assert await seen.ping()
+        assert derived is not None
+        assert await lets_in(url, derived), "the first's is good still"
 
 
 @pytest.mark.parametrize("url", ["postgresql://maker:hush@[::1/x", "postgresql://maker:hush@127.0.0.1:port/x"])

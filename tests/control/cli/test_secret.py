@@ -26,7 +26,7 @@ from control.workers.seat import ALL
 from processors.factory import PrepareError
 from tenants import resealing
 from tenants.audit_store import PostgresAuditLog
-from tenants.database import open_database
+from tenants.database import PASSWORD_FILE, open_database
 from tenants.migrate import connect
 from tenants.sealing import parse_ring
 from tests.tenants.conftest import cluster_folder, postgres
@@ -247,6 +247,16 @@ def test_commands_that_check_know_what_is_kept_and_say_when_they_cannot(settings
     assert known(away).has is None
     assert "the database does not tell of them" in known(away).why
     assert known(away, b"no name").has is not None, "nobody is asked"
+
+
+def test_looks_see_what_a_node_keeps_that_shares_the_roles_password(settings: Settings) -> None:
+    node = replace(settings, api_key_secret=Secret("s" * 32))
+    run(node, "set", "--tenant", "fala", "openai", value="sk-1")
+    assert not (node.data_dir / PASSWORD_FILE).exists(), "it is derived"
+    has = asyncio.run(known_secrets(node, [DOCUMENT.encode()])).has
+    assert has is not None
+    assert has(TENANT, "openai")
+    assert kept(node) == "sk-1"
 
 
 def test_a_deep_check_makes_stages_ready_with_what_is_kept(settings: Settings) -> None:

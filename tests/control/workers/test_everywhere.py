@@ -14,6 +14,7 @@ from msgspec import structs
 from base.clock import SystemClock
 from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
+from control.api.problems import problem_plugin
 from control.live_board import LiveBoard
 from control.live_sessions import TooMuchToSayError
 from control.workers import everywhere
@@ -39,8 +40,8 @@ def row(name: str) -> ProcessRow:
 class Other:
     """A process with one call of ACME's, answering as the real one does."""
 
-    def __init__(self, call_id: str) -> None:
-        self.board, self.node_door = LiveBoard(SystemClock()), NodeDoor(node_key(PEPPER))
+    def __init__(self, call_id: str, me: str) -> None:
+        self.board, self.node_door = LiveBoard(SystemClock()), NodeDoor(node_key(PEPPER), me)
         self.asked: list[tuple[str, ...]] = []
         self.raises: Exception | None = None
         self.phone = cast(Any, SimpleNamespace(say=self._did("say"), transfer=self._did("transfer"),
@@ -50,7 +51,7 @@ class Other:
             caller="", revision=1, language="en", opened_at=NOON,
         )  # fmt: skip
         self.board.feed(Opened(call=call))
-        self.app = Litestar([internal_router(lambda: self)])
+        self.app = Litestar([internal_router(lambda: self)], plugins=[problem_plugin()])
 
     def _did(self, verb: str) -> Callable[..., bool]:
         def did(tenant_id: TenantId, call_id: CallId, *told: str) -> bool:
@@ -107,8 +108,8 @@ async def one(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., tu
 
 
 async def test_the_process_that_has_the_call_is_asked_and_no_other(one: Any) -> None:
-    other = Other("theirs")
-    here, net = one(b=other, c=Other("another"))
+    other = Other("theirs", "b")
+    here, net = one(b=other, c=Other("another", "c"))
     found = await here.call(ACME, CallId("theirs"))
     assert found is not None
     assert (found.call.id, found.call.tenant_id) == ("theirs", ACME)
@@ -123,7 +124,7 @@ async def test_the_process_that_has_the_call_is_asked_and_no_other(one: Any) -> 
 
 
 async def test_a_call_whose_lease_is_not_known_yet_is_found_wherever_it_is(one: Any) -> None:
-    here, net = one(b=Other("theirs"), c=Other("fresh"))
+    here, net = one(b=Other("theirs", "b"), c=Other("fresh", "c"))
     found = await here.call(None, CallId("fresh"))
     assert found is not None
     assert sorted(net.asked) == ["b", "c"]
@@ -132,7 +133,7 @@ async def test_a_call_whose_lease_is_not_known_yet_is_found_wherever_it_is(one: 
 
 
 async def test_what_its_process_refuses_is_refused_in_its_words(one: Any) -> None:
-    other = Other("theirs")
+    other = Other("theirs", "b")
     here, _ = one(b=other)
     for raised in (TooMuchToSayError("it says enough"), ValueError("no words")):
         other.raises = raised
@@ -150,15 +151,25 @@ async def test_one_that_cannot_be_reached_or_hangs_is_told_by_name(one: Any) -> 
 
 
 async def test_a_list_has_what_can_be_had_and_counts_who_is_silent(one: Any) -> None:
-    here, _ = one(b=Other("theirs"), c=None, d=Other("fresh"))
+    here, _ = one(b=Other("theirs", "b"), c=None, d=Other("fresh", "d"))
     calls, silent = await here.calls(ACME)
     assert ({view.call.id for view in calls}, silent) == ({"theirs", "fresh"}, 1)
     assert await here.calls(BETA) == ((), 1)
 
 
 async def test_who_has_another_key_is_told_nothing(one: Any) -> None:
-    other = Other("theirs")
+    other = Other("theirs", "b")
     here, _ = one(Secret("q" * 40), b=other)
     assert await here.call(ACME, CallId("theirs")) is None
     assert not await here.hang_up(ACME, CallId("theirs"))
     assert (await here.calls(ACME), other.asked) == (((), 1), [])
+
+
+async def test_one_at_whose_address_another_answers_is_told_by_name_and_nothing_is_done(one: Any) -> None:
+    """As where two machines say that they are at 127.0.0.1."""
+    somebody = Other("theirs", "somebody")
+    here, _ = one(b=somebody)
+    with pytest.raises(ProcessSilentError, match="is not the one that answers at http://b") as caught:
+        await here.hang_up(ACME, CallId("theirs"))
+    assert "ATENDE_INTERNAL_HOST" in str(caught.value)
+    assert (await here.calls(ACME), somebody.asked) == (((), 1), [])

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 
+import pytest
+
 from base.secret import Secret
 from control.workers.child import Child
 from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP, Lifeline
-from control.workers.node_key import GOOD_S, NodeDoor, node_key, signed
+from control.workers.node_key import GOOD_S, MisdirectedError, NodeDoor, node_key, signed
 from control.workers.parent import STUCK_LOOKS
 from control.workers.seat import Seat
 
@@ -77,12 +79,12 @@ KEY = node_key(Secret("p" * 40))
 ASKED = ("POST", "/internal/v1/live-calls/x/say", b'{"text":"a"}')
 
 
-def header(at: int = 1000, nonce: str = "n") -> str:
-    return signed(KEY, *ASKED, at=at, nonce=nonce)
+def header(at: int = 1000, nonce: str = "n", to: str = "me") -> str:
+    return signed(KEY, to, *ASKED, at=at, nonce=nonce)
 
 
 def test_a_signed_request_is_admitted_once_and_nothing_of_it_may_be_another() -> None:
-    door = NodeDoor(KEY)
+    door = NodeDoor(KEY, "me")
     assert door.admits(*ASKED, header(), now=1000.0)
     assert not door.admits(*ASKED, header(), now=1000.0), "said once"
     method, target, body = ASKED
@@ -90,7 +92,15 @@ def test_a_signed_request_is_admitted_once_and_nothing_of_it_may_be_another() ->
         assert not door.admits(*other, header(nonce="m"), now=1000.0)
     for late in (GOOD_S + 1, -GOOD_S - 1):
         assert not door.admits(*ASKED, header(nonce="m"), now=1000.0 + late)
-    assert not NodeDoor(node_key(Secret("q" * 40))).admits(*ASKED, header(nonce="m"), now=1000.0)
+    assert not NodeDoor(node_key(Secret("q" * 40)), "me").admits(*ASKED, header(nonce="m"), now=1000.0)
     for nonsense in ("", "1000", "1000.n", "x.n.0", f"{'9' * 400}.n.0", header().replace("1000", "1001"), "٣.n.0"):
         assert not door.admits(*ASKED, nonsense, now=1000.0)
     assert door.admits(*ASKED, header(nonce="m"), now=1000.0)
+
+
+def test_a_signed_request_for_another_process_is_refused_as_such() -> None:
+    door, theirs = NodeDoor(KEY, "me"), header(to="them")
+    with pytest.raises(MisdirectedError):
+        door.admits(*ASKED, theirs, now=1000.0)
+    assert not door.admits(*ASKED, theirs.replace("them", "me"), now=1000.0), "whom it is for is signed"
+    assert NodeDoor(KEY, "them").admits(*ASKED, theirs, now=1000.0)

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+import structlog
 from msgspec import structs
 
 from base.ids import AssistantName, CallId, TenantId
 from control.http import TenantHealth
 from control.workers import telling
-from control.workers.presence import Presence, Present, Told, told_of
+from control.workers.presence import Presence, Present, Told, is_alone, reaches, told_of
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
 from tests.pipelines.virtual import LoopClock, virtual
 
@@ -42,9 +44,11 @@ class Store(MemoryLeases):
 class Process:
     """One process that is as `how` says."""
 
-    def __init__(self, store: Store, slot: int, role: str = "media", node: str = "n") -> None:
+    def __init__(
+        self, store: Store, slot: int, role: str = "media", node: str = "n", url: str = "http://127.0.0.1:1"
+    ) -> None:
         facts: dict[str, Any] = {"id": str(uuid.uuid4()), "node": node, "role": role, "slot": slot, "pid": 1}
-        facts |= {"url": "http://127.0.0.1:1", "version": "1", "state": "starting"}
+        facts |= {"url": url, "version": "1", "state": "starting"}
         row = ProcessRow(**facts, started_at=NOON, renewed_at=NOON)
         self.presence = Presence(store, row, processes=2, now=lambda: asyncio.get_running_loop().time())
         self.calls: list[CallLease] = []
@@ -161,3 +165,43 @@ def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failur
     row = Process(Store(LoopClock()), 0).presence.me
     for told in ("", "[]", '{"live_calls": "many"}'):
         assert told_of(structs.replace(row, told=told)) == Told()
+
+
+@virtual
+async def test_one_that_tells_nothing_of_itself_is_alone_while_no_other_node_does() -> None:
+    store = Store(LoopClock())
+    assert await is_alone(store, "n")
+    async with Process(store, 0).lives():
+        assert await is_alone(store, "n"), "processes of its own node, which it relieves"
+        assert not await is_alone(store, "m")
+
+
+@pytest.mark.parametrize(
+    ("asker", "asked", "can"),
+    [
+        ("http://10.0.0.11:8080", "http://10.0.0.12:8080", True),
+        ("http://10.0.0.11:8080", "http://127.0.0.1:8080", False),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8081", False),
+        ("http://127.0.0.2:8080", "http://127.0.0.3:8080", True),
+        ("http://[fd00::1]:8080", "http://[::1]:8080", False),
+        ("http://127.0.0.1:8080", "http://10.0.0.12:8080", True),
+    ],
+)
+def test_loopback_is_no_address_for_another_machine(asker: str, asked: str, *, can: bool) -> None:
+    assert reaches(asker, asked) is can
+
+
+@virtual
+async def test_a_node_that_others_cannot_ask_is_told_so_once() -> None:
+    store = Store(LoopClock())
+    one, mate = Process(store, 0), Process(store, 1)
+    other, rest = (Process(store, slot, node="m", url=f"http://10.0.0.12:{slot}") for slot in (0, 1))
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as logs:
+        async with one.lives(), mate.lives():
+            await asyncio.sleep(3)
+            assert not logs, "processes of one node are on one machine"
+            async with other.lives(), rest.lives():
+                await asyncio.sleep(5)
+    told = [(log["url"], log["node"]) for log in logs if log["event"] == "other machines cannot ask this process"]
+    assert told == [("http://127.0.0.1:1", "m")] * 2, "once by each of the two that cannot be asked"

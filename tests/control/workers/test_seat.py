@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from control.settings import PortRange, Settings, SettingsError, checked
+from control.workers.parent import connections
 from control.workers.seat import Place, Role, Seat, node_of, seated, url_of
+from tenants.database import PoolBounds
+from tenants.embedded import EmbeddedPostgres
 
 FOUND = Settings(
     workers=2, max_calls=50, media_ports=PortRange(40000, 40799), wires=("unicast", "audio_fork"),
@@ -54,6 +57,14 @@ def test_ports_that_would_be_shared_stop_the_start(given: dict[str, object], tol
         checked(settings)
     assert any(problem.startswith(told) for problem in caught.value.problems)
     checked(structs.replace(settings, workers=0))
+
+
+@pytest.mark.parametrize("workers", [2, 64])
+def test_the_embedded_database_has_room_for_all_processes_and_their_successors(workers: int, tmp_path: Path) -> None:
+    wanted = 2 * (workers + 1) * PoolBounds().max_connections
+    server = EmbeddedPostgres(tmp_path, connections(Settings(workers=workers)))
+    [given] = [word for word in server._options() if word.startswith("max_connections=")]
+    assert int(given.partition("=")[2]) > wanted + 10, "commands and migrations come besides"
 
 
 def test_a_node_keeps_its_name_and_two_of_one_host_are_told_apart(tmp_path: Path) -> None:
