@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from control.cli.context import Program
 from control.cli.dialplan import dialplan_command
 from tests.control.api.house import ACME, ApiHouse, api_house, document, problem
+from tests.pipelines.virtual import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -53,6 +54,9 @@ async def test_a_company_from_its_first_text_to_its_end(house: ApiHouse) -> None
     assert again.status_code == 200
     assert (await house.ask("GET", path)).text == document(ACME)
     assert sorted(house.service.settings.tenants_dir.iterdir()) == files, "no file was written"
+    neighbours = house.service.neighbours
+    assert neighbours is not None
+    await eventually(lambda: bool(neighbours.presence.leases.processes), limit_s=10)  # read once a second
     ready = (await house.client.get("/health/ready")).json()
     assert [(one["role"], one["state"]) for one in ready["processes"]] == [("all", "ok")]
 
