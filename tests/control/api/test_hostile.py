@@ -112,6 +112,7 @@ async def test_of_ten_thousand_tenants_a_page_is_made_and_no_more() -> None:
         folder=SimpleNamespace(each_status=list),
         supervisor=SimpleNamespace(listing=listing),
         health=health,
+        neighbours=None,
     )
     assert [tenant_id for _, tenant_id in slugs(service)] == ids
     assert [view.tenant_id for view in views(service, ids[7:9])] == ids[7:9]
