@@ -251,7 +251,10 @@ class Playout:
         return frames
 
     def _on_the_way(self, unheard_ms: int) -> int:
-        return self._history.since(self._ticks - unheard_ms // FRAME_MS)
+        """Chunks that may not have been heard. A part of one counts as a whole: the switch's 20 ms are not ours, and
+        what we had begun was perhaps not begun there.
+        """
+        return self._history.since(self._ticks - -(-unheard_ms // FRAME_MS))
 
     def _queue_chunks(self, pcm: bytes, frame: OutputAudioRawFrame) -> None:
         for chunk in chunks_of(pcm, self._chunk_bytes, frame, self._book.current):

@@ -113,6 +113,15 @@ def test_what_the_wire_still_had_is_played_again(playout: Playout) -> None:
     assert played(playout, 1) == [0], "of the first word the last of four chunks was not heard"
 
 
+def test_a_part_of_a_chunk_that_was_on_its_way_is_a_chunk(playout: Playout) -> None:
+    """54 ms late the switch has begun 4 or 5 of 7 chunks, as its 20 ms lie beside ours: the word had five."""
+    put_numbered(playout, FOUR, 20)
+    played(playout, 7)
+    playout.hold(unheard_ms=54)
+    playout.resume()
+    assert played(playout, 1) == [0]
+
+
 def test_the_end_of_the_sentence_before_is_played_again_without_its_text(playout: Playout) -> None:
     put_numbered(playout, "aaaa bbbb", 10, "one")
     put_numbered(playout, FOUR, 20, "two")
