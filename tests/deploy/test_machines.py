@@ -98,7 +98,9 @@ def known_settings(names: set[str]) -> None:
 
 def test_the_environment_of_the_unit_is_of_settings_that_there_are() -> None:
     text = (DEPLOY / "systemd" / "atende.env.example").read_text(encoding="utf-8")
-    known_settings(set(re.findall(r"^#?(ATENDE_\w+)=", text, re.MULTILINE)))
+    names = set(re.findall(r"^#?(ATENDE_\w+)=", text, re.MULTILINE))
+    assert {"ATENDE_DATA_DIR", "ATENDE_SECRETS_KEYS", "ATENDE_TENANTS"} <= names
+    known_settings(names)
 
 
 def test_a_pods_settings_are_good_together_with_those_of_its_machine() -> None:
@@ -107,6 +109,10 @@ def test_a_pods_settings_are_good_together_with_those_of_its_machine() -> None:
     environ |= {
         one["name"]: one["value"].replace("$(POD_IP)", "10.77.0.2") for one in container["env"] if "value" in one
     }
+    assert {one["name"] for one in container["env"]} >= {"ATENDE_NODE", "ATENDE_INTERNAL_HOST"}
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    secret = set(re.findall(r"--from-literal=(ATENDE_\w+)=", readme))
+    assert secret == {f"ATENDE_{name}" for name in ("DATABASE_URL", "SIGNING_KEYS", "API_KEY_SECRET", "SECRETS_KEYS")}
     environ |= {"ATENDE_DATABASE_URL": "postgresql://o:p@db/atende", "ATENDE_DATA_DIR": "/var/lib/atende"}
     known_settings(set(environ))
     settings, warnings = load(environ)
@@ -114,6 +120,7 @@ def test_a_pods_settings_are_good_together_with_those_of_its_machine() -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": settings.http_port, "esl": settings.esl_port}
     assert settings.vectors == "pgvector", "a folder's Chroma is for one process"
+    assert (settings.shared, settings.internal_host) == (True, settings.http_host), "the pods know of each other"
     assert pod()["terminationGracePeriodSeconds"] >= settings.drain_s + 45
     scaled = of_kind("HorizontalPodAutoscaler")["spec"]
     [metric] = scaled["metrics"]
