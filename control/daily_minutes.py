@@ -16,6 +16,7 @@ import structlog
 
 from base.clock import Clock
 from base.ids import AssistantName, TenantId
+from base.tasks import beside
 from tenants.directory import TenantEntry
 
 COUNT_EVERY_S: Final = 30.0
@@ -127,9 +128,5 @@ async def counted(
             await count()
 
     await count()
-    task = asyncio.create_task(again(), name="count minutes of the day")
-    try:
+    async with beside(count_minutes_of_the_day=again()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

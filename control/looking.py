@@ -5,10 +5,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import structlog
+
+from base.tasks import beside
 from control.headroom import LANES, LOOK_S, Headroom, Reading
 from processors.compute import ComputeLanes
 from transports.clock import MediaClock
 from transports.lateness import LatenessHistogram
+
+log = structlog.get_logger()
 
 
 class Look:
@@ -54,11 +59,11 @@ async def looking(look: Look, every_s: float = LOOK_S) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(every_s)
-            look.take(loop.time())
+            try:
+                look.take(loop.time())
+            except Exception:
+                # With what was seen last calls would be refused, or taken, for ever.
+                log.exception("whether there is room cannot be seen")
 
-    task = asyncio.create_task(look_again(), name="look at the room")
-    try:
+    async with beside(look_at_the_room=look_again()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

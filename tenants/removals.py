@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 
 from base.ids import TenantId
+from base.tasks import beside
 from tenants.folder import TenantFolder
 from tenants.following import OUTAGES
 from tenants.revisions import ChangeFeed
@@ -35,12 +36,8 @@ class Removals:
     @asynccontextmanager
     async def told(self, tenants: TenantFolder[Any]) -> AsyncIterator[None]:
         """While the block runs; first of those that have gone while no process looked."""
-        task = asyncio.create_task(self._tell(tenants), name="tell of tenants that are gone")
-        try:
+        async with beside(tell_of_tenants_that_are_gone=self._tell(tenants)):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _tell(self, tenants: TenantFolder[Any]) -> None:
         looked = False

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from base.tasks import beside
+
 BEAT_S: Final = 0.2
 BEAT: Final = b"."
 UP: Final = b"u"
@@ -51,16 +53,8 @@ class Lifeline:
     @asynccontextmanager
     async def held(self, drain: Drain, end: Callable[[], None]) -> AsyncIterator[None]:
         """While the block runs: the loop's beats are told, and what the parent wishes is done."""
-        tasks = [
-            asyncio.create_task(self._beat(), name="beat"),
-            asyncio.create_task(self._listen(drain, end), name="listen to the parent"),
-        ]
-        try:
+        async with beside(beat=self._beat(), listen_to_the_parent=self._listen(drain, end)):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _beat(self) -> None:
         while True:

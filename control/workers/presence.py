@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct, structs
 
 from base.ids import AssistantName, CallId, TenantId
+from base.tasks import beside
 from pipelines.calls import Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
 from tenants.leases import CallLease, Leases, LeaseStore, ProcessRow, State
@@ -140,16 +141,10 @@ class Presence:
     @asynccontextmanager
     async def present(self, how: Callable[[], Present]) -> AsyncIterator[None]:
         """While the block runs. `how` never waits. At the end the others know that it is gone."""
-        tasks = [
-            asyncio.create_task(self._renewing(how), name="renew the lease"),
-            asyncio.create_task(self._reading(), name="read the leases"),
-        ]
         try:
-            yield
+            async with beside(renew_the_lease=self._renewing(how), read_the_leases=self._reading()):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(*OUTAGES):
                 async with asyncio.timeout(2.0):
                     await self._store.drop(self.me.id)

@@ -108,9 +108,21 @@ async def test_what_is_given_up_before_it_began_waits_no_more() -> None:
     compute.close()
 
 
-async def test_somebody_looks_while_the_block_runs() -> None:
-    compute, looked = ComputeLanes(cores=2), asyncio.Event()
-    look = Look(Headroom(Bounds()), MediaClock(), compute, lambda: looked.set() or 0)  # type: ignore[func-returns-value]
+async def test_somebody_looks_again_and_again_while_the_block_runs_whatever_becomes_of_a_look() -> None:
+    looks, again = 0, asyncio.Event()
+
+    def live_calls() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("something nobody thought of")
+        again.set()
+        return 0
+
+    compute = ComputeLanes(cores=2)
+    look = Look(Headroom(Bounds()), MediaClock(), compute, live_calls)
+    before = asyncio.all_tasks()
     async with looking(look, every_s=0.001):
-        await asyncio.wait_for(looked.wait(), LIMIT_S)
+        await asyncio.wait_for(again.wait(), LIMIT_S)
+    assert asyncio.all_tasks() == before
     compute.close()
