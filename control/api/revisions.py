@@ -1,14 +1,15 @@
 """What stood before in the place of a tenant's document, and what is on trial beside it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from litestar import Controller, Response, get, post
 from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
-from control.api.access import may_change, may_read, own
+from base.ids import TenantId
+from control.api.access import Principal, may_change, may_read, own
 from control.api.described import YAML, Acts
 from control.api.given import Asker, Running, TenantPath
 from control.api.pages import Below, CursorText, Limit, Page, below, written
@@ -28,6 +29,10 @@ from control.api.publishing import (
     told,
     view,
 )
+from control.service import Service
+from pipelines.supervisor import Swap
+from tenants.audit import Action
+from tenants.put_errors import Published
 
 
 class RevisionView(Struct, frozen=True, kw_only=True):
@@ -133,11 +138,8 @@ class RevisionsController(Controller):
         swap: SwapText = None,
     ) -> PublishedView:
         """Its text becomes a new revision, without its `canary` block. Without `If-Match`: whatever is on trial."""
-        asked, expected = own(asker, tenant_id), None if if_match is None else digest(if_match)
-        async with told(), changed(running, asker, asked, "canary.promote") as result:
-            published = await running.publishing.promote(asked, expected=expected, swap=swap)
-            result.after = state(published)
-        return view(published)
+        asked = own(asker, tenant_id)
+        return await _ended(running, asker, asked, if_match, swap, "canary.promote", running.publishing.promote)
 
     @post(
         "/canary/abort",
@@ -156,8 +158,26 @@ class RevisionsController(Controller):
         swap: SwapText = None,
     ) -> PublishedView:
         """What answers beside it answers everybody, under a new number. Without `If-Match`: whatever is on trial."""
-        asked, expected = own(asker, tenant_id), None if if_match is None else digest(if_match)
-        async with told(), changed(running, asker, asked, "canary.abort") as result:
-            published = await running.publishing.abort(asked, expected=expected, swap=swap)
-            result.after = state(published)
-        return view(published)
+        asked = own(asker, tenant_id)
+        return await _ended(running, asker, asked, if_match, swap, "canary.abort", running.publishing.abort)
+
+
+class _Ends(Protocol):
+    async def __call__(self, tenant_id: TenantId, *, expected: str | None, swap: Swap | None) -> Published: ...
+
+
+async def _ended(
+    running: Service,
+    asker: Principal,
+    tenant_id: TenantId,
+    if_match: str | None,
+    swap: Swap | None,
+    action: Action,
+    end: _Ends,
+) -> PublishedView:
+    """A trial, one way or the other."""
+    expected = None if if_match is None else digest(if_match)
+    async with told(), changed(running, asker, tenant_id, action) as result:
+        published = await end(tenant_id, expected=expected, swap=swap)
+        result.after = state(published)
+    return view(published)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import click
@@ -16,7 +16,6 @@ from control.cli.whose import of_tenant, tenant_named
 from tenants.audit import AuditEntry, State, Verdict
 from tenants.audit_store import AuditLog
 
-T = TypeVar("T")
 _COLUMNS: Final = "{:>7}  {:<19}  {:<17}  {:<7}  {:<24}  {}"
 _KEPT: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 MAX_LISTED: Final = 1000
@@ -51,8 +50,8 @@ def list_command(
     tenant_id = tenant_named(settings, slug, written_id)
 
     async def found() -> Sequence[AuditEntry]:
-        async with stores(settings) as (_, audit):
-            return await audit.list(tenant_id, limit, before)
+        async with stores(settings) as store:
+            return await store.audit.list(tenant_id, limit, before)
 
     entries = run(found())
     if as_json:
@@ -88,9 +87,9 @@ def verify_command(
         raise click.UsageError("--all goes with none of --tenant, --tenant-id and --kept")
 
     async def verified() -> Sequence[tuple[Verdict, str]]:
-        async with stores(settings) as (_, audit):
-            chains = await audit.chains() if of_all else [tenant_id]
-            return [await _verified(audit, chain, kept) for chain in chains]
+        async with stores(settings) as store:
+            chains = await store.audit.chains() if of_all else [tenant_id]
+            return [await _verified(store.audit, chain, kept) for chain in chains]
 
     found = run(verified())
     for verdict, fault in found:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import click
@@ -20,7 +20,6 @@ from tenants.auditing import audited
 from tenants.key_checker import FRESH_S
 from tenants.keys import api_key_pepper
 
-T = TypeVar("T")
 _COLUMNS: Final = "{:<12}  {:<15}  {:<7}  {:<16}  {:<16}  {:<16}  {}"
 
 
@@ -54,10 +53,10 @@ def create_command(
         expires_at = None if expires_days is None else now + timedelta(days=expires_days)
         row, text = new_key(tenant_id, role, name, pepper=pepper, created_at=now, expires_at=expires_at)
         async with (
-            stores(settings, make=True) as (store, audit),
-            audited(audit, SystemClock(), tenant_id, operator(), "key.create", row.key.id) as result,
+            stores(settings, make=True) as store,
+            audited(store.audit, SystemClock(), tenant_id, operator(), "key.create", row.key.id) as result,
         ):
-            await store.add(tenant_id, row)
+            await store.keys.add(tenant_id, row)
             result.after = State(role=role, expires_at=expires_at)
         return row.key, text
 
@@ -76,8 +75,8 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
     tenant_id = tenant_named(settings, slug, written_id)
 
     async def found() -> Sequence[ApiKey]:
-        async with stores(settings, make=False) as (store, _):
-            return await store.list(tenant_id)
+        async with stores(settings, make=False) as store:
+            return await store.keys.list(tenant_id)
 
     keys = run(found())
     if as_json:
@@ -107,10 +106,10 @@ def revoke_command(context: click.Context, key_id: str, slug: str | None, writte
 
     async def revoke() -> None:
         async with (
-            stores(settings, make=False) as (store, audit),
-            audited(audit, SystemClock(), tenant_id, operator(), "key.revoke", key_id),
+            stores(settings, make=False) as store,
+            audited(store.audit, SystemClock(), tenant_id, operator(), "key.revoke", key_id),
         ):
-            if not await store.revoke(tenant_id, ApiKeyId(key_id), SystemClock().now()):
+            if not await store.keys.revoke(tenant_id, ApiKeyId(key_id), SystemClock().now()):
                 whose = "the platform" if tenant_id is None else f"the tenant {slug or tenant_id}"
                 raise click.ClickException(f"{whose} has no key {key_id}; `atende keys list` tells those there are")
 

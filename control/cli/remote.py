@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from control.cli.context import program
+from transports.freeswitch.peers import LOOPBACK, is_within
 
 if TYPE_CHECKING:
     from control.settings import Settings
@@ -171,18 +171,11 @@ def _url(settings: Settings) -> str:
         host = everywhere.get(host, f"[{host}]" if ":" in host else host)
         return f"http://{host}:{settings.http_port}"
     parts = urlsplit(settings.api_url)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and parts.hostname != "localhost" and not is_within(parts.hostname or "", LOOPBACK):
         raise click.ClickException(
             f"ATENDE_API_URL: {settings.api_url} would carry the key in the clear; use https, or a tunnel to loopback"
         )
     return settings.api_url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_uuid(text: str) -> bool:

@@ -13,13 +13,12 @@ from base.clock import SystemClock
 from base.ids import TenantId
 from base.secret import Secret
 from control.cli.context import program
-from control.cli.stored import run, secret_stores
+from control.cli.stored import has_database, run, stores
 from control.cli.whose import minute, of_tenant, operator, tenant_named
 from control.secret_access import ring_source
 from control.settings import Settings
 from tenants.audit import NOTHING, State
 from tenants.auditing import audited
-from tenants.embedded import EmbeddedPostgres
 from tenants.master_keys import add_key, read_ring
 from tenants.resealing import Resealed, reseal
 from tenants.secret_files import forget_file
@@ -62,14 +61,16 @@ def set_command(context: click.Context, slug: str | None, written_id: UUID | Non
     value = _value()
 
     async def put() -> tuple[SecretInfo, bool]:
-        async with secret_stores(settings, make=True) as (store, audit):
-            secrets, clock = TenantSecrets(store, await read_ring(ring_source(settings))), SystemClock()
+        async with stores(settings, make=True) as store:
+            secrets, clock = TenantSecrets(store.secrets, await read_ring(ring_source(settings))), SystemClock()
             by = " ".join(filter(None, (operator().kind, operator().id)))
-            former = await store.newest(tenant_id, name)
+            former = await store.secrets.newest(tenant_id, name)
             before = NOTHING if former is None or former.value is None else State(version=former.info.version)
             row, changed = await secrets.next(tenant_id, name, value, at=clock.now(), by=by)
             if changed:
-                async with audited(audit, clock, tenant_id, operator(), "secret.put", name, before=before) as result:
+                async with audited(
+                    store.audit, clock, tenant_id, operator(), "secret.put", name, before=before
+                ) as result:
                     await secrets.keep(tenant_id, row)
                     result.after = State(version=row.info.version)
             # One of a former version would be told of at each start: what is set here counts.
@@ -90,8 +91,8 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
     settings, tenant_id = _whose(context, slug, written_id)
 
     async def found() -> Sequence[SecretInfo]:
-        async with secret_stores(settings, make=False) as (store, _):
-            return await store.list(tenant_id)
+        async with stores(settings) as store:
+            return await store.secrets.list(tenant_id)
 
     listed = run(found())
     if as_json:
@@ -114,14 +115,14 @@ def remove_command(context: click.Context, slug: str | None, written_id: UUID | 
     _named(name)
 
     async def remove() -> None:
-        async with secret_stores(settings, make=False) as (store, audit):
+        async with stores(settings) as store:
             clock = SystemClock()
-            newest = await store.newest(tenant_id, name)
+            newest = await store.secrets.newest(tenant_id, name)
             if newest is None or newest.value is None:
                 raise click.ClickException(f"there is no secret {name!r}; `atende secret list` tells those there are")
             before = State(version=newest.info.version)
-            async with audited(audit, clock, tenant_id, operator(), "secret.remove", name, before=before):
-                await store.remove(tenant_id, name, clock.now())
+            async with audited(store.audit, clock, tenant_id, operator(), "secret.remove", name, before=before):
+                await store.secrets.remove(tenant_id, name, clock.now())
 
     run(remove())
     click.echo("removed", err=True)
@@ -136,15 +137,15 @@ def rotate_command(context: click.Context, new_key: bool) -> None:
     It may be stopped, and run again: it goes on with what is left. See docs/secrets.md for the order of things.
     """
     settings = program(context).settings
-    if settings.database_url is None and not EmbeddedPostgres(settings.data_dir).is_made:
+    if not has_database(settings):
         raise click.ClickException("no database is made yet: there are no secrets")
 
     async def rotated() -> tuple[Resealed, str]:
         if new_key:
             await asyncio.to_thread(add_key, ring_source(settings))
         ring = await read_ring(ring_source(settings), make=False)
-        async with secret_stores(settings, make=False) as (store, _):
-            return await reseal(store, ring, _progress), ring.first
+        async with stores(settings) as store:
+            return await reseal(store.secrets, ring, _progress), ring.first
 
     done, first = run(rotated())
     click.echo(f"{done.sealed} encrypted anew; the master key that encrypts is {first}")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 import click
+from msgspec import Struct
 
 from base.ids import TenantId
 from control.settings import Settings
@@ -54,24 +55,27 @@ _LACKS: Final[dict[type[Exception], str]] = {
 _UNAVAILABLE: Final = (KeysUnavailableError, AuditUnavailableError, SecretsUnavailableError)
 
 
-@asynccontextmanager
-async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[tuple[ApiKeyStore, AuditLog]]:
-    """Those of the service; empty where no database is made yet, unless it is to be."""
-    if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield MemoryApiKeys(), MemoryAuditLog()
-        return
-    async with _database(settings) as database:
-        yield PostgresApiKeys(database), PostgresAuditLog(database)
+class Stores(Struct, frozen=True):
+    """What of the service's a command works on."""
+
+    keys: ApiKeyStore
+    secrets: SecretStore
+    audit: AuditLog
+
+
+def has_database(settings: Settings) -> bool:
+    """Whether there is one: a server's, or the embedded one that a service has made."""
+    return settings.database_url is not None or EmbeddedPostgres(settings.data_dir).is_made
 
 
 @asynccontextmanager
-async def secret_stores(settings: Settings, *, make: bool) -> AsyncIterator[tuple[SecretStore, AuditLog]]:
+async def stores(settings: Settings, *, make: bool = False) -> AsyncIterator[Stores]:
     """Those of the service; empty where no database is made yet, unless it is to be."""
-    if settings.database_url is None and not make and not EmbeddedPostgres(settings.data_dir).is_made:
-        yield MemorySecrets(), MemoryAuditLog()
+    if not make and not has_database(settings):
+        yield Stores(MemoryApiKeys(), MemorySecrets(), MemoryAuditLog())
         return
     async with _database(settings) as database:
-        yield PostgresSecrets(database), PostgresAuditLog(database)
+        yield Stores(PostgresApiKeys(database), PostgresSecrets(database), PostgresAuditLog(database))
 
 
 async def stored_texts(settings: Settings) -> list[tuple[TenantId, RevisionRow]]:
