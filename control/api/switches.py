@@ -47,8 +47,9 @@ class SwitchesController(Controller):
 
     @get("/", summary="The PBXs that calls come from", responses=answers("forbidden"))
     async def switches(self, running: Running) -> Page[SwitchView]:
-        """As the settings have them; a change of theirs needs a restart."""
-        live = Counter(view.call.switch for view in running.board.calls(None))
+        """As the settings have them; a change of theirs needs a restart. Live calls are those of all processes."""
+        calls, _ = await running.calls.calls(None)
+        live = Counter(view.call.switch for view in calls)
         bound = Counter(entry.switch for entry in running.directory.tenants())
         settings = running.settings
         return Page(
