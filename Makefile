@@ -36,12 +36,11 @@ check: $(VENV)/.ready ## format, lint, types, floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# Whole calls first: they are a matter of milliseconds, and the models of other tests would be heard in them. One that
-# fails is rung again, twice at most: a machine that others use stops for longer than a caller's patience now and then.
-# What needed it is told at the end (R); what is wrong fails three times.
+# Whole calls first: they are a matter of milliseconds, and the models of other tests would be heard in them. What runs
+# by the clock is run again when it fails (tests/conftest.py says what); the summary tells which needed it (RERUN).
 test: check models ## everything that CI checks
-	@$(BIN)/pytest -n 2 --dist loadfile --reruns 2 --reruns-delay 1 tests/calls
-	@$(BIN)/pytest -n 2 --dist loadfile --reruns 1 --cov --cov-report=term --cov-fail-under=85 --ignore=tests/calls
+	@$(BIN)/pytest -n 2 --dist loadfile tests/calls
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=85 --ignore=tests/calls
 
 lock: $(VENV)/.ready ## resolve the newest allowed versions into constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

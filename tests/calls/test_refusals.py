@@ -98,6 +98,7 @@ async def test_what_nobody_answers_is_not_let_in_though_it_is_signed() -> None:
         calls = [home.call(SHORT, home.dialed(number, tenant_id=tenant_id)) for tenant_id, number in UNKNOWN]
         for call in await asyncio.gather(*calls):
             refused(call, "failed")
+        assert home.phone.refused == {("failed", "unknown"): len(UNKNOWN)}
         await greeted(home)
 
 
@@ -148,6 +149,7 @@ async def test_a_closing_house_lets_nobody_in() -> None:
     async with house(document()) as home:
         home.phone.shut()
         refused(await home.call(SHORT), "busy")
+        assert home.phone.refused == {("busy", "draining"): 1}
 
 
 async def test_a_late_media_clock_lets_nobody_in_until_it_keeps_time_and_hurts_no_live_call() -> None:

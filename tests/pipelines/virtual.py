@@ -73,7 +73,7 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return run
 
 
-async def eventually(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
     """In real time: wait for what a thread or the disk will bring."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
