@@ -49,6 +49,11 @@ class LiveSessions:
         for _, session in self._sessions.values():
             session.end(reason)
 
+    def take_leave(self) -> None:
+        """All of them, politely; see `CallSession.take_leave`."""
+        for _, session in self._sessions.values():
+            session.take_leave()
+
     def say(self, tenant_id: TenantId, call_id: CallId, text: str) -> bool:
         """The assistant says this as soon as nobody speaks and the caller has been answered; it can be interrupted.
 

@@ -170,6 +170,10 @@ class PhoneDoor:
         """Let nobody in any more; live calls go on. Idempotent, never waits."""
         self.draining = True
 
+    def take_leave(self) -> None:
+        """Every live call ends with a word to the caller, and goes back to its dialplan. Never waits."""
+        self._sessions.take_leave()
+
     def shut(self) -> None:
         """Let nobody in any more; every live call goes back to its dialplan. Idempotent, never waits."""
         self._shut = True

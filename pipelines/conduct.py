@@ -122,7 +122,7 @@ class Conduct:
         if at < self.deadline():
             return None
         if self._closing is not None and at >= self._closing_since + CLOSING_S:
-            return End(reason=self._closing)
+            return self._closed(self._closing)
         if self._closing is None and at >= self._ends_at:
             return self._close("max_duration", "limit", at, final=True)
         if self._phase is Phase.THINKING:
@@ -135,6 +135,14 @@ class Conduct:
     def opens(self, at: float, text: str = "greeting") -> Action:
         """The call begins, with this text."""
         return self._say(text, at)
+
+    def takes_leave(self, at: float) -> Action | None:
+        """The service ends: the caller is told that it cannot go on, and the dialplan has him then. None in a call that
+        takes leave already.
+        """
+        if self._closing is not None and self._final:
+            return None
+        return self._close("shutdown", "failure", at, final=True)
 
     def asked_to_say(self, words: str) -> bool:
         """An operator wants this said; False when so much waits already that it is not going to be.
@@ -219,7 +227,7 @@ class Conduct:
         if self._phase not in ((Phase.HEARING, Phase.LISTENING) if ear else (Phase.THINKING,)):
             return None
         if self._closing is not None:
-            return End(reason=self._closing)
+            return self._closed(self._closing)
         if self._failures and at < self._failed_at + SAME_FAILURE_S:
             self._since = min(self._since, at - self._limits.answer_timeout_s + DOUBT_S)
             return None
@@ -231,7 +239,7 @@ class Conduct:
     def requested(self, request: str) -> Action | None:
         """The request came out behind the last word before it, so that word was heard."""
         if request != "operator":
-            return End(reason=self._closing or "goodbye")
+            return self._closed(self._closing or "goodbye")
         if self._transfer is None:
             return End(reason="operator", door="operator")
         if self._transfer.mode == "blind":
@@ -249,6 +257,10 @@ class Conduct:
             return End(reason="operator", connected=True)
         self._quiet_since = at
         return self._say("operator_away", at, instead=True) if self._closing is None else None
+
+    def _closed(self, reason: str) -> End:
+        """The last sentence was heard, or could not be."""
+        return End(reason=reason, door="failed" if reason == "shutdown" else None)
 
     def _idle_at(self) -> float:
         """When a call in which nothing happens is closed; never while it is our turn, or a person is called."""

@@ -138,6 +138,13 @@ class CallSession:
         """
         self._decide(End(reason="transferred", number=transfer_number(self._loaded.assistant, number)))
 
+    def take_leave(self) -> None:
+        """The service ends: the caller hears that it cannot go on, and the dialplan has the call then. Never waits; one
+        that has not been greeted yet, or takes leave already, is left as it is.
+        """
+        if self._opened and self._ending is None:
+            self._act(self._conduct.takes_leave(self._clock.monotonic()))
+
     def say(self, words: str) -> bool:
         """An operator has the assistant say this, when nobody speaks and the caller has been answered. Never waits.
 

@@ -2,18 +2,23 @@
 
 import time
 from types import FrameType
+from typing import Final
 
 import structlog
 import uvicorn
 
 from control.service import Service
 
+LEAVE_S: Final = 8.0
+"""A last sentence of the assistants has this long."""
+
 log = structlog.get_logger()
 
 
 class DrainingServer(uvicorn.Server):
-    """At the first signal no further call is taken, and `/health/ready` says so; at the last call's end, when `drain_s`
-    are over, or at the second signal the service ends: what still lives goes back to its dialplan.
+    """At the first signal no further call is taken, and `/health/ready` says so. When `drain_s` are over, callers are
+    told that the call cannot go on. At the last call's end, `LEAVE_S` after that, or at the second signal the service
+    ends: what still lives goes back to its dialplan.
     """
 
     def __init__(self, config: uvicorn.Config, drain_s: float) -> None:
@@ -22,7 +27,7 @@ class DrainingServer(uvicorn.Server):
         self._until: float | None = None
         self._service: Service | None = None
         self._signals = 0
-        self._others = False
+        self._others = self._leaving = False
 
     def serves(self, service: Service) -> None:
         """The service has begun to take calls."""
@@ -62,6 +67,8 @@ class DrainingServer(uvicorn.Server):
             service.drain(others=self._others)
             if service.phone.live_calls:
                 log.info("no further call is taken", live_calls=service.phone.live_calls, drain_s=self._drain_s)
-        if service.phone.live_calls and now >= self._until:
+        if service.phone.live_calls and now >= self._until and not self._leaving:
+            self._leaving = True
             log.warning("calls outlive the drain and go back to their dialplans", calls=service.phone.live_calls)
-        return not service.phone.live_calls or now >= self._until
+            service.phone.take_leave()
+        return not service.phone.live_calls or now >= self._until + LEAVE_S

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base.ids import TenantId
-from control.peer import Callee, CallResult, Dialed, HangUp, Say, Script, Switch, Wait
+from control.peer import Callee, CallResult, Dialed, HangUp, Say, Script, Switch, Wait, WireEvent
 from pipelines.calls import CallRecord
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
-from tests.calls.callers import NUMBER, SPEECH, TENANT, hears
+from tests.calls.callers import NUMBER, SPEECH, TENANT, document, hears
+from tests.calls.house import house
 from tests.calls.service_process import GREETING, HELPS, PERSON, rows
 from tests.pipelines.virtual import eventually
 from transports.freeswitch.words import WIRE_VARIABLE, WIRES
@@ -187,3 +188,25 @@ async def test_killed_while_it_rings_for_a_caller_or_while_two_talk(tmp_path: Pa
         assert (result.ended_by, result.cause, result.hazards) == ("leg", "NORMAL_CLEARING", ())
         assert result.ended_ms / 1000 + call.media.began > killed_at + 0.5, "they talked on"
         assert call.machine.channel.variables.get("atende_outcome") == "operator"
+
+
+async def test_before_its_end_the_service_tells_its_callers_that_it_cannot_go_on() -> None:
+    """Whoever listens, and whoever speaks; the dialplan has them behind it."""
+    async with house(document()) as home:
+        greeted = asyncio.Event()
+
+        def look(event: WireEvent) -> None:
+            if event.what == "assistant_silent":
+                greeted.set()
+
+        stays = Script(steps=(hears(), Wait(20)), limit_s=25)
+        speaks = Script(steps=(hears(), Say(SPEECH), Say(SPEECH), Wait(20)), limit_s=25)
+        calls = [asyncio.create_task(home.ring(home.dial(script, on_event=look))) for script in (stays, speaks)]
+        await greeted.wait()
+        await eventually(lambda: len(home.phone._sessions._sessions) == 2)
+        home.phone.drain()
+        home.phone.take_leave()
+        for call in await asyncio.gather(*calls):
+            assert call.heard()[-1] == "Something went wrong"
+            assert (call.record.end_reason, call.result.door) == ("shutdown", "failed")
+            assert call.record.errors == ()

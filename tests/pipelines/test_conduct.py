@@ -175,7 +175,7 @@ EVENTS = st.lists(
         st.sampled_from(
             [
                 *("caller", "understood", "unheard", "started", "stopped", "heard", "unsaid"),
-                *("error", "ear error", "operator", "time"),
+                *("error", "ear error", "operator", "leave", "time"),
             ]
         ),
         st.floats(0.0, 30.0),
@@ -191,6 +191,8 @@ def tell(machine: Conduct, event: str, at: float) -> Action | None:
             machine.interrupted(heard=False)
         case "operator":
             machine.asked_to_say("wait please")
+        case "leave":
+            return machine.takes_leave(at)
         case "understood":
             machine.understood(at)
         case "unheard":
@@ -235,3 +237,16 @@ def test_left_alone_every_call_ends_in_bounded_time(
             actions.append(action)
     assert isinstance(actions[-1], End)
     assert at <= sum(after for _, after in events) + 600 + CLOSING_S + 1
+
+
+def test_a_service_that_ends_tells_the_caller_and_the_dialplan_has_him() -> None:
+    machine = greeted()
+    machine.caller_started()
+    assert machine.takes_leave(5.0) == Say(text="failure", final=True, then_hang_up=True)
+    assert machine.takes_leave(5.1) is None, "once"
+    machine.caller_started()
+    machine.speech_started()
+    assert machine.requested("hangup") == End(reason="shutdown", door="failed"), "nobody speaks over it"
+    silent = greeted()
+    silent.takes_leave(5.0)
+    assert silent.due(5.0 + CLOSING_S) == End(reason="shutdown", door="failed")

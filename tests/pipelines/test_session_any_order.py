@@ -14,7 +14,9 @@ FAILING = st.fixed_dictionaries(
         "fail_on": st.lists(st.integers(0, 3), max_size=2),
     }
 )
-DOINGS = st.lists(st.tuples(st.floats(0.0, 8.0), st.sampled_from(["speaks", "coughs", "is told"])), max_size=8)
+DOINGS = st.lists(
+    st.tuples(st.floats(0.0, 8.0), st.sampled_from(["speaks", "coughs", "is told", "is left"])), max_size=8
+)
 ENDINGS = {
     "caller_hangup": [],
     "shutdown": ["failed"],
@@ -61,6 +63,8 @@ def test_every_call_ends_once(
                 await call.until(at)
                 if doing == "is told":
                     assert call.session.say("somebody is on the way")
+                elif doing == "is left":
+                    call.session.take_leave()
                 else:
                     await call.caller.speaks(0.8 if doing == "speaks" else 0.1)
             if ending == "ended_by_operator":
