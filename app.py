@@ -33,7 +33,8 @@ from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import Bounds
-from control.http import ScrapeTarget, health_router, metrics_handlers
+from control.health import ScrapeTarget
+from control.http import health_router, metrics_handlers
 from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.looking import Look, looking

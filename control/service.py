@@ -16,7 +16,7 @@ from control.dependency_watch import DependencyWatch
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import LANES
-from control.http import ReadyView, ScrapeTarget, TenantHealth
+from control.health import ReadyView, ScrapeTarget, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor

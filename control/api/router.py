@@ -27,7 +27,8 @@ from control.api.revisions import RevisionsController
 from control.api.secrets import SecretsController
 from control.api.switches import EndpointsController, SwitchesController
 from control.api.tenants import PipelinesController, TenantsController
-from control.http import Readiness, ReadyView
+from control.health import ReadyView
+from control.http import Readiness
 from control.service import Service
 
 PREFIX: Final = "/api/v1"
