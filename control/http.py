@@ -8,9 +8,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
-from control.api.problems import answers
+from control.api.access import KeyDoor
+from control.api.problems import Refusal, answers
 from control.health import ReadyView, ScrapeTarget
 from control.metrics import CONTENT_TYPE
+from control.service import Begun
 
 
 def metrics_handlers(
@@ -36,10 +38,32 @@ def metrics_handlers(
 Readiness = Callable[[Request[Any, Any, Any]], Awaitable[ReadyView]]
 
 
-def health_router(readiness: Readiness) -> Router:
+def readiness(service: Begun, door: KeyDoor) -> Readiness:
+    """Companies are told of to who has a key: of all with one of the platform, else of its own.
+
+    A key that does not open is refused; while keys cannot be checked, nobody is told of companies.
+    """
+
+    async def ready(request: Request[Any, Any, Any]) -> ReadyView:
+        if (begun := service()) is None:
+            return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=None)
+        if (authorization := request.headers.get("authorization")) is None:
+            return begun.readiness(rows=False)
+        try:
+            principal = await door.principal(request.client.host if request.client else "", authorization)
+        except Refusal as refusal:
+            if refusal.status_code == HTTP_503_SERVICE_UNAVAILABLE:
+                return begun.readiness(rows=False)
+            raise
+        return begun.readiness(None if principal.tenant_id is None else [principal.tenant_id])
+
+    return ready
+
+
+def health_router(how: Readiness) -> Router:
     """`/health/live` (200 while the process answers) and `/health/ready` (503 with reasons).
 
-    `readiness` is told who asks, and raises for a key that does not open.
+    `how` is told who asks, and raises for a key that does not open.
     """
 
     @get("/live", sync_to_thread=False)
@@ -51,7 +75,7 @@ def health_router(readiness: Readiness) -> Router:
     @get("/ready", responses={503: ResponseSpec(ReadyView, description="Not ready, and why"), **refused})
     async def ready(request: Request[Any, Any, Any]) -> Response[ReadyView]:
         """Companies are told of with a key that may see them."""
-        view = await readiness(request)
+        view = await how(request)
         return Response(view, status_code=HTTP_200_OK if view.ready else HTTP_503_SERVICE_UNAVAILABLE)
 
     return Router("/health", route_handlers=[live, ready])

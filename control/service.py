@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
@@ -292,6 +292,10 @@ class Service:
             and status.state == "active"
             and trial.revision > status.revision
         }
+
+
+Begun = Callable[[], Service | None]
+"""The service; None while it starts."""
 
 
 def _state_of(row: ProcessRow) -> str:
