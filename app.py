@@ -25,7 +25,7 @@ from base.secret import Secret
 from control import logs, memory, settings
 from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
-from control.api.router import api_router, key_door, openapi_config, readiness
+from control.api.router import api_router, key_door, openapi_config
 from control.cli.context import Program
 from control.daily_minutes import DailyMinutes, counted
 from control.dependencies import MB, StorageBounds
@@ -33,7 +33,8 @@ from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import Bounds
-from control.http import ScrapeTarget, health_router, metrics_handlers
+from control.health import ScrapeTarget
+from control.http import health_router, metrics_handlers, readiness
 from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.looking import Look, looking

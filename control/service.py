@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
@@ -16,7 +16,7 @@ from control.dependency_watch import DependencyWatch
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import LANES
-from control.http import ReadyView, ScrapeTarget, TenantHealth
+from control.health import ReadyView, ScrapeTarget, TenantHealth
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
@@ -292,6 +292,10 @@ class Service:
             and status.state == "active"
             and trial.revision > status.revision
         }
+
+
+Begun = Callable[[], Service | None]
+"""The service; None while it starts."""
 
 
 def _state_of(row: ProcessRow) -> str:

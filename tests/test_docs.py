@@ -18,7 +18,7 @@ from control.cli.serve import serve_command
 from control.dialplan.fusionpbx import ORDER
 from control.dialplan.plan import ANY_DOOR
 from control.findings import WEAKNESSES
-from control.http import TenantHealth
+from control.health import TenantHealth
 from control.line import TALKING
 from control.peer import Write, load_script
 from control.peer.esl import CommandReader

@@ -1,16 +1,15 @@
 """Everything under `/api/v1`, put together."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from litestar import Request, Router
+from litestar import Router
 from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 
 from base.clock import Clock
 from control.api.access import KeyAuthentication, KeyDoor
@@ -27,8 +26,7 @@ from control.api.revisions import RevisionsController
 from control.api.secrets import SecretsController
 from control.api.switches import EndpointsController, SwitchesController
 from control.api.tenants import PipelinesController, TenantsController
-from control.http import Readiness, ReadyView
-from control.service import Service
+from control.service import Begun, Service
 
 PREFIX: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -50,10 +48,6 @@ CONTROLLERS: Final = (
 )
 
 
-Begun = Callable[[], Service | None]
-"""The service; None while it starts."""
-
-
 def running_of(service: Begun) -> Callable[[], Service]:
     """What every request asks for: while the service starts it is told so."""
 
@@ -70,28 +64,6 @@ def key_door(service: Begun, clock: Clock, per_s: int) -> KeyDoor:
     """One for the process. `per_s`: requests with one key."""
     running = running_of(service)
     return KeyDoor(lambda: running().api_keys.checker, clock, per_s)
-
-
-def readiness(service: Begun, door: KeyDoor) -> Readiness:
-    """Companies are told of to who has a key: of all with one of the platform, else of its own.
-
-    A key that does not open is refused; while keys cannot be checked, nobody is told of companies.
-    """
-
-    async def ready(request: Request[Any, Any, Any]) -> ReadyView:
-        if (begun := service()) is None:
-            return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=None)
-        if (authorization := request.headers.get("authorization")) is None:
-            return begun.readiness(rows=False)
-        try:
-            principal = await door.principal(request.client.host if request.client else "", authorization)
-        except Refusal as refusal:
-            if refusal.status_code == HTTP_503_SERVICE_UNAVAILABLE:
-                return begun.readiness(rows=False)
-            raise
-        return begun.readiness(None if principal.tenant_id is None else [principal.tenant_id])
-
-    return ready
 
 
 def api_router(service: Begun, clock: Clock, door: KeyDoor) -> Router:

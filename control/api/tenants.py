@@ -11,7 +11,7 @@ from control.api.access import may_read, own, scope
 from control.api.given import Asker, DomainUuid, Running, TenantPath
 from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import answers, not_found
-from control.http import TenantHealth
+from control.health import TenantHealth
 from control.service import Service
 from pipelines.status import PipelineStatus
 from tenants.directory import TenantEntry

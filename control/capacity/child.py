@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from base.secret import Secret
-from control.http import ReadyView, TenantHealth
+from control.health import ReadyView, TenantHealth
 from tenants.api_key_store import PostgresApiKeys
 from tenants.api_keys import new_key
 from tenants.database import PoolBounds, connect_app

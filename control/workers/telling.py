@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from base.ids import TenantId
-from control.http import ProcessHealth, ScrapeTarget, TenantHealth
+from control.health import ProcessHealth, ScrapeTarget, TenantHealth
 from control.live_board import LiveCallView
 from control.workers.presence import FailedRevision, told_of
 from tenants.leases import CallLease, ProcessRow

@@ -16,7 +16,8 @@ from base.ids import TenantId
 from control import dependencies as judge
 from control.dependencies import MB, Dependency, StorageBounds, room
 from control.headroom import Full
-from control.http import ReadyView, TenantHealth, health_router
+from control.health import ReadyView, TenantHealth
+from control.http import health_router
 from control.service import Service
 from control.settings import Settings
 from control.workers.presence import FailedRevision, Told

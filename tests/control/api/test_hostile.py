@@ -14,7 +14,7 @@ from base.ids import TenantId
 from control.api import idempotency
 from control.api.idempotency import MAX_OF_ONE, Idempotency
 from control.api.tenants import slugs, views
-from control.http import TenantHealth
+from control.health import TenantHealth
 from tenants.directory import Directory, TenantEntry
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
 

@@ -12,7 +12,7 @@ import structlog
 from msgspec import structs
 
 from base.ids import AssistantName, CallId, TenantId
-from control.http import TenantHealth
+from control.health import TenantHealth
 from control.workers import telling
 from control.workers.presence import Presence, Present, Told, is_alone, reaches, told_of
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
