@@ -2,18 +2,25 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from litestar.routes import HTTPRoute
 
-from base.ids import CallId, TenantId
-from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
+from base.ids import AssistantName, CallId, TenantId
+from pipelines.calls import Call, CallRecord, Turn
+from tests.control.api.house import ACME, BRAVO, NOBODY, SLUGS, ApiHouse, api_house, document, problem
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
 NO_CALL = CallId("d2317f64-4e50-42fb-9843-0f0a08488000")
+FINISHED = {
+    ACME: CallId("d2317f64-4e50-42fb-9843-0f0a0848800a"),
+    BRAVO: CallId("d2317f64-4e50-42fb-9843-0f0a0848800b"),
+}
+"""A call of each company that is over."""
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/keys"): {"json": {"role": "tenant-viewer", "name": "mine", "domain_uuid": "{tenant_id}"}},
     ("POST", "/live-calls/{call_id}/say"): {"json": {"text": "Hello"}},
@@ -31,7 +38,32 @@ CHANGES = {"PUT", "POST", "DELETE", "PATCH"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house() -> AsyncIterator[ApiHouse]:
     async with api_house(watch=False, api_requests_per_s=1000) as opened:
+        for tenant_id in FINISHED:
+            await opened.service.conversations.store(tenant_id, finished(tenant_id))
         yield opened
+
+
+def finished(tenant_id: TenantId) -> CallRecord:
+    """Of a call that is over, in which the company is named."""
+    at, slug = datetime(2026, 11, 26, 9, 0, tzinfo=UTC), SLUGS[tenant_id]
+    call = Call(
+        id=FINISHED[tenant_id],
+        tenant_id=tenant_id,
+        tenant_slug=slug,
+        assistant=AssistantName("ana"),
+        number="100",
+        caller="+5511999990000",
+        revision=1,
+        language="en",
+        opened_at=at,
+    )
+    return CallRecord(
+        call=call,
+        ended_at=at + timedelta(seconds=30),
+        end_reason="goodbye",
+        hangup_cause="NORMAL_CLEARING",
+        turns=(Turn(role="caller", text=f"is this {slug}", at_ms=100.0),),
+    )
 
 
 def routes(house: ApiHouse) -> list[tuple[str, str]]:
@@ -45,6 +77,9 @@ def routes(house: ApiHouse) -> list[tuple[str, str]]:
 
 
 def filled(path: str, tenant_id: TenantId, call_id: CallId, key: str) -> str:
+    """`call_id` is that of a live call; of a finished one there is the tenant's own."""
+    if path.startswith("/calls/"):
+        call_id = FINISHED.get(tenant_id, NO_CALL)
     values = {"tenant_id": tenant_id, "call_id": call_id, "key": key, "number": "1", "name": "openai"}
     return re.sub(r"\{(\w+)\}", lambda name: values[name[1]], path)
 
@@ -120,7 +155,10 @@ async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHo
                 for told in (foreign, absent, *named):
                     assert "bravo" not in told.text.lower()
                     assert bravos_call not in told.text
+                    assert FINISHED[BRAVO] not in told.text
         assert seen > 20
+        for path in (f"/calls/{FINISHED[BRAVO]}", f"/live-calls/{bravos_call}", f"/tenants/{BRAVO}/document"):
+            assert (await house.ask("GET", path, "tenant-viewer", BRAVO)).status_code == 200, "it is there"
         assert house.service.board.call(BRAVO, bravos_call) is not None, "the other's call goes on"
         assert house.service.board.call(ACME, own_call) is not None
         assert await house.service.publishing.current(BRAVO) == before
@@ -128,15 +166,35 @@ async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHo
     assert (await house.ask("GET", "/whoami", "tenant-viewer", BRAVO)).status_code == 200, "the key is still good"
 
 
+LISTS = ("/tenants", "/live-calls", "/pipelines", "/keys", "/calls", "/events", "/audit")
+
+
 async def test_lists_hold_the_own_tenants_things_only(house: ApiHouse) -> None:
+    for tenant_id in (ACME, BRAVO):  # so that there is an entry of each in the audit log
+        where = f"/tenants/{tenant_id}/secrets/{SLUGS[tenant_id]}-key"
+        assert (await house.ask("PUT", where, "tenant-admin", tenant_id, content="sk-1")).status_code == 200
     async with house.call(BRAVO), house.call(ACME):
-        for path in ("/tenants", "/live-calls", "/pipelines", "/keys", "/calls", "/events"):
-            own = await house.ask("GET", path, "tenant-admin", ACME)
-            assert own.status_code == 200, own.text
-            assert "bravo" not in own.text.lower()
-            if path != "/calls":
-                assert own.json()["items"], path
+        for path in LISTS:
+            own, bravos = [await house.ask("GET", path, "tenant-admin", tenant_id) for tenant_id in (ACME, BRAVO)]
+            assert (own.status_code, bravos.status_code) == (200, 200), path
+            items, others = own.json()["items"], bravos.json()["items"]
+            assert items, path
+            assert others, path
+            assert [one for one in items if one in others] == [], path
+            for foreign in ("bravo", BRAVO, FINISHED[BRAVO]):
+                assert foreign not in own.text.lower(), path
+            assert "bravo" in bravos.text.lower() or BRAVO in bravos.text, f"{path}: Bravo's would not be recognised"
         everything = await house.ask("GET", "/live-calls")
         assert {one["call"]["tenant_id"] for one in everything.json()["items"]} == {ACME, BRAVO}
         named = await house.ask("GET", "/live-calls", params={"domain_uuid": BRAVO})
         assert {one["call"]["tenant_id"] for one in named.json()["items"]} == {BRAVO}
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+async def test_an_export_holds_the_own_tenants_calls_only(house: ApiHouse, kind: str) -> None:
+    for own, other in ((ACME, BRAVO), (BRAVO, ACME)):
+        told = await house.ask("GET", "/calls/export", "tenant-viewer", own, params={"format": kind})
+        assert told.status_code == 200, told.text
+        assert FINISHED[own] in told.text
+        assert FINISHED[other] not in told.text
+        assert SLUGS[other] not in told.text.lower()
