@@ -3,9 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,78 +18,51 @@ from litestar.types import ControllerRouterHandler
 from msgspec import structs
 
 from base.clock import SystemClock
-from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
-from control import logs, memory, settings
+from control import logs, memory, parts, settings
 from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
 from control.cli.context import Program
 from control.daily_minutes import DailyMinutes, counted
-from control.dependencies import MB, StorageBounds
-from control.dependency_watch import DependencyWatch, free_bytes
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
-from control.headroom import Bounds
 from control.health import ScrapeTarget
 from control.http import health_router, metrics_handlers, readiness
 from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.looking import Look, looking
 from control.metrics import Metrics
-from control.phone import PhoneDoor, PhoneOptions
+from control.phone import PhoneDoor
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
-from control.service import ApiKeys, Service
-from control.setting_values import endpoint_of
+from control.service import Service
 from control.settings import Settings
 from control.sink import Sink
 from control.tracing import traces
-from control.vector_stores import OfTenant, vector_store
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
 from control.workers.internal import internal_router
-from control.workers.joining import alone, joined, shared_door
+from control.workers.joining import alone, joined
 from control.workers.node_key import node_key
-from control.workers.presence import Presence
-from control.workers.seat import Place, Seat, seated
-from knowledge.embedder import UseEmbedder
-from knowledge.retrieval import TenantLibrary
-from pipelines import hold_music
+from control.workers.seat import Place, seated
 from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
-from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
-from processors.compute import ComputeLanes
-from processors.factory import PrepareError, Workshop
-from processors.models.store import ModelStore
+from processors.factory import PrepareError
 from processors.plugins import stages_with
-from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
-from tenants.database import Database, derived_password, open_database
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
-from tenants.key_checker import KeyChecker
-from tenants.keys import api_key_pepper, signing_keys
+from tenants.keys import signing_keys
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
-from tenants.sealing import MasterKeys
 from tenants.secret_desk import SecretDesk
-from tenants.secret_files import take_over
-from tenants.secret_store import PostgresSecrets
 from tenants.secrets import TenantSecrets
-from transports.freeswitch.call_unicast import UnicastOptions
-from transports.freeswitch.esl_server import DoorServer
-from transports.freeswitch.media_server import MediaServer
-from transports.freeswitch.peers import LOOPBACK, PeerSwitch
-from transports.freeswitch.unicast_ports import UnicastPorts
 
 log = structlog.get_logger()
-
-DRAIN_TIMEOUT_S = 5.0
-"""Calls that were given back to their dialplans have this long to be written down."""
 
 
 @asynccontextmanager
@@ -122,19 +94,19 @@ async def open_service(
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
     ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(found))
+        database = await stack.enter_async_context(parts.service_database(found))
         conversations, events = PostgresConversations(database), PostgresEvents(database)
-        api_keys = _api_keys(found, database, clock)
+        api_keys = parts.api_keys(found, database, clock)
         event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
         sink = Sink(conversations, events, event_feed.wake)
-        call_log = await stack.enter_async_context(_spool(found, seat, sink, clock))
+        call_log = await stack.enter_async_context(parts.spool(found, seat, sink, clock))
         presence = await joined(found, database, place, clock)
-        watch = await stack.enter_async_context(_watch(found, seat, database, call_log, clock))
-        library = await _open_library(found, own, stack, database.tenant)
+        watch = await stack.enter_async_context(parts.dependency_watch(found, seat, database, call_log, clock))
+        library = await parts.open_library(found, own, stack, database.tenant)
         audit = PostgresAuditLog(database)
-        secrets = await _open_secrets(found, seat, ring, database, audit, clock)
-        compute = _compute(stack)
-        workshop = _workshop(found, compute, clock, library, secrets.read, secrets.version)
+        secrets = await parts.open_secrets(found, seat, ring, database, audit, clock)
+        compute = parts.compute_lanes(stack)
+        workshop = parts.workshop(found, compute, clock, library, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room, tell=call_log.tell)
@@ -164,8 +136,8 @@ async def open_service(
                 feed,
             ),
             clock=clock,
-            options=await _phone_options(found),
-            media_server=await _open_media_server(found, seat, stack),
+            options=await parts.phone_options(found),
+            media_server=await parts.open_media_server(found, seat, stack),
             warm=tenants.warm,
             daily_minutes=minutes,
             room=lambda: watch.room,
@@ -174,7 +146,7 @@ async def open_service(
         await stack.enter_async_context(looking(look))
         await stack.enter_async_context(event_feed)
         memory.settle()
-        door = await _open_door(found, place, presence, stack, phone) if seat.takes_calls else None
+        door = await parts.open_door(found, place, presence, stack, phone) if seat.takes_calls else None
         desk.renewal.follow()
         neighbours = None if presence is None else Neighbours(presence, node_key(api_keys.pepper))
         service = Service(
@@ -210,58 +182,6 @@ async def open_service(
         yield service
 
 
-def _watch(found: Settings, seat: Seat, database: Database, call_log: Spool, clock: SystemClock) -> DependencyWatch:
-    return DependencyWatch(
-        answers=database.ping,
-        load=call_log.load,
-        free=lambda: free_bytes(found.data_dir),
-        bounds=StorageBounds(spool_bytes=found.spool_max_mb * MB, free_bytes=found.disk_min_free_mb * MB),
-        clock=clock,
-        tell=call_log.tell,
-        back=call_log.hurry,
-        whole_node=seat.role != "media",
-    )
-
-
-def _open_database(found: Settings) -> AbstractAsyncContextManager[Database]:
-    """Nodes that share a database share its role's password, too, where they share a secret to make it of."""
-    password = derived_password(found.api_key_secret)
-    return open_database(found.data_dir, found.database_url, vectors=found.vectors == "pgvector", password=password)
-
-
-def _spool(found: Settings, seat: Seat, sink: Sink, clock: SystemClock) -> Spool:
-    """What dead processes of the node have left is handed on by the one that has the REST API, too."""
-    return Spool(
-        seat.spool(found.data_dir),
-        sink.store,
-        clock,
-        begun=sink.begun,
-        keep=sink.keep,
-        left_by=None if seat.role == "media" else found.data_dir / "spool",
-        lock_timeout_s=15.0 if found.workers else 0,
-    )
-
-
-async def _open_secrets(
-    found: Settings, seat: Seat, ring: MasterKeys, database: Database, audit: PostgresAuditLog, clock: SystemClock
-) -> TenantSecrets:
-    """Known, and taken over from former files. A master key that is missing is told, and stops nothing."""
-    source = ring_source(found)
-    secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
-    await secrets.open()
-    if seat.role != "media":
-        await take_over(found.data_dir, secrets, audit, clock)
-    lost = {key_id: count for key_id, count in (await secrets.store.by_key()).items() if key_id not in ring.ids}
-    if lost:
-        log.error("secrets cannot be decrypted: their master keys are not in the ring", ring=source.told, secrets=lost)
-    return secrets
-
-
-def _api_keys(found: Settings, database: Database, clock: SystemClock) -> ApiKeys:
-    store, pepper = PostgresApiKeys(database), api_key_pepper(found.data_dir, found.api_key_secret)
-    return ApiKeys(store=store, pepper=pepper, checker=KeyChecker(store, pepper, clock))
-
-
 @asynccontextmanager
 async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     """What publishing loads revisions with, in a folder of its own: the service's models and secrets are only read.
@@ -271,7 +191,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
     with TemporaryDirectory(prefix="atende-check-") as folder:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
-            library, opening = await _open_library(own, own.data_dir, stack), asyncio.Lock()
+            library, opening = await parts.open_library(own, own.data_dir, stack), asyncio.Lock()
             opened: list[TenantSecrets] = []
 
             async def secret(tenant_id: TenantId, name: str) -> Secret:
@@ -283,107 +203,10 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
                             raise PrepareError(f"the secret {name!r} cannot be read: {error}") from error
                 return await opened[0].read(tenant_id, name)
 
-            workshop = _workshop(own, _compute(stack), SystemClock(), library, secret)
+            workshop = parts.workshop(own, parts.compute_lanes(stack), SystemClock(), library, secret)
             supervisor = PipelineSupervisor(workshop, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)
-
-
-async def _phone_options(found: Settings) -> PhoneOptions:
-    music = None if found.hold_music is None else await asyncio.to_thread(hold_music.read, found.hold_music)
-    return PhoneOptions(
-        hold_music=music,
-        bounds=Bounds(
-            max_calls=found.max_calls,
-            max_lateness_ms=found.max_lateness_ms,
-            max_loop_load=found.max_loop_load / 100,
-            max_wait_ms=found.max_stage_wait_ms,
-            max_load=found.max_stage_load / 100,
-        ),
-        recordings_dir=found.data_dir / "recordings" if found.recordings else None,
-        wire=found.wires[0],
-        switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
-    )
-
-
-async def _open_library(
-    found: Settings, own: Path, stack: AsyncExitStack, of_tenant: OfTenant | None = None
-) -> TenantLibrary:
-    """`own` is no other process's: Chroma's files have one owner."""
-    embedder = UseEmbedder()
-    vectors = vector_store(structs.replace(found, data_dir=own), embedder, of_tenant)
-    stack.push_async_callback(vectors.close)
-    library = TenantLibrary(vectors, embedder)
-    stack.push_async_callback(library.close)
-    return library
-
-
-def _compute(stack: AsyncExitStack) -> ComputeLanes:
-    compute = ComputeLanes()
-    stack.callback(compute.close)
-    return compute
-
-
-def _workshop(
-    found: Settings,
-    compute: ComputeLanes,
-    clock: SystemClock,
-    library: TenantLibrary,
-    secret: Callable[[TenantId, str], Awaitable[Secret]],
-    secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0,
-) -> Workshop:
-    return Workshop(
-        clock=clock,
-        models=ModelStore(found.data_dir, root=found.models_dir),
-        library=library,
-        data_dir=found.data_dir,
-        secret=secret,
-        secret_version=secret_version,
-        compute=compute,
-        outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
-    )
-
-
-async def _open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) -> MediaServer | None:
-    """Where media modules connect; None where no wire needs it."""
-    if not (found.media_sockets and seat.takes_calls):
-        return None
-    server = MediaServer(
-        found.esl_host,
-        found.media_socket_port,
-        allowed_peers=[peer for switch in found.all_switches for peer in switch.peers],
-        max_sockets=found.max_calls + 50,
-    )
-    await server.start()
-    stack.push_async_callback(server.close)
-    return server
-
-
-async def _open_door(
-    found: Settings, place: Place, presence: Presence | None, stack: AsyncExitStack, phone: PhoneDoor
-) -> DoorServer:
-    door = DoorServer(
-        found.esl_host,
-        found.esl_port,
-        phone.on_call,
-        switches=[
-            PeerSwitch(name=switch.name, networks=switch.peers, our_host=switch.media_host)
-            for switch in found.all_switches
-        ],
-        max_connections=found.max_calls + 50,
-        ports=UnicastPorts(found.media_ports.first, found.media_ports.last),
-        unicast=UnicastOptions(
-            our_host=found.media_host,
-            native=found.unicast_native,
-            networks=(*LOOPBACK, *found.media_network),
-        ),
-        shared=None if presence is None else shared_door(place, presence, phone),
-    )
-    await door.start()
-    stack.push_async_callback(phone.settled, DRAIN_TIMEOUT_S)
-    stack.push_async_callback(door.close, DRAIN_TIMEOUT_S)
-    stack.callback(phone.shut)
-    return door
 
 
 def _told_to(*feeds: LiveFeed | None) -> LiveFeed:

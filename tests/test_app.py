@@ -14,9 +14,10 @@ import pytest
 import soundfile
 from msgspec import structs
 
-from app import _phone_options, create_app, open_service
+from app import create_app, open_service
 from base.ids import CallId, TenantId
 from control.live_board import LiveCallDetail
+from control.parts import phone_options
 from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Wait, WaitFor, load_sound
 from control.peer import Switch as Peer
 from control.service import Service
@@ -91,10 +92,10 @@ async def rung(service: Service, local_host: str = "127.0.0.1", *, question_agai
 
 
 async def test_the_operators_music_goes_to_the_phone_door(settings: Settings) -> None:
-    assert (await _phone_options(settings)).hold_music is None
+    assert (await phone_options(settings)).hold_music is None
     file = settings.tenants_dir.parent / "hold.wav"
     soundfile.write(file, np.full(8000, 0.25), 8000, "PCM_16")
-    music = (await _phone_options(structs.replace(settings, hold_music=file))).hold_music
+    music = (await phone_options(structs.replace(settings, hold_music=file))).hold_music
     assert music is not None
     assert set(np.frombuffer(next(music.pieces(8000)).audio, "<i2")) == {8192}
 

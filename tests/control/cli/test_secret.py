@@ -20,6 +20,7 @@ from control.cli.check import check_command
 from control.cli.context import Program
 from control.cli.secret import secret_command
 from control.doctor import LOOKS
+from control.parts import open_secrets
 from control.secret_access import known_secrets, visited_secrets
 from control.settings import Settings
 from control.workers.seat import ALL
@@ -286,7 +287,7 @@ def test_a_start_without_a_master_key_that_is_needed_is_told_and_goes_on(setting
         async with open_database(lost.data_dir, lost.database_url) as database:
             with structlog.testing.capture_logs() as told:
                 audit = PostgresAuditLog(database)
-                secrets = await app._open_secrets(lost, ALL, parse_ring(SECOND), database, audit, clock)
+                secrets = await open_secrets(lost, ALL, parse_ring(SECOND), database, audit, clock)
             assert secrets.has(TENANT, "openai")
             with pytest.raises(PrepareError, match="cannot be decrypted"):
                 await secrets.read(TENANT, "openai")
