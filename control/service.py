@@ -26,7 +26,7 @@ from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Present as Presently
 from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
-from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, leases_of, targets_of
+from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, targets_of
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -229,7 +229,7 @@ class Service:
                 failing=len(lacking),
                 failed=failures(lacking),
             ),
-            calls=leases_of(self.board.calls(None)),
+            calls=tuple(one.call for one in self.board.calls(None)),
         )
 
     def scrape_targets(self) -> list[ScrapeTarget]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pipelines.calls import CallRecord, Turn, Waterfall
 
-BROKEN: Final = frozenset({"failure", "lost", "crash"})
+BROKEN: Final = frozenset({"failure", "lost"})
 """Ends of calls that are errors."""
 _CAUSE: Final = re.compile(r"[A-Z_]{1,64}")
 STAGES: Final[tuple[tuple[str, tuple[str | None, ...], str, Mapping[str, str]], ...]] = (

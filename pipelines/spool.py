@@ -64,7 +64,7 @@ class Spool:
     """The `CallLog` of a process; use it as `async with`. One folder belongs to one process.
 
     What is found in the folder at the start is handed on too: a call that was open when the process died
-    becomes a record with `end_reason` `crash`. Closing order: what can be handed on within
+    becomes a record with `end_reason` `lost`. Closing order: what can be handed on within
     `close_timeout_s` is, the task ends, the threads end, the folder is unlocked. The rest waits on the disk.
     """
 
@@ -206,7 +206,7 @@ class Spool:
         self._news.set()
 
     def _keep_in_memory(self, record: CallRecord) -> None:
-        """The call stays live until this is handed on: its file alone would tell of a crash."""
+        """The call stays live until this is handed on: its file alone would tell that it is lost."""
         if len(self._unwritten) == MAX_UNWRITTEN:
             lost = self._unwritten.popleft().call
             log.error("a record is lost: the disk does not take any", call=lost.id, tenant=lost.tenant_id)

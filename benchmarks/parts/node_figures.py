@@ -76,10 +76,12 @@ async def _killed(report: Report, three: Cluster, crowd: Crowd, out: Console) ->
         while await _knows(others[0], victim.host, three):  # noqa: ASYNC110 - it is asked over HTTP
             await asyncio.sleep(0.1)
     report.add("killed_lost_after_s", time.monotonic() - killed_at, "s", least=LOST_AFTER_S - 2.0)
+    lost = [end for _, at, end in crowd.results if at >= killed_at and end.ended_by != "caller"]
+    answered = [end.call_id for end in lost if end.call_id in its_calls and end.answered]
+    report.add("killed_records_missing_while_it_is_gone", await _missing(three, answered), most=0)
     await victim.start(three.client)
     lost = [end for _, at, end in crowd.results if at >= killed_at and end.ended_by != "caller"]
     report.add("killed_other_calls_dropped", len([end for end in lost if end.call_id not in its_calls]), most=0)
-    answered = [end.call_id for end in lost if end.call_id in its_calls and end.answered]
     report.add("killed_records_missing", await _missing(three, answered), most=0)
 
 
@@ -89,12 +91,12 @@ async def _knows(node: Node, host: str, three: Cluster) -> bool:
 
 
 async def _missing(three: Cluster, calls: Sequence[str], limit_s: float = 20.0) -> int:
-    """How many of these have no record in the database that says that their process died."""
+    """How many of these have no record in the database that says that they were lost with their process."""
     store, left, until = PostgresConversations(three.database), set(calls), time.monotonic() + limit_s
     while left and time.monotonic() < until:
         for call in sorted(left):
             record = await store.get(TENANT, CallId(call))
-            if record is not None and record.end_reason == "crash":
+            if record is not None and record.end_reason == "lost":
                 left.discard(call)
         await asyncio.sleep(0.2)
     return len(left)

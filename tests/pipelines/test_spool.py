@@ -165,7 +165,7 @@ async def test_what_is_left_is_handed_on_by_the_next_process(tmp_path: Path) -> 
     async with spool(tmp_path, sink):
         await eventually(lambda: len(sink.stored) == 2)
     assert sink.stored["finished"] == a_record("finished")
-    assert (sink.stored["crashed"].end_reason, sink.stored["crashed"].call) == ("crash", a_call("crashed"))
+    assert (sink.stored["crashed"].end_reason, sink.stored["crashed"].call) == ("lost", a_call("crashed"))
 
 
 async def test_a_live_call_is_not_taken_for_a_crashed_one(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_file_cut_at_any_byte_means_what_was_whole(tmp_path: Path) -> None:
             assert record is None
         elif size < len(whole) - 1:
             assert record is not None
-            assert (record.end_reason, record.call) == ("crash", a_call())
+            assert (record.end_reason, record.call) == ("lost", a_call())
         else:
             assert record == a_record()
 
@@ -440,7 +440,7 @@ async def test_a_killed_process_leaves_a_row(tmp_path: Path) -> None:
     sink = Sink()
     async with spool(tmp_path, sink):
         await eventually(lambda: "killed" in sink.stored)
-    assert sink.stored["killed"].end_reason == "crash"
+    assert sink.stored["killed"].end_reason == "lost"
 
 
 async def test_what_dead_processes_have_left_is_handed_on_by_another(tmp_path: Path) -> None:
@@ -454,8 +454,8 @@ async def test_what_dead_processes_have_left_is_handed_on_by_another(tmp_path: P
         async with spool(spools / "control-0", sink, left_by=spools):
             await eventually(lambda: len(sink.stored) == 2)
         assert {(one.call.id, one.end_reason) for one in sink.stored.values()} == {
-            ("dead-", "crash"),
-            ("dead-media-0", "crash"),
+            ("dead-", "lost"),
+            ("dead-media-0", "lost"),
         }
         assert left(spools / "media-1") == ["living.call"]
 
