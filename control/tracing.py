@@ -55,6 +55,11 @@ class Traces:
                 self.dropped += 1
                 log.warning("traces of calls are dropped", dropped=self.dropped)
 
+    @property
+    def waiting(self) -> int:
+        """Calls of which no spans are made yet."""
+        return self._waiting.qsize()
+
     async def close(self) -> None:
         """Send what waits, within a limit."""
         try:

@@ -127,11 +127,34 @@ class ChangedOver(Struct, frozen=True, kw_only=True, tag=True):
     revision: int
 
 
+class StageFailed(Struct, frozen=True, kw_only=True, tag=True):
+    """A stage of a live call reported an error; see `pipelines.failures` for the words."""
+
+    call_id: CallId
+    kind: str
+    reason: str
+
+
+class FellBack(Struct, frozen=True, kw_only=True, tag=True):
+    """The assistant says the failure sentence in the place of an answer."""
+
+    call_id: CallId
+
+
+class Underrun(Struct, frozen=True, kw_only=True, tag=True):
+    """A sentence goes on after a silence in its middle: its voice was slower than it speaks."""
+
+    call_id: CallId
+    silent_ms: int
+
+
 class Closed(Struct, frozen=True, kw_only=True, tag=True):
     record: CallRecord
 
 
-LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | Closed
+LiveEvent = (
+    Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | StageFailed | FellBack | Underrun | Closed
+)
 
 
 class LiveFeed(Protocol):

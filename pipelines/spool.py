@@ -169,6 +169,15 @@ class Spool:
             self._live.discard(name)
         self._news.set()
 
+    @property
+    def queued(self) -> dict[str, int]:
+        """What is in memory alone, by what it is; see `SpoolLoad` for what is on the disk."""
+        return {
+            "unwritten_records": len(self._unwritten),
+            "unwritten_events": len(self._telling),
+            "call_beginnings": len(self._beginning),
+        }
+
     def hurry(self) -> None:
         """The sink is well again: it is not left alone any longer."""
         self._hurry.set()

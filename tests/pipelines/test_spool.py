@@ -193,6 +193,28 @@ async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, mo
     assert left(tmp_path) == []
 
 
+async def test_what_is_in_memory_alone_is_told_and_is_nothing_once_it_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink, keeper = Sink(), Keeper()
+    sink.down = keeper.down = True
+    async with telling(tmp_path, sink, keeper) as log:
+        await log.opened(a_call("live"))
+        await log.opened(a_call())
+        assert log.queued == {"unwritten_records": 0, "unwritten_events": 0, "call_beginnings": 2}
+        monkeypatch.setattr(files, "append", full)
+        monkeypatch.setattr(files, "put_event", full)
+        await log.closed(a_record())
+        log.tell(an_event())
+        assert log.queued == {"unwritten_records": 1, "unwritten_events": 1, "call_beginnings": 2}
+        sink.down = keeper.down = False
+        await eventually(lambda: not any(log.queued.values()))
+    assert (set(sink.stored), len(keeper.kept), set(keeper.begun)) == ({"c1"}, 1, {"live", "c1"})
+
+
 async def test_a_disk_that_takes_half_a_line_keeps_the_record_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
