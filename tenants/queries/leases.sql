@@ -20,14 +20,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, told = excluded.told, renewed_at = clock_timestamp();
 
 -- renew --
--- $1 process, $2 state, $3 told, $4 its calls, as `pipelines.calls.Call` has them. All that it had besides end.
+-- $1 process, $2 state, $3 told, $4 its calls, as `pipelines.calls.Call` has them. All that it had besides end. A call
+-- of a tenant that is not here (the database was restored) hinders no other; each that is has its row in `changes`.
 WITH me AS (
     UPDATE atende.processes SET state = $2, told = $3, renewed_at = clock_timestamp() WHERE id = $1 RETURNING id
 ), has AS (
-    SELECT * FROM jsonb_to_recordset($4::jsonb) AS call (
+    SELECT call.* FROM jsonb_to_recordset($4::jsonb) AS call (
         tenant_id uuid, id text, tenant_slug text, assistant text, number text, caller text, revision integer,
         language text, switch text, opened_at timestamptz
-    )
+    ) JOIN atende.changes USING (tenant_id)
 ), gone AS (
     DELETE FROM atende.live_calls l WHERE l.process_id = $1
         AND NOT EXISTS (SELECT FROM has WHERE has.tenant_id = l.tenant_id AND has.id = l.call_id)

@@ -15,6 +15,7 @@ from pipelines.calls import Call
 from tenants.database import Database
 from tenants.leases import CallLease, LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
 from tenants.lost import LostProcesses
+from tests.tenants.known import known
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME, BETA = (TenantId(str(uuid.uuid4())) for _ in range(2))
@@ -43,11 +44,18 @@ def lease(call: Call, process_id: str) -> CallLease:
     )
 
 
+@pytest.fixture
+async def postgres_store(database: Database) -> LeaseStore:
+    await known(database, ACME, BETA)
+    return PostgresLeases(database)
+
+
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest) -> LeaseStore:
     if request.param == "memory":
         return MemoryLeases(SystemClock())
-    return PostgresLeases(request.getfixturevalue("database"))
+    found: LeaseStore = request.getfixturevalue("postgres_store")
+    return found
 
 
 @pytest.fixture
@@ -116,8 +124,10 @@ async def test_only_who_has_not_renewed_since_is_lost(store: LeaseStore, node: s
 
 
 @pytest.mark.postgres
-async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(database: Database, node: str) -> None:
-    store, mine, theirs = PostgresLeases(database), call(), call(BETA)
+async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(
+    database: Database, postgres_store: LeaseStore, node: str
+) -> None:
+    store, mine, theirs = postgres_store, call(), call(BETA)
     one = process(node)
     await store.register(one)
     await store.renew(one.id, "ok", "{}", [mine, theirs])
@@ -132,6 +142,16 @@ async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(da
                 "INSERT INTO atende.live_calls VALUES ($1, 'x', $2, 'ana', now())", ACME, one.id
             )  # fmt: skip
     assert len((await of_node(store, node))[1]) == 2
+
+
+@pytest.mark.postgres
+async def test_a_call_of_a_tenant_that_the_database_does_not_know_hinders_no_other(
+    postgres_store: LeaseStore, node: str
+) -> None:
+    store, mine = postgres_store, process(node)
+    await store.register(mine)
+    assert await store.renew(mine.id, "ok", "{}", [call(TenantId(fresh())), there := call()])
+    assert [one.call_id for one in (await of_node(store, node))[1]] == [there.id]
 
 
 # Who is lost

@@ -21,6 +21,7 @@ from tenants.event_store import EventStore, MemoryEvents, PostgresEvents
 from tenants.leases import LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
 from tenants.lost_calls import lost_record
 from tenants.migrate import connect
+from tests.tenants.known import known
 from tests.tenants.records import NOON, TURNS, record, someone
 from tests.tenants.test_leases import call, process
 
@@ -29,6 +30,11 @@ class House(NamedTuple):
     leases: LeaseStore
     conversations: ConversationStore
     events: EventStore
+    database: Database | None = None
+
+
+def of_postgres(database: Database) -> House:
+    return House(PostgresLeases(database), PostgresConversations(database), PostgresEvents(database), database)
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -36,8 +42,7 @@ def house(request: pytest.FixtureRequest) -> House:
     if request.param == "memory":
         conversations, events = MemoryConversations(), MemoryEvents()
         return House(MemoryLeases(SystemClock(), conversations, events), conversations, events)
-    database: Database = request.getfixturevalue("database")
-    return House(PostgresLeases(database), PostgresConversations(database), PostgresEvents(database))
+    return of_postgres(request.getfixturevalue("database"))
 
 
 def node() -> str:
@@ -46,6 +51,8 @@ def node() -> str:
 
 async def dead(house: House, *calls: Call, at: str = "") -> ProcessRow:
     """A process that told of these calls, as it is known."""
+    if house.database is not None:
+        await known(house.database, *{one.tenant_id for one in calls})
     mine = process(at or node())
     await house.leases.register(mine)
     assert await house.leases.renew(mine.id, "ok", "{}", calls)
@@ -156,8 +163,7 @@ async def test_what_a_switch_sends_makes_no_lease_unkeepable(house: House) -> No
 
 @pytest.mark.postgres
 async def test_nothing_is_half_written(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(PostgresLeases(database), PostgresConversations(database), PostgresEvents(database))
-    ours = someone()
+    house, ours = of_postgres(database), someone()
     row = await dead(house, mine := call(ours))
 
     async def cut(*_: object) -> int:
@@ -176,6 +182,7 @@ async def test_nothing_is_half_written(database: Database, monkeypatch: pytest.M
 @pytest.mark.postgres
 async def test_a_call_of_a_former_program_is_lost_with_what_that_one_told(database: Database) -> None:
     leases, ours, call_id = PostgresLeases(database), someone(), str(uuid.uuid4())
+    await known(database, ours)
     await leases.register(mine := process(node()))
     async with database.platform() as connection:
         await connection.execute(
@@ -191,8 +198,7 @@ async def test_a_call_of_a_former_program_is_lost_with_what_that_one_told(databa
 @pytest.mark.postgres
 async def test_a_row_changes_once_and_no_other_way(database: Database, postgres: Secret) -> None:
     """The second fence: whatever the program asks, the database lets no other record be changed."""
-    house = House(PostgresLeases(database), PostgresConversations(database), PostgresEvents(database))
-    ours = someone()
+    house, ours = of_postgres(database), someone()
     await house.conversations.store(ours, record(ours, "stored"))
     row = await dead(house, lost := call(ours))
     await house.leases.lose(row.id, row.renewed_at)
