@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
-from control.admission import Admission, RefusedError
+from control.admission import Admission, RefusedError, Why
 from control.attendant import Attendant
 from control.daily_minutes import DailyMinutes
 from control.dependencies import Room
@@ -258,7 +258,8 @@ class PhoneDoor:
                 with self._counted(destination):
                     await self._converse(_Taken(live, call, lease, domain, before, timeline))
         except CapacityError as error:
-            raise RefusedError(str(error), DoorName.BUSY, "assistant_calls") from error
+            why: Why = "draining" if error.by == "closing" else error.by
+            raise RefusedError(str(error), DoorName.BUSY, why) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED, "unknown") from error
         except NotLoadedError as error:
