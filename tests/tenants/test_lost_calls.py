@@ -106,6 +106,21 @@ async def test_one_that_renews_meanwhile_loses_nothing(house: House) -> None:
     assert await told(house, ours) == [], "it tells of its calls itself"
 
 
+async def test_renewed_and_missed_in_the_same_moment_it_either_lives_or_is_lost(house: House) -> None:
+    for missed_first in (True, False) * 5:
+        ours = someone()
+        row = await dead(house, mine := call(ours))
+        lose, renew = house.leases.lose(row.id, row.renewed_at), house.leases.renew(row.id, "ok", "{}", [mine])
+        if missed_first:
+            lost, lives = await asyncio.gather(lose, renew)
+        else:
+            lives, lost = await asyncio.gather(renew, lose)
+        assert (lost, lives) in {(1, False), (None, True)}
+        has = mine.id in {one.call_id for one in (await house.leases.everything()).calls}
+        recorded = await house.conversations.get(ours, mine.id) is not None
+        assert (has, recorded, len(await told(house, ours))) == ((True, False, 0) if lives else (False, True, 2))
+
+
 async def test_a_call_that_another_process_took_over_is_not_lost(house: House) -> None:
     ours = someone()
     row = await dead(house, gone := call(ours), moved := call(ours))
