@@ -182,7 +182,10 @@ class Presence:
     async def _renew(self, now: Present) -> None:
         told = msgspec.json.encode(now.told).decode()
         if not self._begun or not await self._store.renew(self.me.id, now.state, told, now.calls):
-            self.lost_calls += await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            lost = await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            if lost:
+                self.lost_calls += lost
+                log.error("calls were lost with the process that had this place", calls=lost)
             await self._store.renew(self.me.id, now.state, told, now.calls)
             self._begun = True
 

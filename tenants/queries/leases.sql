@@ -39,7 +39,10 @@ WITH me AS (
     SELECT has.tenant_id, has.id, me.id, has.tenant_slug, has.assistant, has.number, has.caller, has.revision,
         has.language, has.switch, has.opened_at
     FROM me, has
-    ON CONFLICT (tenant_id, call_id) DO UPDATE SET process_id = excluded.process_id, assistant = excluded.assistant
+    ON CONFLICT (tenant_id, call_id) DO UPDATE SET process_id = excluded.process_id,
+        tenant_slug = excluded.tenant_slug, assistant = excluded.assistant, number = excluded.number,
+        caller = excluded.caller, revision = excluded.revision, language = excluded.language,
+        switch = excluded.switch, since = excluded.since
         WHERE live_calls.process_id <> excluded.process_id
 )
 SELECT count(*) FROM me;

@@ -124,10 +124,14 @@ async def test_renewed_and_missed_in_the_same_moment_it_either_lives_or_is_lost(
 async def test_a_call_that_another_process_took_over_is_not_lost(house: House) -> None:
     ours = someone()
     row = await dead(house, gone := call(ours), moved := call(ours))
-    await dead(house, moved)
+    other = await dead(house, there := structs.replace(moved, revision=8, opened_at=NOON + timedelta(minutes=1)))
     assert await house.leases.lose(row.id, row.renewed_at) == 1
     assert await house.conversations.get(ours, moved.id) is None
     assert await told(house, ours) == [("call.started", gone.id, None), ("call.ended", gone.id, "lost")]
+    assert await house.leases.lose(other.id, other.renewed_at) == 1
+    kept = await house.conversations.get(ours, moved.id)
+    assert kept is not None
+    assert kept.call == there, "as that one told of it"
 
 
 async def test_who_takes_its_place_tells_of_its_calls(house: House) -> None:
