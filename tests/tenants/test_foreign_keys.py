@@ -17,7 +17,7 @@ from tests.tenants.records import record, someone
 pytestmark = pytest.mark.postgres
 
 WITHOUT = {"conversations", "events", "audit", "secrets", "passage_documents"}
-"""Their rows are there when no tenant is: `0015_live_calls_of_tenants.sql` says why of each."""
+"""Their rows are there when no tenant is: the step `live_calls_of_tenants` says why of each."""
 
 
 @pytest.fixture
