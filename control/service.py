@@ -152,6 +152,7 @@ class Service:
             tenants=self.states(),
             stage_errors=self.supervisor.listing.stage_errors(),
             refused=self.phone.refused,
+            held_requests=self.phone.limits.held_requests,
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
             spool=stored.get("spool"),

@@ -21,7 +21,7 @@ from base.clock import SystemClock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control import memory
-from control.daily_minutes import DailyMinutes
+from control.daily_use import DailyUse
 from control.dependencies import Room
 from control.dependency_watch import ALL_IS_WELL
 from control.peer import (
@@ -36,6 +36,8 @@ from control.peer import (
 from control.peer.call import PeerCall
 from control.peer.legs import Callees
 from control.phone import PhoneDoor, PhoneOptions
+from control.provider_rates import ProviderRates
+from control.tenant_limits import TenantLimits
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor, Swap
@@ -147,7 +149,8 @@ class House:
     """Set when the door is done with a call."""
     stored: dict[CallId, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     """Set when the row of a call is there."""
-    minutes: DailyMinutes = field(init=False)
+    daily_use: DailyUse = field(init=False)
+    rates: ProviderRates = field(init=False)
     media_server: MediaServer = field(init=False)
     phone: PhoneDoor = field(init=False)
     door: DoorServer = field(init=False)
@@ -264,8 +267,13 @@ async def house(
     files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
     room: Callable[[], Room] = lambda: ALL_IS_WELL,
+    monotonic: Callable[[], float] | None = None,
+    lent: Workshop | None = None,
 ) -> AsyncIterator[House]:
-    """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
+    """The service with these tenants, on a free port; `stages` go before the catalog's when given.
+
+    `monotonic` is the clock of what providers are asked within a minute, `lent` what stages are prepared with.
+    """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atende-calls-")))
@@ -276,7 +284,7 @@ async def house(
             home.stored[record.call.id].set()
 
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
-        supervisor = PipelineSupervisor(workshop(folder), stages)
+        supervisor = PipelineSupervisor(lent or workshop(folder), stages)
         stack.push_async_callback(supervisor.close)
         home = House(
             folder=folder,
@@ -288,7 +296,8 @@ async def house(
             log=WatchedLog(spool),
             stages=stages,
         )
-        home.minutes = DailyMinutes(conversations, clock)
+        home.daily_use = DailyUse(conversations, clock)
+        home.rates = ProviderRates(monotonic or clock.monotonic)
         home.media_server = await stack.enter_async_context(MediaServer("127.0.0.1", 0))
         if record:
             options = PhoneOptions(recordings_dir=folder / "recordings")
@@ -301,7 +310,7 @@ async def house(
             clock=clock,
             options=options or PhoneOptions(),
             media_server=home.media_server,
-            daily_minutes=home.minutes,
+            limits=TenantLimits(home.rates, home.daily_use),
             room=room,
         )
         home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast, switches=switches)

@@ -8,7 +8,7 @@ from base.ids import AssistantName, CallId, TenantId
 from control.dependencies import Dependency
 from control.headroom import Lane
 from control.metrics import Metrics, Present
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, Understood, Waterfall
+from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, StageUsage, Understood, Waterfall
 from transports.lateness import Lateness
 
 AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -31,6 +31,7 @@ NOW = Present(
     stage_errors={"stt.whisper": 4},
     full_by="stt",
     refused={("busy", "stt"): 5},
+    held_requests={"llm.openai": 6},
     loop_load=0.5,
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
@@ -77,6 +78,31 @@ def test_calls_turns_and_latencies_are_counted() -> None:
     assert ("atende_answer_stage_seconds_count", (("step", "retrieved"),)) not in found
 
 
+def test_what_hosted_providers_took_is_counted_when_a_call_is_over() -> None:
+    metrics = Metrics()
+    asked = StageUsage(
+        stage="mind",
+        use="llm.openai",
+        model="secret-model",
+        answers=3,
+        input_tokens=900,
+        output_tokens=60,
+        cost_usd=0.5,
+    )
+    of_nobody = StageUsage(stage="mind", use="llm.openai", model="m", answers=1, output_tokens=5, cost_usd=None)
+    record = CallRecord(
+        call=CALL, ended_at=AT, end_reason="goodbye", hangup_cause="", turns=(), usage=(asked, of_nobody)
+    )
+    metrics.feed(Closed(record=record))
+    found = scraped(metrics)
+    stage = ("stage", "llm.openai")
+    assert found["atende_provider_answers_total", (stage,)] == 4
+    assert found["atende_provider_tokens_total", (("direction", "input"), stage)] == 900
+    assert found["atende_provider_tokens_total", (("direction", "output"), stage)] == 65
+    assert found["atende_provider_cost_usd_total", (stage,)] == 0.5
+    assert "secret-model" not in metrics.text(NOW).decode(), "an operator may write what he likes"
+
+
 def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     found = scraped(Metrics())
     assert found["atende_taking_calls", ()] == 1
@@ -84,6 +110,7 @@ def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     assert found["atende_tenants", (("state", "ready"),)] == 2
     assert found["atende_stage_errors", (("stage", "stt.whisper"),)] == 4
     assert found["atende_calls_refused_total", (("door", "busy"), ("reason", "stt"))] == 5
+    assert found["atende_provider_requests_held_total", (("stage", "llm.openai"),)] == 6
     assert found["atende_full", (("by", "stt"),)] == 1
     assert found["atende_full", (("by", "media_clock"),)] == 0
     assert found["atende_event_loop_load_ratio", ()] == 0.5
