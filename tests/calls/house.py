@@ -269,6 +269,7 @@ async def house(
     room: Callable[[], Room] = lambda: ALL_IS_WELL,
     monotonic: Callable[[], float] | None = None,
     lent: Workshop | None = None,
+    tenant_calls: int = 0,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given.
 
@@ -284,7 +285,7 @@ async def house(
             home.stored[record.call.id].set()
 
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
-        supervisor = PipelineSupervisor(lent or workshop(folder), stages)
+        supervisor = PipelineSupervisor(lent or workshop(folder), stages, tenant_calls=tenant_calls)
         stack.push_async_callback(supervisor.close)
         home = House(
             folder=folder,
