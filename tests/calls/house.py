@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from base.clock import SystemClock
+from base.http import OutboundPolicy
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control import memory
@@ -37,6 +38,7 @@ from control.peer.call import PeerCall
 from control.peer.legs import Callees
 from control.phone import PhoneDoor, PhoneOptions
 from control.provider_rates import ProviderRates
+from control.setting_values import endpoint_of
 from control.tenant_limits import TenantLimits
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
@@ -46,6 +48,7 @@ from processors.factory import PrepareError, Workshop
 from tenants.conversations import MemoryConversations
 from tenants.directory import Directory
 from tenants.document import parse_document
+from tenants.named import ServerFacts
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions
 from tenants.signing import (
@@ -144,6 +147,7 @@ class House:
     conversations: MemoryConversations
     log: WatchedLog
     stages: Mapping[str, AnyFactory] | None
+    endpoints: Mapping[str, str]
     events: list[LiveEvent] = field(default_factory=list)
     served: dict[CallId, asyncio.Event] = field(default_factory=dict)
     """Set when the door is done with a call."""
@@ -158,7 +162,7 @@ class House:
 
     async def publish(self, raw: bytes, *, swap: Swap = "drain") -> int:
         """As an operator does; the number of the revision that answers from now on."""
-        parsed = parse_document(raw, "test.yaml", self.stages)
+        parsed = parse_document(raw, "test.yaml", self.stages, server=ServerFacts(endpoints=self.endpoints))
         return await publish(parsed, self.revisions, self.supervisor, self.directory, swap=swap)
 
     def dialed(
@@ -268,12 +272,12 @@ async def house(
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
     room: Callable[[], Room] = lambda: ALL_IS_WELL,
     monotonic: Callable[[], float] | None = None,
-    lent: Workshop | None = None,
+    endpoints: Mapping[str, str] | None = None,
     tenant_calls: int = 0,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given.
 
-    `monotonic` is the clock of what providers are asked within a minute, `lent` what stages are prepared with.
+    `monotonic` is the clock of what providers are asked within a minute; `endpoints` are URLs that documents name.
     """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     async with AsyncExitStack() as stack:
@@ -285,7 +289,7 @@ async def house(
             home.stored[record.call.id].set()
 
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
-        supervisor = PipelineSupervisor(lent or workshop(folder), stages, tenant_calls=tenant_calls)
+        supervisor = PipelineSupervisor(workshop(folder, endpoints or {}), stages, tenant_calls=tenant_calls)
         stack.push_async_callback(supervisor.close)
         home = House(
             folder=folder,
@@ -296,6 +300,7 @@ async def house(
             conversations=conversations,
             log=WatchedLog(spool),
             stages=stages,
+            endpoints=endpoints or {},
         )
         home.daily_use = DailyUse(conversations, clock)
         home.rates = ProviderRates(monotonic or clock.monotonic)
@@ -333,8 +338,8 @@ async def house(
     home.check()
 
 
-def workshop(folder: Path) -> Workshop:
-    """Lends what mock stages and the packaged detector need: nothing."""
+def workshop(folder: Path, endpoints: Mapping[str, str] | None = None) -> Workshop:
+    """Lends what mock stages and the packaged detector need: nothing. Models are asked at these endpoints alone."""
     nothing = cast(Any, None)
     return Workshop(
         clock=SystemClock(),
@@ -343,6 +348,7 @@ def workshop(folder: Path) -> Workshop:
         data_dir=folder,
         secret=_no_secret,
         compute=nothing,
+        outbound=OutboundPolicy(allow=frozenset(map(endpoint_of, (endpoints or {}).values()))),
     )
 
 
