@@ -87,7 +87,8 @@ class DailyUse:
         taken = self._day(tenant, assistant).taken(self._clock.monotonic())
         if minutes is not None and taken.seconds >= minutes * 60:
             return "daily_minutes"
-        return "daily_cost" if cost_usd is not None and taken.cost_usd >= cost_usd else None
+        spent = cost_usd is not None and taken.cost_usd > 0 and taken.cost_usd >= cost_usd
+        return "daily_cost" if spent else None
 
     @contextmanager
     def call(self, tenant: TenantEntry, assistant: AssistantName, spending: Spending) -> Iterator[None]:

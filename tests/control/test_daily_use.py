@@ -219,3 +219,12 @@ async def test_the_first_limit_that_is_used_up_is_named() -> None:
         assert use.used_up(both, ANA) == "daily_cost"
         clock.s = 600
         assert use.used_up(both, ANA) == "daily_minutes"
+
+
+async def test_who_may_spend_nothing_and_spends_nothing_is_answered() -> None:
+    use, spending = DailyUse(MemoryConversations(), MovedClock()), Spending()
+    free = structs.replace(PAID, daily_cost={ANA: 0.0})
+    with use.call(free, ANA, spending):
+        assert use.used_up(free, ANA) is None
+        spend(spending, 0.001)
+        assert use.used_up(free, ANA) == "daily_cost"
