@@ -69,8 +69,8 @@ class StageUsage(Struct, frozen=True, kw_only=True):
     answers: int = 0
     """Of which something is known below."""
     estimated: int = 0
-    """Of these: answers that were broken off, or of which the server told nothing. Their tokens are guessed from the
-    length of the texts."""
+    """Of these: broken off, or of a server that tells nothing. Their tokens are guessed by the length of what was asked
+    and said."""
     input_tokens: int = 0
     cached_tokens: int = 0
     """Of the input: read from the provider's cache."""
