@@ -154,6 +154,7 @@ class Service:
             tenants=self.states(),
             stage_errors=self.supervisor.listing.stage_errors(),
             refused=self.phone.refused,
+            held_requests=self.phone.limits.held_requests,
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
             revisions=self.supervisor.listing.revisions(),

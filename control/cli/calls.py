@@ -71,6 +71,15 @@ class _Summary(Struct, frozen=True):
     has_errors: bool
 
 
+class _Usage(Struct, frozen=True):
+    stage: str
+    model: str
+    answers: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
 class _Record(Struct, frozen=True):
     call: _Call
     ended_at: datetime
@@ -79,6 +88,8 @@ class _Record(Struct, frozen=True):
     turns: tuple[_Turn, ...]
     errors: tuple[str, ...] = ()
     recording: str | None = None
+    cost_usd: float | None = None
+    usage: tuple[_Usage, ...] = ()
 
 
 def _filtered(command: Any) -> Any:
@@ -226,10 +237,20 @@ def _record(one: _Record) -> None:
     seconds = max(0.0, (one.ended_at - one.call.opened_at).total_seconds())
     _head(one.call, f"{seconds:.0f} s, ended by {one.end_reason} {one.hangup_cause}".strip())
     _conversation(one.turns)
+    for used in one.usage:
+        tokens = f"{used.input_tokens} tokens read, {used.output_tokens} written"
+        told = f"{used.stage}: {used.model}, {used.answers} answers, {tokens}, {_dollars(used.cost_usd)}"
+        click.echo(plain(told))
+    if one.usage:
+        click.echo(f"cost: {_dollars(one.cost_usd)}")
     for error in one.errors:
         click.echo(f"error: {plain(error)}")
     if one.recording:
         click.echo(f"recording: {plain(one.recording)}")
+
+
+def _dollars(cost_usd: float | None) -> str:
+    return "not known" if cost_usd is None else f"${cost_usd:.4f}"
 
 
 def _head(call: _Call, end: str) -> None:

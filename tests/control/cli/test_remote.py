@@ -25,7 +25,7 @@ from control.cli.remote import raise_for
 from control.cli.tail import events, tail_command
 from control.cli.tenants import tenants_command
 from control.settings import Settings
-from pipelines.calls import CallRecord, Turn
+from pipelines.calls import CallRecord, StageUsage, Turn
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document
 from tests.control.api.test_calls import record
 
@@ -200,6 +200,19 @@ async def test_a_stream_is_read_however_it_is_cut() -> None:
     for size in (1, 7, 1000):
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
         assert [one.id for one in events(pieces)] == [0, 1, 2]
+
+
+async def test_what_a_call_cost_is_shown(desk: Desk) -> None:
+    known = StageUsage(
+        stage="mind", use="llm.openai", model="gpt-4o-mini", answers=2, input_tokens=900, output_tokens=60
+    )
+    one = structs.replace(record(71, BRAVO), cost_usd=0.0123, usage=(structs.replace(known, cost_usd=0.0123),))
+    two = structs.replace(record(72, BRAVO), cost_usd=None, usage=(structs.replace(known, cost_usd=None),))
+    for call in (one, two):
+        await desk.house.service.conversations.store(BRAVO, call)
+    shown = (await desk.run("calls", "show", one.call.id, "--tenant", "bravo")).stdout
+    assert "mind: gpt-4o-mini, 2 answers, 900 tokens read, 60 written, $0.0123\ncost: $0.0123" in shown
+    assert "cost: not known" in (await desk.run("calls", "show", two.call.id, "--tenant", "bravo")).stdout
 
 
 async def test_what_a_caller_said_does_not_command_the_terminal(desk: Desk) -> None:
