@@ -129,14 +129,14 @@ def show_command(context: click.Context, call_id: Any, tenant: str | None, as_js
     """Show one call with what was said: a live one so far, a finished one whole."""
     with remote(context) as service:
         domain = service.tenant_id(tenant)
-        live = {one.call.id for one in service.pages(_Live, "/live-calls", domain_uuid=domain)}
-        path = f"/live-calls/{call_id}" if str(call_id) in live else f"/calls/{call_id}"
+        live = service.find(_LiveDetail, f"/live-calls/{call_id}", domain_uuid=domain)
         if as_json:
-            click.echo(service.ask("GET", path, query={"domain_uuid": domain}).content)
-        elif str(call_id) in live:
-            _live_call(service.get(_LiveDetail, path, domain_uuid=domain))
+            over = f"/calls/{call_id}"
+            click.echo(live[1] if live else service.ask("GET", over, query={"domain_uuid": domain}).content)
+        elif live:
+            _live_call(live[0])
         else:
-            _record(service.get(_Record, path, domain_uuid=domain))
+            _record(service.get(_Record, f"/calls/{call_id}", domain_uuid=domain))
 
 
 @calls_command.command("say")

@@ -76,7 +76,7 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
 
     async def found() -> Sequence[ApiKey]:
         async with stores(settings, make=False) as store:
-            return await store.keys.list(tenant_id)
+            return await store.keys.list(tenant_id, 1000)
 
     keys = run(found())
     if as_json:

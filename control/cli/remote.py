@@ -23,6 +23,7 @@ T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 """A document may be loaded meanwhile: models, probe calls."""
 PAGE: Final = 200
+SILENT: Final = "Atende-Processes-Silent"
 NO_KEY: Final = """\
 this command asks the service's REST API, and there is no key: set ATENDE_API_KEY. On the machine of the service
   export ATENDE_API_KEY=$(atende keys create --role platform-admin --name "$USER")
@@ -66,6 +67,14 @@ class Remote:
         """What is there, decoded."""
         return msgspec.json.decode(self.ask("GET", path, query=query).content, type=kind)
 
+    def find(self, kind: type[T], path: str, **query: Any) -> tuple[T, bytes] | None:
+        """What is there, decoded and as it came; None: nothing is."""
+        answer = self._sent("GET", path, query=query)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        raise_for(answer)
+        return msgspec.json.decode(answer.content, type=kind), answer.content
+
     def pages(self, kind: type[T], path: str, most: int | None = None, **query: Any) -> Iterator[T]:
         """A list, page after page; `most` items of it."""
         cursor, left = None, most
@@ -89,12 +98,27 @@ class Remote:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request; its answer when it is none of a problem."""
+        answer = self._sent(method, path, query=query, json=json, content=content, headers=headers)
+        raise_for(answer)
+        return answer
+
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         body = content if json is None else msgspec.json.encode(json)
         sent = dict(headers or {}) | ({} if json is None else {"Content-Type": "application/json"})
         with self._told():
             answer = self._client.request(method, f"/api/v1{path}", params=given, content=body, headers=sent)
-        raise_for(answer)
+        if silent := answer.headers.get(SILENT):
+            click.echo(f"processes that do not tell their calls: {silent}; `/health/ready` lists them", err=True)
         return answer
 
     def stream(self, path: str, *, accept: str = "*/*", **query: Any) -> Iterator[bytes]:

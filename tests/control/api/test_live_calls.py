@@ -38,6 +38,17 @@ async def test_a_live_call_shows_its_transcript(house: ApiHouse) -> None:
     assert told["call"]["number"] == "100"
 
 
+async def test_live_calls_come_in_pages(house: ApiHouse) -> None:
+    async with house.call(ACME) as first, house.call(ACME) as second:
+        newer = (await house.ask("GET", "/live-calls", params={"limit": 1})).json()
+        assert [one["call"]["id"] for one in newer["items"]] == [second]
+        older = (await house.ask("GET", "/live-calls", params={"limit": 1, "cursor": newer["next"]})).json()
+        assert [one["call"]["id"] for one in older["items"]] == [first]
+        assert older["next"] is None
+    for wrong in ({"limit": 0}, {"limit": 201}, {"cursor": "x"}):
+        assert problem(await house.ask("GET", "/live-calls", params=wrong)) == (400, "bad-request")
+
+
 async def test_the_platform_may_say_whose_call_it_means(house: ApiHouse) -> None:
     async with house.call(ACME) as call:
         for path in ("", "/hang-up"):
