@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ PAGE: Final = 200
 SILENT: Final = "Atende-Processes-Silent"
 NO_KEY: Final = """\
 this command asks the service's REST API, and there is no key: set ATENDE_API_KEY. On the machine of the service
-  export ATENDE_API_KEY=$(atende keys create --role platform-admin --name "$USER")
+  export ATENDE_API_KEY=$(atende keys create --local --role platform-admin --name "$USER")
 makes one; docs/api.md has the roles"""
 
 
@@ -50,6 +50,10 @@ class Problem(Struct, frozen=True):
 class _Page(Struct, frozen=True):
     items: msgspec.Raw
     next: str | None = None
+
+
+class _Whose(Struct, frozen=True):
+    tenant_id: str | None
 
 
 class _Named(Struct, frozen=True):
@@ -140,6 +144,19 @@ class Remote:
                 return one.tenant_id
         raise click.ClickException(f"the key sees no tenant {named!r}; `atende tenants list` tells those there are")
 
+    def one_tenant(self, slug: str | None, written_id: UUID | None) -> str:
+        """The tenant of the options; that of the key where there are none. Raises UsageError for the platform's."""
+        named = self.whose(slug, written_id) or self.get(_Whose, "/whoami").tenant_id
+        if named is None:
+            raise click.UsageError("give --tenant or --tenant-id, one of the two")
+        return named
+
+    def whose(self, slug: str | None, written_id: UUID | None) -> str | None:
+        """The tenant of the options; None: that of the key, or the platform. Raises UsageError."""
+        if slug is not None and written_id is not None:
+            raise click.UsageError("give --tenant or --tenant-id, one of the two")
+        return self.tenant_id(slug) if written_id is None else str(written_id)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -147,7 +164,7 @@ class Remote:
         except httpx.TimeoutException as error:
             raise click.ClickException(f"{self._client.base_url} does not answer in time") from error
         except httpx.HTTPError as error:
-            fix = "does `atende serve` run there? ATENDE_API_URL says where it is"
+            fix = "does `atende serve` run there? ATENDE_API_URL or --url says where it is"
             raise click.ClickException(f"{self._client.base_url} cannot be reached ({error}): {fix}") from error
 
 
@@ -176,16 +193,8 @@ def raise_for(answer: httpx.Response) -> None:
         where = "" if place.line is None else f"{place.line}:{place.column or 1} "
         told.append(f"  {where}{place.path}: {place.message}")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        told.append("  ATENDE_API_KEY is no key that opens there; `atende keys list` tells those there are")
+        told.append("  ATENDE_API_KEY is no key that opens there; `atende keys list --local` tells those there are")
     raise click.ClickException("\n".join(told))
-
-
-def printed(items: Any, as_json: bool, show: Callable[[Any], None]) -> None:
-    """As one JSON text, or as people read it."""
-    if as_json:
-        click.echo(msgspec.json.encode(items).decode())
-    else:
-        show(items)
 
 
 def _url(settings: Settings) -> str:
