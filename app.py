@@ -56,6 +56,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
+from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
@@ -156,6 +157,7 @@ async def open_service(
             api_keys=api_keys,
             audit=audit,
             secrets=desk,
+            idempotency=PostgresIdempotency(database),
             events=events,
             feed=event_feed,
             watch=watch,
@@ -257,7 +259,7 @@ def create_app(
     if found.shared:
         handlers.append(internal_router(service))
     if place is None or place.seat.role != "media":
-        handlers.append(api_router(service, clock, door))
+        handlers.append(api_router(service, door))
     return Litestar(
         handlers,
         lifespan=[lifespan],

@@ -122,7 +122,7 @@ class KeysController(Controller):
         "/",
         status_code=HTTP_201_CREATED,
         summary="Make a key",
-        responses=answers("forbidden", "not-found", "conflict", "too-large"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused"),
         operation_class=Acts,
     )
     async def make_key(self, data: JSONBody[NewKey], asker: Asker, running: Running) -> MadeKey:

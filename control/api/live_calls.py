@@ -75,7 +75,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Have a sentence said",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def say(
@@ -101,7 +101,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="End the call",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def hang_up(self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
@@ -115,7 +115,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Send the caller on",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def transfer(

@@ -45,7 +45,7 @@ SwapText = Annotated[
     ),
 ]
 DryRun = Annotated[bool, QueryParameter(description="Check and load it, and change nothing.")]
-PUTTING: Final = answers(
+_CHANGING: Final = (
     "forbidden",
     "not-found",
     "conflict",
@@ -55,6 +55,8 @@ PUTTING: Final = answers(
     "not-loadable",
     "precondition-required",
 )
+PUTTING: Final = answers(*_CHANGING)
+ACTING: Final = answers(*_CHANGING, "idempotency-key-reused")
 PLATFORMS: Final = ("enabled", "slug", "domain", "switch")
 """Whether a tenant is answered, where its calls come from, whose telephones ring for them: not its own to change."""
 

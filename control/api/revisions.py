@@ -15,7 +15,7 @@ from control.api.given import Asker, Running, TenantPath
 from control.api.pages import Below, CursorText, Limit, Page, below, written
 from control.api.problems import answers, not_found
 from control.api.publishing import (
-    PUTTING,
+    ACTING,
     DryRun,
     IfMatch,
     NumberPath,
@@ -94,7 +94,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="Go back to a text",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def activate(
@@ -126,7 +126,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="What is on trial answers everybody",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def promote(
@@ -146,7 +146,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="End the trial",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def abort(

@@ -66,13 +66,13 @@ def key_door(service: Begun, clock: Clock, per_s: int) -> KeyDoor:
     return KeyDoor(lambda: running().api_keys.checker, clock, per_s)
 
 
-def api_router(service: Begun, clock: Clock, door: KeyDoor) -> Router:
+def api_router(service: Begun, door: KeyDoor) -> Router:
     """Everything below `PREFIX`."""
     running = running_of(service)
     return Router(
         PREFIX,
         route_handlers=list(CONTROLLERS),
-        middleware=[DefineMiddleware(KeyAuthentication, door=door), Idempotency(clock)],
+        middleware=[DefineMiddleware(KeyAuthentication, door=door), Idempotency(lambda: running().idempotency)],
         dependencies={
             "asker": Provide(asker, sync_to_thread=False),
             "running": Provide(running, sync_to_thread=False),

@@ -9,10 +9,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from base.clock import SystemClock
 from base.ids import TenantId
-from control.api import idempotency
-from control.api.idempotency import MAX_OF_ONE, Idempotency
 from control.api.tenants import slugs, views
 from control.health import TenantHealth
 from tenants.directory import Directory, TenantEntry
@@ -37,6 +34,11 @@ async def house() -> AsyncIterator[ApiHouse]:
         ("/calls", '{"opened_at":"2024-01-01T00:00:00","call_id":"x"}'),
         ("/calls", '{"opened_at":"0001-01-01T00:00:00+14:00","call_id":"x"}'),
         ("/calls", '{"opened_at":"9999-12-31T23:59:59-14:00","call_id":"x"}'),
+        ("/live-calls", '{"opened_at":"0001-01-01T00:00:00+14:00","call_id":"x"}'),
+        ("/keys", '{"revoked":false,"created_at":"9999-12-31T23:59:59-14:00","id":"aaaaaaaaaaaa"}'),
+        ("/keys", '{"revoked":false,"created_at":"2024-01-01T00:00:00Z","id":"aaaaaaaaaaa\\u0000"}'),
+        ("/audit/verification", '{"number":9223372036854775808,"digest":"' + "0" * 64 + '"}'),
+        ("/audit/verification", '{"number":1,"digest":"x"}'),
         (f"{DESK}/revisions", '{"number":2147483648}'),
         (f"{DESK}/revisions", '{"number":-2147483649}'),
         (f"{DESK}/revisions", '{"number":1180591620717411303424}'),
@@ -129,20 +131,3 @@ async def test_pipelines_come_in_pages(house: ApiHouse) -> None:
     assert first["items"][0]["assistants"][0]["stages"]
     own = (await house.ask("GET", "/pipelines", "tenant-viewer", BRAVO)).json()
     assert [one["slug"] for one in own["items"]] == ["bravo"]
-
-
-async def test_what_one_tenant_sends_makes_nothing_of_anothers_forgotten() -> None:
-    kept = Idempotency(SystemClock())
-
-    def put(tenant_id: str, number: int, *, answered: bool = True) -> tuple[str, ...]:
-        name = (tenant_id, "key", "/path", "", str(number))
-        kept._answers[name] = idempotency._Answer("", 0.0)
-        kept._answers[name].messages = [] if answered else None
-        kept._make_room(tenant_id)
-        return name
-
-    others, working = put(BRAVO, 0), put(ACME, 0, answered=False)
-    sent = [put(ACME, number) for number in range(1, 2 * MAX_OF_ONE)]
-    assert others in kept._answers
-    assert working in kept._answers, "it would act twice"
-    assert [name for name in sent if name in kept._answers] == sent[-MAX_OF_ONE:]
