@@ -36,6 +36,7 @@ from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
+from control.security_headers import secured
 from control.service import Service
 from control.settings import Settings
 from control.sink import Sink
@@ -264,6 +265,7 @@ def create_app(
         handlers,
         lifespan=[lifespan],
         plugins=[problem_plugin()],
+        before_send=[secured],
         compression_config=CompressionConfig(
             "gzip",
             minimum_size=1000,

@@ -92,7 +92,6 @@ OUTAGES: Final = (
     IdempotencyUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
-_ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _BY_STATUS: Final = {kind.status: kind for kind in reversed(tuple(KINDS.values()))}
 """Of a status that two have, the first: the other is raised by its name."""
 
@@ -126,7 +125,7 @@ class Refusal(ProblemDetailsException):
         super().__init__(
             detail=detail,
             status_code=kind.status,
-            headers={**_ALWAYS_SENT, **(headers or {})},
+            headers=headers,
             type_=TYPE_PREFIX + kind.slug,
             title=kind.title,
             extra={"errors": [_without_nothing(error) for error in errors]} if errors else None,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 from litestar import Router
-from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
@@ -78,8 +77,6 @@ def api_router(service: Begun, door: KeyDoor) -> Router:
             "running": Provide(running, sync_to_thread=False),
         },
         request_max_body_size=MAX_BODY_BYTES,
-        cache_control=CacheControlHeader(no_store=True),
-        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
         security=[{"key": []}],
     )
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException, ServiceUnavailableException
 from litestar.params import FromPath, FromQuery, SkipValidation
@@ -108,7 +107,6 @@ def internal_router(running: Callable[[], Answers | None]) -> Router:
         dependencies={"here": Provide(here)},
         exception_handlers={MisdirectedError: lambda _request, _error: Response("", status_code=MISDIRECTED)},
         request_max_body_size=MAX_BODY_BYTES,
-        cache_control=CacheControlHeader(no_store=True),
         include_in_schema=False,
     )
 
