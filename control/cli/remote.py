@@ -64,8 +64,10 @@ class _Named(Struct, frozen=True):
 class Remote:
     """One service. Every method raises ClickException, in words that an operator can act on."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, otherwise: str = "") -> None:
+        """`otherwise`: what else can be done where nobody answers."""
         self._client = client
+        self._otherwise = otherwise
 
     def get(self, kind: type[T], path: str, **query: Any) -> T:
         """What is there, decoded."""
@@ -165,11 +167,12 @@ class Remote:
             raise click.ClickException(f"{self._client.base_url} does not answer in time") from error
         except httpx.HTTPError as error:
             fix = "does `atende serve` run there? ATENDE_API_URL or --url says where it is"
-            raise click.ClickException(f"{self._client.base_url} cannot be reached ({error}): {fix}") from error
+            told = f"{self._client.base_url} cannot be reached ({error}): {fix}{self._otherwise}"
+            raise click.ClickException(told) from error
 
 
 @contextmanager
-def remote(context: click.Context) -> Iterator[Remote]:
+def remote(context: click.Context, otherwise: str = "") -> Iterator[Remote]:
     """The service of the settings. Raises ClickException."""
     settings = program(context).settings
     if settings.api_key is None:
@@ -177,7 +180,7 @@ def remote(context: click.Context) -> Iterator[Remote]:
     url = _url(settings)
     headers = {"Authorization": f"Bearer {settings.api_key.reveal()}", "User-Agent": "atende"}
     with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
-        yield Remote(client)
+        yield Remote(client, otherwise)
 
 
 def raise_for(answer: httpx.Response) -> None:

@@ -19,7 +19,7 @@ from base.secret import Secret
 from control.cli.context import program
 from control.cli.remote import Remote, remote
 from control.cli.stored import run, stores
-from control.cli.where import is_local
+from control.cli.where import BESIDE, is_local
 from control.cli.whose import operator, tenant_named
 from control.secret_access import ring_source
 from control.settings import Settings
@@ -94,7 +94,7 @@ def secret_desk(context: click.Context, slug: str | None, written_id: UUID | Non
         assert tenant_id is not None
         yield _Stored(settings, tenant_id, slug)
     else:
-        with remote(context) as service:
+        with remote(context, BESIDE) as service:
             yield _Asked(service, service.one_tenant(slug, written_id))
 
 

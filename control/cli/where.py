@@ -21,6 +21,7 @@ S = TypeVar("S")
 RULE: Final = """\
 With ATENDE_API_KEY, ATENDE_API_URL or --url the service is asked, wherever it runs. With --local, or without any of
 these, it works on the database of these settings, on the machine of the service, whether or not that runs."""
+BESIDE: Final = "; --local works on the database itself, on the machine of the service"
 SWAP: Final = click.option(
     "--swap",
     type=click.Choice(["turn", "drain"]),
@@ -74,7 +75,7 @@ def desk(
         settings = program(context).settings
         yield stored(settings, tenant_named(settings, slug, written_id))
     else:
-        with remote(context) as service:
+        with remote(context, BESIDE) as service:
             yield asked(service, service.whose(slug, written_id))
 
 

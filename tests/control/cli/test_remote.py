@@ -296,6 +296,10 @@ async def test_a_command_works_on_the_database_where_it_is_told_to_or_nobody_is_
     assert (both.exit_code, "one of the two" in both.output) == (2, True)
     keyless = await asyncio.to_thread(keys, here, "--url", desk.url)
     assert (keyless.exit_code, "keys create --local" in keyless.output) == (1, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    away = await asyncio.to_thread(keys, told, "--url", nobody)
+    assert (away.exit_code, "--local works on the database itself" in away.output) == (1, True)
     wrong = await asyncio.to_thread(keys, told, "--url", "ftp://x")
     assert wrong.exit_code == 2
 
