@@ -94,7 +94,9 @@ class Idempotency(ASGIMiddleware):
         found = await store.claim(whose, claim)
         match found:
             case Reused():
-                raise Refusal("idempotency-key-reused", f"this {HEADER} was sent with another body; take another one")
+                raise Refusal(
+                    "idempotency-key-reused", f"this {HEADER} was sent with another body or If-Match; take another one"
+                )
             case Working():
                 told_again = f"the first request with this {HEADER} is being worked on"
                 raise Refusal("conflict", told_again, headers={"Retry-After": "2"})
@@ -112,7 +114,8 @@ class Idempotency(ASGIMiddleware):
 
 def _claim(request: Request[Any, Any, Any], written: str, body: bytes) -> Claim:
     place = "\0".join((request.url.path, request.url.query or "", written))
-    name, asked = hashlib.sha256(place.encode("utf-8", "surrogatepass")), hashlib.sha256(body)
+    name = hashlib.sha256(place.encode("utf-8", "surrogatepass"))
+    asked = hashlib.sha256(request.headers.get("if-match", "").encode("utf-8", "surrogatepass") + b"\0" + body)
     return Claim(key_id=request.user.key_id, name=name.digest(), request=asked.digest())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 from msgspec import Struct
 
 from control.cli.remote import Remote, remote
@@ -130,14 +131,14 @@ def show_command(context: click.Context, call_id: Any, tenant: str | None, as_js
     """Show one call with what was said: a live one so far, a finished one whole."""
     with remote(context) as service:
         domain = service.tenant_id(tenant)
-        live = service.find(_LiveDetail, f"/live-calls/{call_id}", domain_uuid=domain)
-        if as_json:
-            over = f"/calls/{call_id}"
-            click.echo(live[1] if live else service.ask("GET", over, query={"domain_uuid": domain}).content)
-        elif live:
-            _live_call(live[0])
-        else:
-            _record(service.get(_Record, f"/calls/{call_id}", domain_uuid=domain))
+        live = service.find(f"/live-calls/{call_id}", domain_uuid=domain)
+        found = live or service.ask("GET", f"/calls/{call_id}", query={"domain_uuid": domain}).content
+    if as_json:
+        click.echo(found)
+    elif live is not None:
+        _live_call(msgspec.json.decode(found, type=_LiveDetail))
+    else:
+        _record(msgspec.json.decode(found, type=_Record))
 
 
 @calls_command.command("say")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -23,11 +24,18 @@ T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 """A document may be loaded meanwhile: models, probe calls."""
 PAGE: Final = 200
+PACED: Final = 30
+MAX_PAUSE_S: Final = 5.0
+"""Who asks too often comes again in a second or so, so many times; who is locked out does not wait for it."""
 SILENT: Final = "Atende-Processes-Silent"
 NO_KEY: Final = """\
 this command asks the service's REST API, and there is no key: set ATENDE_API_KEY. On the machine of the service
   export ATENDE_API_KEY=$(atende keys create --local --role platform-admin --name "$USER")
 makes one; docs/api.md has the roles"""
+
+
+class AbsentError(click.ClickException):
+    """There is no such thing, or the key may not see it."""
 
 
 class Place(Struct, frozen=True):
@@ -73,13 +81,12 @@ class Remote:
         """What is there, decoded."""
         return msgspec.json.decode(self.ask("GET", path, query=query).content, type=kind)
 
-    def find(self, kind: type[T], path: str, **query: Any) -> tuple[T, bytes] | None:
-        """What is there, decoded and as it came; None: nothing is."""
-        answer = self._sent("GET", path, query=query)
-        if answer.status_code == httpx.codes.NOT_FOUND:
+    def find(self, path: str, **query: Any) -> bytes | None:
+        """What is there, as it came; None: nothing is."""
+        try:
+            return self.ask("GET", path, query=query).content
+        except AbsentError:
             return None
-        raise_for(answer)
-        return msgspec.json.decode(answer.content, type=kind), answer.content
 
     def pages(self, kind: type[T], path: str, most: int | None = None, **query: Any) -> Iterator[T]:
         """A list, page after page; `most` items of it."""
@@ -104,27 +111,20 @@ class Remote:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request; its answer when it is none of a problem."""
-        answer = self._sent(method, path, query=query, json=json, content=content, headers=headers)
-        raise_for(answer)
-        return answer
-
-    def _sent(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        json: Any = None,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         body = content if json is None else msgspec.json.encode(json)
         sent = dict(headers or {}) | ({} if json is None else {"Content-Type": "application/json"})
+        asked = self._client.build_request(method, f"/api/v1{path}", params=given, content=body, headers=sent)
         with self._told():
-            answer = self._client.request(method, f"/api/v1{path}", params=given, content=body, headers=sent)
+            answer = self._client.send(asked)
+            for _ in range(PACED):
+                if not (wait_s := _too_early_s(answer)):
+                    break
+                time.sleep(wait_s)
+                answer = self._client.send(asked)
         if silent := answer.headers.get(SILENT):
             click.echo(f"processes that do not tell their calls: {silent}; `/health/ready` lists them", err=True)
+        raise_for(answer)
         return answer
 
     def stream(self, path: str, *, accept: str = "*/*", **query: Any) -> Iterator[bytes]:
@@ -183,8 +183,16 @@ def remote(context: click.Context, otherwise: str = "") -> Iterator[Remote]:
         yield Remote(client, otherwise)
 
 
+def _too_early_s(answer: httpx.Response) -> float:
+    """How long to wait before it is asked again, where it was only for its pace; 0: it is not to be."""
+    if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        return 0.0
+    told = answer.headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() and float(told) <= MAX_PAUSE_S else 0.0
+
+
 def raise_for(answer: httpx.Response) -> None:
-    """Raises ClickException with what a problem tells, each mistake in a line of its own."""
+    """Raises ClickException (AbsentError) with what a problem tells, each mistake in a line of its own."""
     if not answer.is_error:
         return
     try:
@@ -197,7 +205,8 @@ def raise_for(answer: httpx.Response) -> None:
         told.append(f"  {where}{place.path}: {place.message}")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         told.append("  ATENDE_API_KEY is no key that opens there; `atende keys list --local` tells those there are")
-    raise click.ClickException("\n".join(told))
+    absent = answer.status_code == httpx.codes.NOT_FOUND
+    raise (AbsentError if absent else click.ClickException)("\n".join(told))
 
 
 def _url(settings: Settings) -> str:

@@ -49,9 +49,11 @@ class Desk:
         body: bytes = b"",
         method: str = "POST",
         bearer: str = "secret",
+        if_match: str = "",
     ) -> tuple[int, str]:
         """Status and body of the answer."""
         headers = [(b"authorization", f"Bearer {bearer}".encode())]
+        headers += [(b"if-match", if_match.encode())] if if_match else []
         headers += [] if key is None else [(b"idempotency-key", key.encode())]
         scope = {
             "type": "http",
@@ -95,11 +97,12 @@ async def test_what_is_another_request_acts(other: dict[str, Any]) -> None:
     assert await desk.post(**other) == (200, "2")
 
 
-async def test_another_body_is_refused() -> None:
+@pytest.mark.parametrize("other", [{"body": b"b"}, {"if_match": '"2"'}])
+async def test_another_body_or_condition_is_refused(other: dict[str, Any]) -> None:
     desk = Desk()
-    await desk.post(body=b"a")
+    await desk.post(body=b"a", if_match='"1"')
     with pytest.raises(Refusal) as refused:
-        await desk.post(body=b"b")
+        await desk.post(**{"body": b"a", "if_match": '"1"'} | other)
     assert refused.value.status_code == 422
     assert desk.acted == 1
 

@@ -23,7 +23,7 @@ from control.cli.audit import audit_command
 from control.cli.calls import calls_command
 from control.cli.context import Program
 from control.cli.keys import keys_command
-from control.cli.remote import raise_for
+from control.cli.remote import Remote, raise_for
 from control.cli.secret import secret_command
 from control.cli.tail import events, tail_command
 from control.cli.tenants import tenants_command
@@ -317,6 +317,21 @@ async def test_who_cannot_ask_is_told_what_to_do(desk: Desk) -> None:
     told = (await asyncio.to_thread(run, clear, "tenants", "list")).output
     assert "in the clear" in told
     assert "atende_x" not in told
+
+
+async def test_who_asks_too_often_comes_again_and_who_is_locked_out_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("control.cli.remote.time.sleep", waited.append)
+    answers = [httpx.Response(429, headers={"Retry-After": wait}) for wait in ("1", "2")]
+    answers += [httpx.Response(200, json={"tenant_id": None}), httpx.Response(429, headers={"Retry-After": "60"})]
+    door = httpx.MockTransport(lambda _: answers.pop(0))
+    with httpx.Client(transport=door, base_url="http://atende.test") as client:
+        service = Remote(client)
+        assert service.ask("GET", "/whoami").status_code == 200
+        assert waited == [1.0, 2.0]
+        with pytest.raises(click.ClickException, match="answered 429"):
+            service.ask("GET", "/whoami")
+    assert waited == [1.0, 2.0]
 
 
 async def test_an_answer_of_something_else_is_told_as_that() -> None:
