@@ -39,6 +39,7 @@ from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
+from tenants.idempotency_store import IdempotencyStore
 from tenants.key_checker import KeyChecker
 from tenants.leases import ProcessRow
 from tenants.operating import Publishing
@@ -69,6 +70,7 @@ class Service:
     api_keys: ApiKeys
     audit: AuditLog
     secrets: SecretDesk[LoadedRevision]
+    idempotency: IdempotencyStore
     events: EventStore
     feed: EventFeed
     watch: DependencyWatch
