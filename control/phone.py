@@ -6,9 +6,9 @@ or the caller does; whatever happens, its row says why.
 """
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +17,15 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
-from control.admission import Admission, RefusedError
+from control.admission import Admission, RefusedError, Why
 from control.attendant import Attendant
-from control.daily_minutes import DailyMinutes
 from control.dependencies import Room
 from control.dependency_watch import ALL_IS_WELL
 from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
+from control.provider_rates import ProviderRates
+from control.recordings import Recordings
 from control.records import RecordKeeper, failed
 from control.refusals import Refusals
 from control.returns import (
@@ -37,15 +38,16 @@ from control.returns import (
     Ticket,
     record_id,
 )
+from control.tenant_limits import TenantLimits
 from control.wires import open_media
-from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
 from pipelines.outcomes import outcome_of
-from pipelines.recording import Recording
 from pipelines.routes import caller_key
 from pipelines.session import CallSession
+from pipelines.spending import Spending
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
 from pipelines.timeline import Timeline
 from processors.factory import PrepareError
@@ -88,6 +90,19 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A call that was let in, and what it runs on."""
+
+    live: LiveCall
+    call: Call
+    lease: Lease
+    domain: str
+    before: Conversation | None
+    timeline: Timeline
+    spending: Spending
+
+
 class PhoneDoor:
     """Answers calls. One per process; `on_call` is what the door server calls.
 
@@ -107,15 +122,15 @@ class PhoneDoor:
         options: PhoneOptions,
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
-        daily_minutes: DailyMinutes | None = None,
+        limits: TenantLimits | None = None,
         room: Callable[[], Room] = lambda: ALL_IS_WELL,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them. `room` says
-        what the disk has room for.
+        when it is, and raises PrepareError or TimeoutError. Without `limits` nobody counts what the calls
+        of a day take. `room` says what the disk has room for.
         """
         self._warm = warm
-        self._daily_minutes = daily_minutes
+        self.limits: Final = limits or TenantLimits(ProviderRates(clock.monotonic))
         self._room = room
         self._media_server = media_server
         self._admission = Admission(
@@ -126,6 +141,7 @@ class PhoneDoor:
             media_sockets=media_server is not None,
         )
         self._supervisor = supervisor
+        self._recordings = Recordings(options.recordings_dir, room)
         self._records = RecordKeeper(call_log, options.keep_timeout_s)
         self._feed = feed
         self._clock = clock
@@ -203,7 +219,7 @@ class PhoneDoor:
                 destination = self._admission.destination(line, ticket)
                 if not self._conversations.expects(ticket):
                     _require(self.headroom.full(self._let_in, lanes=()))
-                    self._require_minutes(destination)
+                    self.limits.require_the_days(destination)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination, timeline)
         except CallHereError as error:
@@ -222,12 +238,6 @@ class PhoneDoor:
         if not self._room().calls:
             raise RefusedError("there is no room for another call's record", DoorName.BUSY, "disk")
 
-    def _require_minutes(self, destination: Destination) -> None:
-        minutes, assistant = self._daily_minutes, destination.assistant
-        if minutes is not None and minutes.used_up(destination.tenant, assistant):
-            told = f"assistant {assistant!r} has talked its daily_minutes today"
-            raise RefusedError(told, DoorName.BUSY, "daily_minutes")
-
     async def _lease(self, live: LiveCall, destination: Destination, timeline: Timeline) -> None:
         self._let_in += 1
         try:
@@ -241,21 +251,18 @@ class PhoneDoor:
                 timeline.note("admitted")
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
-                with self._counted(destination):
-                    await self._converse(live, call, lease, destination.tenant.domain, before, timeline)
+                domain = destination.tenant.domain
+                with self.limits.call(destination, lease) as spending:
+                    await self._converse(_Taken(live, call, lease, domain, before, timeline, spending))
         except CapacityError as error:
-            raise RefusedError(str(error), DoorName.BUSY, "assistant_calls") from error
+            why: Why = "draining" if error.by == "closing" else error.by
+            raise RefusedError(str(error), DoorName.BUSY, why) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED, "unknown") from error
         except NotLoadedError as error:
             raise RefusedError(str(error), DoorName.BUSY, "not_loaded") from error
         finally:
             self._let_in -= 1
-
-    def _counted(self, destination: Destination) -> AbstractContextManager[None]:
-        if self._daily_minutes is None:
-            return nullcontext()
-        return self._daily_minutes.call(destination.tenant, destination.assistant)
 
     async def _loaded(self, tenant_id: TenantId) -> None:
         """Raises NotLoadedError."""
@@ -285,22 +292,15 @@ class PhoneDoor:
             opened_at=self._clock.now(),
         )
 
-    async def _converse(
-        self,
-        live: LiveCall,
-        call: Call,
-        lease: Lease,
-        domain: str,
-        before: Conversation | None,
-        timeline: Timeline,
-    ) -> None:
+    async def _converse(self, taken: _Taken) -> None:
         """Answer and talk; a record is kept whatever happens."""
+        live, call, lease, timeline = taken.live, taken.call, taken.lease, taken.timeline
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
             opening = self._records.open(call)
             record = failed(call, "failure", self._clock.now())
             tried = True
             try:
-                record = await self._talk(live, call, lease, domain, before, timeline)
+                record = await self._talk(taken)
             except CallEndedError:
                 cause = live.line.hangup_cause
                 record = failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
@@ -323,24 +323,19 @@ class PhoneDoor:
                     failure = lease.pipeline.persona.texts.get("failure", "")
                     self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 timeline.ended(record.end_reason)
-                await self._records.keep(opening, structs.replace(record, timeline=timeline.moments))
+                spent = taken.spending
+                record = structs.replace(record, timeline=timeline.moments, cost_usd=spent.cost_usd, usage=spent.usage)
+                await self._records.keep(opening, record)
 
-    async def _talk(
-        self,
-        live: LiveCall,
-        call: Call,
-        lease: Lease,
-        domain: str,
-        before: Conversation | None,
-        timeline: Timeline,
-    ) -> CallRecord:
+    async def _talk(self, taken: _Taken) -> CallRecord:
+        live, call, lease, before, timeline = taken.live, taken.call, taken.lease, taken.before, taken.timeline
         loaded = lease.pipeline
         line, answer_timeout_s = live.line, self._options.answer_timeout_s
         asked = self._admission.wire_of(line)
         wire = RenewedWire(await open_media(line, asked, self._media_server, answer_timeout_s, timeline.note))
         note(line, call, TALKING)
-        company = CompanyLine(live, call, lease, domain)
-        async with aclosing(company), self._recording(call, loaded, wire.sample_rate) as recording:
+        company = CompanyLine(live, call, lease, taken.domain)
+        async with aclosing(company), self._recordings.of(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 wire,
                 clock=self.media_clock,
@@ -348,6 +343,7 @@ class PhoneDoor:
                 tap=recording,
                 continuous=loaded.hears_continuously,
                 send_text=live.send_text,
+                on_underrun=lambda silent_ms: self._feed(Underrun(call_id=call.id, silent_ms=silent_ms)),
             )
             session = CallSession(
                 call,
@@ -357,10 +353,11 @@ class PhoneDoor:
                 self._feed,
                 self._clock,
                 sample_rate=wire.sample_rate,
-                recording=None if recording is None else self._recording_name(call),
+                recording=None if recording is None else self._recordings.name(call),
                 hold_music=self._options.hold_music,
                 before=None if before is None else before.messages,
                 timeline=timeline,
+                spending=taken.spending,
             )
             with self._sessions.live(call, session):
                 record = await self._run(live, session, transport, wire)
@@ -386,26 +383,6 @@ class PhoneDoor:
             await asyncio.gather(listening, return_exceptions=True)
             transport.close()
             wire.close()
-
-    @asynccontextmanager
-    async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
-        """Both sides of the call on disk. What cannot be recorded is answered all the same."""
-        if self._options.recordings_dir is None or not loaded.assistant.record:
-            yield None
-            return
-        if not self._room().recordings:
-            log.warning("a call is not recorded: the disk is nearly full")
-            yield None
-            return
-        path = self._options.recordings_dir.parent / self._recording_name(call)
-        async with Recording(path, rate) as recording:
-            yield None if recording.error else recording
-
-    def _recording_name(self, call: Call) -> str:
-        """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
-        assert self._options.recordings_dir is not None
-        folder = self._options.recordings_dir.name
-        return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
 
 
 def _require(full: Full | None) -> None:

@@ -58,6 +58,33 @@ class Turn(Struct, frozen=True, kw_only=True):
     waterfall: Waterfall | None = None
 
 
+class StageUsage(Struct, frozen=True, kw_only=True):
+    """What one model of a hosted provider's was asked in a call, and what that took."""
+
+    stage: str
+    """By its id in the document."""
+    use: str
+    model: str
+    """As the provider names it."""
+    answers: int = 0
+    """Of which something is known below."""
+    estimated: int = 0
+    """Of these: broken off, or of a server that tells nothing. Their tokens are guessed by the length of what was asked
+    and said."""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input: read from the provider's cache."""
+    output_tokens: int = 0
+    audio_tokens: int = 0
+    """Of input and output."""
+    audio_s: float = 0.0
+    """Heard by a recogniser that is paid by time."""
+    characters: int = 0
+    """Spoken by a voice that is paid by text."""
+    cost_usd: float | None = 0.0
+    """Null: the model's price is not known."""
+
+
 class CallRecord(Struct, frozen=True, kw_only=True):
     """The whole of a finished call. Stored idempotently by `call.id`."""
 
@@ -66,8 +93,8 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     end_reason: str
     """One of `caller_hangup`, `hangup` (by the switch, or by somebody at it: `hangup_cause` says why), `goodbye`,
     `operator`, `transferred` (to a number of the dialplan), `ended_by_operator` (somebody who watches the calls hung
-    up), `silence`, `max_duration`, `max_turns`, `failure`, `lost` (the wire broke), `shutdown`, `crash` (found in the
-    spool at the next start)."""
+    up), `silence`, `max_duration`, `max_turns`, `failure`, `lost` (the wire broke, or the process died
+    that had the call), `shutdown`. In records of former versions also `crash`: the process died."""
     hangup_cause: str
     turns: tuple[Turn, ...]
     errors: tuple[str, ...] = ()
@@ -76,7 +103,12 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     revisions: tuple[int, ...] = ()
     """On which the call ran, in this order; `call.revision` is the first."""
     timeline: tuple[Moment, ...] = ()
-    """What happened when, and why it ended; empty of calls from before there was one, and of a `crash`."""
+    """What happened when, and why it ended; empty of calls from before there was one, and of one whose process died."""
+    cost_usd: float | None = None
+    """What hosted providers cost, in US dollars; null where a price is not known, of a call whose process died,
+    and of calls from before it was counted."""
+    usage: tuple[StageUsage, ...] = ()
+    """What was asked of hosted providers, by stage and model."""
 
 
 class CallLog(Protocol):
@@ -127,11 +159,34 @@ class ChangedOver(Struct, frozen=True, kw_only=True, tag=True):
     revision: int
 
 
+class StageFailed(Struct, frozen=True, kw_only=True, tag=True):
+    """A stage of a live call reported an error; see `pipelines.failures` for the words."""
+
+    call_id: CallId
+    kind: str
+    reason: str
+
+
+class FellBack(Struct, frozen=True, kw_only=True, tag=True):
+    """The assistant says the failure sentence in the place of an answer."""
+
+    call_id: CallId
+
+
+class Underrun(Struct, frozen=True, kw_only=True, tag=True):
+    """A sentence goes on after a silence in its middle: its voice was slower than it speaks."""
+
+    call_id: CallId
+    silent_ms: int
+
+
 class Closed(Struct, frozen=True, kw_only=True, tag=True):
     record: CallRecord
 
 
-LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | Closed
+LiveEvent = (
+    Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | StageFailed | FellBack | Underrun | Closed
+)
 
 
 class LiveFeed(Protocol):

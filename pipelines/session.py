@@ -16,10 +16,23 @@ from pipecat.transports.base_transport import BaseTransport
 
 from base.clock import Clock
 from pipelines.assembly import Spine
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveEvent, LiveFeed, Opened, Said, Understood
+from pipelines.calls import (
+    Call,
+    CallRecord,
+    ChangedOver,
+    Closed,
+    FellBack,
+    LiveEvent,
+    LiveFeed,
+    Opened,
+    Said,
+    StageFailed,
+    Understood,
+)
 from pipelines.changeover import ChangeOver
 from pipelines.check import transfer_number
 from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say, SayTheirs
+from pipelines.failures import kind_of, reason_of
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.listening import Listening
@@ -27,6 +40,7 @@ from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
 from pipelines.reaching import Reaching
 from pipelines.running import Running
+from pipelines.spending import Spending, StageMeter
 from pipelines.timeline import Timeline, Voices, cause_word
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext, Speaker
@@ -81,12 +95,13 @@ class CallSession:
         limits: SessionLimits | None = None,
         before: Sequence[LLMContextMessage] | None = None,
         timeline: Timeline | None = None,
+        spending: Spending | None = None,
     ) -> None:
         """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
         `hold_music` takes the ringing tone's place.
 
         `before` is the conversation that goes on, of a caller who is back from a person; `timeline` what happened
-        before, from the ring on.
+        before, from the ring on; `spending` counts what hosted providers are asked, which nobody bounds when None.
         """
         self._call = call
         self._lease = lease
@@ -111,6 +126,7 @@ class CallSession:
         self._ending: End | None = None
         self._cause = ""
         self._errors: list[str] = []
+        self._spending = spending or Spending()
         self._opened = False
         self._before = before
         self.messages: tuple[LLMContextMessage, ...] = ()
@@ -219,6 +235,7 @@ class CallSession:
             call_id=self._call.id,
             persona=pipeline.persona,
             sample_rate=self._sample_rate,
+            meter=StageMeter(self._spending),
         )
 
     def _assemble(self) -> Spine:
@@ -329,6 +346,8 @@ class CallSession:
 
     async def _say(self, say: Say, spine: Spine) -> None:
         self._voices.texts(say.text)
+        if say.text == "failure":
+            self._feed(FellBack(call_id=self._call.id))
         text = self._loaded.persona.texts[say.text]
         await spine.say(text, instead=say.instead, final=say.final, then_hang_up=say.then_hang_up)
 
@@ -365,7 +384,9 @@ class CallSession:
             return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
-        self.timeline.note("stage_failed", self._loaded.use_of(frame.processor))
+        use = self._loaded.use_of(frame.processor)
+        self.timeline.note("stage_failed", use)
+        self._feed(StageFailed(call_id=self._call.id, kind=kind_of(use), reason=reason_of(frame)))
         self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
@@ -408,4 +429,6 @@ class CallSession:
             recording=self._recording,
             revisions=tuple(self._revisions),
             timeline=self.timeline.moments,
+            cost_usd=self._spending.cost_usd,
+            usage=self._spending.usage,
         )

@@ -35,11 +35,20 @@ class Cursor(Struct, frozen=True):
     call_id: CallId
 
 
+class Taken(Struct, frozen=True):
+    """What calls took together."""
+
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+    """Of those of which it is known."""
+
+
 class ConversationStore(Protocol):
     """Records by tenant. The contract of both stores below."""
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
-        """Keep a record; False when this call is kept already, and nothing is changed then.
+        """Keep a record; False when this call is kept already, and nothing is changed then. What others told of a call
+        whose process was gone (`tenants/lost_calls.py`) gives way to it.
 
         Characters that a database cannot hold (NUL, halves of surrogate pairs) are dropped.
         Raises ForeignRecordError.
@@ -60,10 +69,10 @@ class ConversationStore(Protocol):
         """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
         ...
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
-        """How long the assistant's calls were that began in that time, in seconds; the end of it is not of it."""
+    ) -> Taken:
+        """What the assistant's calls took that began in that time; the end of it is not of it."""
         ...
 
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
@@ -84,17 +93,18 @@ def storable(tenant_id: TenantId, record: CallRecord) -> CallRecord:
     if record.call.tenant_id != tenant_id:
         raise ForeignRecordError(f"the record of call {record.call.id} belongs to tenant {record.call.tenant_id}")
     raw = msgspec.to_builtins(record, builtin_types=(datetime,))
-    return msgspec.convert(_cleaned(raw), CallRecord)
+    return msgspec.convert(cleaned(raw), CallRecord)
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
+    """Plain values without the characters that a database cannot hold."""
     match value:
         case str():
             return value.replace("\x00", "").encode("utf-8", "ignore").decode()
         case list() | tuple():
-            return [_cleaned(item) for item in value]
+            return [cleaned(item) for item in value]
         case dict():
-            return {key: _cleaned(item) for key, item in value.items()}
+            return {key: cleaned(item) for key, item in value.items()}
         case _:
             return value
 
@@ -104,11 +114,25 @@ class MemoryConversations:
 
     def __init__(self) -> None:
         self._records: dict[TenantId, dict[CallId, CallRecord]] = {}
+        self._provisional: set[tuple[TenantId, CallId]] = set()
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
         record = storable(tenant_id, record)
-        kept = self._records.setdefault(tenant_id, {})
+        kept, place = self._records.setdefault(tenant_id, {}), (tenant_id, record.call.id)
+        if place in self._provisional:
+            self._provisional.remove(place)
+            del kept[record.call.id]
         return kept.setdefault(record.call.id, record) is record
+
+    def add_lost(self, record: CallRecord) -> bool:
+        """One that gives way to its process's own; False when there is one."""
+        tenant_id, call_id = record.call.tenant_id, record.call.id
+        kept = self._records.setdefault(tenant_id, {})
+        if call_id in kept:
+            return False
+        kept[call_id] = storable(tenant_id, record)
+        self._provisional.add((tenant_id, call_id))
+        return True
 
     async def get(self, tenant_id: TenantId, call_id: CallId) -> CallRecord | None:
         return self._records.get(tenant_id, {}).get(call_id)
@@ -121,11 +145,13 @@ class MemoryConversations:
     ) -> Sequence[CallSummary]:
         return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
+    ) -> Taken:
         wanted = CallFilter(assistant=assistant, opened_from=opened_from, opened_to=opened_to)
-        return sum((one.ended_at - one.call.opened_at).total_seconds() for one in self._found(tenant_id, wanted))
+        found = self._found(tenant_id, wanted)
+        seconds = sum((one.ended_at - one.call.opened_at).total_seconds() for one in found)
+        return Taken(seconds, sum(one.cost_usd or 0.0 for one in found))
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         for record in self._found(tenant_id, wanted):
@@ -201,11 +227,12 @@ class PostgresConversations:
             rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
         return [summary_of(tenant_id, row) for row in rows]
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
+    ) -> Taken:
         async with self._database.tenant(tenant_id) as connection:
-            return float(await connection.fetchval(_SQL["seconds"], tenant_id, assistant, opened_from, opened_to))
+            row = await connection.fetchrow(_SQL["taken"], tenant_id, assistant, opened_from, opened_to)
+        return Taken(row["seconds"], row["cost_usd"])
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         before: Cursor | None = None

@@ -127,7 +127,7 @@ async def measure_outage(report: Report, calls: int, outage_s: float, folder: Pa
     report.add("not_answered_meanwhile", sum(not _well(result) for result in meanwhile), most=0)
     _tell_of_talk(report, results, meanwhile, rounds)
     report.add("records_missing", len(ids - fates.keys()), most=0)
-    report.add("records_lost_or_crash", sum(fate in NO_RECORD_OF_ITS_END for fate in fates.values()), most=0)
+    report.add("records_lost", sum(fate in NO_RECORD_OF_ITS_END for fate in fates.values()), most=0)
     report.add("records_of_other_ends", sum(fate != "caller_hangup" for fate in fates.values()), most=0)
     report.add("waiting_records_after_s", waited_s, "s", most=30.0)
     report.add("last_records_after_s", after_s, "s", most=30.0)

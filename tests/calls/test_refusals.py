@@ -9,11 +9,12 @@ import pytest
 import structlog
 
 from base.ids import AssistantName, TenantId
-from control.daily_minutes import DailyMinutes
+from control.daily_use import DailyUse
 from control.dependencies import Room
 from control.headroom import LOOKS, Bounds, LiveLane, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
+from pipelines.spending import Spending
 from processors.catalog import Stages
 from processors.compute import LaneLoad
 from processors.stt.mock import MockStt
@@ -109,15 +110,18 @@ async def test_the_tenant_is_known_in_any_spelling_of_its_id() -> None:
         assert (await home.call(SHORT, dialed)).heard() == ["Welcome to us"]
 
 
-@pytest.mark.parametrize("full", ["assistant", "process"])
+@pytest.mark.parametrize("full", ["assistant", "company", "process"])
 async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: str) -> None:
     limits = {"max_concurrent_calls": 1 if full == "assistant" else 10}
     options = PhoneOptions(bounds=Bounds(max_calls=1 if full == "process" else 10))
-    async with house(document(limits=limits), options=options) as home:
+    tenant_calls = 1 if full == "company" else 0
+    async with house(document(limits=limits), options=options, tenant_calls=tenant_calls) as home:
         first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.3), HangUp()))))
         await asyncio.sleep(0.3)
         refused(await home.call(SHORT), "busy")
         refused(await home.call(SHORT), "busy")
+        why = {"assistant": "assistant_calls", "company": "tenant_calls", "process": "max_calls"}[full]
+        assert home.phone.refused == {("busy", why): 2}
         assert (await first).record.end_reason == "caller_hangup"
         await greeted(home)
 
@@ -211,9 +215,9 @@ async def test_who_has_talked_his_minutes_is_busy_and_the_others_are_not() -> No
     async with house(limited, document("others", tenant_id=OTHER, number="200")) as home:
         await greeted(home)
         clock = OtherTime()
-        home.phone._daily_minutes = minutes = DailyMinutes(home.conversations, clock)
+        home.phone.limits._daily_use = use = DailyUse(home.conversations, clock)
         for entry, assistant in ((home.directory.tenant(one), AssistantName("front")) for one in (TENANT, OTHER)):
-            with minutes.call(entry, assistant):
+            with use.call(entry, assistant, Spending()):
                 clock.at += 60
         refused(await home.call(SHORT), "busy")
         assert home.phone.refused == {("busy", "daily_minutes"): 1}

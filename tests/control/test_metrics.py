@@ -2,13 +2,28 @@
 
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from base.ids import AssistantName, CallId, TenantId
 from control.dependencies import Dependency
 from control.headroom import Lane
 from control.metrics import Metrics, Present
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, Understood, Waterfall
+from pipelines.calls import (
+    Call,
+    CallRecord,
+    ChangedOver,
+    Closed,
+    FellBack,
+    Opened,
+    Said,
+    StageFailed,
+    StageUsage,
+    Underrun,
+    Understood,
+    Waterfall,
+)
+from pipelines.turnover import Turnover
 from transports.lateness import Lateness
 
 AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -31,10 +46,16 @@ NOW = Present(
     stage_errors={"stt.whisper": 4},
     full_by="stt",
     refused={("busy", "stt"): 5},
+    held_requests={"llm.openai": 6},
     loop_load=0.5,
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
     models_mb=230.0,
+    revisions={"active": 3, "on trial": 1, "retiring": 0},
+    turnover=Turnover(loaded=7, not_loaded=2, swaps=3, rollbacks=1, answers_since=AT),
+    queues={"unwritten_records": 1, "event_stream": 4},
+    traces_dropped=6,
+    lost_calls=9,
     database=Dependency(name="database", state="degraded"),
     spool=Dependency(name="spool", state="ok", waiting=3, used_bytes=4000, bound_bytes=10_000, oldest_s=1.5),
     disk=Dependency(name="disk", state="ok", free_bytes=10**9, bound_bytes=10**8),
@@ -77,6 +98,65 @@ def test_calls_turns_and_latencies_are_counted() -> None:
     assert ("atende_answer_stage_seconds_count", (("step", "retrieved"),)) not in found
 
 
+def test_what_goes_wrong_in_calls_is_counted_in_few_words() -> None:
+    metrics = Metrics()
+    for event in (
+        Underrun(call_id=CALL.id, silent_ms=140),
+        Underrun(call_id=CALL.id, silent_ms=20),
+        StageFailed(call_id=CALL.id, kind="llm", reason="rate_limit"),
+        StageFailed(call_id=CALL.id, kind="llm", reason="rate_limit"),
+        StageFailed(call_id=CALL.id, kind="stt", reason="overloaded"),
+        FellBack(call_id=CALL.id),
+    ):
+        metrics.feed(event)
+    found = scraped(metrics)
+    assert (found["atende_underrun_seconds_count", ()], found["atende_underrun_seconds_sum", ()]) == (2, 0.16)
+    failures = {labels: count for (name, labels), count in found.items() if name == "atende_stage_failures_total"}
+    assert failures == {
+        (("kind", "llm"), ("reason", "rate_limit")): 2,
+        (("kind", "stt"), ("reason", "overloaded")): 1,
+    }
+    assert found["atende_failure_sentences_total", ()] == 1
+
+
+def test_revisions_queues_and_what_was_lost_are_told() -> None:
+    found = scraped(Metrics())
+    assert found["atende_revisions", (("state", "on trial"),)] == 1
+    assert found["atende_revision_loads_total", (("result", "ok"),)] == 7
+    assert found["atende_revision_loads_total", (("result", "failed"),)] == 2
+    assert (found["atende_revision_swaps_total", ()], found["atende_revision_rollbacks_total", ()]) == (3, 1)
+    assert found["atende_revision_activated_timestamp_seconds", ()] == AT.timestamp()
+    assert found["atende_queue_entries", (("queue", "event_stream"),)] == 4
+    assert (found["atende_traces_dropped_total", ()], found["atende_lost_calls_total", ()]) == (6, 9)
+    none_yet = structs.replace(NOW, turnover=Turnover())
+    assert b"atende_revision_activated" not in Metrics().text(none_yet), "not 1970"
+
+
+def test_what_hosted_providers_took_is_counted_when_a_call_is_over() -> None:
+    metrics = Metrics()
+    asked = StageUsage(
+        stage="mind",
+        use="llm.openai",
+        model="secret-model",
+        answers=3,
+        input_tokens=900,
+        output_tokens=60,
+        cost_usd=0.5,
+    )
+    of_nobody = StageUsage(stage="mind", use="llm.openai", model="m", answers=1, output_tokens=5, cost_usd=None)
+    record = CallRecord(
+        call=CALL, ended_at=AT, end_reason="goodbye", hangup_cause="", turns=(), usage=(asked, of_nobody)
+    )
+    metrics.feed(Closed(record=record))
+    found = scraped(metrics)
+    stage = ("stage", "llm.openai")
+    assert found["atende_provider_answers_total", (stage,)] == 4
+    assert found["atende_provider_tokens_total", (("direction", "input"), stage)] == 900
+    assert found["atende_provider_tokens_total", (("direction", "output"), stage)] == 65
+    assert found["atende_provider_cost_usd_total", (stage,)] == 0.5
+    assert "secret-model" not in metrics.text(NOW).decode(), "an operator may write what he likes"
+
+
 def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     found = scraped(Metrics())
     assert found["atende_taking_calls", ()] == 1
@@ -84,6 +164,7 @@ def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     assert found["atende_tenants", (("state", "ready"),)] == 2
     assert found["atende_stage_errors", (("stage", "stt.whisper"),)] == 4
     assert found["atende_calls_refused_total", (("door", "busy"), ("reason", "stt"))] == 5
+    assert found["atende_provider_requests_held_total", (("stage", "llm.openai"),)] == 6
     assert found["atende_full", (("by", "stt"),)] == 1
     assert found["atende_full", (("by", "media_clock"),)] == 0
     assert found["atende_event_loop_load_ratio", ()] == 0.5

@@ -107,6 +107,34 @@ async def test_every_older_database_becomes_the_newest_with_its_rows_whole(serve
     assert filled == set(await rows_of(server.url(older))), "a table in which no row was tried"
 
 
+async def test_a_live_call_of_nobody_goes_and_every_other_stays_where_the_owner_is_no_superuser(
+    server: Server, tmp_path: Path
+) -> None:
+    owner = f"owner_{uuid.uuid4().hex}"
+    await server.ask(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    name = await server.make()
+    await server.ask(f"ALTER DATABASE {name} OWNER TO {owner}")
+    url = Secret(server.url(name).reveal().replace("//postgres", f"//{owner}", 1))
+    before = next(step.number for step in STEPS if step.name == "live_calls_of_tenants") - 1
+    await migrate(url, folder=program_of(tmp_path, before))
+    connection = await connect(server.url(name))
+    await connection.execute((ROWS / "tenants_and_conversations.sql").read_text(encoding="utf-8"))
+    await connection.execute((ROWS / "leases.sql").read_text(encoding="utf-8"))
+    await connection.execute(
+        "INSERT INTO atende.live_calls (tenant_id, call_id, process_id, assistant, since) "
+        "SELECT $1, 'of-nobody', process_id, 'ana', since FROM atende.live_calls LIMIT 1", uuid.uuid4()
+    )  # fmt: skip
+    plain = await connect(url)
+    assert await plain.fetchval("SELECT current_user") == owner
+    assert await plain.fetchval("SELECT count(*) FROM atende.live_calls") == 0, "the policies hold for it"
+    await plain.close()
+    assert await migrate(url)
+    assert [row["call_id"] for row in await connection.fetch("SELECT call_id FROM atende.live_calls")] == ["talks-now"]
+    forced = "SELECT relforcerowsecurity FROM pg_class WHERE oid IN ('atende.tenants'::regclass, $1::text::regclass)"
+    assert [row[0] for row in await connection.fetch(forced, "atende.live_calls")] == [True, True]
+    await connection.close()
+
+
 async def program_reads(url: Secret, was: int) -> None:
     """What was written in the schema of step `was` is what the program of today reads."""
     database = await connect_app(url, None, PoolBounds(max_connections=1))
@@ -114,6 +142,7 @@ async def program_reads(url: Secret, was: int) -> None:
     try:
         record = await PostgresConversations(database).get(TENANT, CallId("first-schema"))
         assert record is not None
+        assert (record.cost_usd, record.usage) == (None, ()), "nobody counted then"
         assert [turn.text for turn in record.turns] == ["Olá!", "Vocês abrem sábado?", "Sim."]
         assert record.turns[2].waterfall == Waterfall(vad_stop=210.0, first_audio=980.125)
         assert (record.call.switch, record.call.caller, record.errors) == ("default", "+5511988887777", ("stt: slow",))

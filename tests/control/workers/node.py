@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from base.ids import TenantId
+from base.processes import free_ports
 from control.peer import Dialed, HangUp, Hears, Script, Switch, Wait, WaitFor
 from control.peer.call import PeerCall
 from control.peer.result import CallResult
@@ -76,11 +76,6 @@ def add_plugin(folder: Path) -> None:
     (folder / PLUGIN / "acme_stuck.py").write_text(STUCK)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 def program(*arguments: str, environ: dict[str, str]) -> list[Any]:
     """The command line of our program, as `subprocess` takes it."""
     return [[sys.executable, "-c", "import app; app.main()", *arguments], {"cwd": ROOT, "env": environ}]
@@ -132,7 +127,7 @@ class Node:
 
     async def live_calls(self) -> list[str]:
         """Ids, as the REST API tells them."""
-        answer = await self.ask("GET", "/api/v1/live-calls")
+        answer = await self.ask("GET", "/api/v1/live-calls", params={"limit": 200})
         return [one["call"]["id"] for one in answer.raise_for_status().json()["items"]]
 
     def dialed(self, number: str = "100", tenant_id: TenantId = ACME) -> Dialed:
@@ -192,7 +187,7 @@ async def ringing(node: Node, count: int, *, files: dict[str, float] | None = No
 @contextmanager
 def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
     """Started, and stopped in order. `settings` are `ATENDE_…`, in lower case and without it."""
-    http, door = free_port(), free_port()
+    http, door = free_ports(2)
     wanted = {
         "data_dir": str(folder / "data"), "tenants_dir": str(folder / "tenants"),
         "knowledge_dir": str(folder / "knowledge"), "http_port": str(http), "esl_port": str(door),

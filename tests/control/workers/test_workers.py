@@ -129,7 +129,7 @@ async def test_killed_its_calls_go_on_in_the_dialplan_and_those_of_the_other_wit
         assert {one["pid"] for one in await served.all_well()} & {victim["pid"], survivor["pid"]} == {survivor["pid"]}
         assert set(await served.live_calls()) == {one.call.call_id for one in others}
         assert all(one.goes_on for one in others)
-        await stored(served, [one.call.call_id for one in of(calls, dead)], "crash")
+        await stored(served, [one.call.call_id for one in of(calls, dead)], "lost")
     await stored(served, [one.call.call_id for one in others], "caller_hangup")
 
 
