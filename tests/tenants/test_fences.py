@@ -129,9 +129,8 @@ SEEN: Final[Mapping[str, set[str]]] = {
     "the platform": {"audit", "changes", "idempotency", "live_calls", "processes", "secrets"},
     "who hands events on": {"events"},
 }
-"""What each may read of TENANT's; a table that has to be read so is added here by who decides it.
-
-Of `idempotency` only what is over, to take it away; its answers are sealed (tests/tenants/test_idempotency_store.py).
+"""What each may read of TENANT's; a table that has to be read so is added here by who decides it. Of `idempotency` it
+is what is over, to be taken away.
 """
 
 
