@@ -6,7 +6,6 @@ has such a file.
 
 import asyncio
 import re
-import shutil
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,20 +15,17 @@ import asyncpg
 import msgspec
 import pytest
 
-from base.ids import ApiKeyId, CallId, TenantId
+from base.ids import ApiKeyId, CallId
 from base.secret import Secret
 from pipelines.calls import Waterfall
 from tenants.api_key_store import PostgresApiKeys
 from tenants.conversations import PostgresConversations
 from tenants.database import PoolBounds, connect_app
-from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations
+from tenants.migrate import DatabaseError, MigrationError, connect, migrate
 from tenants.revisions import PostgresRevisions
+from tests.tenants.steps import ROWS, STEPS, TENANT, grown, program_of
 
 pytestmark = pytest.mark.postgres
-
-STEPS = read_migrations()
-ROWS = Path(__file__).parents[1] / "data" / "upgrades"
-TENANT = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -70,15 +66,6 @@ async def server(postgres: Secret) -> AsyncIterator[Server]:
         await server.drop()
 
 
-def program_of(folder: Path, number: int) -> Path:
-    """The steps that a program knew when there were so many."""
-    folder = folder / f"program-{number}"
-    folder.mkdir()
-    for step in STEPS[:number]:
-        shutil.copy(MIGRATIONS / f"{step.number:04}_{step.name}.sql", folder)
-    return folder
-
-
 async def rows_of(url: Secret) -> Rows:
     connection = await connect(url)
     try:
@@ -105,13 +92,7 @@ def test_every_step_that_makes_a_table_has_rows_of_its_time() -> None:
 async def test_every_older_database_becomes_the_newest_with_its_rows_whole(server: Server, tmp_path: Path) -> None:
     filled: set[str] = set()
     older = await server.make()
-    for step in STEPS:
-        program = program_of(tmp_path, step.number)
-        assert await migrate(server.url(older), folder=program) == [step.number]
-        if (rows := ROWS / f"{step.name}.sql").exists():
-            connection = await connect(server.url(older))
-            await connection.execute(rows.read_text(encoding="utf-8"))
-            await connection.close()
+    async for step in grown(server.url(older), tmp_path):
         database = await server.make(template=older)
         before = await rows_of(server.url(database))
         assert await migrate(server.url(database)) == [later.number for later in STEPS[step.number :]]
@@ -161,6 +142,7 @@ async def program_reads(url: Secret, was: int) -> None:
     try:
         record = await PostgresConversations(database).get(TENANT, CallId("first-schema"))
         assert record is not None
+        assert (record.cost_usd, record.usage) == (None, ()), "nobody counted then"
         assert [turn.text for turn in record.turns] == ["Olá!", "Vocês abrem sábado?", "Sim."]
         assert record.turns[2].waterfall == Waterfall(vad_stop=210.0, first_audio=980.125)
         assert (record.call.switch, record.call.caller, record.errors) == ("default", "+5511988887777", ("stt: slow",))
