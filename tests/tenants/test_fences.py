@@ -129,8 +129,8 @@ SEEN: Final[Mapping[str, set[str]]] = {
     "the platform": {"audit", "changes", "idempotency", "live_calls", "processes", "secrets"},
     "who hands events on": {"events"},
 }
-"""What each may read of TENANT's; a table that has to be read so is added here by who decides it. (Of `idempotency`: what is
-over.)
+"""What each may read of TENANT's; a table that has to be read so is added here by who decides it. Of `idempotency` it
+is what is over, to be taken away.
 """
 
 
