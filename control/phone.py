@@ -38,7 +38,7 @@ from control.returns import (
     record_id,
 )
 from control.wires import open_media
-from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, without_words
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
@@ -296,7 +296,7 @@ class PhoneDoor:
     ) -> None:
         """Answer and talk; a record is kept whatever happens."""
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
-            opening = self._records.open(call)
+            opening, begun_on = self._records.open(call), lease.pipeline.revision
             record = failed(call, "failure", self._clock.now())
             tried = True
             try:
@@ -323,7 +323,10 @@ class PhoneDoor:
                     failure = lease.pipeline.persona.texts.get("failure", "")
                     self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 timeline.ended(record.end_reason)
-                await self._records.keep(opening, structs.replace(record, timeline=timeline.moments))
+                record = structs.replace(record, timeline=timeline.moments)
+                if not (begun_on.keeps.words and lease.pipeline.revision.keeps.words):
+                    record = without_words(record, record.ended_at)
+                await self._records.keep(opening, record)
 
     async def _talk(
         self,
@@ -390,7 +393,8 @@ class PhoneDoor:
     @asynccontextmanager
     async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
         """Both sides of the call on disk. What cannot be recorded is answered all the same."""
-        if self._options.recordings_dir is None or not loaded.assistant.record:
+        kept = loaded.assistant.record and loaded.revision.keeps.recordings
+        if self._options.recordings_dir is None or not kept:
             yield None
             return
         if not self._room().recordings:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
 
+from pipecat.processors.frame_processor import FrameProcessor
+
 from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
@@ -17,6 +19,7 @@ from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import LANES
 from control.health import ReadyView, ScrapeTarget, TenantHealth
+from control.jobs.desk import JobDesk
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
@@ -83,6 +86,7 @@ class Service:
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
     publishing: Publishing[LoadedRevision]
+    jobs: JobDesk
     seat: Seat = ALL
     neighbours: Neighbours | None = None
     """The processes that share the tenants; None: it is alone."""
@@ -92,6 +96,24 @@ class Service:
         """Which requests are of other processes, and for this one. There are none where it is alone."""
         me = "" if self.neighbours is None else self.neighbours.presence.me.id
         return NodeDoor(node_key(self.api_keys.pepper), me)
+
+    @property
+    def key_checker(self) -> KeyChecker:
+        """Which API keys open."""
+        return self.api_keys.checker
+
+    @property
+    def live_calls(self) -> int:
+        """Of this process."""
+        return self.phone.live_calls
+
+    def blame(self, processor: FrameProcessor, error: str) -> None:
+        """A live call's processor did something wrong that it did not report itself."""
+        self.supervisor.blame(processor, error)
+
+    def take_leave(self) -> None:
+        """Callers are told that their calls cannot go on."""
+        self.phone.take_leave()
 
     @property
     def calls(self) -> Everywhere:
@@ -159,7 +181,7 @@ class Service:
             database=stored.get("database"),
             event_streams=self.feed.streams,
         )
-        return self.metrics.text(now)
+        return self.metrics.text(now) + self.jobs.scraped()
 
     def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
         """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told.
@@ -244,6 +266,7 @@ class Service:
             dependencies.models(self.supervisor.weight_mb, states.get("failed", 0)),
             dependencies.phone_door(phone.live_calls, self.settings.max_calls, draining=phone.draining),
             dependencies.media_clock(phone.clock_lateness),
+            *((self.jobs.watch.found,) if self.seat.has_api else ()),
         )
 
     def states(self) -> Counter[str]:

@@ -1,6 +1,6 @@
 """Where the audit log is kept: a chain for each tenant, that of the platform under None."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from base.ids import TenantId
@@ -38,6 +38,10 @@ class AuditLog(Protocol):
         """Whether the chain holds from its beginning, and to where."""
         ...
 
+    def walk(self, tenant_id: TenantId | None) -> AsyncIterator[Verdict]:
+        """As `verify`, told after each page of entries: the last verdict counts. An empty chain has one, too."""
+        ...
+
     async def chains(self) -> Sequence[TenantId | None]:
         """Whose chains there are: the platform's first, then tenants' by their ids."""
         ...
@@ -62,7 +66,10 @@ class MemoryAuditLog:
         return [opened(tenant_id, kept) for kept in await self._kept(tenant_id, after, limit)]
 
     async def verify(self, tenant_id: TenantId | None) -> Verdict:
-        return await _verified(self._kept, tenant_id)
+        return await _last(self.walk(tenant_id))
+
+    def walk(self, tenant_id: TenantId | None) -> AsyncIterator[Verdict]:
+        return _walked(self._kept, tenant_id)
 
     async def chains(self) -> Sequence[TenantId | None]:
         return sorted(self._chains, key=lambda tenant_id: tenant_id or "")
@@ -101,7 +108,10 @@ class PostgresAuditLog:
         return [opened(tenant_id, kept) for kept in await self._kept(tenant_id, after, limit)]
 
     async def verify(self, tenant_id: TenantId | None) -> Verdict:
-        return await _verified(self._kept, tenant_id)
+        return await _last(self.walk(tenant_id))
+
+    def walk(self, tenant_id: TenantId | None) -> AsyncIterator[Verdict]:
+        return _walked(self._kept, tenant_id)
 
     async def chains(self) -> Sequence[TenantId | None]:
         with answering(AuditUnavailableError, "keep the audit log"):
@@ -118,12 +128,19 @@ class PostgresAuditLog:
                 return [Kept(*row) for row in await connection.fetch(_SQL[query], tenant_id, *facts)]
 
 
-async def _verified(
+async def _walked(
     read: Callable[[TenantId | None, int, int], Awaitable[Sequence[Kept]]], tenant_id: TenantId | None
-) -> Verdict:
-    last, broken_at = start(tenant_id), None
-    while broken_at is None and (entries := await read(tenant_id, last.number, PAGE)):
+) -> AsyncIterator[Verdict]:
+    last, broken_at, entries = start(tenant_id), None, await read(tenant_id, 0, PAGE)
+    while True:
         broken_at = verify(tenant_id, entries, last)
         held = entries if broken_at is None else entries[: broken_at - last.number - 1]
         last = held[-1] if held else last
-    return Verdict(tenant_id=tenant_id, held_to=last.number, digest=last.digest.hex(), broken_at=broken_at)
+        yield Verdict(tenant_id=tenant_id, held_to=last.number, digest=last.digest.hex(), broken_at=broken_at)
+        if broken_at is not None or not entries or not (entries := await read(tenant_id, last.number, PAGE)):
+            return
+
+
+async def _last(verdicts: AsyncIterator[Verdict]) -> Verdict:
+    found = [verdict async for verdict in verdicts]
+    return found[-1]

@@ -18,6 +18,7 @@ from tenants.api_key_store import KeysUnavailableError
 from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
 from tenants.event_store import EventsUnavailableError
+from tenants.job_store import JobsUnavailableError
 from tenants.secret_rows import SecretsUnavailableError
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
@@ -87,6 +88,7 @@ OUTAGES: Final = (
     AuditUnavailableError,
     SecretsUnavailableError,
     EventsUnavailableError,
+    JobsUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
 _ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -11,6 +11,7 @@ from litestar import Litestar
 from msgspec import Struct
 
 from control.documents import WithDocuments
+from control.process import Process
 from control.service import Service
 from control.settings import Settings
 from control.workers.seat import Place
@@ -39,6 +40,8 @@ class Program(Struct, frozen=True, kw_only=True):
     create_app: Callable[[Settings, Callable[[Service], None], Place | None], Litestar]
     """The HTTP application, in whose lifespan the service runs; the second argument is told when it does. The
     third is the process's place among several."""
+    create_plain_app: Callable[[Settings, Callable[[Process], None], Place], Litestar]
+    """That of a process that neither takes calls nor has the REST API."""
 
 
 def program(context: click.Context) -> Program:

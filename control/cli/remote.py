@@ -62,11 +62,11 @@ class Remote:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
-    def get(self, kind: type[T], path: str, **query: Any) -> T:
+    def get(self, kind: type[T], path: str, /, **query: Any) -> T:
         """What is there, decoded."""
         return msgspec.json.decode(self.ask("GET", path, query=query).content, type=kind)
 
-    def pages(self, kind: type[T], path: str, most: int | None = None, **query: Any) -> Iterator[T]:
+    def pages(self, kind: type[T], path: str, most: int | None = None, /, **query: Any) -> Iterator[T]:
         """A list, page after page; `most` items of it."""
         cursor, left = None, most
         while left is None or left > 0:

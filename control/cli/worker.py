@@ -15,7 +15,7 @@ from control.cli.context import program
 from control.cli.draining import DrainingServer
 from control.cli.serve import configured, watch
 from control.cli.starting import Starting, told
-from control.service import Service
+from control.process import Process
 from control.workers.lifeline import STACKS, Lifeline
 from control.workers.seat import Place, Seat, seated, url_of
 from tenants.leases import Role
@@ -63,9 +63,9 @@ def worker_command(context: click.Context, handed: str) -> None:
     faulthandler.register(STACKS, all_threads=True)
     servers: list[WorkerServer] = []
 
-    def begun(service: Service) -> None:
-        servers[0].serves(service)
-        watch(service)
+    def begun(process: Process) -> None:
+        servers[0].serves(process)
+        watch(process)
         line.up()
 
     with ExitStack() as stack:
@@ -75,7 +75,8 @@ def worker_command(context: click.Context, handed: str) -> None:
             listener = stack.enter_context(socket.create_server((found.internal_host, found.internal_port)))
         door = None if given.door is None else socket.socket(fileno=given.door)
         place = Place(seat=seat, door=door, url=url_of(listener, found.internal_host))
-        starting = Starting(tool.create_app(tool.settings, begun, place))
+        whole = seat.takes_calls or seat.has_api
+        starting = Starting((tool.create_app if whole else tool.create_plain_app)(tool.settings, begun, place))
         server = WorkerServer(configured(starting), tool.settings.drain_s, line)
         servers.append(server)
         try:

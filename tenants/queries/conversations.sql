@@ -3,8 +3,8 @@
 -- store --
 INSERT INTO atende.conversations (
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
-    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, words_erased_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
 
 -- store_message --

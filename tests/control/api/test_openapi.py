@@ -95,6 +95,8 @@ def served() -> Iterator[tuple[str, str]]:
             shutil.rmtree(folder)
 
 
+# pgqueuer's pauses, in the service's thread, draw from the same `random` as the strategies of this one.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.no_cover
 def test_nonsense_is_answered_as_it_is_described(served: tuple[str, str]) -> None:
     url, key = served

@@ -45,7 +45,7 @@ def test_the_others_have_what_a_process_always_had(role: Role) -> None:
             "ATENDE_MEDIA_PORTS: there are 50 pairs for each of 4 places, and ATENDE_MAX_CALLS is 60",
         ),
         ({"again_port": 9001}, "ATENDE_MEDIA_SOCKET_PORT: 9000 and the 3 ports after it reach into ATENDE_AGAIN_PORT"),
-        ({"internal_port": 8078}, "ATENDE_INTERNAL_PORT: 8078 and the 3 ports after it reach into ATENDE_HTTP_PORT"),
+        ({"internal_port": 8078}, "ATENDE_INTERNAL_PORT: 8078 and the 4 ports after it reach into ATENDE_HTTP_PORT"),
         ({"internal_host": "0.0.0.0"}, "ATENDE_INTERNAL_HOST: 0.0.0.0 is no address that others could ask"),
     ],
 )
