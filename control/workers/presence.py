@@ -97,13 +97,15 @@ class Presence:
         """All but this one."""
         return tuple(one for one in self.leases.processes if one.id != self.me.id)
 
-    def room(self, tenant_id: TenantId, assistant: AssistantName, limit: int, here: int) -> bool:
+    def room(self, tenant_id: TenantId, assistant: AssistantName | None, limit: int, here: int) -> bool:
         """Whether one more call may be taken, of `limit` in all processes, beside the `here` of this one.
 
-        Without the database each process has its share of the limit, and one call at the least.
+        Of an assistant, or of the whole company (None). Without the database each process has its share of the limit,
+        and one call at the least.
         """
         if self.fresh:
-            return here + self._elsewhere[tenant_id, assistant] < limit
+            others = self.elsewhere()[tenant_id] if assistant is None else self._elsewhere[tenant_id, assistant]
+            return here + others < limit
         return here < max(1, limit // self._processes)
 
     def elsewhere(self) -> Counter[TenantId]:

@@ -102,6 +102,7 @@ async def test_a_limit_is_for_all_processes_together() -> None:
         await asyncio.sleep(1.6)
         assert (one.room(5), one.room(4), other.room(5), other.room(4)) == (True, False, True, False)
         assert one.presence.elsewhere()[ACME] + other.presence.elsewhere()[ACME] == 4
+        assert (one.presence.room(ACME, None, 5, 1), one.presence.room(ACME, None, 4, 1)) == (True, False)
 
 
 @virtual
