@@ -4,11 +4,11 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import click
 import structlog
@@ -60,6 +60,7 @@ from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
 from tenants.keys import signing_keys
+from tenants.leases import Role
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
 from tenants.secret_desk import SecretDesk
@@ -232,12 +233,16 @@ def _told_to(*feeds: LiveFeed | None) -> LiveFeed:
 
 
 def create_app(
-    found: Settings, announce: Callable[[Service], None] = lambda _: None, place: Place | None = None
+    found: Settings, announce: Callable[[Any], None] = lambda _: None, place: Place | None = None
 ) -> Litestar:
-    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does.
+    """The HTTP application; the process runs in its lifespan, and `announce` is told of it when it does.
 
-    One that takes calls beside others (`place`) answers their requests, and has no REST API.
+    One that takes calls beside others (`place`) answers their requests, and has no REST API. One that does neither has
+    health and metrics alone; what it is, is its role's.
     """
+    if place is not None and place.seat.role in PLAIN:
+        plain: Life[Process] = Life(PLAIN[place.seat.role](found, place), announce)
+        return _application(plain, key_door(plain.running, SystemClock(), found.api_requests_per_s))
     life, clock = Life(open_service(found, place=place), announce), SystemClock()
     door = key_door(life.running, clock, found.api_requests_per_s)
     handlers: list[ControllerRouterHandler] = []
@@ -248,10 +253,8 @@ def create_app(
     return _application(life, door, handlers)
 
 
-def create_plain_app(found: Settings, announce: Callable[[Process], None], place: Place) -> Litestar:
-    """As `create_app`, of a process that neither takes calls nor has the REST API: health and metrics alone."""
-    life: Life[Process] = Life(open_jobs(found, place), announce)
-    return _application(life, key_door(life.running, SystemClock(), found.api_requests_per_s))
+PLAIN: Final[Mapping[Role, Callable[[Settings, Place], AbstractAsyncContextManager[Process]]]] = {"jobs": open_jobs}
+"""How processes begin that neither take calls nor have the REST API."""
 
 
 def _application(life: Life[Any], door: KeyDoor, handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:
@@ -283,13 +286,7 @@ def cli(context: click.Context) -> None:
     logs.configure(found.log_format, found.log_level)
     for warning in warnings:
         log.warning("setting ignored", detail=warning)
-    context.obj = Program(
-        settings=found,
-        open_service=open_service,
-        open_trial=open_trial,
-        create_app=create_app,
-        create_plain_app=create_plain_app,
-    )
+    context.obj = Program(settings=found, open_service=open_service, open_trial=open_trial, create_app=create_app)
 
 
 def main() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import click
 from litestar import Litestar
 from msgspec import Struct
 
 from control.documents import WithDocuments
-from control.process import Process
 from control.service import Service
 from control.settings import Settings
 from control.workers.seat import Place
@@ -37,11 +36,9 @@ class Program(Struct, frozen=True, kw_only=True):
     settings: Settings
     open_service: OpenService
     open_trial: OpenTrial
-    create_app: Callable[[Settings, Callable[[Service], None], Place | None], Litestar]
-    """The HTTP application, in whose lifespan the service runs; the second argument is told when it does. The
-    third is the process's place among several."""
-    create_plain_app: Callable[[Settings, Callable[[Process], None], Place], Litestar]
-    """That of a process that neither takes calls nor has the REST API."""
+    create_app: Callable[[Settings, Callable[[Any], None], Place | None], Litestar]
+    """The HTTP application, in whose lifespan the process runs; the second argument is told of it when it does: a
+    `Service`, or the `Process` that another role is. The third is its place among several."""
 
 
 def program(context: click.Context) -> Program:

@@ -75,8 +75,7 @@ def worker_command(context: click.Context, handed: str) -> None:
             listener = stack.enter_context(socket.create_server((found.internal_host, found.internal_port)))
         door = None if given.door is None else socket.socket(fileno=given.door)
         place = Place(seat=seat, door=door, url=url_of(listener, found.internal_host))
-        whole = seat.takes_calls or seat.has_api
-        starting = Starting((tool.create_app if whole else tool.create_plain_app)(tool.settings, begun, place))
+        starting = Starting(tool.create_app(tool.settings, begun, place))
         server = WorkerServer(configured(starting), tool.settings.drain_s, line)
         servers.append(server)
         try:

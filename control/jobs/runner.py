@@ -40,6 +40,9 @@ AWAY: Final = (*OUTAGES, AuditUnavailableError, EventsUnavailableError, JobsUnav
 OURS: Final = (RetentionUnknownError, AuditUnavailableError, EventsUnavailableError, JobsUnavailableError)
 GIVEN_BACK: Final = "given back: its process ended"
 MAX_TOLD_CHARS: Final = 200
+GIVE_BACK_S: Final = 3.0
+TELLINGS: Final = 3
+"""pgqueuer tries to write down how jobs ended, and again: so often it is told that it is over."""
 
 log = structlog.get_logger()
 
@@ -99,9 +102,11 @@ class Jobs:
         await asyncio.wait({self._task}, timeout=self._bounds.stop_s)
         for one in self._in_hand:
             one.cancel()
-        await asyncio.wait({self._task}, timeout=self._bounds.stop_s)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait({self._task}, timeout=GIVE_BACK_S)
+        # A database that hangs takes nothing back: another process will take the job for that of a dead one.
+        for _ in range(TELLINGS):
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=1.0)
 
     @property
     def in_hand(self) -> int:

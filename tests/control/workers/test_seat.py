@@ -7,7 +7,7 @@ import pytest
 
 from control.settings import PortRange, Settings, SettingsError, checked
 from control.workers.parent import connections
-from control.workers.seat import Place, Role, Seat, node_of, seated, url_of
+from control.workers.seat import Place, Role, Seat, node_of, seated, seats, url_of
 from tenants.database import PoolBounds
 from tenants.embedded import EmbeddedPostgres
 
@@ -29,6 +29,18 @@ def test_processes_that_take_calls_share_the_ports_out() -> None:
     assert [one.internal_port for one in found] == [0] * 4
     own = {seat.spool(Path("data")) for seat in SEATS} | {seat.folder(Path("data")) for seat in SEATS}
     assert len(own) == 8
+
+
+def test_who_does_jobs_has_the_port_behind_theirs_and_a_folder_and_no_door() -> None:
+    from msgspec import structs
+
+    found = structs.replace(FOUND, internal_port=9200)
+    jobs = Seat(role="jobs")
+    ports = [seated(found, Place(seat=seat)).internal_port for seat in [*SEATS, jobs]]
+    assert ports == [9200, 9201, 9202, 9203, 9204]
+    assert jobs.folder(Path("data")) == Path("data/processes/jobs-0")
+    assert (jobs.takes_calls, jobs.has_api, jobs.does_jobs) == (False, False, True)
+    assert [seat.name for seat in seats(found)] == ["control-0", "media-0", "media-1", "jobs-0"]
 
 
 @pytest.mark.parametrize("role", ["control", "all"])
@@ -61,7 +73,7 @@ def test_ports_that_would_be_shared_stop_the_start(given: dict[str, object], tol
 
 @pytest.mark.parametrize("workers", [2, 64])
 def test_the_embedded_database_has_room_for_all_processes_and_their_successors(workers: int, tmp_path: Path) -> None:
-    wanted = 2 * (workers + 1) * PoolBounds().max_connections
+    wanted = (2 * (workers + 1) + 1) * PoolBounds().max_connections
     server = EmbeddedPostgres(tmp_path, connections(Settings(workers=workers)))
     [given] = [word for word in server._options() if word.startswith("max_connections=")]
     assert int(given.partition("=")[2]) > wanted + 10, "commands and migrations come besides"
