@@ -104,7 +104,7 @@ class Jobs:
             one.cancel()
         await asyncio.wait({self._task}, timeout=GIVE_BACK_S)
         # A database that hangs takes nothing back: another process will take the job for that of a dead one.
-        for _ in range(TELLINGS):
+        for _again in range(TELLINGS):
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=1.0)
 
