@@ -172,6 +172,7 @@ async def open_service(
             phone=phone,
             board=board,
             metrics=metrics,
+            traces=traced,
             door=door,
             call_log=call_log,
             folder=tenants,

@@ -86,6 +86,7 @@ class Erasing:
         quick, stays.
         """
         async with self._database.tenant(tenant_id) as connection:
+            await connection.execute(_SQL["erasing"])
             due = [row["call_id"] for row in await connection.fetch(_SQL["due"], tenant_id, before, limit)]
             if due:
                 await connection.execute(_SQL["erase_words"], tenant_id, due)
@@ -95,5 +96,6 @@ class Erasing:
     async def recordings(self, tenant_id: TenantId, before: datetime, limit: int) -> int:
         """Records of calls that were opened before name no recording any more; of how many, `limit` at the most."""
         async with self._database.tenant(tenant_id) as connection:
+            await connection.execute(_SQL["erasing"])
             done = await connection.execute(_SQL["forget_recordings"], tenant_id, before, limit)
         return int(done.rpartition(" ")[2])

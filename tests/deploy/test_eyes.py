@@ -16,7 +16,7 @@ from control.jobs.counts import JobCounts
 from control.jobs.desk import JobDesk
 from control.jobs.watch import JobWatch
 from control.metrics import Metrics
-from pipelines.calls import CallRecord, Closed, Understood
+from pipelines.calls import CallRecord, Closed, StageFailed, Understood
 from tenants.job_store import KINDS, JobStore
 from tests.control.test_metrics import AT, CALL, NOW
 
@@ -33,6 +33,7 @@ def exposed() -> dict[str, set[str]]:
     metrics = Metrics()
     metrics.feed(Understood(call_id=CALL.id, text=""))
     metrics.feed(Closed(record=CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=())))
+    metrics.feed(StageFailed(call_id=CALL.id, kind="llm", reason="server"))
     metrics._stage.labels("transcript").observe(1)
     found: dict[str, set[str]] = {"up": set()}
     counts = JobCounts()

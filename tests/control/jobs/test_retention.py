@@ -12,6 +12,7 @@ from pipelines.calls import without_words
 from tenants.call_search import CallFilter
 from tenants.retention import RetentionUnknownError, cutoff, retention_of
 from tenants.spec import RetentionSpec
+from tenants.sql import queries
 from tests.control.jobs.hall import Hall, nothing, of
 from tests.tenants.records import TIMELINE, TURNS, someone
 
@@ -120,12 +121,15 @@ async def test_what_was_said_can_only_be_taken_away(hall: Hall) -> None:
         "DELETE FROM atende.conversations",
         "DELETE FROM atende.timelines",
     ):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with hall.database.tenant(ours) as connection:
+        async with hall.database.tenant(ours) as connection:
+            await connection.execute(queries("retention")["erasing"])
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(change)
+    erase = "UPDATE atende.messages SET text = '', intent = NULL, passage_id = NULL"
     async with hall.database.tenant(ours) as connection:
-        gone = await connection.execute("UPDATE atende.messages SET text = '', intent = NULL, passage_id = NULL")
-    assert gone == "UPDATE 3", "those of the other are not seen"
+        assert await connection.execute(erase) == "UPDATE 0", "who does not say so takes nothing away"
+        await connection.execute(queries("retention")["erasing"])
+        assert await connection.execute(erase) == "UPDATE 3", "those of the other are not seen"
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only taken away"):
         await hall.ask("UPDATE atende.messages SET text = 'put back' WHERE tenant_id = $1", ours)
     assert [turn.text for turn in (await hall.read(theirs, "c1")).turns] == [turn.text for turn in TURNS]
