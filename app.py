@@ -27,7 +27,7 @@ from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
 from control.cli.context import Program
-from control.daily_minutes import DailyMinutes, counted
+from control.daily_use import DailyUse, counted
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.http import Life, health_router, metrics_handlers, readiness
@@ -38,10 +38,13 @@ from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor
 from control.process import Process
+from control.provider_rates import ProviderRates
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
+from control.security_headers import secured
 from control.service import Service
 from control.settings import Settings
 from control.sink import Sink
+from control.tenant_limits import TenantLimits
 from control.tracing import traces
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
@@ -59,6 +62,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
+from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
 from tenants.leases import Role
 from tenants.master_keys import read_ring
@@ -126,9 +130,10 @@ async def open_service(
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
-        minutes = DailyMinutes(conversations, clock, shared=found.shared)
+        daily_use = DailyUse(conversations, clock, shared=found.shared)
+        rates = ProviderRates(clock.monotonic, lambda: 1 if presence is None else presence.processes)
         if seat.takes_calls:
-            await stack.enter_async_context(counted(minutes, directory.tenants))
+            await stack.enter_async_context(counted(daily_use, directory.tenants))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -145,7 +150,7 @@ async def open_service(
             options=await parts.phone_options(found),
             media_server=await parts.open_media_server(found, seat, stack),
             warm=tenants.warm,
-            daily_minutes=minutes,
+            limits=TenantLimits(rates, daily_use),
             room=lambda: watch.room,
         )
         look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
@@ -163,6 +168,7 @@ async def open_service(
             api_keys=api_keys,
             audit=audit,
             secrets=desk,
+            idempotency=PostgresIdempotency(database),
             events=events,
             feed=event_feed,
             watch=watch,
@@ -250,7 +256,7 @@ def create_app(
     if found.shared:
         handlers.append(internal_router(life.running))
     if place is None or place.seat.has_api:
-        handlers.append(api_router(life.running, clock, door))
+        handlers.append(api_router(life.running, door))
     return _application(life, door, handlers)
 
 
@@ -264,6 +270,7 @@ def _application(life: Life[Any], door: KeyDoor, handlers: Sequence[ControllerRo
         [health, *metrics_handlers(life.running), *handlers],
         lifespan=[life.lived],
         plugins=[problem_plugin()],
+        before_send=[secured],
         compression_config=CompressionConfig(
             "gzip",
             minimum_size=1000,

@@ -9,8 +9,8 @@ import click
 from msgspec import Struct
 from rich.table import Table
 
-from control.cli.remote import printed, remote
-from control.cli.terminal import console, plain
+from control.cli.remote import remote
+from control.cli.terminal import JSON, console, plain, printed
 
 COLOURS: Final = {"running": "green", "retrying": "red"}
 
@@ -48,7 +48,7 @@ class _Jobs(Struct, frozen=True):
 @click.command("jobs")
 @click.option("--kind", help="Only these, such as retention.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many jobs at most.")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
+@JSON
 @click.pass_context
 def jobs_command(context: click.Context, kind: str | None, limit: int, as_json: bool) -> None:
     """Show how each kind of job fares, and the jobs that wait, are under way or are to be tried again.

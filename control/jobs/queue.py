@@ -1,6 +1,6 @@
 """pgqueuer on our database: its queue under our names, in transactions that the policies let see the platform's rows.
 
-pgqueuer has the tables of `tenants/migrations/0016_jobs.sql`, shares jobs out by SKIP LOCKED, gives those of a process
+pgqueuer has the tables of `tenants/migrations/0018_jobs.sql`, shares jobs out by SKIP LOCKED, gives those of a process
 that is dead to another, and keeps the timetable. It is given no pool and no connection of its own: `PlatformDriver`
 asks through `Database`, one transaction for each statement, as `atende_app`. Nothing listens on a connection either:
 who works looks every few seconds, and is woken by what is put into the queue in its own process.

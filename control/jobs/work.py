@@ -15,7 +15,8 @@ import structlog
 from base.clock import Clock
 from base.ids import TenantId
 from pipelines.events import Event, EventData, event
-from tenants.audit_store import AuditLog
+from tenants.audit import Link
+from tenants.audit_store import AuditLog, Chain
 from tenants.event_store import KEPT, EventStore
 from tenants.job_store import JobStore, Kind
 from tenants.retention import Erasing, Retentions, cutoff
@@ -124,15 +125,24 @@ class Work:
             log.info("recordings are kept no longer", tenant=tenant_id, files=files)
 
     async def chains(self) -> Sequence[TenantId | None]:
-        return await self._room.audit.chains()
+        """The platform's, and those of all companies that ever had one."""
+        found: list[TenantId | None] = []
+        last: Chain | None = None
+        while some := await self._room.audit.chains(ROWS_AT_ONCE, last):
+            found += some
+            last = Chain(some[-1])
+        return found
 
     async def audit(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
         """The whole chain of the audit log. Its number and digest in the service's log prove later what there was."""
-        room, held = self._room, 0
-        async for verdict in room.audit.walk(tenant_id):
-            yield verdict.held_to - held
-            held = verdict.held_to
-        facts = {"of": tenant_id or "platform", "number": held, "digest": verdict.digest}
+        room = self._room
+        verdict = await room.audit.verify(tenant_id, None, ROWS_AT_ONCE)
+        yield verdict.held_to
+        while not verdict.whole:
+            behind = Link(verdict.held_to, verdict.digest)
+            verdict = await room.audit.verify(tenant_id, behind, ROWS_AT_ONCE)
+            yield verdict.held_to - behind.number
+        facts = {"of": tenant_id or "platform", "number": verdict.held_to, "digest": verdict.digest}
         if verdict.broken_at is None:
             log.info("the audit log holds", **facts)
             return
