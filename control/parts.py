@@ -10,13 +10,16 @@ from typing import Final
 import structlog
 from msgspec import structs
 
-from base.clock import SystemClock
+from base.clock import Clock, SystemClock
 from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
 from control.dependencies import MB, StorageBounds
 from control.dependency_watch import DependencyWatch, free_bytes
 from control.headroom import Bounds
+from control.jobs.counts import JobCounts
+from control.jobs.desk import JobDesk
+from control.jobs.watch import JobWatch
 from control.phone import PhoneDoor, PhoneOptions
 from control.secret_access import ring_source
 from control.service import ApiKeys
@@ -37,6 +40,7 @@ from processors.models.store import ModelStore
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.database import Database, derived_password, open_database
+from tenants.job_store import PostgresJobs
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper
 from tenants.master_keys import read_ring
@@ -67,7 +71,7 @@ def dependency_watch(
         clock=clock,
         tell=call_log.tell,
         back=call_log.hurry,
-        whole_node=seat.role != "media",
+        whole_node=seat.has_api,
     )
 
 
@@ -85,7 +89,7 @@ def spool(found: Settings, seat: Seat, sink: Sink, clock: SystemClock) -> Spool:
         clock,
         begun=sink.begun,
         keep=sink.keep,
-        left_by=None if seat.role == "media" else found.data_dir / "spool",
+        left_by=found.data_dir / "spool" if seat.has_api else None,
         lock_timeout_s=15.0 if found.workers else 0,
     )
 
@@ -97,7 +101,7 @@ async def open_secrets(
     source = ring_source(found)
     secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
     await secrets.open()
-    if seat.role != "media":
+    if seat.has_api:
         await take_over(found.data_dir, secrets, audit, clock)
     lost = {key_id: count for key_id, count in (await secrets.store.by_key()).items() if key_id not in ring.ids}
     if lost:
@@ -178,6 +182,18 @@ async def open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) 
     await server.start()
     stack.push_async_callback(server.close)
     return server
+
+
+def job_desk(seat: Seat, database: Database, clock: Clock) -> JobDesk:
+    store = PostgresJobs(database)
+    return JobDesk(store=store, watch=JobWatch(store, clock), counts=JobCounts() if seat.does_jobs else None)
+
+
+async def jobs(found: Settings, database: Database, clock: Clock, desk: JobDesk) -> AbstractAsyncContextManager[object]:
+    """They are done while it is open. pgqueuer is loaded where they are done, and nowhere else."""
+    from control.jobs.making import made
+
+    return await made(found, database, clock, desk)
 
 
 async def open_door(

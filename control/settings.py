@@ -158,6 +158,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     disk_min_free_mb: int = 500
     """On the disk of `data_dir`: with less no further call is taken, with less than twice as much none is recorded; 0:
     whatever is free."""
+    events_days: int = 90
+    """Events are kept for so many days (UTC), and a million of them at the most."""
     workers: int = 0
     """So many processes take calls, beside one for the REST API; 0: one process does everything."""
     node: str | None = None
@@ -418,6 +420,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "drain_s": whole(0, 86_400),
     "spool_max_mb": whole(1, 10_000_000),
     "disk_min_free_mb": whole(0, 10_000_000),
+    "events_days": whole(1, 3650),
     "workers": whole(0, 64),
     "node": node_name,
     "internal_host": host,

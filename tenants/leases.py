@@ -21,8 +21,11 @@ from tenants.event_store import MemoryEvents
 from tenants.lost_calls import events_of, lost_record, tell_lost
 from tenants.sql import queries
 
-Role = Literal["all", "control", "media"]
-"""What a process does: everything, the REST API and publishing, or calls."""
+Role = Literal["all", "control", "media", "jobs"]
+"""What a process does: everything, the REST API and publishing, calls, or the work that is nobody's call."""
+TAKE_CALLS: Final[frozenset[Role]] = frozenset({"all", "media"})
+HAVE_THE_API: Final[frozenset[Role]] = frozenset({"all", "control"})
+DO_JOBS: Final[frozenset[Role]] = frozenset({"all", "jobs"})
 State = Literal["starting", "ok", "full", "draining"]
 MAX_PROCESSES: Final = 1000
 MAX_CALLS: Final = 100_000

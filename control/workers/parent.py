@@ -18,9 +18,10 @@ from typing import Final
 
 import structlog
 
+from control.places import BESIDE
 from control.settings import Settings
 from control.workers.child import Child, all_ended
-from control.workers.seat import Seat
+from control.workers.seat import Seat, seats
 from tenants.database import PoolBounds
 from tenants.embedded import embedded_postgres
 from tenants.keys import api_key_pepper, signing_keys
@@ -48,7 +49,7 @@ def connections(found: Settings) -> int:
 
     The one with the REST API may have a successor while it ends, as each place has.
     """
-    return (found.slots + 2) * PoolBounds().max_connections + SPARE_CONNECTIONS
+    return (found.slots + 2 + len(BESIDE)) * PoolBounds().max_connections + SPARE_CONNECTIONS
 
 
 class StartFailedError(Exception):
@@ -109,8 +110,7 @@ class Parent:
             self._relieving = asyncio.create_task(self._relieve(), name="relieve the processes")
 
     async def _work(self) -> None:
-        seats = [Seat(role="control"), *(Seat(role="media", slot=slot) for slot in range(self._found.workers))]
-        children = [await self._start(seat) for seat in seats]
+        children = [await self._start(seat) for seat in seats(self._found)]
         stopped = asyncio.create_task(self._stopping.wait())
         try:
             for child in children:
@@ -169,22 +169,31 @@ class Parent:
         child = Child(seat)
         self._children.append(child)  # first: its place is taken from now on
         try:
-            await child.start(self._environ, {"http": self._http} if seat.role == "control" else {"door": self._door})
+            await child.start(self._environ, self._inherited(seat))
         except OSError:
             self._children.remove(child)
             raise
         return child
 
+    def _inherited(self, seat: Seat) -> Mapping[str, socket.socket]:
+        """What it listens on that the node has once."""
+        match seat.role:
+            case "control":
+                return {"http": self._http}
+            case "media":
+                return {"door": self._door}
+        return {}
+
     def _place(self, former: Seat) -> Seat:
         """Its place, unless somebody has it."""
-        if former.role == "control":
+        if former.role != "media":
             return former
         taken = {child.seat.slot for child in self._children if child.seat.role == "media"}
         free = [former.slot, *range(self._found.slots)]
         return Seat(role="media", slot=next(slot for slot in free if slot not in taken))
 
     async def _relieve(self) -> None:
-        """The fresh one takes calls before the former drains; for the REST API one place is enough for both."""
+        """The fresh one takes calls before the former drains; where no calls come, one place is enough for both."""
         for former in [child for child in self._children if child.seat.role == "media"]:
             if former.ended.is_set():
                 continue  # it has a fresh one in its place
@@ -204,13 +213,15 @@ class Parent:
             await all_ended([former], self._found.drain_s + ENDS_WITHIN_S)
             former.kill()
             log.info("a process was relieved", former=former.seat.name, fresh=fresh.seat.name)
-        for control in [child for child in self._children if child.seat.role == "control"]:
-            control.drain()
-            await all_ended([control], ENDS_WITHIN_S)
-            control.kill()
-            await control.ended.wait()
+        for former in [child for child in self._children if child.seat.role != "media"]:
+            if former.ended.is_set():
+                continue
+            former.drain()
+            await all_ended([former], ENDS_WITHIN_S)
+            former.kill()
+            await former.ended.wait()
             if not self._stopping.is_set():
-                await self._start(control.seat)
+                await self._start(former.seat)
 
     async def _watch(self) -> None:
         while True:
@@ -229,8 +240,8 @@ class Parent:
             self._relieving.cancel()
             await asyncio.gather(self._relieving, return_exceptions=True)
         # The REST API last: it tells how the others fare.
-        for roles, limit_s in (("media",), self._found.drain_s), (("media", "control"), 0.0):
-            children = [child for child in self._children if child.seat.role in roles]
+        for last, limit_s in (False, self._found.drain_s), (True, 0.0):
+            children = [child for child in self._children if last or child.seat.role != "control"]
             for child in children:
                 child.drain()
             if not await all_ended(children, limit_s + ENDS_WITHIN_S):
