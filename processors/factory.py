@@ -28,6 +28,7 @@ from base.http import OutboundPolicy
 from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
 from knowledge.passages import Library
+from processors.served.protocol import ModelServer
 
 C = TypeVar("C", bound=Struct)
 P = TypeVar("P")
@@ -141,6 +142,8 @@ class Workshop:
     """Where requests to addresses from tenants' documents may go."""
     secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0
     """Which version of a secret `secret` gives now: what was prepared with another one is prepared anew."""
+    served: ModelServer | None = None
+    """Where the models of embedded stages are; None: in this process."""
 
 
 class Compute(Protocol):

@@ -15,8 +15,10 @@ from base.ids import CallId, TenantId
 from tenants.database import Database
 from tenants.sql import queries
 
-Role = Literal["all", "control", "media"]
-"""What a process does: everything, the REST API and publishing, or calls."""
+Role = Literal["all", "control", "media", "models"]
+"""What a process does: everything, the REST API and publishing, calls, or a node's models (that one has no lease: it
+needs no database).
+"""
 State = Literal["starting", "ok", "full", "draining"]
 MAX_PROCESSES: Final = 1000
 MAX_CALLS: Final = 100_000

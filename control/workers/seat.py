@@ -31,7 +31,7 @@ class Seat(Struct, frozen=True, kw_only=True):
     @property
     def takes_calls(self) -> bool:
         """Whether it has a phone door."""
-        return self.role != "control"
+        return self.role in ("all", "media")
 
     def spool(self, data_dir: Path) -> Path:
         """Where its records wait for the database."""
