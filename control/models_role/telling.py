@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from control.models_role.gone import unless_gone
 from control.models_role.ledger import LANES, Ledger
@@ -47,7 +48,7 @@ def telling(shelf: Shelf, ledger: Ledger, instance: str) -> list[HTTPRouteHandle
         return Models(data=tuple(Model(id=name, owned_by=OWNER) for name in shelf.names()))
 
     @get(protocol.MODELS + "/{name:str}")
-    async def model(name: str) -> Model:
+    async def model(name: FromPath[str]) -> Model:
         """It is loaded when this is answered."""
         return await shelf.model(name)
 
