@@ -55,7 +55,7 @@ class OwnShelf:
         self._recognisers, self._engines, self._embedder = Recognisers(), Engines(), UseEmbedder()
         self._ears: dict[str, Ears] = {}
         self._mouths: dict[str, OwnMouth] = {}
-        self._loading = asyncio.Lock()
+        self._loading = {kind: asyncio.Lock() for kind in ("ears", "mouth")}
         self._threads = ThreadPoolExecutor(2, "embedding")
         self._embedding = 0
 
@@ -78,7 +78,7 @@ class OwnShelf:
     async def ears(self, name: str) -> Ears:
         if not name.startswith("whisper") or builtin_manifest().find(name) is None:
             raise ModelUnknownError(name)
-        async with self._loading:
+        async with self._loading["ears"]:
             if name not in self._ears:
                 self._ears[name] = await self._recognisers.ears(name, None, self._models, self._compute)
             return self._ears[name]
@@ -111,7 +111,7 @@ class OwnShelf:
     async def _mouth(self, name: str) -> OwnMouth:
         if name not in ENGINES:
             raise ModelUnknownError(name)
-        async with self._loading:
+        async with self._loading["mouth"]:
             if name not in self._mouths:
                 voices = set(DEFAULT_VOICES.values())
                 self._mouths[name] = await self._engines.mouth(ENGINES[name], None, voices, self._models, self._compute)

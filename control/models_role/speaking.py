@@ -4,9 +4,11 @@ Of its formats there is `pcm`: S16LE, mono, 24 kHz, without a header, sent claus
 has what was not rendered dropped. No word of it is logged.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
@@ -19,6 +21,7 @@ from control.models_role.requests import Ask, body_of, client_of
 from control.models_role.shelf import Shelf
 from processors.served import protocol
 from processors.served.protocol import SpeechRequest
+from processors.tts.cache import Pcm16
 from processors.tts.mouth import Manner, Mouth
 from processors.tts.voices import speech_language
 
@@ -26,10 +29,12 @@ SPEEDS: Final = (0.25, 4.0)
 """As the reference has it."""
 LANGUAGES: Final[Mapping[str, str]] = {"a": "en", "b": "en", "e": "es", "p": "pt"}
 """By the first letter of a voice's name."""
+Key = tuple[str, str, Manner]
 
 
 def speaking(shelf: Shelf) -> HTTPRouteHandler:
     """The endpoint."""
+    rehearsals = Rehearsals()
 
     @post(protocol.SPEECH, status_code=200)
     async def speech(request: Ask) -> Stream:
@@ -38,8 +43,11 @@ def speaking(shelf: Shelf) -> HTTPRouteHandler:
         asked = body_of(await request.body(), SpeechRequest)
         manner = _manner(request, asked)
         mouth = await shelf.mouth(asked.model, manner)
-        pieces = _rehearsed if request.headers.get(protocol.REHEARSAL) == "1" else _spoken
-        begun = await _begun(request, pieces(mouth, asked.input, manner))
+        if request.headers.get(protocol.REHEARSAL) == "1":
+            pieces = _whole(rehearsals, mouth, asked, manner)
+        else:
+            pieces = _spoken(mouth, asked.input, manner)
+        begun = await _begun(request, pieces)
         return Stream(begun, media_type=f"{protocol.PCM_TYPE};rate={protocol.PCM_RATE}")
 
     return speech
@@ -66,8 +74,42 @@ async def _spoken(mouth: Mouth, text: str, manner: Manner) -> AsyncGenerator[byt
             yield piece.samples.tobytes()
 
 
-async def _rehearsed(mouth: Mouth, text: str, manner: Manner) -> AsyncGenerator[bytes, None]:
-    yield (await mouth.rehearse(text, manner)).tobytes()
+async def _whole(
+    rehearsals: "Rehearsals", mouth: Mouth, asked: SpeechRequest, manner: Manner
+) -> AsyncGenerator[bytes, None]:
+    yield await rehearsals.pcm((asked.model, asked.input, manner), lambda: mouth.rehearse(asked.input, manner))
+
+
+class Rehearsals:
+    """Whole sentences that are being rendered: a node's processes all rehearse the same at their start."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Key, _Rehearsal] = {}
+
+    async def pcm(self, key: Key, render: Callable[[], Coroutine[Any, Any, Pcm16]]) -> bytes:
+        """Rendered once for all that ask meanwhile; given up when none of them waits any more."""
+        found = self._under_way.get(key)
+        if found is None:
+            found = self._under_way[key] = _Rehearsal(asyncio.create_task(render(), name="a rehearsal"))
+            found.task.add_done_callback(lambda task: self._forget(key, task))
+        found.waiting += 1
+        try:
+            return (await asyncio.shield(found.task)).tobytes()
+        finally:
+            found.waiting -= 1
+            if not found.waiting and not found.task.done():
+                self._forget(key, found.task)
+                found.task.cancel()
+
+    def _forget(self, key: Key, task: "asyncio.Task[Pcm16]") -> None:
+        if key in self._under_way and self._under_way[key].task is task:
+            del self._under_way[key]
+
+
+@dataclass
+class _Rehearsal:
+    task: asyncio.Task[Pcm16]
+    waiting: int = 0
 
 
 async def _begun(request: Ask, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

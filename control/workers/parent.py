@@ -263,9 +263,9 @@ class Parent:
         if self._relieving is not None:
             self._relieving.cancel()
             await asyncio.gather(self._relieving, return_exceptions=True)
-        # Calls need the models to their end, and the REST API tells how the others fare.
-        everybody = ("media", "models", "control")
-        for roles, limit_s in (("media",), self._found.drain_s), (everybody, 0.0):
+        # The REST API behind the calls: it tells how they fare. All of them need the models to their end.
+        with_control = ("media", "control")
+        for roles, limit_s in (("media",), self._found.drain_s), (with_control, 0.0), ((*with_control, "models"), 0.0):
             children = [child for child in self._children if child.seat.role in roles]
             for child in children:
                 child.drain()

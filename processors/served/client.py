@@ -37,8 +37,8 @@ LOOK_S: Final = 0.5
 LOOK_TIMEOUT_S: Final = 2.0
 MISSED: Final = 2
 """Looks in a row without an answer in time: then it is away. Where nobody listens it is so at once."""
-PATIENCE_S: Final = 8.0
-"""Whoever asks while it is away waits so long for it."""
+PATIENCE_S: Final = 12.0
+"""Whoever asks while it is away waits so long for it, if his own time is not over before."""
 LOAD_TIMEOUT_S: Final = 120.0
 """For a model to be loaded, on a machine that is busy."""
 MAX_SPEECH_BYTES: Final = 600 * 2 * protocol.PCM_RATE
@@ -201,9 +201,8 @@ class ServedModels:
                 self._there.set()
 
     async def _load_again(self) -> None:
-        """Before anybody waits for it in a call."""
-        for name in sorted(self._known):
-            await self._loaded(name)
+        """All at once, before anybody waits for it in a call."""
+        await asyncio.gather(*map(self._loaded, self._known))
 
     def _gone(self) -> None:
         if not self.away:

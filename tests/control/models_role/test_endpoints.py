@@ -1,5 +1,6 @@
 """The model server's endpoints, as OpenAI's reference has them, and what it refuses."""
 
+import asyncio
 import base64
 import io
 import socket
@@ -16,7 +17,7 @@ import soundfile
 from control.models_role.socket import SocketPathError, listener, socket_path
 from control.settings import Settings
 from processors.served.stages import wav
-from tests.control.models_role.serving import EARS, EMBEDDER, HEARD, MOUTH, Engines, mock_app, serving
+from tests.control.models_role.serving import EARS, EMBEDDER, HEARD, MOUTH, Engines, Gate, mock_app, reached, serving
 
 SECOND = wav(bytes(16_000), 8000)
 
@@ -147,3 +148,23 @@ def test_a_folder_whose_path_is_too_long_is_told_before_anything_begins(tmp_path
     assert socket_path(Settings(data_dir=tmp_path)) == tmp_path / "models.sock"
     with pytest.raises(SocketPathError, match="ATENDE_DATA_DIR"):
         socket_path(Settings(data_dir=tmp_path / ("x" * 100)))
+
+
+async def test_what_several_rehearse_at_once_is_rendered_once_and_for_nobody_not_at_all(
+    client: httpx.AsyncClient, engines: Engines
+) -> None:
+    gate = Gate()
+    engines.before = gate
+    asked = {"json": SPEECH | {"input": "Good day."}, "headers": {"Atende-Rehearsal": "1"}}
+    three = [asyncio.create_task(client.post("/v1/audio/speech", **asked)) for _ in range(3)]  # type: ignore[arg-type]
+    await reached(gate)
+    three[0].cancel()
+    await asyncio.gather(three[0], return_exceptions=True)
+    gate.open()
+    one, other = [(await answer).content for answer in three[1:]]
+    assert one == other
+    assert len(one) > 4800
+    assert engines.rendered == ["Good day."]
+    engines.before = lambda: None
+    assert (await client.post("/v1/audio/speech", **asked)).content == one  # type: ignore[arg-type]
+    assert engines.rendered == ["Good day."] * 2
