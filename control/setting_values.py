@@ -147,7 +147,7 @@ def server_url(text: str) -> str:
 
 
 def model_server(text: str) -> str:
-    """`unix:///path`, a `base_url`, or OWN_MODELS."""
+    """`unix:///path`, a `base_url` (with or without its `/v1`), or OWN_MODELS."""
     if text.lower() == OWN_MODELS:
         return OWN_MODELS
     if text.startswith("unix:"):
@@ -155,7 +155,7 @@ def model_server(text: str) -> str:
         if not path.startswith("/"):
             raise ValueError(f"{text!r} is not unix:///path/of/a/socket")
         return text
-    return base_url(text)
+    return base_url(text).removesuffix("/v1")
 
 
 def token(text: str) -> Secret:
