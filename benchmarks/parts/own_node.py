@@ -42,7 +42,7 @@ class OwnNode:
         found = Counter[str]()
         for pid in (self.pid, *_children(self.pid)):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-            if "app.main()" in words:
+            if pid == self.pid or '"role": "' in words:
                 role = words.partition('"role": "')[2].partition('"')[0] or "parent"
                 found[role] += _pss_kb(pid) / 1024  # type: ignore[assignment]
         return dict(found)

@@ -15,10 +15,7 @@ from control.cli.context import program
 from control.cli.draining import DrainingServer
 from control.cli.serve import configured, watch
 from control.cli.starting import Starting, told
-from control.models_role.app import models_app
-from control.models_role.socket import listener, socket_path
 from control.service import Service
-from control.settings import Settings
 from control.workers.lifeline import STACKS, Lifeline
 from control.workers.seat import Place, Seat, seated, url_of
 from tenants.leases import Role
@@ -64,9 +61,6 @@ def worker_command(context: click.Context, handed: str) -> None:
     found = seated(tool.settings, Place(seat=seat))
     structlog.contextvars.bind_contextvars(process=seat.name)
     faulthandler.register(STACKS, all_threads=True)
-    if seat.role == "models":
-        _serve_models(found, line)
-        return
     servers: list[WorkerServer] = []
 
     def begun(service: Service) -> None:
@@ -91,13 +85,3 @@ def worker_command(context: click.Context, handed: str) -> None:
                 raise
     if not server.started:
         raise told(starting.failure, tool.settings) or SystemExit(1)
-
-
-def _serve_models(found: Settings, line: Lifeline) -> None:
-    """The node's models, on their socket: who asks them is this node's."""
-    with listener(socket_path(found)) as listening:
-        starting = Starting(models_app(found, line.up))
-        server = WorkerServer(configured(starting), 0.0, line)
-        server.run(sockets=[listening])
-    if not server.started:
-        raise told(starting.failure, found) or SystemExit(1)

@@ -64,6 +64,7 @@ class ServedModels:
         self._known: set[str] = set()
         self._health: ServerHealth | None = None
         self._missed = 0
+        self._lost_once = False
 
     @property
     def url(self) -> str:
@@ -197,7 +198,8 @@ class ServedModels:
         else:
             self._missed, self._health = 0, health
             if self.away:
-                log.info("the model server answers", own=health is not None)
+                if self._lost_once:
+                    log.warning("the model server answers again")
                 self._there.set()
 
     async def _load_again(self) -> None:
@@ -207,6 +209,7 @@ class ServedModels:
     def _gone(self) -> None:
         if not self.away:
             log.error(AWAY)
+        self._lost_once = True
         self._there.clear()
         self._health = None
 
