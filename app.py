@@ -109,7 +109,9 @@ async def open_service(
         workshop = parts.workshop(found, compute, clock, library, served, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
-        supervisor = PipelineSupervisor(workshop, stages, ended_trials, room=room, tell=call_log.tell)
+        supervisor = PipelineSupervisor(
+            workshop, stages, ended_trials, room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell
+        )
         stack.push_async_callback(supervisor.close)
         shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
         nobody_else = alone(found, database, presence)
@@ -165,6 +167,7 @@ async def open_service(
             phone=phone,
             board=board,
             metrics=metrics,
+            traces=traced,
             door=door,
             call_log=call_log,
             folder=tenants,

@@ -27,7 +27,8 @@ from tenants.operating import Publishing
 from tenants.removals import Removals
 from tenants.revisions import PostgresRevisions
 from tenants.stored_puts import StoredPuts
-from tenants.texts import STORED, StoredTexts, TakenUp
+from tenants.taken_up import TakenUp
+from tenants.texts import STORED, StoredTexts
 
 KNOWN_FILES: Final = "tenant-files.json"
 

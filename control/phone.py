@@ -6,9 +6,9 @@ or the caller does; whatever happens, its row says why.
 """
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
-from control.admission import Admission, RefusedError
+from control.admission import Admission, RefusedError, Why
 from control.attendant import Attendant
 from control.daily_minutes import DailyMinutes
 from control.dependencies import Room
@@ -25,6 +25,7 @@ from control.dependency_watch import ALL_IS_WELL
 from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
+from control.recordings import Recordings
 from control.records import RecordKeeper, failed
 from control.refusals import Refusals
 from control.returns import (
@@ -38,12 +39,11 @@ from control.returns import (
     record_id,
 )
 from control.wires import open_media
-from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
 from pipelines.outcomes import outcome_of
-from pipelines.recording import Recording
 from pipelines.routes import caller_key
 from pipelines.session import CallSession
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
@@ -88,6 +88,18 @@ class PhoneOptions(Struct, frozen=True, kw_only=True):
     """How long a call's end waits for a disk that hangs; the record is kept trying to be written behind it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A call that was let in, and what it runs on."""
+
+    live: LiveCall
+    call: Call
+    lease: Lease
+    domain: str
+    before: Conversation | None
+    timeline: Timeline
+
+
 class PhoneDoor:
     """Answers calls. One per process; `on_call` is what the door server calls.
 
@@ -126,6 +138,7 @@ class PhoneDoor:
             media_sockets=media_server is not None,
         )
         self._supervisor = supervisor
+        self._recordings = Recordings(options.recordings_dir, room)
         self._records = RecordKeeper(call_log, options.keep_timeout_s)
         self._feed = feed
         self._clock = clock
@@ -241,10 +254,12 @@ class PhoneDoor:
                 timeline.note("admitted")
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
+                domain = destination.tenant.domain
                 with self._counted(destination):
-                    await self._converse(live, call, lease, destination.tenant.domain, before, timeline)
+                    await self._converse(_Taken(live, call, lease, domain, before, timeline))
         except CapacityError as error:
-            raise RefusedError(str(error), DoorName.BUSY, "assistant_calls") from error
+            why: Why = "draining" if error.by == "closing" else error.by
+            raise RefusedError(str(error), DoorName.BUSY, why) from error
         except (TenantUnknownError, AssistantUnknownError) as error:
             raise RefusedError(str(error), DoorName.FAILED, "unknown") from error
         except NotLoadedError as error:
@@ -285,22 +300,15 @@ class PhoneDoor:
             opened_at=self._clock.now(),
         )
 
-    async def _converse(
-        self,
-        live: LiveCall,
-        call: Call,
-        lease: Lease,
-        domain: str,
-        before: Conversation | None,
-        timeline: Timeline,
-    ) -> None:
+    async def _converse(self, taken: _Taken) -> None:
         """Answer and talk; a record is kept whatever happens."""
+        live, call, lease, timeline = taken.live, taken.call, taken.lease, taken.timeline
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
             opening = self._records.open(call)
             record = failed(call, "failure", self._clock.now())
             tried = True
             try:
-                record = await self._talk(live, call, lease, domain, before, timeline)
+                record = await self._talk(taken)
             except CallEndedError:
                 cause = live.line.hangup_cause
                 record = failed(call, "caller_hangup" if cause else "lost", self._clock.now(), cause=cause)
@@ -325,22 +333,15 @@ class PhoneDoor:
                 timeline.ended(record.end_reason)
                 await self._records.keep(opening, structs.replace(record, timeline=timeline.moments))
 
-    async def _talk(
-        self,
-        live: LiveCall,
-        call: Call,
-        lease: Lease,
-        domain: str,
-        before: Conversation | None,
-        timeline: Timeline,
-    ) -> CallRecord:
+    async def _talk(self, taken: _Taken) -> CallRecord:
+        live, call, lease, before, timeline = taken.live, taken.call, taken.lease, taken.before, taken.timeline
         loaded = lease.pipeline
         line, answer_timeout_s = live.line, self._options.answer_timeout_s
         asked = self._admission.wire_of(line)
         wire = RenewedWire(await open_media(line, asked, self._media_server, answer_timeout_s, timeline.note))
         note(line, call, TALKING)
-        company = CompanyLine(live, call, lease, domain)
-        async with aclosing(company), self._recording(call, loaded, wire.sample_rate) as recording:
+        company = CompanyLine(live, call, lease, taken.domain)
+        async with aclosing(company), self._recordings.of(call, loaded, wire.sample_rate) as recording:
             transport = FreeSwitchTransport(
                 wire,
                 clock=self.media_clock,
@@ -348,6 +349,7 @@ class PhoneDoor:
                 tap=recording,
                 continuous=loaded.hears_continuously,
                 send_text=live.send_text,
+                on_underrun=lambda silent_ms: self._feed(Underrun(call_id=call.id, silent_ms=silent_ms)),
             )
             session = CallSession(
                 call,
@@ -357,7 +359,7 @@ class PhoneDoor:
                 self._feed,
                 self._clock,
                 sample_rate=wire.sample_rate,
-                recording=None if recording is None else self._recording_name(call),
+                recording=None if recording is None else self._recordings.name(call),
                 hold_music=self._options.hold_music,
                 before=None if before is None else before.messages,
                 timeline=timeline,
@@ -386,26 +388,6 @@ class PhoneDoor:
             await asyncio.gather(listening, return_exceptions=True)
             transport.close()
             wire.close()
-
-    @asynccontextmanager
-    async def _recording(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
-        """Both sides of the call on disk. What cannot be recorded is answered all the same."""
-        if self._options.recordings_dir is None or not loaded.assistant.record:
-            yield None
-            return
-        if not self._room().recordings:
-            log.warning("a call is not recorded: the disk is nearly full")
-            yield None
-            return
-        path = self._options.recordings_dir.parent / self._recording_name(call)
-        async with Recording(path, rate) as recording:
-            yield None if recording.error else recording
-
-    def _recording_name(self, call: Call) -> str:
-        """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
-        assert self._options.recordings_dir is not None
-        folder = self._options.recordings_dir.name
-        return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
 
 
 def _require(full: Full | None) -> None:

@@ -145,6 +145,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_calls: int = 200
     """Calls at the same time in this process; more are told that we are busy, as are those for which what is measured
     leaves no room."""
+    tenant_max_calls: int = 0
+    """Of one company at the same time, in all processes and whatever its document says; 0: as many as that says."""
     max_lateness_ms: int = 15
     """No call more is taken while the media clock is later: 99th percentile of each half second, for seconds."""
     max_loop_load: int = 90
@@ -421,6 +423,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "log_format": one_of("console", "json"),
     "log_level": one_of("debug", "info", "warning", "error"),
     "max_calls": whole(1, 100_000),
+    "tenant_max_calls": whole(0, 100_000),
     "max_lateness_ms": whole(1, 1000),
     "max_loop_load": whole(1, 1000),
     "max_stage_wait_ms": whole(10, 60_000),

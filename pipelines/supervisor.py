@@ -8,7 +8,7 @@ revision that they lease (`drain`) or are asked to change over at the end of a t
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 from msgspec import structs
@@ -29,6 +29,7 @@ from pipelines.rehearsals import Rehearsals
 from pipelines.revision import PipelineRevision
 from pipelines.routes import Canary, TenantRoutes
 from pipelines.status import PipelineStatus, RolledBack
+from pipelines.turnover import Turnover
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 
@@ -44,7 +45,11 @@ class AssistantUnknownError(LookupError):
 
 
 class CapacityError(Exception):
-    """No further call is taken now: the assistant is at its limit, or the process is closing."""
+    """No further call is taken now: the assistant or its company is at its limit, or the process is closing."""
+
+    def __init__(self, told: str, by: Literal["assistant_calls", "tenant_calls", "closing"]) -> None:
+        super().__init__(told)
+        self.by: Final = by
 
 
 class NoCanaryError(LookupError):
@@ -55,11 +60,13 @@ Swap = Literal["drain", "turn"]
 """What becomes of live calls: they end on the revision they began with, or change over at the end of a turn."""
 
 
-Room = Callable[[TenantId, AssistantName, int, int], bool]
-"""Whether an assistant of the tenant may have one more call: of so many at most, beside so many in this process."""
+Room = Callable[[TenantId, AssistantName | None, int, int], bool]
+"""Whether an assistant of the tenant, or the tenant (None), may have one more call: of so many at most, beside so many
+in this process.
+"""
 
 
-def _alone(_tenant_id: TenantId, _assistant: AssistantName, limit: int, here: int) -> bool:
+def _alone(_tenant_id: TenantId, _assistant: AssistantName | None, limit: int, here: int) -> bool:
     return here < limit
 
 
@@ -77,6 +84,7 @@ class PipelineSupervisor:
         ended_trials: EndedTrials | None = None,
         *,
         room: Room | None = None,
+        tenant_calls: int = 0,
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
         tell: Tell = told_to_nobody,
@@ -84,11 +92,13 @@ class PipelineSupervisor:
         """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
 
         `tell` hears of trials that are ended here. `room` says whether an assistant may have one more call beside those
-        that it has in other processes.
+        that it has in other processes. `tenant_calls`: so many may a company have at a time, in all processes; 0: as
+        many as its assistants may.
         """
         self._clock = workshop.clock
         self._tell = tell
         self._room = room or _alone
+        self._tenant_calls = tenant_calls
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
         self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
         self._close_timeout_s = close_timeout_s
@@ -98,6 +108,7 @@ class PipelineSupervisor:
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
         self.listing = Listing(self._routes, self._retiring, self._failed)
+        self.turnover = Turnover()
         self._draining = False
         self._ended_trials = ended_trials
         self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
@@ -109,7 +120,7 @@ class PipelineSupervisor:
         Raises SpecError or PrepareError. What is returned must be given to `activate` or `discard`.
         """
         try:
-            loaded = await self._loader.load(revision)
+            loaded = await self._load(revision)
         except (SpecError, PrepareError) as error:
             self._failed[revision.tenant_id] = PipelineStatus(
                 tenant_id=revision.tenant_id,
@@ -121,6 +132,15 @@ class PipelineSupervisor:
             )
             raise
         self._failed.pop(revision.tenant_id, None)
+        return loaded
+
+    async def _load(self, revision: PipelineRevision) -> LoadedRevision:
+        try:
+            loaded = await self._loader.load(revision)
+        except (SpecError, PrepareError):
+            self.turnover.not_loaded += 1
+            raise
+        self.turnover.loaded += 1
         return loaded
 
     def forget_failure(self, tenant_id: TenantId) -> None:
@@ -167,7 +187,7 @@ class PipelineSupervisor:
         again: list[LoadedRevision] = []
         try:
             for loaded in self._routes_of(tenant_id).revisions:
-                again.append(await self._loader.load(loaded.revision))  # noqa: PERF401 - kept on failure
+                again.append(await self._load(loaded.revision))  # noqa: PERF401 - kept on failure
         except BaseException:
             await asyncio.gather(*(self.discard(one) for one in again))
             raise
@@ -205,6 +225,7 @@ class PipelineSupervisor:
         """End the trial: what stood before answers everybody; the number of that. Raises as `promote` does."""
         canary, stable = self._canary_of(tenant_id), self._routes[tenant_id].stable
         self._route(TenantRoutes(stable), swap)
+        self.turnover.rollbacks += 1
         log.warning("revision rolled back", tenant=tenant_id, revision=canary.loaded.revision.number, reason=reason)
         tried = canary.loaded.revision
         self.rolled_back[tenant_id] = RolledBack(
@@ -271,9 +292,13 @@ class PipelineSupervisor:
         if route is None:
             raise AssistantUnknownError(f"tenant {tenant_id} has no assistant {assistant!r}")
         limit = route.pipeline.assistant.limits.max_concurrent_calls
-        here = self._leases.count(tenant_id, assistant)
-        if self._draining or not self._room(tenant_id, assistant, limit, here):
-            raise CapacityError("closing" if self._draining else f"assistant {assistant!r} has {limit} calls")
+        if self._draining:
+            raise CapacityError("closing", "closing")
+        if not self._room(tenant_id, assistant, limit, self._leases.count(tenant_id, assistant)):
+            raise CapacityError(f"assistant {assistant!r} has {limit} calls", "assistant_calls")
+        most = self._tenant_calls
+        if most and not self._room(tenant_id, None, most, len(self._leases.of(tenant_id))):
+            raise CapacityError(f"the company has {most} calls, as many as it may", "tenant_calls")
         async with self._leases.held(tenant_id, assistant, Lease(route.loaded, route.pipeline)) as lease:
             yield lease
 
@@ -371,6 +396,8 @@ class PipelineSupervisor:
         for loaded in routes.revisions:
             if loaded not in was:
                 self._rehearsals.begin(loaded)
+                self.turnover.answers_since = self._clock.now()
+        self.turnover.swaps += former is not None and former.stable is not routes.stable
         if swap == "turn":
             self._offer(tenant_id, routes)
         else:

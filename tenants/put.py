@@ -6,6 +6,7 @@ and an editor see what was accepted; whoever watches the folder finds nothing ne
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,16 +21,9 @@ from tenants.files import ENDINGS
 from tenants.folder import TenantFolder
 from tenants.known_files import written_id
 from tenants.next_text import NotWrittenError, beside, delete, digest_of
-from tenants.notices import notices
 from tenants.publishing import Keeper
-from tenants.put_checks import MAX_DOCUMENT_BYTES, PutChecks, expect
-from tenants.put_errors import (
-    Current,
-    FileTakenError,
-    Published,
-    StaleError,
-    TooLargeError,
-)
+from tenants.put_checks import PutChecks, expect
+from tenants.put_errors import Current, FileTakenError, Published, StaleError
 from tenants.revisions import RevisionStore
 
 L = TypeVar("L")
@@ -90,21 +84,13 @@ class DocumentPuts(Generic[L]):
         that the database has another tenant of the slug. `swap` None: as for a file that is saved.
         Raises TooLargeError, DocumentError (all mistakes), NotReadyError (names the stage), FileTakenError.
         """
-        if len(raw) > MAX_DOCUMENT_BYTES:
-            raise TooLargeError(len(raw), MAX_DOCUMENT_BYTES)
         await self.look(tenant_id)
-        expect(await self.current(tenant_id), expected, create=create)
-        document = await self.parsed(tenant_id, raw)
-        told = tuple(await asyncio.to_thread(notices, document))
+        replace, lock = partial(self._put, dry_run=dry_run, swap=swap), self._tenants.locks[tenant_id]
         try:
-            async with self._tenants.locks[tenant_id]:
-                current = await self.current(tenant_id)
-                expect(current, expected, create=create)
-                published = await self._put(document, current, dry_run=dry_run, swap=swap)
+            return await self._checks.put(tenant_id, raw, lock, self.current, replace, expected=expected, create=create)
         except NotWrittenError as error:
             await self._tenants.refresh([error.file])  # what it says counts
             raise
-        return structs.replace(published, notices=told)
 
     async def remove(self, tenant_id: TenantId, *, expected: str | None) -> None:
         """The tenant's file is deleted, and no further call is taken; live ones end on what they have.

@@ -1,11 +1,12 @@
 """What every text that is put has to pass, wherever it is kept: reading, a dry run, and how refusals are told."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, Generic, TypeVar
 
 import structlog
+from msgspec import structs
 
 from base.ids import TenantId
 from pipelines.problems import SpecError
@@ -13,9 +14,10 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError, TenantUnknownError
 from tenants.document import TenantDocument
 from tenants.errors import DocumentError, Located
+from tenants.notices import notices
 from tenants.placing import placed, placed_at
 from tenants.publishing import Keeper, publish
-from tenants.put_errors import Current, NotReadyError, Published, StaleError
+from tenants.put_errors import Current, NotReadyError, Published, StaleError, TooLargeError
 from tenants.reading import DocumentReader
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.yaml_nodes import MAX_BYTES
@@ -59,6 +61,32 @@ class PutChecks(Generic[L]):
             told = f"this is tenant {document.tenant_id}; the text was put as that of {tenant_id}"
             raise DocumentError([await asyncio.to_thread(placed_at, document, "$.id", told)])
         return document
+
+    async def put(
+        self,
+        tenant_id: TenantId,
+        raw: bytes,
+        lock: AbstractAsyncContextManager[object],
+        current: Callable[[TenantId], Awaitable[Current | None]],
+        replace: Callable[[TenantDocument, Current | None], Awaitable[Published]],
+        *,
+        expected: str | None,
+        create: bool,
+    ) -> Published:
+        """`replace` is told of the document and of what it is to be put in the place of, with the tenant's `lock` held.
+
+        What is there is asked for twice: reading takes its time. Raises what `expect` and `parsed` do, TooLargeError.
+        """
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise TooLargeError(len(raw), MAX_DOCUMENT_BYTES)
+        expect(await current(tenant_id), expected, create=create)
+        document = await self.parsed(tenant_id, raw)
+        told = tuple(await asyncio.to_thread(notices, document))
+        async with lock:
+            now = await current(tenant_id)
+            expect(now, expected, create=create)
+            published = await replace(document, now)
+        return structs.replace(published, notices=told)
 
     async def tried(self, document: TenantDocument, directory: Directory) -> Published:
         """What a dry run says: everything is made ready, and nothing kept. Raises what `placed` does."""

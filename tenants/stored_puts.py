@@ -4,7 +4,7 @@ Whoever puts it loads it first, so that what cannot be loaded is never stored; e
 database (`tenants/following.py`).
 """
 
-import asyncio
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -15,10 +15,9 @@ from pipelines.supervisor import Swap
 from tenants.directory import Directory
 from tenants.document import TenantDocument
 from tenants.folder import TenantFolder
-from tenants.notices import notices
 from tenants.publishing import Keeper
-from tenants.put_checks import MAX_DOCUMENT_BYTES, PutChecks, expect
-from tenants.put_errors import Current, Published, TooLargeError
+from tenants.put_checks import PutChecks, expect
+from tenants.put_errors import Current, Published
 from tenants.revisions import ChangeFeed, RevisionStore
 from tenants.texts import StoredTexts
 
@@ -77,16 +76,8 @@ class StoredPuts(Generic[L]):
         swap: Swap | None = None,
     ) -> Published:
         """See `DocumentPuts`; `swap` is for every process that takes it up. Raises no FileTakenError."""
-        if len(raw) > MAX_DOCUMENT_BYTES:
-            raise TooLargeError(len(raw), MAX_DOCUMENT_BYTES)
-        expect(await self.current(tenant_id), expected, create=create)
-        document = await self.parsed(tenant_id, raw)
-        told = tuple(await asyncio.to_thread(notices, document))
-        async with self._tenants.locks[tenant_id]:
-            current = await self.current(tenant_id)
-            expect(current, expected, create=create)
-            published = await self._put(document, current, dry_run=dry_run, swap=swap)
-        return structs.replace(published, notices=told)
+        replace, lock = partial(self._put, dry_run=dry_run, swap=swap), self._tenants.locks[tenant_id]
+        return await self._checks.put(tenant_id, raw, lock, self.current, replace, expected=expected, create=create)
 
     async def remove(self, tenant_id: TenantId, *, expected: str | None) -> None:
         """No process takes a further call of the tenant; live ones end on what they have. Its revisions stay."""

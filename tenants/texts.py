@@ -9,7 +9,7 @@ from tenants.errors import DocumentError, Located
 from tenants.files import ENDINGS, files_of, twin_of, twin_told
 from tenants.known_files import KnownFiles
 from tenants.next_text import digest_of
-from tenants.revisions import RaceLostError, RevisionRow, RevisionStore, TenantRow
+from tenants.revisions import RevisionRow
 from tenants.yaml_nodes import MAX_BYTES
 
 STORED: Final = Path("stored")
@@ -116,29 +116,3 @@ class StoredTexts:
     async def digest(self, file: Path) -> str | None:
         row = self._rows.get(file)
         return None if row is None else row.digest
-
-
-class TakenUp:
-    """Revisions for a process that takes up what others have stored: it stores nothing, not even by mistake."""
-
-    def __init__(self, revisions: RevisionStore) -> None:
-        self.current = revisions.current
-        self.get = revisions.get
-        self.list = revisions.list
-
-    async def put(
-        self,
-        tenant_id: TenantId,
-        tenant: TenantRow,
-        digest: str,
-        document: bytes,
-        number: int | None = None,
-        *,
-        on_trial: bool = False,
-        swap: Swap = "turn",
-    ) -> RevisionRow:
-        """The newest, which this is to be. Raises RaceLostError when it is another one by now."""
-        newest = await self.current(tenant_id)
-        if newest is None or newest.digest != digest:
-            raise RaceLostError(number or 0)
-        return newest

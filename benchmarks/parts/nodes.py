@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ import httpx
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from base.processes import free_ports
 from base.secret import Secret
 from control.peer import CallResult, Dialed, HangUp, Hears, Script, Switch, Wait, WaitFor
 from control.peer.call import PeerCall
@@ -89,12 +89,12 @@ class Node:
                     raise RuntimeError(f"{self.host} did not start:\n{self.output.read_text()[-2000:]}")
                 await asyncio.sleep(0.05)
 
-    async def stop(self, how: signal.Signals) -> None:
-        """Return when it is gone."""
+    async def stop(self, how: signal.Signals) -> int:
+        """Return when it is gone: its exit status, negative for a signal."""
         assert self.process is not None
         self.process.send_signal(how)
         async with asyncio.timeout(STOP_S):
-            await self.process.wait()
+            return await self.process.wait()
 
     async def ready(self, client: httpx.AsyncClient, key: str = "") -> dict[str, Any] | None:
         """What it says of itself, of its tenants to who has a key; None while nobody listens."""
@@ -151,7 +151,7 @@ async def cluster(folder: Path, url: Secret, database: Database, *, drain_s: int
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
         nodes = []
         for place, host in enumerate(HOSTS):
-            http_port, esl_port = free_port(host), free_port(host)
+            http_port, esl_port = free_ports(2, host)
             first = 40000 + 3000 * place  # the switch has its own end of each pair, for all nodes on one address
             settings = {
                 "DATA_DIR": str(folder / host), "DATABASE_URL": url.reveal(), "TENANTS": "database", "NODE": host,
@@ -252,8 +252,3 @@ def ending(result: CallResult) -> str:
 def had_by(call: PeerCall) -> str:
     """The node that has the call, or had it; empty before it is known."""
     return (call.machine.channel.variables.get("atende_again_at") or "").partition(":")[0]
-
-
-def free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as free:
-        return int(free.getsockname()[1])

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from base.ids import TenantId
+from base.processes import ended
 from benchmarks.parts.cores import pinned
 from pipelines.calls import CallRecord, Closed, LiveEvent
 
@@ -160,13 +161,7 @@ async def served(
         reader = asyncio.create_task(_read(process.stdout, service))
         yield service
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await ended(process, STOP_TIMEOUT_S)
         if reader is not None:
             await reader
 

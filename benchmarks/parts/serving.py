@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from base.ids import TenantId
+from base.processes import ended, free_ports
 from control.peer import Dialed
 from tenants.embedded import DATABASE, SUPERUSER, EmbeddedError, EmbeddedPostgres
 from tenants.keys import signing_keys
@@ -137,7 +137,7 @@ async def serving(folder: Path, tenants: int, environ: Mapping[str, str] | None 
     documents.mkdir()
     for number in range(tenants):
         (documents / f"t{number}.yaml").write_text(document(number), encoding="utf-8")
-    http_port, esl_port = _free_port(), _free_port()
+    http_port, esl_port = free_ports(2)
     own = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
         "ATENDE_DATA_DIR": str(folder / "data"),
         "ATENDE_DATABASE_URL": database.url,
@@ -161,13 +161,7 @@ async def serving(folder: Path, tenants: int, environ: Mapping[str, str] | None 
             written, _ = await making.communicate()
             yield Serving(process, folder / "data", database, client, esl_port, written.decode().split()[-1])
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await ended(process, STOP_TIMEOUT_S)
         await database.stop()
         await asyncio.to_thread(shutil.rmtree, folder / "database", ignore_errors=True)
 
@@ -190,8 +184,3 @@ async def _ready(client: httpx.AsyncClient, process: asyncio.subprocess.Process)
                 if process.returncode is not None:
                     raise RuntimeError("the service did not start") from None
             await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from base.processes import ended, free_ports
 from base.secret import Secret
 from control.health import ReadyView, TenantHealth
 from tenants.api_key_store import PostgresApiKeys
@@ -145,7 +145,7 @@ async def child(
     service. It has begun when the HTTP door answers. Raises ChildError, EmbeddedError.
     """
     data_dir, log = folder / "data", folder / "service.log"
-    esl_port, http_port, media_port = _free_ports(3)
+    esl_port, http_port, media_port = free_ports(3)
     async with embedded_postgres(folder / "database") as url:
         own = own_settings(url, data_dir, tenants_dir, esl_port, http_port, media_port)
         with log.open("wb") as said:
@@ -173,7 +173,7 @@ async def child(
                 await _begun(found, start_timeout_s)
                 yield found
         finally:
-            await _stop(process)
+            await ended(process, STOP_TIMEOUT_S)
 
 
 async def _begun(started: Child, timeout_s: float) -> None:
@@ -189,27 +189,3 @@ async def _begun(started: Child, timeout_s: float) -> None:
                     return
     except TimeoutError:
         raise ChildError(f"the service did not start in {timeout_s:.0f} s\n{started.last_words()}".strip()) from None
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Nobody has them now; somebody may before the service does, and then it says so and ends."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

@@ -35,6 +35,7 @@ LIMITING: Final[Mapping[str, str]] = {
     "stt": "speech recognition",
     "tts": "the voice",
     "assistant_calls": "the document's max_concurrent_calls",
+    "tenant_calls": "ATENDE_TENANT_MAX_CALLS",
     "failed": "calls that failed",
     "ringing": "the ringing side: this machine cannot ring more calls and serve them",
     "most": "nothing: more were not tried",

@@ -264,6 +264,7 @@ async def house(
     files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
     room: Callable[[], Room] = lambda: ALL_IS_WELL,
+    tenant_calls: int = 0,
 ) -> AsyncIterator[House]:
     """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
     tasks, sockets = asyncio.all_tasks(), open_sockets()
@@ -276,7 +277,7 @@ async def house(
             home.stored[record.call.id].set()
 
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
-        supervisor = PipelineSupervisor(workshop(folder), stages)
+        supervisor = PipelineSupervisor(workshop(folder), stages, tenant_calls=tenant_calls)
         stack.push_async_callback(supervisor.close)
         home = House(
             folder=folder,

@@ -109,15 +109,18 @@ async def test_the_tenant_is_known_in_any_spelling_of_its_id() -> None:
         assert (await home.call(SHORT, dialed)).heard() == ["Welcome to us"]
 
 
-@pytest.mark.parametrize("full", ["assistant", "process"])
+@pytest.mark.parametrize("full", ["assistant", "company", "process"])
 async def test_a_call_too_many_is_busy_and_there_is_room_again_afterwards(full: str) -> None:
     limits = {"max_concurrent_calls": 1 if full == "assistant" else 10}
     options = PhoneOptions(bounds=Bounds(max_calls=1 if full == "process" else 10))
-    async with house(document(limits=limits), options=options) as home:
+    tenant_calls = 1 if full == "company" else 0
+    async with house(document(limits=limits), options=options, tenant_calls=tenant_calls) as home:
         first = asyncio.create_task(home.call(Script(steps=(hears(), Wait(0.3), HangUp()))))
         await asyncio.sleep(0.3)
         refused(await home.call(SHORT), "busy")
         refused(await home.call(SHORT), "busy")
+        why = {"assistant": "assistant_calls", "company": "tenant_calls", "process": "max_calls"}[full]
+        assert home.phone.refused == {("busy", why): 2}
         assert (await first).record.end_reason == "caller_hangup"
         await greeted(home)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from base.ids import TenantId
+from base.processes import free_port
 from base.secret import Secret
 from control.settings import Settings
 from control.vector_stores import vector_store, vectors
@@ -16,7 +17,7 @@ from knowledge.passages import Passage
 from knowledge.stores.protocol import StoredDocument
 from tenants.database import Database
 from tenants.migrate import connect, migrate
-from tests.knowledge.servers import chroma_server, free_port, guarded_server
+from tests.knowledge.servers import chroma_server, guarded_server
 from tests.knowledge.vector_database import vector_database
 from tests.tenants.conftest import postgres
 

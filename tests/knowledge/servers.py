@@ -1,6 +1,5 @@
 """A real Chroma server on loopback, and one that only seems to be."""
 
-import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from base.processes import free_port
 from knowledge.passages import KnowledgeError
 from knowledge.stores.chroma import ChromaServer, look
 
@@ -21,12 +21,6 @@ ANSWERS = {
     "default_database": b'{"id": "00000000-0000-0000-0000-000000000000", "name": "d", "tenant": "default_tenant"}',
 }
 """As much as Chroma's client asks before it is used, by the end of the path."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager

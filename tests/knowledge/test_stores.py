@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from base.ids import TenantId
+from base.processes import free_port
 from base.secret import Secret
 from knowledge.embedder import Vectors
 from knowledge.passages import KnowledgeError, Passage
@@ -17,7 +18,7 @@ from knowledge.stores.chroma import ANSWER_TIMEOUT_S, ChromaServer, ChromaStore,
 from knowledge.stores.memory import MemoryStore
 from knowledge.stores.pgvector import PgVectorStore
 from knowledge.stores.protocol import StoredDocument, VectorStore
-from tests.knowledge.servers import chroma_server, free_port, guarded_server
+from tests.knowledge.servers import chroma_server, guarded_server
 from tests.knowledge.vector_database import vector_database
 from tests.tenants.conftest import postgres
 

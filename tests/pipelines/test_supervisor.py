@@ -99,14 +99,14 @@ class Stage(ProcessorFactory[Config, Model]):
 class House:
     """A supervisor with stages that can be looked at."""
 
-    def __init__(self, faq: Sequence[str] = ()) -> None:
+    def __init__(self, faq: Sequence[str] = (), **how: Any) -> None:
         self.llm = Stage(Role.LLM, faq)
         self.tts = Stage(Role.TTS)
         stages: dict[str, AnyFactory] = {
             stage.use: stage for stage in (Stage(Role.VAD), Stage(Role.STT), self.llm, self.tts)
         }
         self.stages = [stage for stage in stages.values() if isinstance(stage, Stage)]
-        self.supervisor = PipelineSupervisor(workshop(), stages, prepare_timeout_s=60.0)
+        self.supervisor = PipelineSupervisor(workshop(), stages, prepare_timeout_s=60.0, **how)
 
     @property
     def open(self) -> int:
@@ -164,8 +164,12 @@ async def test_a_revision_that_cannot_be_loaded_leaves_the_old_one_answering() -
     assert (states[1].state, states[2].state) == ("active", "failed")
     assert "no model" in states[2].error
     assert house.open == 4, "nothing of the failed one is left"
+    turnover = house.supervisor.turnover
+    assert (turnover.loaded, turnover.not_loaded, turnover.swaps) == (1, 1, 0)
     await house.put(3)
     assert [status.state for status in house.supervisor.status() if status.state == "failed"] == []
+    assert (turnover.loaded, turnover.not_loaded, turnover.swaps) == (2, 1, 1)
+    assert house.supervisor.listing.revisions() == {"active": 1, "on trial": 0, "retiring": 1}
     await house.supervisor.close()
 
 
@@ -280,6 +284,29 @@ async def test_calls_beyond_the_limit_are_refused_across_revisions() -> None:
     with pytest.raises(AssistantUnknownError):
         async with house.supervisor.lease(TENANT, AssistantName("nobody")):
             pass
+    await house.supervisor.close()
+
+
+@virtual
+async def test_a_company_has_no_more_calls_than_the_operator_lets_it_have() -> None:
+    asked: list[tuple[AssistantName | None, int, int]] = []
+
+    def room(tenant_id: TenantId, assistant: AssistantName | None, limit: int, here: int) -> bool:
+        assert tenant_id == TENANT
+        asked.append((assistant, limit, here))
+        return here < limit
+
+    house = House(room=room, tenant_calls=2)
+    await house.put(1, limit=10)
+    async with AsyncExitStack() as calls:
+        for _ in range(2):
+            await calls.enter_async_context(house.supervisor.lease(TENANT, FRONT))
+        with pytest.raises(CapacityError, match="the company has 2 calls") as told:
+            await calls.enter_async_context(house.supervisor.lease(TENANT, FRONT))
+    assert told.value.by == "tenant_calls"
+    assert asked[-2:] == [(FRONT, 10, 2), (None, 2, 2)]
+    async with house.supervisor.lease(TENANT, FRONT):
+        pass
     await house.supervisor.close()
 
 

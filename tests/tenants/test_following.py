@@ -22,7 +22,8 @@ from tenants.put_errors import NotReadyError, StaleError
 from tenants.revisions import MemoryRevisions, TenantChange, TenantRow
 from tenants.statuses import TenantStatus
 from tenants.stored_puts import StoredPuts
-from tenants.texts import STORED, StoredTexts, TakenUp
+from tenants.taken_up import TakenUp
+from tenants.texts import STORED, StoredTexts
 from tests.pipelines.virtual import eventually
 from tests.tenants.folders import ACME, BETA, Pipelines, Stages
 

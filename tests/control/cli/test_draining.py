@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from base.ids import TenantId
+from base.processes import free_ports
 from control.peer import CallResult, Dialed, HangUp, Hears, Script, Wait, WaitFor
 from control.peer import Switch as Peer
 from tenants.keys import signing_keys
@@ -25,11 +25,6 @@ pytestmark = pytest.mark.postgres
 
 ROOT = Path(__file__).parents[3]
 LIMIT_S = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]  # type: ignore[no-any-return]
 
 
 class Served:
@@ -65,7 +60,7 @@ class Served:
 
 @asynccontextmanager
 async def served(drain_s: int) -> AsyncIterator[Served]:
-    folder, http_port, esl_port = await asyncio.to_thread(folder_of_tenants), free_port(), free_port()
+    folder, (http_port, esl_port) = await asyncio.to_thread(folder_of_tenants), free_ports(2)
     await asyncio.to_thread(clusters.copy, folder / "data")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
         "ATENDE_DATA_DIR": str(folder / "data"),

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from base.ids import TenantId
+from base.processes import free_ports
 from control.peer import Dialed, HangUp, Hears, Script, Switch, Wait, WaitFor
 from control.peer.call import PeerCall
 from control.peer.result import CallResult
@@ -73,11 +73,6 @@ def add_plugin(folder: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-stuck\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[atende.stages]\nfilter.acme_stuck = acme_stuck:Stuck\n")
     (folder / PLUGIN / "acme_stuck.py").write_text(STUCK)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def program(*arguments: str, environ: dict[str, str]) -> list[Any]:
@@ -196,7 +191,7 @@ async def ringing(node: Node, count: int, *, files: dict[str, float] | None = No
 @contextmanager
 def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
     """Started, and stopped in order. `settings` are `ATENDE_…`, in lower case and without it."""
-    http, door = free_port(), free_port()
+    http, door = free_ports(2)
     wanted = {
         "data_dir": str(folder / "data"), "tenants_dir": str(folder / "tenants"),
         "knowledge_dir": str(folder / "knowledge"), "http_port": str(http), "esl_port": str(door),

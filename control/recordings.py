@@ -1,0 +1,42 @@
+"""Recordings of calls: where they lie, and whether there is one."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from control.dependencies import Room
+from pipelines.calls import Call
+from pipelines.loaded import LoadedPipeline
+from pipelines.recording import Recording
+
+log = structlog.get_logger()
+
+
+class Recordings:
+    """One for a process."""
+
+    def __init__(self, folder: Path | None, room: Callable[[], Room]) -> None:
+        """`folder` is one of the data directory; None: nothing is recorded. `room`: whether the disk has any."""
+        self._folder = folder
+        self._room = room
+
+    @asynccontextmanager
+    async def of(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
+        """Both sides of the call on disk. What cannot be recorded is answered all the same."""
+        if self._folder is None or not loaded.assistant.record:
+            yield None
+            return
+        if not self._room().recordings:
+            log.warning("a call is not recorded: the disk is nearly full")
+            yield None
+            return
+        async with Recording(self._folder.parent / self.name(call), rate) as recording:
+            yield None if recording.error else recording
+
+    def name(self, call: Call) -> str:
+        """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
+        assert self._folder is not None
+        return f"{self._folder.name}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
