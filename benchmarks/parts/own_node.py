@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from base.processes import ended, free_ports
 from control.capacity.child import series
 
 ROOT: Final = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ class OwnNode:
 @asynccontextmanager
 async def own_node(folder: Path, shared: Path, models_dir: Path, *, models_url: str) -> AsyncIterator[OwnNode]:
     """`atende serve --workers 2` in a folder of its own; rendered voices are those of `shared`. Raises RuntimeError."""
-    data_dir, http_port = folder / "data", _free_port()
+    data_dir, (http_port, esl_port) = folder / "data", free_ports(2)
     data_dir.mkdir(parents=True)
     (shared / "tts-cache").mkdir(parents=True, exist_ok=True)
     (data_dir / "tts-cache").symlink_to(shared / "tts-cache")
@@ -60,7 +60,7 @@ async def own_node(folder: Path, shared: Path, models_dir: Path, *, models_url: 
         "ATENDE_MODELS_DIR": str(models_dir),
         "ATENDE_MODELS_URL": models_url,
         "ATENDE_HTTP_PORT": str(http_port),
-        "ATENDE_ESL_PORT": str(_free_port()),
+        "ATENDE_ESL_PORT": str(esl_port),
         "ATENDE_WORKERS": str(WORKERS),
         "ATENDE_LOG_LEVEL": "error",
     }
@@ -72,13 +72,7 @@ async def own_node(folder: Path, shared: Path, models_dir: Path, *, models_url: 
         await _ready(process, http_port, folder / "log")
         yield OwnNode(process.pid, data_dir)
     finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await ended(process, STOP_S)
 
 
 async def _ready(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
@@ -115,8 +109,3 @@ def _pss_kb(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1])
     return 0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
