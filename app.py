@@ -25,7 +25,7 @@ from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
 from control.cli.context import Program
-from control.daily_minutes import DailyMinutes, counted
+from control.daily_use import DailyUse, counted
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.health import ScrapeTarget
@@ -35,10 +35,13 @@ from control.live_board import LiveBoard
 from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor
+from control.provider_rates import ProviderRates
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
+from control.security_headers import secured
 from control.service import Service
 from control.settings import Settings
 from control.sink import Sink
+from control.tenant_limits import TenantLimits
 from control.tracing import traces
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
@@ -56,6 +59,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
+from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
@@ -122,9 +126,10 @@ async def open_service(
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
-        minutes = DailyMinutes(conversations, clock, shared=found.shared)
+        daily_use = DailyUse(conversations, clock, shared=found.shared)
+        rates = ProviderRates(clock.monotonic, lambda: 1 if presence is None else presence.processes)
         if seat.takes_calls:
-            await stack.enter_async_context(counted(minutes, directory.tenants))
+            await stack.enter_async_context(counted(daily_use, directory.tenants))
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -141,7 +146,7 @@ async def open_service(
             options=await parts.phone_options(found),
             media_server=await parts.open_media_server(found, seat, stack),
             warm=tenants.warm,
-            daily_minutes=minutes,
+            limits=TenantLimits(rates, daily_use),
             room=lambda: watch.room,
         )
         look = Look(phone.headroom, phone.media_clock, compute if served is None else served, lambda: phone.live_calls)
@@ -158,6 +163,7 @@ async def open_service(
             api_keys=api_keys,
             audit=audit,
             secrets=desk,
+            idempotency=PostgresIdempotency(database),
             events=events,
             feed=event_feed,
             watch=watch,
@@ -262,11 +268,12 @@ def create_app(
     if found.shared:
         handlers.append(internal_router(service))
     if place is None or place.seat.role != "media":
-        handlers.append(api_router(service, clock, door))
+        handlers.append(api_router(service, door))
     return Litestar(
         handlers,
         lifespan=[lifespan],
         plugins=[problem_plugin()],
+        before_send=[secured],
         compression_config=CompressionConfig(
             "gzip",
             minimum_size=1000,

@@ -14,7 +14,7 @@ from transports.freeswitch.words import WIRE_VARIABLE, WIRES, DoorName, Wire
 
 Why = Literal[
     "not_signed", "wire", "unknown", "switch", "here_already", "draining", "max_calls", "media_clock", "event_loop",
-    "stt", "tts", "assistant_calls", "tenant_calls", "daily_minutes", "not_loaded", "disk",
+    "stt", "tts", "assistant_calls", "tenant_calls", "daily_minutes", "daily_cost", "not_loaded", "disk",
 ]  # fmt: skip
 """Why a call is refused: the values of the metric's label, and no others."""
 

@@ -21,6 +21,7 @@ from pipelines.calls import (
     Opened,
     Said,
     StageFailed,
+    StageUsage,
     Underrun,
     Understood,
 )
@@ -49,6 +50,8 @@ class Present(Struct, frozen=True, kw_only=True):
     """What leaves no room for a call more; None: there is room."""
     refused: Mapping[tuple[str, str], int]
     """Calls since the start that were not let in, by the door at which the dialplan goes on, and by reason."""
+    held_requests: Mapping[str, int]
+    """To hosted providers, since the start, that were not sent because of `provider_rpm`, by their stage's `use`."""
     loop_load: float
     """Share of its time that the event loop works."""
     lanes: Mapping[str, Lane]
@@ -116,6 +119,24 @@ class Metrics:
         self._fallen_back = Counter(
             "atende_failure_sentences", "The failure sentence in the place of an answer.", registry=registry
         )
+        self._answers = Counter(
+            "atende_provider_answers",
+            "Answers of hosted providers, in calls that are over.",
+            ["stage"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "atende_provider_tokens",
+            "That hosted models have read (input) and written (output), in calls that are over.",
+            ["stage", "direction"],
+            registry=registry,
+        )
+        self._cost = Counter(
+            "atende_provider_cost_usd",
+            "US dollars that hosted providers cost, in calls that are over, where the price is known.",
+            ["stage"],
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
 
     def feed(self, event: LiveEvent) -> None:
@@ -138,6 +159,14 @@ class Metrics:
             case Closed(record=record):
                 self._closed.labels(record.end_reason).inc()
                 self._length.observe(max(0.0, (record.ended_at - record.call.opened_at).total_seconds()))
+                self._used(record.usage)
+
+    def _used(self, usage: Iterable[StageUsage]) -> None:
+        for one in usage:
+            self._answers.labels(one.use).inc(one.answers)
+            self._tokens.labels(one.use, "input").inc(one.input_tokens)
+            self._tokens.labels(one.use, "output").inc(one.output_tokens)
+            self._cost.labels(one.use).inc(one.cost_usd or 0.0)
 
     def _said(self, said: Said) -> None:
         self._turns.labels("assistant").inc()
@@ -179,6 +208,12 @@ class _Now(Collector):
         for labels, count in sorted(now.refused.items()):
             refused.add_metric(labels, count)
         yield refused
+        held = CounterMetricFamily(
+            "atende_provider_requests_held", "Not sent: the assistant's provider_rpm was reached.", labels=["stage"]
+        )
+        for use, count in sorted(now.held_requests.items()):
+            held.add_metric([use], count)
+        yield held
         full = {limiting: float(limiting == now.full_by) for limiting in get_args(Limiting)}
         yield _by("atende_full", "1: this leaves no room for a call more.", "by", full)
         yield _gauge("atende_event_loop_load_ratio", "Share of its time that the event loop works.", now.loop_load)

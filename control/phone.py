@@ -7,7 +7,7 @@ or the caller does; whatever happens, its row says why.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,12 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from control.admission import Admission, RefusedError, Why
 from control.attendant import Attendant
-from control.daily_minutes import DailyMinutes
 from control.dependencies import Room
 from control.dependency_watch import ALL_IS_WELL
 from control.headroom import Bounds, Full, Headroom
 from control.line import TALKING, CompanyLine, as_it_runs, note
 from control.live_sessions import LiveSessions
+from control.provider_rates import ProviderRates
 from control.recordings import Recordings
 from control.records import RecordKeeper, failed
 from control.refusals import Refusals
@@ -38,6 +38,7 @@ from control.returns import (
     Ticket,
     record_id,
 )
+from control.tenant_limits import TenantLimits
 from control.wires import open_media
 from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun
 from pipelines.hold_music import HoldMusic
@@ -46,6 +47,7 @@ from pipelines.loaded import LoadedPipeline
 from pipelines.outcomes import outcome_of
 from pipelines.routes import caller_key
 from pipelines.session import CallSession
+from pipelines.spending import Spending
 from pipelines.supervisor import AssistantUnknownError, CapacityError, PipelineSupervisor, TenantUnknownError
 from pipelines.timeline import Timeline
 from processors.factory import PrepareError
@@ -98,6 +100,7 @@ class _Taken:
     domain: str
     before: Conversation | None
     timeline: Timeline
+    spending: Spending
 
 
 class PhoneDoor:
@@ -119,15 +122,15 @@ class PhoneDoor:
         options: PhoneOptions,
         media_server: MediaServer | None = None,
         warm: Warm | None = None,
-        daily_minutes: DailyMinutes | None = None,
+        limits: TenantLimits | None = None,
         room: Callable[[], Room] = lambda: ALL_IS_WELL,
     ) -> None:
         """Without a `media_server` there is no wire but unicast. `warm` has a tenant loaded that is not yet: it returns
-        when it is, and raises PrepareError or TimeoutError. Without `daily_minutes` nobody counts them. `room` says
-        what the disk has room for.
+        when it is, and raises PrepareError or TimeoutError. Without `limits` nobody counts what the calls
+        of a day take. `room` says what the disk has room for.
         """
         self._warm = warm
-        self._daily_minutes = daily_minutes
+        self.limits: Final = limits or TenantLimits(ProviderRates(clock.monotonic))
         self._room = room
         self._media_server = media_server
         self._admission = Admission(
@@ -216,7 +219,7 @@ class PhoneDoor:
                 destination = self._admission.destination(line, ticket)
                 if not self._conversations.expects(ticket):
                     _require(self.headroom.full(self._let_in, lanes=()))
-                    self._require_minutes(destination)
+                    self.limits.require_the_days(destination)
                 with self._live.enter(ticket, line) as live:
                     await self._lease(live, destination, timeline)
         except CallHereError as error:
@@ -235,12 +238,6 @@ class PhoneDoor:
         if not self._room().calls:
             raise RefusedError("there is no room for another call's record", DoorName.BUSY, "disk")
 
-    def _require_minutes(self, destination: Destination) -> None:
-        minutes, assistant = self._daily_minutes, destination.assistant
-        if minutes is not None and minutes.used_up(destination.tenant, assistant):
-            told = f"assistant {assistant!r} has talked its daily_minutes today"
-            raise RefusedError(told, DoorName.BUSY, "daily_minutes")
-
     async def _lease(self, live: LiveCall, destination: Destination, timeline: Timeline) -> None:
         self._let_in += 1
         try:
@@ -255,8 +252,8 @@ class PhoneDoor:
                 before = self._conversations.take(live.ticket)
                 call = self._call(live, destination, lease.pipeline, before)
                 domain = destination.tenant.domain
-                with self._counted(destination):
-                    await self._converse(_Taken(live, call, lease, domain, before, timeline))
+                with self.limits.call(destination, lease) as spending:
+                    await self._converse(_Taken(live, call, lease, domain, before, timeline, spending))
         except CapacityError as error:
             why: Why = "draining" if error.by == "closing" else error.by
             raise RefusedError(str(error), DoorName.BUSY, why) from error
@@ -266,11 +263,6 @@ class PhoneDoor:
             raise RefusedError(str(error), DoorName.BUSY, "not_loaded") from error
         finally:
             self._let_in -= 1
-
-    def _counted(self, destination: Destination) -> AbstractContextManager[None]:
-        if self._daily_minutes is None:
-            return nullcontext()
-        return self._daily_minutes.call(destination.tenant, destination.assistant)
 
     async def _loaded(self, tenant_id: TenantId) -> None:
         """Raises NotLoadedError."""
@@ -331,7 +323,9 @@ class PhoneDoor:
                     failure = lease.pipeline.persona.texts.get("failure", "")
                     self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
                 timeline.ended(record.end_reason)
-                await self._records.keep(opening, structs.replace(record, timeline=timeline.moments))
+                spent = taken.spending
+                record = structs.replace(record, timeline=timeline.moments, cost_usd=spent.cost_usd, usage=spent.usage)
+                await self._records.keep(opening, record)
 
     async def _talk(self, taken: _Taken) -> CallRecord:
         live, call, lease, before, timeline = taken.live, taken.call, taken.lease, taken.before, taken.timeline
@@ -363,6 +357,7 @@ class PhoneDoor:
                 hold_music=self._options.hold_music,
                 before=None if before is None else before.messages,
                 timeline=timeline,
+                spending=taken.spending,
             )
             with self._sessions.live(call, session):
                 record = await self._run(live, session, transport, wire)

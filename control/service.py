@@ -40,6 +40,7 @@ from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
+from tenants.idempotency_store import IdempotencyStore
 from tenants.key_checker import KeyChecker
 from tenants.leases import ProcessRow
 from tenants.operating import Publishing
@@ -70,6 +71,7 @@ class Service:
     api_keys: ApiKeys
     audit: AuditLog
     secrets: SecretDesk[LoadedRevision]
+    idempotency: IdempotencyStore
     events: EventStore
     feed: EventFeed
     watch: DependencyWatch
@@ -157,6 +159,7 @@ class Service:
             tenants=self.states(),
             stage_errors=self.supervisor.listing.stage_errors(),
             refused=self.phone.refused,
+            held_requests=self.phone.limits.held_requests,
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
             revisions=self.supervisor.listing.revisions(),

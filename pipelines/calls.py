@@ -58,6 +58,33 @@ class Turn(Struct, frozen=True, kw_only=True):
     waterfall: Waterfall | None = None
 
 
+class StageUsage(Struct, frozen=True, kw_only=True):
+    """What one model of a hosted provider's was asked in a call, and what that took."""
+
+    stage: str
+    """By its id in the document."""
+    use: str
+    model: str
+    """As the provider names it."""
+    answers: int = 0
+    """Of which something is known below."""
+    estimated: int = 0
+    """Of these: broken off, or of a server that tells nothing. Their tokens are guessed by the length of what was asked
+    and said."""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input: read from the provider's cache."""
+    output_tokens: int = 0
+    audio_tokens: int = 0
+    """Of input and output."""
+    audio_s: float = 0.0
+    """Heard by a recogniser that is paid by time."""
+    characters: int = 0
+    """Spoken by a voice that is paid by text."""
+    cost_usd: float | None = 0.0
+    """Null: the model's price is not known."""
+
+
 class CallRecord(Struct, frozen=True, kw_only=True):
     """The whole of a finished call. Stored idempotently by `call.id`."""
 
@@ -77,6 +104,11 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """On which the call ran, in this order; `call.revision` is the first."""
     timeline: tuple[Moment, ...] = ()
     """What happened when, and why it ended; empty of calls from before there was one, and of one whose process died."""
+    cost_usd: float | None = None
+    """What hosted providers cost, in US dollars; null where a price is not known, of a call whose process died,
+    and of calls from before it was counted."""
+    usage: tuple[StageUsage, ...] = ()
+    """What was asked of hosted providers, by stage and model."""
 
 
 class CallLog(Protocol):

@@ -158,6 +158,7 @@ def _assistant(assistant: AssistantSpec, catalog: Mapping[str, AnyFactory], *, s
     else:
         problems += [problem.under(".pipeline") for problem in _fit(nodes, graph, catalog, streaming=streaming)]
     problems += _turn_problems(assistant, checked.values())
+    problems += _cost_problems(assistant, checked.values())
     if problems:
         raise SpecError(problems)
     found = slots(graph, {stage.id: stage.factory for stage in checked.values()})
@@ -171,6 +172,21 @@ def _turn_problems(assistant: AssistantSpec, made: Iterable[CheckedStage]) -> li
         return []
     told = f"a caller who speaks over the greeting, and on after it, would not be heard by {realtime!r}"
     return [Problem(".turn.mute_until_greeting_done", told, "take it out: who speaks over the greeting interrupts it")]
+
+
+def _cost_problems(assistant: AssistantSpec, made: Iterable[CheckedStage]) -> list[Problem]:
+    """A limit on what cannot be counted would hold nobody."""
+    if assistant.limits.daily_cost is None:
+        return []
+    unknown = [stage for stage in made if stage.factory.cost_per_turn(stage.config) is None]
+    if not unknown:
+        return []
+    which = ", ".join(f"{stage.id!r} ({stage.factory.use})" for stage in unknown)
+    told = f"what {which} costs is not known, and cannot be counted"
+    configs: list[Any] = [stage.factory.config_type for stage in unknown]
+    prices = {name for config in configs for name in _fields(config) if name.endswith("price")}
+    write = f"write {' and '.join(f'`{name}`' for name in sorted(prices))} into its config" if prices else ""
+    return [Problem(".limits.daily_cost", told, " or ".join(filter(None, (write, "take the limit out"))))]
 
 
 def _fit(

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakSet, ref
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import TTSService
 
@@ -62,7 +62,9 @@ class LoadedStage:
 
     def create(self, call: CallContext) -> FrameProcessor | None:
         """One call's processor; None for a stage that works at the edge."""
-        processor = self.checked.factory.create(self.checked.config, self.held.value, call)
+        factory = self.checked.factory
+        own = structs.replace(call, meter=call.meter.of(self.checked.id, factory.use))
+        processor = factory.create(self.checked.config, self.held.value, own)
         if processor is not None:
             self.made.add(processor)
         return processor

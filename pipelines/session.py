@@ -40,6 +40,7 @@ from pipelines.loaded import LoadedPipeline
 from pipelines.phone import PhoneLine
 from pipelines.reaching import Reaching
 from pipelines.running import Running
+from pipelines.spending import Spending, StageMeter
 from pipelines.timeline import Timeline, Voices, cause_word
 from pipelines.turns import TurnAccount
 from processors.factory import CallContext, Speaker
@@ -94,12 +95,13 @@ class CallSession:
         limits: SessionLimits | None = None,
         before: Sequence[LLMContextMessage] | None = None,
         timeline: Timeline | None = None,
+        spending: Spending | None = None,
     ) -> None:
         """`sample_rate` is the wire's, in Hz; `recording` the path for the record, relative to the data directory;
         `hold_music` takes the ringing tone's place.
 
         `before` is the conversation that goes on, of a caller who is back from a person; `timeline` what happened
-        before, from the ring on.
+        before, from the ring on; `spending` counts what hosted providers are asked, which nobody bounds when None.
         """
         self._call = call
         self._lease = lease
@@ -124,6 +126,7 @@ class CallSession:
         self._ending: End | None = None
         self._cause = ""
         self._errors: list[str] = []
+        self._spending = spending or Spending()
         self._opened = False
         self._before = before
         self.messages: tuple[LLMContextMessage, ...] = ()
@@ -232,6 +235,7 @@ class CallSession:
             call_id=self._call.id,
             persona=pipeline.persona,
             sample_rate=self._sample_rate,
+            meter=StageMeter(self._spending),
         )
 
     def _assemble(self) -> Spine:
@@ -425,4 +429,6 @@ class CallSession:
             recording=self._recording,
             revisions=tuple(self._revisions),
             timeline=self.timeline.moments,
+            cost_usd=self._spending.cost_usd,
+            usage=self._spending.usage,
         )

@@ -135,13 +135,18 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Without a word of the caller's or an answer to him before the farewell, also where his line is never silent (a
     television, music on hold); re-prompts do not count. Absent: only silence counts.
     """
-    provider_rpm: Annotated[int, Meta(ge=1, le=100_000), KEPT] | None = None
-    """Requests to hosted providers in a minute; absent: no bound."""
+    provider_rpm: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    """Requests to hosted providers in a minute, of all this assistant's calls; several processes have a share each. One
+    more is not sent: the caller hears the `failure` text, as where a provider fails. Absent: no bound.
+    """
     daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """Of this assistant's calls in a day of `time_zone`: who calls when they are used up goes on in the dialplan, and
     who talks then may end; absent: no bound."""
-    daily_cost: Annotated[float, Meta(ge=0, le=1_000_000), KEPT] | None = None
-    """US dollars that hosted providers may cost in a day; absent: no bound."""
+    daily_cost: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    """US dollars that hosted providers may cost in a day of `time_zone`, in this assistant's calls: who calls when they
+    are used up goes on in the dialplan, and who talks then may end. The price of every stage has to be known. Absent:
+    no bound.
+    """
 
 
 EXTENSION = r"[0-9*#]{1,20}"

@@ -11,6 +11,7 @@ Lifecycle, in this order:
 3. `create` once per call: cheap, never waits, returns a pipecat FrameProcessor. None where there is
    nothing for one to do: a `vad.*` stage's prepared object is an `IngressVad` and works at the edge, and a
    filter that only changes or tells texts says how (`for_voice`, `for_record`, `tells`).
+   What asks a hosted provider tells `call.meter` so: before each request, and what it took.
 4. `close` when the last revision that used the prepared object is gone.
 """
 
@@ -28,6 +29,7 @@ from base.http import OutboundPolicy
 from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
 from knowledge.passages import Library
+from processors.metering import Meter, Unmetered
 from processors.served.protocol import ModelServer
 
 C = TypeVar("C", bound=Struct)
@@ -169,6 +171,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     persona: Persona
     sample_rate: int
     """Of the wire, in Hz; audio in the pipeline has this rate both ways."""
+    meter: Meter = Unmetered()
+    """Of this stage in this call: what it asks of a hosted provider, and what that takes."""
 
 
 @runtime_checkable
@@ -232,7 +236,10 @@ class ProcessorFactory(Generic[C, P]):
         return None
 
     def cost_per_turn(self, config: C) -> float | None:
-        """The most that a turn costs, in US dollars; None: not known."""
+        """The most that a turn costs, in US dollars, where a model reads `prices.READ_TOKENS`; None: not known.
+
+        A document with a `daily_cost` is refused then: what is not known cannot be counted.
+        """
         return None
 
     async def prepare(self, config: C, context: StageContext, workshop: Workshop) -> P:

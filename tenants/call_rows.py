@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from base.ids import AssistantName, CallId, TenantId
-from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.calls import Call, CallRecord, StageUsage, Turn, Waterfall
 from pipelines.timeline import Moment
 from tenants.call_search import CallSummary, duration_s
 from tenants.sql import queries
@@ -32,7 +32,7 @@ def summary_of(tenant_id: TenantId, row: Any) -> CallSummary:
         revisions=tuple(row["revisions"]),
         has_recording=row["recording"] is not None,
         has_errors=bool(row["errors"]),
-        **{name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "turns")},
+        **{name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "turns", "cost_usd")},
     )
 
 
@@ -41,7 +41,8 @@ def conversation_row(tenant_id: TenantId, record: CallRecord) -> tuple[Any, ...]
     call = record.call
     return (tenant_id, call.id, call.tenant_slug, call.assistant, call.number, call.caller, call.revision,
             call.language, call.switch, call.opened_at, record.ended_at, record.end_reason, record.hangup_cause,
-            record.errors, record.recording, record.revisions)  # fmt: skip
+            record.errors, record.recording, record.revisions, record.cost_usd,
+            msgspec.json.encode(record.usage).decode())  # fmt: skip
 
 
 def message_row(tenant_id: TenantId, call_id: CallId, position: int, turn: Turn) -> tuple[Any, ...]:
@@ -63,7 +64,7 @@ def _turn(row: Any) -> Turn:
 
 
 def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn], timeline: tuple[Moment, ...]) -> CallRecord:
-    facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording")}
+    facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording", "cost_usd")}
     errors, revisions = tuple(row["errors"]), tuple(row["revisions"])
     return CallRecord(
         call=_call(tenant_id, row),
@@ -71,6 +72,7 @@ def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn], timeline: tupl
         errors=errors,
         revisions=revisions,
         timeline=timeline,
+        usage=msgspec.json.decode(row["usage"], type=tuple[StageUsage, ...]),
         **facts,
     )
 

@@ -63,6 +63,8 @@ class CallSummary(Struct, frozen=True, kw_only=True):
     revisions: tuple[int, ...]
     has_recording: bool
     has_errors: bool
+    cost_usd: float | None = None
+    """What hosted providers cost, in US dollars; null where it is not known."""
 
 
 def duration_s(opened_at: datetime, ended_at: datetime) -> float:
@@ -100,6 +102,7 @@ def summary(record: CallRecord) -> CallSummary:
         revisions=record.revisions,
         has_recording=record.recording is not None,
         has_errors=bool(record.errors),
+        cost_usd=record.cost_usd,
     )
 
 

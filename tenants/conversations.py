@@ -35,6 +35,14 @@ class Cursor(Struct, frozen=True):
     call_id: CallId
 
 
+class Taken(Struct, frozen=True):
+    """What calls took together."""
+
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+    """Of those of which it is known."""
+
+
 class ConversationStore(Protocol):
     """Records by tenant. The contract of both stores below."""
 
@@ -61,10 +69,10 @@ class ConversationStore(Protocol):
         """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
         ...
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
-        """How long the assistant's calls were that began in that time, in seconds; the end of it is not of it."""
+    ) -> Taken:
+        """What the assistant's calls took that began in that time; the end of it is not of it."""
         ...
 
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
@@ -137,11 +145,13 @@ class MemoryConversations:
     ) -> Sequence[CallSummary]:
         return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
+    ) -> Taken:
         wanted = CallFilter(assistant=assistant, opened_from=opened_from, opened_to=opened_to)
-        return sum((one.ended_at - one.call.opened_at).total_seconds() for one in self._found(tenant_id, wanted))
+        found = self._found(tenant_id, wanted)
+        seconds = sum((one.ended_at - one.call.opened_at).total_seconds() for one in found)
+        return Taken(seconds, sum(one.cost_usd or 0.0 for one in found))
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         for record in self._found(tenant_id, wanted):
@@ -217,11 +227,12 @@ class PostgresConversations:
             rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
         return [summary_of(tenant_id, row) for row in rows]
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
+    ) -> Taken:
         async with self._database.tenant(tenant_id) as connection:
-            return float(await connection.fetchval(_SQL["seconds"], tenant_id, assistant, opened_from, opened_to))
+            row = await connection.fetchrow(_SQL["taken"], tenant_id, assistant, opened_from, opened_to)
+        return Taken(row["seconds"], row["cost_usd"])
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         before: Cursor | None = None

@@ -46,6 +46,8 @@ class TenantEntry(Struct, frozen=True, kw_only=True):
     """IANA name: what a day is."""
     daily_minutes: Mapping[AssistantName, int] = {}
     """How long the calls of a day may be in all, of assistants that have a limit."""
+    daily_cost: Mapping[AssistantName, float] = {}
+    """What they may cost in all, in US dollars, of assistants that have such a limit."""
 
 
 class Destination(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ CSV_COLUMNS: Final = (
     "end_reason",
     "hangup_cause",
     "turns",
+    "cost_usd",
 )
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _TELEPHONE: Final = re.compile(r"\+[0-9]+")
@@ -57,6 +58,7 @@ def csv_row(record: CallRecord) -> bytes:
             record.end_reason,
             record.hangup_cause,
             str(len(record.turns)),
+            "" if record.cost_usd is None else f"{record.cost_usd:.6f}",
         )
     )
 

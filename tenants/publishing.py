@@ -151,4 +151,9 @@ def entry_of(document: TenantDocument, number: int) -> TenantEntry:
             for assistant in spec.assistants
             if assistant.limits.daily_minutes is not None
         },
+        daily_cost={
+            assistant.key: assistant.limits.daily_cost
+            for assistant in spec.assistants
+            if assistant.limits.daily_cost is not None
+        },
     )

@@ -26,7 +26,9 @@ def reference(stages: Mapping[str, AnyFactory]) -> str:
     parts = [_HEAD.read_text(encoding="utf-8").rstrip(), "## Fields", _words(places)]
     parts += [_section(struct, place, places) for struct, place in places.items()]
     parts.append("## Stages\n\nWhat stands in the `config` of a stage, or of a provider, that uses it.")
-    parts += [_stage(use, stages[use]) for use in stages]
+    inner = _of_stages(stages)
+    parts += [_stage(use, stages[use], inner) for use in stages]
+    parts += [_section(struct, place, inner) for struct, place in inner.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -95,10 +97,21 @@ def _anchor(place: str) -> str:
     return "".join(kept).replace(" ", "-")
 
 
-def _stage(use: str, factory: AnyFactory) -> str:
+def _of_stages(stages: Mapping[str, AnyFactory]) -> dict[type[Struct], str]:
+    """Every struct that stands in a stage's config, with the name of the first setting that has it."""
+    found: dict[type[Struct], str] = {}
+    for use in stages:
+        config: Any = stages[use].config_type
+        for name, one in fields(config).items():
+            for kind, suffix in _structs(one.type):
+                found.setdefault(kind.cls, name + suffix)
+    return found
+
+
+def _stage(use: str, factory: AnyFactory, inner: Mapping[type[Struct], str]) -> str:
     config: Any = factory.config_type
     head = f"### `{use}`\n\n{first_line(config)}"
-    return f"{head}\n\n{_table(config, {})}" if fields(config) else f"{head}\n\nNo settings."
+    return f"{head}\n\n{_table(config, inner)}" if fields(config) else f"{head}\n\nNo settings."
 
 
 def _table(struct: type[Struct], places: Mapping[type[Struct], str]) -> str:

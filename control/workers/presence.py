@@ -75,7 +75,8 @@ class Presence:
         """`processes` take calls as far as is known before the others were read."""
         self._store = store
         self.me = me
-        self._processes = processes
+        self.processes = processes
+        """That take calls, this one among them, as far as is known."""
         self._now = now
         self._judge = LostProcesses()
         self._news = asyncio.Event()
@@ -108,7 +109,7 @@ class Presence:
         if self.fresh:
             others = self.elsewhere()[tenant_id] if assistant is None else self._elsewhere[tenant_id, assistant]
             return here + others < limit
-        return here < max(1, limit // self._processes)
+        return here < max(1, limit // self.processes)
 
     def elsewhere(self) -> Counter[TenantId]:
         """Live calls of each tenant in other processes, as they told last."""
@@ -216,7 +217,7 @@ class Presence:
         calls = tuple(call for call in leases.calls if call.process_id not in lost)
         self.leases = Leases(processes=processes, calls=calls)
         self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
-        self._processes = max(1, sum(one.role != "control" for one in processes))
+        self.processes = max(1, sum(one.role != "control" for one in processes))
 
 
 def reaches(asker: str, asked: str) -> bool:

@@ -9,13 +9,14 @@ from base.secret import SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.fenced import UNUSED_KEY, checked_base_url, fenced_client, header_value
-from processors.llm.hosted import Hosted, ModelConfig, prompt_of
+from processors.llm.hosted import Hosted, HostedConfig, prompt_of, turn_cost
+from processors.prices import Bill, Tariff, tariff
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 
-class AnthropicConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AnthropicConfig(HostedConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model, and with which key."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -36,6 +37,9 @@ class AnthropicLlm(ProcessorFactory[AnthropicConfig, "AsyncAnthropic"]):
 
     def latency_ms(self, config: AnthropicConfig) -> float:
         return config.deadline_s * 1000
+
+    def cost_per_turn(self, config: AnthropicConfig) -> float | None:
+        return turn_cost(_tariff(config), config)
 
     async def prepare(self, config: AnthropicConfig, context: StageContext, workshop: Workshop) -> "AsyncAnthropic":
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
@@ -61,7 +65,7 @@ class AnthropicLlm(ProcessorFactory[AnthropicConfig, "AsyncAnthropic"]):
         if config.temperature is not None:
             settings.temperature = config.temperature
         service = AnthropicService(api_key=UNUSED_KEY, client=prepared, settings=settings)
-        service.attend(call, config.deadline_s)
+        service.attend(call, config.deadline_s, Bill(call.meter, config.model, _tariff(config)))
         return service
 
     async def close(self, prepared: "AsyncAnthropic") -> None:
@@ -70,3 +74,9 @@ class AnthropicLlm(ProcessorFactory[AnthropicConfig, "AsyncAnthropic"]):
 
 class AnthropicService(Hosted, AnthropicLLMService):
     """pipecat's service over a client that it is given."""
+
+    cache_is_input = False
+
+
+def _tariff(config: AnthropicConfig) -> Tariff | None:
+    return tariff(config.model, config.base_url, config.price)

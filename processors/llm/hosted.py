@@ -2,7 +2,8 @@
 
 pipecat's services do the talking to the model; `Hosted`, mixed in before them, adds what a call needs: the
 frame that tells how the turn was decided, a deadline, errors without anything of the provider's in them,
-and the two things that must work whatever a model makes of them: being passed to a person and hanging up.
+the two things that must work whatever a model makes of them: being passed to a person and hanging up; and where it
+is paid for, that requests and tokens are counted.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
@@ -24,6 +26,8 @@ from processors.frames import AnsweredFrame, LanguageFrame, RetrievedFrame
 from processors.llm.answers import Answer, farewell, frames_of, sentences_of, to_operator
 from processors.llm.intents import Intent, Phrasebook, phrasebook
 from processors.llm.prompt import system_prompt
+from processors.metering import RateReachedError, Usage
+from processors.prices import READ_TOKENS, Bill, Price, Tariff, estimated_tokens
 
 if TYPE_CHECKING:
     _Service = LLMService[Any]
@@ -42,6 +46,15 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """To the first word, and from each word to the next."""
 
 
+class HostedConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model is asked with that is paid for."""
+
+    price: Price | None = None
+    """What the model costs; absent: what the provider's list says, where it is asked at its own address. Without
+    either its cost is not known, and the assistant can have no `daily_cost`.
+    """
+
+
 class LanguageModelError(Exception):
     """The model did not answer; the message is ours, with nothing of what the provider sent."""
 
@@ -55,15 +68,22 @@ class Hosted(_Service):
     _deadline_s: float
     _deadline: asyncio.Timeout | None
     _found: RetrievedFrame | None
+    _bill: Bill | None
+    _told_usage: bool
+    _written_chars: int
+    cache_is_input = True
+    """Whether the provider counts what its cache had among the input tokens."""
 
-    def attend(self, call: CallContext, deadline_s: float) -> None:
-        """Learn whose call this is."""
+    def attend(self, call: CallContext, deadline_s: float, bill: Bill | None = None) -> None:
+        """Learn whose call this is. Without a `bill` nothing is counted."""
         self._persona = call.persona
         self._phrases = phrasebook(call.persona.language)
         self._sentences = sentences_of(call.persona)
         self._deadline_s = deadline_s
         self._deadline = None
         self._found = None
+        self._bill = bill
+        self._told_usage, self._written_chars = True, 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, RetrievedFrame):
@@ -98,14 +118,45 @@ class Hosted(_Service):
 
     async def _process_context(self, context: LLMContext) -> None:
         try:
+            if self._bill is not None:
+                self._bill.ask()
+        except RateReachedError as error:
+            await self.push_error(str(error), error, category=ErrorCategory.RATE_LIMIT)
+            return
+        self._told_usage, self._written_chars = False, 0
+        try:
             async with asyncio.timeout(self._deadline_s) as self._deadline:
                 await super()._process_context(context)  # type: ignore[misc]
         except TimeoutError as error:
             await self.push_error(f"the language model was silent for {self._deadline_s:g} s", error)
+        except asyncio.CancelledError:
+            self._estimate(context)  # nobody reads the end, where the provider would say it
+            raise
         finally:
             self._deadline = None
+            if self._written_chars:
+                self._estimate(context)
+
+    async def start_llm_usage_metrics(self, tokens: LLMTokenUsage) -> None:
+        """pipecat's, with the usage that the provider has told."""
+        self._count(used_of(tokens, cache_is_input=self.cache_is_input))
+        await super().start_llm_usage_metrics(tokens)
+
+    def _estimate(self, context: LLMContext) -> None:
+        """What was asked and written, by its length, where nothing is told of it."""
+        if not self._told_usage:
+            said = sum(len(str(message)) for message in context.get_messages())
+            read = estimated_tokens(said + len(str(self._settings.system_instruction or "")))
+            written = estimated_tokens(self._written_chars)
+            self._count(Usage(input_tokens=read, output_tokens=written, estimated=True))
+
+    def _count(self, usage: Usage) -> None:
+        self._told_usage = True
+        if self._bill is not None:
+            self._bill.used(usage)
 
     async def _push_llm_text(self, text: str) -> None:
+        self._written_chars += len(text)
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._deadline_s)
         await super()._push_llm_text(text)
@@ -120,10 +171,30 @@ class Hosted(_Service):
     ) -> None:
         """pipecat's, with our words: a provider's may quote the caller, the prompt or the key."""
         kind = category or (classify_http_exception(exception) if exception else None)
-        message = error_msg if isinstance(exception, TimeoutError) else _told(kind, exception)
+        ours = isinstance(exception, TimeoutError | RateReachedError)
+        message = error_msg if ours else _told(kind, exception)
         await super().push_error(
             message, LanguageModelError(message), category=kind, force_treat_as_permanent=force_treat_as_permanent
         )
+
+
+def used_of(tokens: LLMTokenUsage, *, cache_is_input: bool) -> Usage:
+    """The usage as a provider told it to pipecat."""
+    cached, kept = tokens.cache_read_input_tokens or 0, tokens.cache_creation_input_tokens or 0
+    return Usage(
+        input_tokens=tokens.prompt_tokens + (0 if cache_is_input else cached + kept),
+        cached_tokens=cached,
+        cache_written_tokens=kept,
+        input_audio_tokens=tokens.input_audio_tokens or 0,
+        output_tokens=tokens.completion_tokens,
+        output_audio_tokens=tokens.output_audio_tokens or 0,
+    )
+
+
+def turn_cost(price: Tariff | None, config: ModelConfig) -> float | None:
+    """The most that a turn costs, in US dollars."""
+    usage = Usage(input_tokens=READ_TOKENS, output_tokens=config.max_tokens)
+    return None if price is None else price.cost(usage)
 
 
 def prompt_of(call: CallContext) -> str:

@@ -11,7 +11,8 @@ from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.fenced import UNUSED_KEY, bearer, checked_base_url, fenced_client
-from processors.llm.hosted import Hosted, ModelConfig, prompt_of
+from processors.llm.hosted import Hosted, HostedConfig, ModelConfig, prompt_of, turn_cost
+from processors.prices import Bill, Tariff, tariff
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 OPENAI = "https://api.openai.com/v1"
 
 
-class OpenAiConfig(ModelConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OpenAiConfig(HostedConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model, where, and with which key."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -41,6 +42,9 @@ class OpenAiLlm(ProcessorFactory[OpenAiConfig, "AsyncOpenAI"]):
     def latency_ms(self, config: OpenAiConfig) -> float:
         return config.deadline_s * 1000
 
+    def cost_per_turn(self, config: OpenAiConfig) -> float | None:
+        return turn_cost(_tariff(config), config)
+
     async def prepare(self, config: OpenAiConfig, context: StageContext, workshop: Workshop) -> "AsyncOpenAI":
         """Raises PrepareError for a base_url that may not be used, or an unknown secret. Asks the server nothing."""
         sentences_of(context.persona)
@@ -49,7 +53,8 @@ class OpenAiLlm(ProcessorFactory[OpenAiConfig, "AsyncOpenAI"]):
         return openai_client(base_url, headers, workshop.outbound, config.deadline_s)
 
     def create(self, config: OpenAiConfig, prepared: "AsyncOpenAI", call: CallContext) -> "OpenAiService":
-        return openai_service(config.model, config, prepared, call, newest=config.base_url == OPENAI)
+        bill = Bill(call.meter, config.model, _tariff(config))
+        return openai_service(config.model, config, prepared, call, newest=config.base_url == OPENAI, bill=bill)
 
     async def close(self, prepared: "AsyncOpenAI") -> None:
         await prepared.close()
@@ -81,7 +86,13 @@ def openai_client(
 
 
 def openai_service(
-    model: str, config: ModelConfig, client: "AsyncOpenAI", call: CallContext, *, newest: bool
+    model: str,
+    config: ModelConfig,
+    client: "AsyncOpenAI",
+    call: CallContext,
+    *,
+    newest: bool,
+    bill: Bill | None = None,
 ) -> OpenAiService:
     """One call's service. `newest`: OpenAI's own server, whose newest models refuse `max_tokens`."""
     settings = OpenAILLMSettings(model=model, system_instruction=prompt_of(call))
@@ -92,5 +103,9 @@ def openai_service(
     else:
         settings.max_tokens = config.max_tokens
     service = OpenAiService(client, settings)
-    service.attend(call, config.deadline_s)
+    service.attend(call, config.deadline_s, bill)
     return service
+
+
+def _tariff(config: OpenAiConfig) -> Tariff | None:
+    return tariff(config.model, config.base_url, config.price)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
@@ -12,12 +12,20 @@ from base.secret import Secret, SecretRef
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.llm.answers import sentences_of
 from processors.llm.fenced import bearer, checked_base_url
+from processors.metering import RateReachedError, Usage
+from processors.prices import READ_TOKENS, Bill, Price, Tariff, tariff
 from processors.rag.retrieve import warm_up
 from processors.realtime.documents import LOOK_UP, Documents
+from processors.realtime.openai_bill import SessionBill
 from processors.realtime.openai_session import OpenAiSession
 from processors.realtime.outbound import SocketRefusedError, guarded_websocket
 from processors.realtime.service import SpeechService
 from processors.realtime.speech_model import Brief, SpeechModelError, SpeechSession, Tool
+
+TURN_S: Final = 60.0
+"""Of a caller's turn that is written down, for the estimate of what one costs."""
+TURN_TOKENS: Final = 600
+"""That it is, as audio and, far too many, as words."""
 
 
 class OpenAiRealtimeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,6 +47,12 @@ class OpenAiRealtimeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Of one answer, its audio among them; about twenty are a second of speech."""
     deadline_s: Annotated[float, Meta(ge=0.5, le=60.0)] = 8.0
     """To be connected, to an answer's first sound, and from each sound to the next."""
+    price: Price | None = None
+    """What `model` costs; absent: what the provider's list says, where it is asked at its own address. Without either
+    its cost is not known, and the assistant can have no `daily_cost`.
+    """
+    transcription_price: Price | None = None
+    """The same of `transcription_model`."""
 
 
 class OpenAiRealtime(ProcessorFactory[OpenAiRealtimeConfig, "OpenAiSpeechModel"]):
@@ -51,6 +65,15 @@ class OpenAiRealtime(ProcessorFactory[OpenAiRealtimeConfig, "OpenAiSpeechModel"]
 
     def latency_ms(self, config: OpenAiRealtimeConfig) -> float:
         return config.deadline_s * 1000
+
+    def cost_per_turn(self, config: OpenAiRealtimeConfig) -> float | None:
+        answers, words = _tariffs(config)
+        read, made = READ_TOKENS, config.max_tokens
+        usage = Usage(input_tokens=read, input_audio_tokens=read, output_tokens=made, output_audio_tokens=made)
+        heard = Usage(
+            input_tokens=TURN_TOKENS, input_audio_tokens=TURN_TOKENS, output_tokens=TURN_TOKENS, audio_s=TURN_S
+        )
+        return None if answers is None or words is None else answers.cost(usage) + words.cost(heard)
 
     async def prepare(
         self, config: OpenAiRealtimeConfig, context: StageContext, workshop: Workshop
@@ -94,11 +117,17 @@ class OpenAiSpeechModel:
 
     async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
         config = self._config
+        answers, words = _tariffs(config)
+        bill = Bill(call.meter, config.model, answers)
         try:
+            bill.ask()
             socket = await guarded_websocket(self._url, self._outbound, secret_headers=self._headers)
         except (SocketRefusedError, OutboundRefusedError) as error:
             raise SpeechModelError(f"the realtime model cannot be reached: {error}") from error
-        session = OpenAiSession(socket)
+        except RateReachedError as error:
+            raise SpeechModelError(str(error)) from error
+        bills = SessionBill(bill, Bill(call.meter, config.transcription_model, words))
+        session = OpenAiSession(socket, bills)
         try:
             async with asyncio.timeout(config.deadline_s):
                 await session.open(
@@ -114,3 +143,9 @@ class OpenAiSpeechModel:
             await session.close()
             raise
         return session
+
+
+def _tariffs(config: OpenAiRealtimeConfig) -> tuple[Tariff | None, Tariff | None]:
+    """Of the model, and of the one that writes down what it hears."""
+    answers = tariff(config.model, config.base_url, config.price)
+    return answers, tariff(config.transcription_model, config.base_url, config.transcription_price)

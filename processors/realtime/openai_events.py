@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct
 
 from processors.realtime.speech_model import MODEL_RATE, Brief, Tool
 
+_NOTHING: Final = msgspec.Raw(b"null")
 _FORMAT: Final = {"type": "audio/pcm", "rate": MODEL_RATE}
 
 
@@ -39,6 +40,7 @@ class Transcribed(Struct, frozen=True, tag_field="type", tag="conversation.item.
 
     item_id: str
     transcript: str
+    usage: msgspec.Raw = _NOTHING
 
 
 class NotTranscribed(Struct, frozen=True, tag_field="type", tag="conversation.item.input_audio_transcription.failed"):
@@ -98,6 +100,7 @@ class _Finished(Struct, frozen=True):
     status: str = ""
     status_details: _StatusDetails | None = None
     output: tuple[OutputItem, ...] = ()
+    usage: msgspec.Raw = _NOTHING
 
 
 class ResponseDone(Struct, frozen=True, tag_field="type", tag="response.done"):

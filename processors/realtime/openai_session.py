@@ -9,6 +9,7 @@ import structlog
 from msgspec import UNSET, Struct
 
 from processors.realtime import openai_events as api
+from processors.realtime.openai_bill import SessionBill
 from processors.realtime.speech_model import (
     MODEL_RATE,
     Brief,
@@ -77,8 +78,9 @@ class _Asked(Struct):
 class OpenAiSession:
     """A `SpeechSession`. `open` first."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, bill: SessionBill) -> None:
         self._socket = socket
+        self._bill = bill
         self._events = 0
         self._active: _Asked | None = None
         self._waiting: deque[_Asked] = deque()
@@ -138,9 +140,11 @@ class OpenAiSession:
         self._send(api.event("conversation.item.create", item=api.message(role, text)))
 
     async def answer(self, *, more: bool = False) -> None:
+        self._bill.answer()
         self._ask(_Asked(self._event_id(), None, more))
 
     async def say(self, text: str) -> None:
+        self._bill.sentence()
         self._ask(_Asked(self._event_id(), api.word_for_word(text)))
 
     async def cancel(self, heard_ms: int) -> None:
@@ -166,6 +170,9 @@ class OpenAiSession:
 
     async def close(self) -> None:
         self._closed = True
+        if self._active is not None and self._active.id:
+            self._bill.broken_off(self._active.ms)
+        self._active = None
         if self._sending is not None:
             self._sending.cancel()
         try:
@@ -190,6 +197,7 @@ class OpenAiSession:
             self._said = []
 
     def _told(self, told: api.ServerEvent) -> tuple[SpeechEvent, ...]:
+        self._bill.told(told)
         match told:
             case api.AudioDelta() if self._is_wanted(told.response_id):
                 return self._sound(told)

@@ -18,6 +18,7 @@ from processors.realtime.reply import Reply
 from processors.realtime.speech_model import (
     Done,
     Heard,
+    NotAskedError,
     Sound,
     SpeechEvent,
     SpeechModel,
@@ -83,6 +84,8 @@ class Replying(FrameProcessor):
             if self._replies[0] is reply:
                 await self._begin(reply)
             await (session.answer() if reply.says is None else session.say(reply.says))
+        except NotAskedError as error:
+            await self._not_asked(reply, str(error))
         except SpeechModelError as error:
             await self._failed(str(error))
 
@@ -127,11 +130,24 @@ class Replying(FrameProcessor):
         elif reply.closing is None and wants_more and reply.look_ups < MAX_LOOK_UPS:
             reply.look_ups += 1
             self._line.expect()
-            await self._session.answer(more=True)
+            try:
+                await self._session.answer(more=True)
+            except NotAskedError as error:
+                await self._not_asked(reply, str(error))
         else:
             await self._over(reply)
             if done.failed:
                 await self.push_error(done.failed)
+
+    async def _not_asked(self, reply: Reply, why: str) -> None:
+        """There will be no answer, or no more of it; the connection is as good as before."""
+        if self._replies and self._replies[0] is reply:
+            self._line.expect_nothing()
+            await self._over(reply)
+        elif reply in self._replies:
+            self._replies.remove(reply)
+            self._changed.set()
+        await self.push_error(why)
 
     async def _use(self, reply: Reply, wanted: Wanted) -> bool:
         """Do what the model asks for; whether it is to go on with the result."""

@@ -20,6 +20,10 @@ class SpeechModelError(Exception):
     """The model cannot be had, or not any more; the message is ours, with nothing of what the provider sent."""
 
 
+class NotAskedError(SpeechModelError):
+    """It was not asked for an answer, since it has been asked too often; what was said before it knows."""
+
+
 class Tool(Struct, frozen=True):
     """Something that the model may ask for instead of speaking, or after it."""
 
@@ -100,11 +104,14 @@ class SpeechSession(Protocol):
         ...
 
     async def answer(self, *, more: bool = False) -> None:
-        """Answer the conversation so far; `more` of the answer that is under way, when a tool has told something."""
+        """Answer the conversation so far; `more` of the answer that is under way, when a tool has told something.
+
+        Raises NotAskedError.
+        """
         ...
 
     async def say(self, text: str) -> None:
-        """Say this, word for word; it does not become part of the conversation."""
+        """Say this, word for word; it does not become part of the conversation. It is said however much was asked."""
         ...
 
     async def cancel(self, heard_ms: int) -> None:
@@ -136,5 +143,5 @@ class SpeechModel(Protocol):
         ...
 
     async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
-        """A session that is ready to be asked. Raises SpeechModelError."""
+        """A session that is ready to be asked. Raises SpeechModelError, also where too much was asked already."""
         ...

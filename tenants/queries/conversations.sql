@@ -3,22 +3,24 @@
 -- store --
 INSERT INTO atende.conversations (
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
-    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (tenant_id, call_id) DO UPDATE SET
     tenant_slug = excluded.tenant_slug, assistant = excluded.assistant, number = excluded.number,
     caller = excluded.caller, revision = excluded.revision, language = excluded.language, switch = excluded.switch,
     opened_at = excluded.opened_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     hangup_cause = excluded.hangup_cause, errors = excluded.errors, recording = excluded.recording,
-    revisions = excluded.revisions, provisional = false, stored_at = now()
+    revisions = excluded.revisions, cost_usd = excluded.cost_usd, usage = excluded.usage,
+    provisional = false, stored_at = now()
 WHERE conversations.provisional RETURNING true;
 
 -- store_lost --
 -- What is known of a call whose process is gone; its own record takes the place.
 INSERT INTO atende.conversations (
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
-    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, provisional
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, true)
+    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage,
+    provisional
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, true)
 ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
 
 -- store_message --
@@ -47,6 +49,8 @@ INSERT INTO atende.timelines (tenant_id, call_id, moments) VALUES ($1, $2, $3);
 -- timelines --
 SELECT call_id, moments FROM atende.timelines WHERE tenant_id = $1 AND call_id = ANY ($2);
 
--- seconds --
-SELECT coalesce(sum(extract(epoch FROM ended_at - opened_at)), 0)::double precision FROM atende.conversations
+-- taken --
+SELECT coalesce(sum(extract(epoch FROM ended_at - opened_at)), 0)::double precision AS seconds,
+    coalesce(sum(cost_usd), 0)::double precision AS cost_usd
+FROM atende.conversations
 WHERE tenant_id = $1 AND assistant = $2 AND opened_at >= $3 AND opened_at < $4;

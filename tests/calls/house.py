@@ -18,10 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from base.clock import SystemClock
+from base.http import OutboundPolicy
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control import memory
-from control.daily_minutes import DailyMinutes
+from control.daily_use import DailyUse
 from control.dependencies import Room
 from control.dependency_watch import ALL_IS_WELL
 from control.peer import (
@@ -36,6 +37,9 @@ from control.peer import (
 from control.peer.call import PeerCall
 from control.peer.legs import Callees
 from control.phone import PhoneDoor, PhoneOptions
+from control.provider_rates import ProviderRates
+from control.setting_values import endpoint_of
+from control.tenant_limits import TenantLimits
 from pipelines.calls import Call, CallRecord, Closed, LiveEvent, Opened
 from pipelines.spool import Spool
 from pipelines.supervisor import PipelineSupervisor, Swap
@@ -44,6 +48,7 @@ from processors.factory import PrepareError, Workshop
 from tenants.conversations import MemoryConversations
 from tenants.directory import Directory
 from tenants.document import parse_document
+from tenants.named import ServerFacts
 from tenants.publishing import publish
 from tenants.revisions import MemoryRevisions
 from tenants.signing import (
@@ -142,12 +147,14 @@ class House:
     conversations: MemoryConversations
     log: WatchedLog
     stages: Mapping[str, AnyFactory] | None
+    endpoints: Mapping[str, str]
     events: list[LiveEvent] = field(default_factory=list)
     served: dict[CallId, asyncio.Event] = field(default_factory=dict)
     """Set when the door is done with a call."""
     stored: dict[CallId, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     """Set when the row of a call is there."""
-    minutes: DailyMinutes = field(init=False)
+    daily_use: DailyUse = field(init=False)
+    rates: ProviderRates = field(init=False)
     media_server: MediaServer = field(init=False)
     phone: PhoneDoor = field(init=False)
     door: DoorServer = field(init=False)
@@ -155,7 +162,7 @@ class House:
 
     async def publish(self, raw: bytes, *, swap: Swap = "drain") -> int:
         """As an operator does; the number of the revision that answers from now on."""
-        parsed = parse_document(raw, "test.yaml", self.stages)
+        parsed = parse_document(raw, "test.yaml", self.stages, server=ServerFacts(endpoints=self.endpoints))
         return await publish(parsed, self.revisions, self.supervisor, self.directory, swap=swap)
 
     def dialed(
@@ -264,9 +271,14 @@ async def house(
     files: Mapping[str, float] | None = None,
     switches: Sequence[PeerSwitch] = (PeerSwitch(),),
     room: Callable[[], Room] = lambda: ALL_IS_WELL,
+    monotonic: Callable[[], float] | None = None,
+    endpoints: Mapping[str, str] | None = None,
     tenant_calls: int = 0,
 ) -> AsyncIterator[House]:
-    """The service with these tenants, on a free port; `stages` go before the catalog's when given."""
+    """The service with these tenants, on a free port; `stages` go before the catalog's when given.
+
+    `monotonic` is the clock of what providers are asked within a minute; `endpoints` are URLs that documents name.
+    """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atende-calls-")))
@@ -277,7 +289,7 @@ async def house(
             home.stored[record.call.id].set()
 
         spool = await stack.enter_async_context(Spool(folder / "spool", store, clock))
-        supervisor = PipelineSupervisor(workshop(folder), stages, tenant_calls=tenant_calls)
+        supervisor = PipelineSupervisor(workshop(folder, endpoints or {}), stages, tenant_calls=tenant_calls)
         stack.push_async_callback(supervisor.close)
         home = House(
             folder=folder,
@@ -288,8 +300,10 @@ async def house(
             conversations=conversations,
             log=WatchedLog(spool),
             stages=stages,
+            endpoints=endpoints or {},
         )
-        home.minutes = DailyMinutes(conversations, clock)
+        home.daily_use = DailyUse(conversations, clock)
+        home.rates = ProviderRates(monotonic or clock.monotonic)
         home.media_server = await stack.enter_async_context(MediaServer("127.0.0.1", 0))
         if record:
             options = PhoneOptions(recordings_dir=folder / "recordings")
@@ -302,7 +316,7 @@ async def house(
             clock=clock,
             options=options or PhoneOptions(),
             media_server=home.media_server,
-            daily_minutes=home.minutes,
+            limits=TenantLimits(home.rates, home.daily_use),
             room=room,
         )
         home.door = DoorServer("127.0.0.1", 0, home.on_call, unicast=unicast, switches=switches)
@@ -324,8 +338,8 @@ async def house(
     home.check()
 
 
-def workshop(folder: Path) -> Workshop:
-    """Lends what mock stages and the packaged detector need: nothing."""
+def workshop(folder: Path, endpoints: Mapping[str, str] | None = None) -> Workshop:
+    """Lends what mock stages and the packaged detector need: nothing. Models are asked at these endpoints alone."""
     nothing = cast(Any, None)
     return Workshop(
         clock=SystemClock(),
@@ -334,6 +348,7 @@ def workshop(folder: Path) -> Workshop:
         data_dir=folder,
         secret=_no_secret,
         compute=nothing,
+        outbound=OutboundPolicy(allow=frozenset(map(endpoint_of, (endpoints or {}).values()))),
     )
 
 

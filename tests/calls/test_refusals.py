@@ -9,11 +9,12 @@ import pytest
 import structlog
 
 from base.ids import AssistantName, TenantId
-from control.daily_minutes import DailyMinutes
+from control.daily_use import DailyUse
 from control.dependencies import Room
 from control.headroom import LOOKS, Bounds, LiveLane, Reading
 from control.peer import HangUp, Script, Wait
 from control.phone import PhoneOptions
+from pipelines.spending import Spending
 from processors.catalog import Stages
 from processors.compute import LaneLoad
 from processors.stt.mock import MockStt
@@ -214,9 +215,9 @@ async def test_who_has_talked_his_minutes_is_busy_and_the_others_are_not() -> No
     async with house(limited, document("others", tenant_id=OTHER, number="200")) as home:
         await greeted(home)
         clock = OtherTime()
-        home.phone._daily_minutes = minutes = DailyMinutes(home.conversations, clock)
+        home.phone.limits._daily_use = use = DailyUse(home.conversations, clock)
         for entry, assistant in ((home.directory.tenant(one), AssistantName("front")) for one in (TENANT, OTHER)):
-            with minutes.call(entry, assistant):
+            with use.call(entry, assistant, Spending()):
                 clock.at += 60
         refused(await home.call(SHORT), "busy")
         assert home.phone.refused == {("busy", "daily_minutes"): 1}

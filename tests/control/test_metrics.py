@@ -18,6 +18,7 @@ from pipelines.calls import (
     Opened,
     Said,
     StageFailed,
+    StageUsage,
     Underrun,
     Understood,
     Waterfall,
@@ -45,6 +46,7 @@ NOW = Present(
     stage_errors={"stt.whisper": 4},
     full_by="stt",
     refused={("busy", "stt"): 5},
+    held_requests={"llm.openai": 6},
     loop_load=0.5,
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
@@ -131,6 +133,31 @@ def test_revisions_queues_and_what_was_lost_are_told() -> None:
     assert b"atende_revision_activated" not in Metrics().text(none_yet), "not 1970"
 
 
+def test_what_hosted_providers_took_is_counted_when_a_call_is_over() -> None:
+    metrics = Metrics()
+    asked = StageUsage(
+        stage="mind",
+        use="llm.openai",
+        model="secret-model",
+        answers=3,
+        input_tokens=900,
+        output_tokens=60,
+        cost_usd=0.5,
+    )
+    of_nobody = StageUsage(stage="mind", use="llm.openai", model="m", answers=1, output_tokens=5, cost_usd=None)
+    record = CallRecord(
+        call=CALL, ended_at=AT, end_reason="goodbye", hangup_cause="", turns=(), usage=(asked, of_nobody)
+    )
+    metrics.feed(Closed(record=record))
+    found = scraped(metrics)
+    stage = ("stage", "llm.openai")
+    assert found["atende_provider_answers_total", (stage,)] == 4
+    assert found["atende_provider_tokens_total", (("direction", "input"), stage)] == 900
+    assert found["atende_provider_tokens_total", (("direction", "output"), stage)] == 65
+    assert found["atende_provider_cost_usd_total", (stage,)] == 0.5
+    assert "secret-model" not in metrics.text(NOW).decode(), "an operator may write what he likes"
+
+
 def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     found = scraped(Metrics())
     assert found["atende_taking_calls", ()] == 1
@@ -138,6 +165,7 @@ def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     assert found["atende_tenants", (("state", "ready"),)] == 2
     assert found["atende_stage_errors", (("stage", "stt.whisper"),)] == 4
     assert found["atende_calls_refused_total", (("door", "busy"), ("reason", "stt"))] == 5
+    assert found["atende_provider_requests_held_total", (("stage", "llm.openai"),)] == 6
     assert found["atende_full", (("by", "stt"),)] == 1
     assert found["atende_full", (("by", "media_clock"),)] == 0
     assert found["atende_event_loop_load_ratio", ()] == 0.5

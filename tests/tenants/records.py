@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from base.ids import AssistantName, CallId, TenantId
-from pipelines.calls import Call, CallRecord, Turn, Waterfall
+from pipelines.calls import Call, CallRecord, StageUsage, Turn, Waterfall
 from pipelines.timeline import Moment
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -28,6 +28,13 @@ TIMELINE = (
     Moment(at_ms=0, what="rang"),
     Moment(at_ms=31, what="media_started", detail="unicast"),
     Moment(at_ms=60_000, what="ended", detail="assistant: goodbye"),
+)
+
+USAGE = (
+    StageUsage(
+        stage="llm", use="llm.openai", model="gpt", answers=2, input_tokens=900, output_tokens=60, cost_usd=0.25
+    ),
+    StageUsage(stage="llm", use="llm.openai", model="other", answers=1, estimated=1, audio_s=1.5),
 )
 
 
@@ -59,6 +66,8 @@ def record(tenant_id: TenantId, call_id: str = "c1", *, minutes: float = 0, **ch
         "errors": ("stt: slow",),
         "recording": "recordings/sorriso/c1.wav",
         "timeline": TIMELINE,
+        "cost_usd": 0.25,
+        "usage": USAGE,
     }
     return CallRecord(**facts | changed)
 

@@ -57,6 +57,7 @@ async def test_a_summary_tells_all_but_what_was_said(conversations: Conversation
         revisions=(3, 4),
         has_recording=True,
         has_errors=True,
+        cost_usd=0.25,
     )
     assert (second.turns, second.revisions, second.has_recording, second.has_errors) == (0, (), False, False)
 

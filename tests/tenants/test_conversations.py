@@ -10,14 +10,24 @@ from msgspec import structs
 
 from base.ids import AssistantName, CallId
 from pipelines.calls import Turn
-from tenants.conversations import ConversationStore, Cursor, ForeignRecordError, PostgresConversations, cursor
+from tenants.conversations import (
+    ConversationStore,
+    Cursor,
+    ForeignRecordError,
+    PostgresConversations,
+    Taken,
+    cursor,
+)
 from tenants.database import Database
 from tests.tenants.records import NOON, record, someone
 
 
 async def test_what_is_stored_comes_back_whole(conversations: ConversationStore) -> None:
     tenant = someone()
-    full, bare = record(tenant), record(tenant, "c2", turns=(), errors=(), recording=None, timeline=())
+    full, bare = (
+        record(tenant),
+        record(tenant, "c2", turns=(), errors=(), recording=None, timeline=(), cost_usd=None, usage=()),
+    )
     assert await conversations.store(tenant, full)
     assert await conversations.store(tenant, bare)
     assert await conversations.get(tenant, full.call.id) == full
@@ -53,15 +63,16 @@ async def test_a_record_is_never_stored_for_somebody_else(conversations: Convers
     assert await conversations.list(ours, 10) == []
 
 
-async def test_how_long_an_assistants_calls_of_a_day_were(conversations: ConversationStore) -> None:
+async def test_what_an_assistants_calls_of_a_day_took(conversations: ConversationStore) -> None:
     ours, theirs, sofia = someone(), someone(), AssistantName("sofia")
-    await conversations.store(theirs, record(theirs, "theirs"))
+    await conversations.store(theirs, record(theirs, "theirs", cost_usd=100.0))
     for number, minutes in enumerate([-1, 0, 5, 10]):
-        await conversations.store(ours, record(ours, f"c{number}", minutes=minutes))
+        await conversations.store(ours, record(ours, f"c{number}", minutes=minutes, cost_usd=2.0**-number))
+    await conversations.store(ours, record(ours, "not known", minutes=6, cost_usd=None))
     await conversations.store(ours, record(ours, "another's", minutes=1, assistant=AssistantName("bia")))
     until = NOON + timedelta(minutes=10)
-    assert await conversations.seconds(ours, sofia, NOON, until) == 120, "that of the end is not of it"
-    assert await conversations.seconds(ours, AssistantName("nobody"), NOON, until) == 0
+    assert await conversations.taken(ours, sofia, NOON, until) == Taken(180, 0.75), "that of the end is not of it"
+    assert await conversations.taken(ours, AssistantName("nobody"), NOON, until) == Taken()
 
 
 async def test_lists_are_newest_first_in_pages_that_lose_and_double_nothing(conversations: ConversationStore) -> None:

@@ -38,12 +38,13 @@ def test_a_line_of_json_is_the_record_in_utc() -> None:
 def test_a_row_has_the_facts_and_nothing_that_was_said() -> None:
     call = record(someone(), opened_at=NOON.astimezone(THERE), number="1000", turns=saying("segredo"))
     assert csv_header() == (
-        b"id,opened_at,ended_at,duration_s,assistant,number,caller,end_reason,hangup_cause,turns\r\n"
+        b"id,opened_at,ended_at,duration_s,assistant,number,caller,end_reason,hangup_cause,turns,cost_usd\r\n"
     )
     assert csv_row(call) == (
         b"c1,2026-03-01T12:00:00.123456Z,2026-03-01T12:01:00.123456Z,60.000,sofia,1000,+5511988887777,"
-        b"goodbye,NORMAL_CLEARING,1\r\n"
+        b"goodbye,NORMAL_CLEARING,1,0.250000\r\n"
     )
+    assert cell("cost_usd", record(someone(), cost_usd=None)) == "", "of which nobody knows it"
     assert b"segredo" not in csv_row(call)
 
 

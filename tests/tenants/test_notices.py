@@ -38,8 +38,9 @@ def test_each_idle_field_is_told_once_at_its_line(stages: Stages) -> None:
 
 
 def test_a_kept_field_that_may_be_absent_is_told_too(stages: Stages) -> None:
-    limits = "    limits: {idle_s: 40, provider_rpm: 5, daily_minutes: 10, daily_cost: 1.5, silence_s: 5}\n"
-    assert told(HEAD + limits, stages) == [f"$.assistants[0].limits.{name}" for name in ("provider_rpm", "daily_cost")]
+    limits = "    limits: {idle_s: 40, provider_rpm: 5, daily_minutes: 10, silence_s: 5}\n"
+    assert told(HEAD + limits, stages) == []
+    assert told(HEAD + "    texts: {hold: One moment.}\n", stages) == ["$.assistants[0].texts.hold"]
 
 
 def test_what_only_a_language_model_is_told_is_told_where_there_is_none(stages: Stages) -> None:

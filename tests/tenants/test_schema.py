@@ -99,7 +99,8 @@ def test_the_schema_names_every_stage_and_says_what_each_field_means() -> None:
     assert node["properties"]["use"]["anyOf"][0]["enum"] == list(Stages())
     assert [case["if"]["properties"]["use"]["const"] for case in node["allOf"]] == list(Stages())
     limits = schema["$defs"]["LimitsSpec"]["properties"]
-    assert limits["provider_rpm"]["description"].endswith("a minute. Checked and kept; nothing acts on it yet.")
+    turn = schema["$defs"]["TurnSpec"]["properties"]
+    assert turn["min_words"]["description"].endswith("interrupt. Checked and kept; nothing acts on it yet.")
     assert limits["idle_s"]["description"].endswith(" In s.")
     assert (limits["idle_s"]["anyOf"][0]["minimum"], limits["idle_s"]["anyOf"][0]["maximum"]) == (5, 3600)
     assert r"\Z" not in str(schema), "no editor knows it"

@@ -142,6 +142,7 @@ async def program_reads(url: Secret, was: int) -> None:
     try:
         record = await PostgresConversations(database).get(TENANT, CallId("first-schema"))
         assert record is not None
+        assert (record.cost_usd, record.usage) == (None, ()), "nobody counted then"
         assert [turn.text for turn in record.turns] == ["Olá!", "Vocês abrem sábado?", "Sim."]
         assert record.turns[2].waterfall == Waterfall(vad_stop=210.0, first_audio=980.125)
         assert (record.call.switch, record.call.caller, record.errors) == ("default", "+5511988887777", ("stt: slow",))

@@ -56,6 +56,36 @@ def test_check_says_good_of_the_examples_and_what_acts_on_nothing(settings: Sett
     assert re.search(r"harbor-books\.yaml:12:5: notice: \$\.assistants\[0\]\.instructions: a language", result.stderr)
 
 
+PAID = """\
+    limits: {daily_cost: 2}
+    pipeline:
+      - {id: vad, use: vad.mock}
+      - {id: stt, use: stt.mock}
+      - {id: mind, use: llm.openai, config: {model: gpt-of-nobody}}
+      - {id: tts, use: tts.mock}
+"""
+
+
+def test_check_tells_of_money_that_cannot_be_counted(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    good = GOOD.replace("\nknowledge:", PAID + "\nknowledge:")
+    file.write_text(good)
+    unknown = run(settings, str(file))
+    assert unknown.exit_code == 1
+    [told] = mistakes(unknown)
+    assert re.search(
+        r"a\.yaml:\d+:14: \$\.assistants\[0\]\.limits\.daily_cost: what 'mind' \(llm\.openai\) costs is not known, "
+        r"and cannot be counted \(write `price` into its config or take the limit out\)",
+        told,
+    )
+    half = "gpt-of-nobody, price: {input: 1}"
+    for model, problems in (("gpt-4o-mini", 0), ("gpt-of-nobody, price: {input: 1, output: 2}", 0), (half, 1)):
+        file.write_text(good.replace("gpt-of-nobody", model))
+        result = run(settings, str(file))
+        assert len(mistakes(result)) == problems, result.stderr
+        assert "a price has `input` and `output`, or `minute`" in result.stderr or not problems
+
+
 def test_check_knows_the_switches_of_the_settings(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(GOOD.replace("language: en", "language: en\nswitch: matriz"))

@@ -42,6 +42,24 @@ def test_the_example_is_drawn_with_its_totals() -> None:
     ]
 
 
+def test_what_a_hosted_model_costs_is_drawn(tmp_path: Path) -> None:
+    pipeline = "".join(
+        f"      - {{id: {kind}, use: {use}}}\n"
+        for kind, use in (
+            ("vad", "vad.mock"),
+            ("stt", "stt.mock"),
+            ("llm", "llm.openai, config: {model: gpt-4o-mini}"),
+            ("tts", "tts.mock"),
+        )
+    )
+    file = tmp_path / "a.yaml"
+    file.write_text(EXAMPLE.read_text().replace("\nknowledge:", f"    pipeline:\n{pipeline}\nknowledge:"))
+    told = run(str(file)).stdout
+    assert "a turn costs at most: $0.00072\n" in told
+    file.write_text(file.read_text().replace("gpt-4o-mini", "gpt-of-nobody"))
+    assert "what llm costs, which is not known" in run(str(file)).stdout
+
+
 @pytest.mark.parametrize("assistant", [(), ("--assistant", "grace")])
 def test_in_every_form(assistant: tuple[str, ...]) -> None:
     assert run(str(EXAMPLE), "--format", "mermaid", *assistant).stdout.startswith("flowchart LR\n")

@@ -36,7 +36,9 @@ class Answer:
         begins_s: float = 0.0,
         status: str = "completed",
         details: dict[str, Any] | None = None,
+        usage: Any = None,
     ) -> None:
+        self.usage = usage
         self.text, self.calls, self.stops_after, self.status = text, calls, stops_after, status
         self.says_on, self.item_of, self.word_s, self.begins_s = says_on, item_of, word_s, begins_s
         self.details = details
@@ -61,6 +63,7 @@ class Model:
         refuses_turns: Sequence[int] = (),
         silent: bool = False,
         hangs_up_after: int = -1,
+        transcript_usage: Any = None,
     ) -> None:
         """A `status` refuses the handshake; `refuses` names an event that is answered with an error; `silent` says
         nothing at all; it hangs up instead of the response of that number. Commits of `refuses_turns` are refused;
@@ -70,6 +73,7 @@ class Model:
         self._otherwise, self._transcripts = otherwise, list(transcripts)
         self._status, self._location = status, location
         self._reads_s = reads_s
+        self._transcript_usage = transcript_usage
         self._transcript_s, self._refuses_turns = transcript_s, refuses_turns
         self._refuses, self._silent, self._hangs_up_after = refuses, silent, hangs_up_after
         self._server: Server | None = None
@@ -180,7 +184,8 @@ class Model:
         await asyncio.sleep(self._transcript_s)
         kind = "conversation.item.input_audio_transcription." + ("failed" if text is None else "completed")
         with suppress(ConnectionClosed):
-            await _send(connection, kind, item_id=item_id, transcript=text, content_index=0, error={"type": "x"})
+            told = {"transcript": text, "usage": self._transcript_usage, "error": {"type": "x"}}
+            await _send(connection, kind, item_id=item_id, content_index=0, **told)
 
     def _begin(self, connection: ServerConnection, asked: dict[str, Any]) -> None:
         if asked.get("conversation") == "none":
@@ -217,6 +222,7 @@ class Model:
             for name, arguments in answer.calls
         ]
         done = {"id": response_id, "status": status, "status_details": answer.details, "output": output}
+        done |= {"usage": answer.usage}
         await _send(connection, "response.done", response=done)
 
     def _id(self, kind: str) -> str:

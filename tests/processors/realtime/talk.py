@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -16,6 +17,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from base.http import Endpoint, OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
+from pipelines.spending import Spending
 from processors.factory import Workshop
 from processors.frames import SpokenTurn
 from processors.realtime.openai import OpenAiRealtime, OpenAiRealtimeConfig
@@ -50,14 +52,17 @@ def workshop(*ports: int, library: Any = None) -> Workshop:
     )
 
 
-async def service(model: Model, /, *, library: Any = None, port: int | None = None, **config: Any) -> SpeechService:
-    """A stage whose model is there, or at another `port` that leads to it."""
+async def service(
+    model: Model, /, *, library: Any = None, port: int | None = None, spending: Spending | None = None, **config: Any
+) -> SpeechService:
+    """A stage whose model is there, or at another `port` that leads to it; what it takes is in `spending`."""
     url = f"http://127.0.0.1:{port or model.port}/v1"
     written = {"base_url": url, "api_key": {"secret": "openai"}, "passages": 0} | config
     made = msgspec.convert(written, OpenAiRealtimeConfig)
     factory = OpenAiRealtime()
     prepared = await factory.prepare(made, told(SOFIA), workshop(port or model.port, library=library))
-    return factory.create(made, prepared, call_of(SOFIA))
+    meter = (spending or Spending()).meter("mind", factory.use)
+    return factory.create(made, prepared, structs.replace(call_of(SOFIA), meter=meter))
 
 
 def said(pcm: bytes = b"\1\0" * RATE) -> list[Frame]:

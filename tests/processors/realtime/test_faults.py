@@ -28,7 +28,10 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from processors.frames import CallRequestFrame, UnderstoodFrame
+from processors.metering import Unmetered
+from processors.prices import Bill
 from processors.realtime import openai_session
+from processors.realtime.openai_bill import SessionBill
 from processors.realtime.openai_session import OpenAiSession
 from processors.realtime.speech_model import Sound
 from tests.processors.cases import Documents
@@ -206,7 +209,8 @@ async def test_half_a_sample_waits_for_its_other_half() -> None:
         {"type": "response.created", "response": {"id": "r"}},
         *({"type": "response.output_audio.delta", "delta": delta, **place} for delta in deltas),
     )
-    session = OpenAiSession(socket)
+    unpaid = Bill(Unmetered(), "m", None)
+    session = OpenAiSession(socket, SessionBill(unpaid, unpaid))
     await session.open(BRIEF, voice="marin", transcription_model="m", max_tokens=100)
     await session.answer()
     pieces = [event.pcm async for event in session.events() if isinstance(event, Sound)]

@@ -1,4 +1,5 @@
-"""Minutes of calls in a day, by assistant: what was before this process is read once, what came since is counted here.
+"""What an assistant's calls of a day take of its `daily_minutes` and `daily_cost`: what was before this process is read
+once, what came since is counted here.
 
 A call belongs to the day on which it began, in its company's time zone. No call waits for the database: until what was
 before is known (it is read before the door opens, and for a limit that is new within half a minute) only what this
@@ -9,14 +10,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, time
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 import structlog
+from msgspec import Struct
 
 from base.clock import Clock
 from base.ids import AssistantName, TenantId
 from base.tasks import beside
+from pipelines.spending import Spending
+from tenants.conversations import Taken
 from tenants.directory import TenantEntry
 
 COUNT_EVERY_S: Final = 30.0
@@ -24,14 +28,28 @@ COUNT_EVERY_S: Final = 30.0
 log = structlog.get_logger()
 
 
-class CallSeconds(Protocol):
+Limit: TypeAlias = Literal["daily_minutes", "daily_cost"]
+
+
+class CallsTaken(Protocol):
     """What `tenants.conversations` knows of it."""
 
-    async def seconds(
+    async def taken(
         self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> float:
-        """How long the assistant's finished calls were that began in that time, in seconds."""
+    ) -> Taken:
+        """What the assistant's finished calls took that began in that time."""
         ...
+
+
+class _Live(Struct, eq=False):
+    """A call that goes on."""
+
+    began: float
+    """In monotonic seconds."""
+    spending: Spending
+
+    def taken(self, monotonic: float) -> Taken:
+        return Taken(monotonic - self.began, self.spending.known_usd)
 
 
 class _Day:
@@ -39,20 +57,19 @@ class _Day:
 
     def __init__(self, day: date) -> None:
         self.day = day
-        self.before_s: float | None = None
+        self.before: Taken | None = None
         """What was before this process; None: not read yet."""
-        self.ended_s = 0.0
-        self.live: list[float] = []
-        """When those began that go on, in monotonic seconds."""
+        self.ended = Taken()
+        self.live: list[_Live] = []
 
-    def seconds(self, monotonic: float) -> float:
-        return (self.before_s or 0.0) + self.ended_s + sum(monotonic - began for began in self.live)
+    def taken(self, monotonic: float) -> Taken:
+        return _sum(self.before or Taken(), self.ended, *(call.taken(monotonic) for call in self.live))
 
 
-class DailyMinutes:
+class DailyUse:
     """Of all assistants of this process."""
 
-    def __init__(self, store: CallSeconds, clock: Clock, *, shared: bool = False) -> None:
+    def __init__(self, store: CallsTaken, clock: Clock, *, shared: bool = False) -> None:
         """`shared`: other processes have calls of the same assistants, and what is stored is read again and again."""
         self._store, self._clock, self._shared = store, clock, shared
         self._since: Final = clock.now()
@@ -61,31 +78,36 @@ class DailyMinutes:
         self._asked: set[tuple[TenantId, AssistantName]] = set()
         """Who was rung here since it was read last: of nobody else is anything read again."""
 
-    def used_up(self, tenant: TenantEntry, assistant: AssistantName) -> bool:
-        """Whether the assistant has a limit and has talked so long today. Never waits."""
-        limit = tenant.daily_minutes.get(assistant)
-        if limit is not None:
-            self._asked.add((tenant.tenant_id, assistant))
-        return limit is not None and self._day(tenant, assistant).seconds(self._clock.monotonic()) >= limit * 60
+    def used_up(self, tenant: TenantEntry, assistant: AssistantName) -> Limit | None:
+        """Which limit of the assistant's is used up today; None: it may have one more call. Never waits."""
+        minutes, cost_usd = tenant.daily_minutes.get(assistant), tenant.daily_cost.get(assistant)
+        if minutes is None and cost_usd is None:
+            return None
+        self._asked.add((tenant.tenant_id, assistant))
+        taken = self._day(tenant, assistant).taken(self._clock.monotonic())
+        if minutes is not None and taken.seconds >= minutes * 60:
+            return "daily_minutes"
+        spent = cost_usd is not None and taken.cost_usd > 0 and taken.cost_usd >= cost_usd
+        return "daily_cost" if spent else None
 
     @contextmanager
-    def call(self, tenant: TenantEntry, assistant: AssistantName) -> Iterator[None]:
+    def call(self, tenant: TenantEntry, assistant: AssistantName, spending: Spending) -> Iterator[None]:
         """A call goes on while the block does."""
-        day, began = self._day(tenant, assistant), self._clock.monotonic()
-        day.live.append(began)
+        day, live = self._day(tenant, assistant), _Live(self._clock.monotonic(), spending)
+        day.live.append(live)
         try:
             yield
         finally:
-            day.live.remove(began)
-            day.ended_s += self._clock.monotonic() - began
+            day.live.remove(live)
+            day.ended = _sum(day.ended, live.taken(self._clock.monotonic()))
 
     async def count(self, tenants: Iterable[TenantEntry]) -> None:
         """Read what was before, of those that have a limit and of which it is not known. Raises what the store does."""
         for tenant in tenants:
-            for assistant in tenant.daily_minutes:
+            for assistant in {**tenant.daily_minutes, **tenant.daily_cost}:
                 day = self._day(tenant, assistant)
                 rung = self._shared and (tenant.tenant_id, assistant) in self._asked
-                if rung or day.before_s is None:
+                if rung or day.before is None:
                     await self._read(tenant, assistant, day)
                     if not day.live:
                         self._asked.discard((tenant.tenant_id, assistant))
@@ -93,12 +115,13 @@ class DailyMinutes:
     async def _read(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
         midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
         until = self._clock.now() if self._shared else self._since
-        ended_s = day.ended_s if self._shared else 0.0
-        stored = 0.0
+        ended = day.ended if self._shared else Taken()
+        stored = Taken()
         if midnight < until:
-            stored = await self._store.seconds(tenant.tenant_id, assistant, midnight, until)
-        day.before_s = stored
-        day.ended_s -= ended_s  # they are among those that are stored, or will be when it is read next
+            stored = await self._store.taken(tenant.tenant_id, assistant, midnight, until)
+        day.before = stored
+        # They are among those that are stored, or will be when it is read next.
+        day.ended = Taken(day.ended.seconds - ended.seconds, day.ended.cost_usd - ended.cost_usd)
 
     def _day(self, tenant: TenantEntry, assistant: AssistantName) -> _Day:
         """Today's; a new one after midnight, in which yesterday's calls that go on have no part."""
@@ -109,18 +132,22 @@ class DailyMinutes:
         return day
 
 
+def _sum(*parts: Taken) -> Taken:
+    return Taken(sum(part.seconds for part in parts), sum(part.cost_usd for part in parts))
+
+
 @asynccontextmanager
 async def counted(
-    minutes: DailyMinutes, tenants: Callable[[], Iterable[TenantEntry]], every_s: float = COUNT_EVERY_S
+    use: DailyUse, tenants: Callable[[], Iterable[TenantEntry]], every_s: float = COUNT_EVERY_S
 ) -> AsyncIterator[None]:
     """What was before is known when the block begins, where the database answers; of new limits soon after."""
 
     async def count() -> None:
         try:
-            await minutes.count(tenants())
+            await use.count(tenants())
         except Exception as error:
             # The limit counts from here on; the calls go on.
-            log.warning("minutes of the day could not be read", error=type(error).__name__)
+            log.warning("what the day has taken could not be read", error=type(error).__name__)
 
     async def again() -> None:
         while True:
@@ -128,5 +155,5 @@ async def counted(
             await count()
 
     await count()
-    async with beside(count_minutes_of_the_day=again()):
+    async with beside(count_what_the_day_takes=again()):
         yield

@@ -1,0 +1,230 @@
+"""What an assistant's calls of a day took, before this process and since; time is made up."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from msgspec import structs
+
+from base.ids import AssistantName, TenantId
+from control.daily_use import DailyUse, counted
+from pipelines.spending import Spending
+from processors.metering import Usage
+from tenants.conversations import MemoryConversations, Taken
+from tenants.directory import TenantEntry
+from tests.tenants.records import record
+
+ANA = AssistantName("ana")
+TENANT = TenantId("0f0f0f0f-0000-4000-8000-000000000001")
+NOON = datetime(2026, 3, 1, 15, 0, tzinfo=UTC)
+"""Of São Paulo, three hours behind."""
+ENTRY = TenantEntry(
+    tenant_id=TENANT,
+    slug="acme",
+    domain="acme.example.net",
+    revision=1,
+    enabled=True,
+    numbers={},
+    time_zone="America/Sao_Paulo",
+    daily_minutes={ANA: 10},
+)
+
+
+class MovedClock:
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def monotonic(self) -> float:
+        return self.s
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.s)
+
+
+class Away:
+    """A database that does not answer at first."""
+
+    def __init__(self, then_s: float) -> None:
+        self.asked, self._then_s = 0, then_s
+        self.answered = asyncio.Event()
+
+    async def taken(self, *_: object) -> Taken:
+        self.asked += 1
+        if self.asked == 1:
+            raise ConnectionError("no database")
+        self.answered.set()
+        return Taken(self._then_s)
+
+
+async def kept(*calls: tuple[float, float]) -> MemoryConversations:
+    """Finished calls: minutes after noon at which they began, and how many minutes they were."""
+    store = MemoryConversations()
+    for place, (began, lasted) in enumerate(calls):
+        opened = NOON + timedelta(minutes=began)
+        one = record(TENANT, f"c{place}", assistant=ANA, opened_at=opened, ended_at=opened + timedelta(minutes=lasted))
+        await store.store(TENANT, one)
+    return store
+
+
+async def test_what_was_before_and_what_is_now_are_one_day() -> None:
+    clock = MovedClock()
+    yesterday, today, ours = (-12 * 60 - 1, 9.0), (-60, 4.0), (1, 5.0)
+    minutes = DailyUse(await kept(yesterday, today, ours), clock)
+    await minutes.count([ENTRY])
+    with minutes.call(ENTRY, ANA, Spending()), minutes.call(ENTRY, ANA, Spending()):
+        clock.s = 179
+        assert not minutes.used_up(ENTRY, ANA)
+        clock.s = 180
+        assert minutes.used_up(ENTRY, ANA), "4 before, and two that have talked 3 each"
+    assert minutes.used_up(ENTRY, ANA)
+    await minutes.count([ENTRY])
+    clock.s = 200
+    assert minutes.used_up(ENTRY, ANA), "what began since is not read a second time, nor forgotten"
+
+
+async def test_a_new_day_begins_at_midnight_where_the_company_is() -> None:
+    clock = MovedClock()
+    minutes = DailyUse(await kept((-60, 10.0)), clock)
+    await minutes.count([ENTRY])
+    assert minutes.used_up(ENTRY, ANA)
+    with minutes.call(ENTRY, ANA, Spending()):
+        clock.s = 12 * 3600 - 1
+        assert minutes.used_up(ENTRY, ANA)
+        clock.s = 12 * 3600
+        assert not minutes.used_up(ENTRY, ANA), "a call of yesterday's that goes on is yesterday's"
+    await minutes.count([ENTRY])
+    assert not minutes.used_up(ENTRY, ANA)
+
+
+async def test_who_has_no_limit_talks_for_ever() -> None:
+    clock = MovedClock()
+    minutes = DailyUse(MemoryConversations(), clock)
+    with minutes.call(ENTRY, AssistantName("bia"), Spending()):
+        clock.s = 10 * 3600
+        assert not minutes.used_up(ENTRY, AssistantName("bia"))
+
+
+async def test_a_database_that_is_away_stops_nothing_and_is_asked_again() -> None:
+    clock, store = MovedClock(), Away(601.0)
+    minutes = DailyUse(store, clock)
+    async with counted(minutes, lambda: [ENTRY], every_s=0.001):
+        assert not minutes.used_up(ENTRY, ANA)
+        await asyncio.wait_for(store.answered.wait(), 5)
+        await asyncio.sleep(0)
+        assert minutes.used_up(ENTRY, ANA)
+    assert store.asked == 2, "what is known is not asked for again"
+
+
+async def test_what_other_processes_have_talked_counts_when_it_is_stored_and_ours_once() -> None:
+    clock = MovedClock()
+    store = await kept((-60, 4.0))
+    minutes = DailyUse(store, clock, shared=True)
+    await minutes.count([ENTRY])
+    with minutes.call(ENTRY, ANA, Spending()):
+        clock.s = 120.0
+    await minutes.count([ENTRY])
+    assert minutes._asked == set(), "who was not rung is not read again"
+    assert not minutes.used_up(ENTRY, ANA), "4 before, 2 here"
+    for place, (began, lasted) in {"ours": (0.0, 2.0), "theirs": (0.5, 3.0)}.items():
+        opened = NOON + timedelta(minutes=began)
+        ended = opened + timedelta(minutes=lasted)
+        await store.store(TENANT, record(TENANT, place, assistant=ANA, opened_at=opened, ended_at=ended))
+    await minutes.count([ENTRY])
+    assert not minutes.used_up(ENTRY, ANA), "9: ours is not counted twice"
+    with minutes.call(ENTRY, ANA, Spending()):
+        clock.s = 179.0
+        assert not minutes.used_up(ENTRY, ANA)
+        clock.s = 180.0
+        assert minutes.used_up(ENTRY, ANA)
+
+
+PAID = structs.replace(ENTRY, daily_minutes={}, daily_cost={ANA: 1.0})
+OTHER = structs.replace(PAID, tenant_id=TenantId("0f0f0f0f-0000-4000-8000-000000000002"), slug="other")
+
+
+async def cost(store: MemoryConversations, call_id: str, minutes: float, dollars: float | None) -> None:
+    """A call that ended, opened so many minutes after noon."""
+    opened = NOON + timedelta(minutes=minutes)
+    times = {"opened_at": opened, "ended_at": opened + timedelta(minutes=1)}
+    await store.store(TENANT, record(TENANT, call_id, assistant=ANA, cost_usd=dollars, **times))
+
+
+def spend(spending: Spending, dollars: float | None) -> None:
+    spending.meter("llm", "llm.openai").used("gpt", Usage(input_tokens=10), dollars)
+
+
+async def test_what_is_spent_counts_as_it_is_spent_and_after_a_restart_and_of_nobody_else() -> None:
+    clock, store = MovedClock(), MemoryConversations()
+    await cost(store, "yesterday", -12 * 60 - 1, 9.0)
+    await cost(store, "before", -60, 0.4)
+    await cost(store, "of old", -30, None)
+    use, spending = DailyUse(store, clock), Spending()
+    await use.count([PAID, OTHER])
+    with use.call(PAID, ANA, spending):
+        assert use.used_up(PAID, ANA) is None
+        spend(spending, 0.35)
+        spend(spending, None)
+        assert use.used_up(PAID, ANA) is None
+        spend(spending, 0.25)
+        assert use.used_up(PAID, ANA) == "daily_cost", "in the middle of the call"
+    assert use.used_up(PAID, ANA) == "daily_cost"
+    assert use.used_up(OTHER, ANA) is None, "who has the same limit, and whose assistant has the same name"
+    clock.s = 120.0
+    again = DailyUse(store, clock)
+    await again.count([PAID])
+    assert again.used_up(PAID, ANA) is None, "its record is not there yet"
+    await cost(store, "ours", 1, 0.6)
+    again = DailyUse(store, clock)
+    await again.count([PAID])
+    assert again.used_up(PAID, ANA) == "daily_cost"
+
+
+async def test_the_days_money_is_new_at_midnight_where_the_company_is() -> None:
+    clock, spending = MovedClock(), Spending()
+    use = DailyUse(MemoryConversations(), clock)
+    await use.count([PAID])
+    with use.call(PAID, ANA, spending):
+        spend(spending, 1.0)
+        clock.s = 12 * 3600 - 1
+        assert use.used_up(PAID, ANA) == "daily_cost"
+        clock.s = 12 * 3600
+        assert use.used_up(PAID, ANA) is None
+        spend(spending, 5.0)
+        assert use.used_up(PAID, ANA) is None, "the call is yesterday's"
+    assert use.used_up(PAID, ANA) is None
+
+
+async def test_two_processes_have_one_days_money() -> None:
+    clock, store = MovedClock(), MemoryConversations()
+    ours, theirs = (DailyUse(store, clock, shared=True) for _ in range(2))
+    await ours.count([PAID])
+    await theirs.count([PAID])
+    spending = Spending()
+    with ours.call(PAID, ANA, spending):
+        spend(spending, 1.2)
+        assert ours.used_up(PAID, ANA) == "daily_cost"
+    assert theirs.used_up(PAID, ANA) is None, "it is rung, and will look"
+    clock.s = 60.0
+    await cost(store, "ours", 0, 1.2)
+    for use in (ours, theirs):
+        await use.count([PAID])
+        assert use.used_up(PAID, ANA) == "daily_cost"
+
+
+async def test_the_first_limit_that_is_used_up_is_named() -> None:
+    clock, spending = MovedClock(), Spending()
+    both = structs.replace(PAID, daily_minutes={ANA: 10})
+    use = DailyUse(MemoryConversations(), clock)
+    with use.call(both, ANA, spending):
+        spend(spending, 1.0)
+        assert use.used_up(both, ANA) == "daily_cost"
+        clock.s = 600
+        assert use.used_up(both, ANA) == "daily_minutes"
+
+
+async def test_who_may_spend_nothing_and_spends_nothing_is_answered() -> None:
+    use, spending = DailyUse(MemoryConversations(), MovedClock()), Spending()
+    free = structs.replace(PAID, daily_cost={ANA: 0.0})
+    with use.call(free, ANA, spending):
+        assert use.used_up(free, ANA) is None
+        spend(spending, 0.001)
+        assert use.used_up(free, ANA) == "daily_cost"
