@@ -227,7 +227,9 @@ class ProcessorFactory(Generic[C, P]):
     gives: frozenset[Kind] | None = None
     """What it makes; None: as its role. What it only passes on is not named."""
     lane: Literal["stt", "tts"] | None = None
-    """Where its calls' heavy work is done, when that is in this process: calls are taken while the lane has room."""
+    """Where its calls' heavy work is done, in this process or by a model server: calls are taken while the lane has
+    room.
+    """
     tap: bool = False
     """Whether it passes every frame on as it is, at once, and at most adds its own: taps may stand side by side."""
 

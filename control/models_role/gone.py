@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from litestar import Request
 
-MAX_REQUEST_S: Final = 170.0
+MAX_REQUEST_S: Final = 290.0
 """From the request to its answer, or to the first audio."""
 T = TypeVar("T")
 

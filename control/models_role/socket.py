@@ -5,6 +5,7 @@ import secrets
 import socket
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from control.settings import Settings
 
@@ -26,6 +27,11 @@ def socket_path(found: Settings) -> Path:
         told = f"{path} is longer than {longest} bytes, and no socket can be there"
         raise SocketPathError(f"{told}: give a shorter ATENDE_DATA_DIR, or an ATENDE_MODELS_URL")
     return path
+
+
+def url_of(path: Path) -> str:
+    """As `ATENDE_MODELS_URL` has it."""
+    return f"unix://{quote(str(path))}"
 
 
 def listener(path: Path) -> socket.socket:

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from control.models_role.socket import socket_path
+from control.models_role.socket import socket_path, url_of
 from control.settings import Settings
 from control.workers.child import Child, all_ended
 from control.workers.seat import Seat
@@ -82,7 +82,7 @@ class Parent:
         signing_keys(self._found.data_dir, self._found.signing_keys)
         api_key_pepper(self._found.data_dir, self._found.api_key_secret)
         if self._serves_models:
-            self._environ["ATENDE_MODELS_URL"] = f"unix://{socket_path(self._found)}"
+            self._environ["ATENDE_MODELS_URL"] = url_of(socket_path(self._found))
         async with AsyncExitStack() as stack:
             if self._found.database_url is None:
                 url = await stack.enter_async_context(embedded_postgres(self._found.data_dir, connections(self._found)))

@@ -135,7 +135,11 @@ class ServedModels:
     async def watch(self) -> None:
         """Look at it for ever."""
         while True:
-            await self._look()
+            try:
+                await self._look()
+            except Exception:
+                # Without this look nothing would ever say that it is back.
+                log.exception("the model server cannot be looked at")
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._look_now.wait()

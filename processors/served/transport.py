@@ -17,9 +17,9 @@ SOCKET_SCHEME: Final = "unix"
 BASE_URL: Final = "http://models"
 """Of a server behind a socket; nobody resolves it."""
 CONNECT_TIMEOUT_S: Final = 2.0
-READ_TIMEOUT_S: Final = 90.0
-"""Of silence; whoever waits for an answer in a call gives up earlier."""
-TOTAL_TIMEOUT_S: Final = 180.0
+READ_TIMEOUT_S: Final = 300.0
+"""Of silence: what is rehearsed waits for all that is live. Whoever waits in a call gives up earlier by himself."""
+TOTAL_TIMEOUT_S: Final = 320.0
 
 
 def socket_of(url: str) -> str | None:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from control.models_role.socket import SocketPathError, listener, socket_path
+from control.models_role.socket import SocketPathError, listener, socket_path, url_of
 from control.settings import Settings
 from processors.served.stages import wav
+from processors.served.transport import socket_of
 from tests.control.models_role.serving import EARS, EMBEDDER, HEARD, MOUTH, Engines, Gate, mock_app, reached, serving
 
 SECOND = wav(bytes(16_000), 8000)
@@ -145,7 +146,9 @@ def test_the_socket_is_this_users_and_is_taken_over_from_whoever_had_it(tmp_path
 
 
 def test_a_folder_whose_path_is_too_long_is_told_before_anything_begins(tmp_path: Path) -> None:
-    assert socket_path(Settings(data_dir=tmp_path)) == tmp_path / "models.sock"
+    path = socket_path(Settings(data_dir=tmp_path / "50% #1?"))
+    assert path == tmp_path / "50% #1?" / "models.sock"
+    assert socket_of(url_of(path)) == str(path)
     with pytest.raises(SocketPathError, match="ATENDE_DATA_DIR"):
         socket_path(Settings(data_dir=tmp_path / ("x" * 100)))
 

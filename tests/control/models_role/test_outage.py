@@ -114,6 +114,7 @@ async def test_killed_under_live_calls_none_is_dropped_and_what_was_said_is_answ
     service = house.service
     assert service.served is not None
     server = service.served
+    assert service.supervisor.weight_mb < 100, "the models' memory is the server's"
     async with Switch(*service.address) as switch, speaking(house, switch) as (call_id, ringing):
         servers.kill()
         await eventually(lambda: server.away and service.phone.full is not None, 10)

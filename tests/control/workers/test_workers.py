@@ -183,6 +183,7 @@ async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(s
 
 async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) -> None:
     before = {one["pid"] for one in await served.all_well()}
+    models = served.models_pid()
     async with ringing(served, 4) as calls:
         served.process.send_signal(signal.SIGHUP)
         # The first fresh one is there, and the former drains with the calls that it has.
@@ -196,6 +197,7 @@ async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) ->
         await eventually(lambda: not any(map(alive, before)), 90)
     after = {one["pid"] for one in await served.all_well()}
     assert not after & before
+    assert served.models_pid() != models
     async with ringing(served, 2) as calls:
         assert all(one.goes_on for one in calls)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from litestar import Litestar, Request, Response, get, post
 from litestar.response import Stream
+from msgspec.structs import replace
 
 from base.secret import Secret
 from control.models_role.app import models_app
@@ -37,8 +39,8 @@ SENTENCE = SpeechRequest(model=MOUTH, input="Good day.", voice="af_heart", respo
 MANNER = Manner(voice="alloy", language="en", speech="en-us", speed=1.0)
 
 
-async def spoken(server: ServedModels) -> bytes:
-    async with aclosing(server.speak(SENTENCE, "en-us")) as stream:
+async def spoken(server: ServedModels, text: str = SENTENCE.input) -> bytes:
+    async with aclosing(server.speak(replace(SENTENCE, input=text), "en-us")) as stream:
         return b"".join([part async for part in stream])
 
 
@@ -89,6 +91,10 @@ async def test_it_tells_how_much_it_does_for_whom(tmp_path: Path) -> None:
         await until(lambda: mine.look("stt").busy_s > 0 and theirs.look("stt").others_s > 0)
         assert mine.look("stt").others_s == 0
         assert theirs.look("stt").busy_s == 0
+        assert mine.look("tts").busy_s == theirs.look("tts").others_s == 0
+        engines.before = lambda: time.sleep(0.02)
+        await spoken(theirs, "One two three four, five six seven eight.")
+        await until(lambda: theirs.look("tts").busy_s >= 0.04 and mine.look("tts").others_s >= 0.04)
         assert mine.look("tts").busy_s == theirs.look("tts").others_s == 0
 
 
