@@ -37,6 +37,7 @@ from control.metrics import Metrics
 from control.phone import PhoneDoor
 from control.provider_rates import ProviderRates
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
+from control.security_headers import secured
 from control.service import Service
 from control.settings import Settings
 from control.sink import Sink
@@ -58,6 +59,7 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
+from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
@@ -161,6 +163,7 @@ async def open_service(
             api_keys=api_keys,
             audit=audit,
             secrets=desk,
+            idempotency=PostgresIdempotency(database),
             events=events,
             feed=event_feed,
             watch=watch,
@@ -170,6 +173,7 @@ async def open_service(
             phone=phone,
             board=board,
             metrics=metrics,
+            traces=traced,
             door=door,
             call_log=call_log,
             folder=tenants,
@@ -262,11 +266,12 @@ def create_app(
     if found.shared:
         handlers.append(internal_router(service))
     if place is None or place.seat.role != "media":
-        handlers.append(api_router(service, clock, door))
+        handlers.append(api_router(service, door))
     return Litestar(
         handlers,
         lifespan=[lifespan],
         plugins=[problem_plugin()],
+        before_send=[secured],
         compression_config=CompressionConfig(
             "gzip",
             minimum_size=1000,

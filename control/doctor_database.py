@@ -23,7 +23,7 @@ class AppRole(Struct, frozen=True):
     superuser: bool = False
     bypasses: bool = False
     owns_as_member: bool = False
-    """It is a member of the owner's role."""
+    """It is a member of the owner's role, or of one that goes round the policies."""
 
 
 class Table(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Table(Struct, frozen=True):
     guarded: bool
     """By row-level security."""
     owned: bool
-    """By the service's role, for which the policies would not hold."""
+    """By the service's role, which could take the policies away."""
 
 
 async def database(found: Settings) -> list[Finding]:

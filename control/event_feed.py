@@ -77,6 +77,11 @@ class Following:
         else:
             self._queue.put_nowait(kept)
 
+    @property
+    def waiting(self) -> int:
+        """Events that it has not taken yet."""
+        return self._queue.qsize()
+
     def end(self, why: str) -> None:
         """What is waiting is not sent any more: who comes again goes on behind what he had."""
         if self._over is None:
@@ -150,6 +155,11 @@ class EventFeed:
     def streams(self) -> int:
         """How many follow now."""
         return len(self._following)
+
+    @property
+    def waiting(self) -> int:
+        """Events that the slowest of them has not sent yet."""
+        return max((following.waiting for following in self._following), default=0)
 
     def wake(self) -> None:
         """Something was kept just now: a hint, which spares those who follow the rest of the second."""

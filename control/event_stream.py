@@ -105,7 +105,6 @@ class EventStream(Response[None]):
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
             (b"x-accel-buffering", b"no"),
         ]
         try:

@@ -1,6 +1,7 @@
 """The calls that are live in this process, and what has been said in them so far."""
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ from pipelines.calls import (
     Understood,
     Waterfall,
 )
+from tenants.conversations import Cursor
 
 MAX_TURNS: Final = 500
 """Of one call, the latest; a call of a thousand turns is no reason to hold all of them twice."""
@@ -84,6 +86,19 @@ class _Live:
         )
 
 
+def newest(
+    views: Iterable[LiveCallView], limit: int | None = None, before: Cursor | None = None
+) -> tuple[LiveCallView, ...]:
+    """At most so many (None: all), the newest first, those behind `before`: an order that no process has another of."""
+    behind = None if before is None else (before.opened_at, before.call_id)
+    found = sorted((view for view in views if behind is None or _place(view) < behind), key=_place, reverse=True)
+    return tuple(found[:limit])
+
+
+def _place(view: LiveCallView) -> tuple[datetime, CallId]:
+    return view.call.opened_at, view.call.id
+
+
 class LiveBoard:
     """Follows calls by their events. There are as many here as the process has sessions."""
 
@@ -103,10 +118,12 @@ class LiveBoard:
             case _ if (live := self._calls.get(event.call_id)) is not None:
                 self._note(live, event)
 
-    def calls(self, tenant_id: TenantId | None) -> tuple[LiveCallView, ...]:
-        """The tenant's live calls, the newest first; of all tenants when None."""
-        newest_first = reversed(self._calls.values())
-        return tuple(live.view() for live in newest_first if tenant_id in (None, live.call.tenant_id))
+    def calls(
+        self, tenant_id: TenantId | None, limit: int | None = None, before: Cursor | None = None
+    ) -> tuple[LiveCallView, ...]:
+        """The tenant's live calls, as `newest` has them; of all tenants when None."""
+        views = (live.view() for live in self._calls.values() if tenant_id in (None, live.call.tenant_id))
+        return newest(views, limit, before)
 
     def call(self, tenant_id: TenantId | None, call_id: CallId) -> LiveCallDetail | None:
         """A live call of the tenant, of any when None. None: there is none, or it is another tenant's."""

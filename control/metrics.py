@@ -13,11 +13,24 @@ from prometheus_client.registry import Collector
 
 from control.dependencies import Dependency
 from control.headroom import Lane, Limiting
-from pipelines.calls import ChangedOver, Closed, LiveEvent, Opened, Said, StageUsage, Understood
+from pipelines.calls import (
+    ChangedOver,
+    Closed,
+    FellBack,
+    LiveEvent,
+    Opened,
+    Said,
+    StageFailed,
+    StageUsage,
+    Underrun,
+    Understood,
+)
+from pipelines.turnover import Turnover
 from transports.lateness import Lateness
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_S: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
+SILENCE_S: Final = (0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LENGTH_S: Final = (5, 15, 30, 60, 120, 300, 600, 1800, 3600)
 STAGES: Final = ("vad_stop", "turn_wait", "transcript", "turn_end", "retrieved", "first_sentence", "first_tts_audio")
 """Fields of `pipelines.calls.Waterfall` before the first audio."""
@@ -46,6 +59,14 @@ class Present(Struct, frozen=True, kw_only=True):
     clock: Lateness
     """The media clock's, of the last 5 to 10 seconds."""
     models_mb: float
+    revisions: Mapping[str, int]
+    """That are loaded, by what they are for."""
+    turnover: Turnover
+    queues: Mapping[str, int]
+    """How many wait in each of those that are in memory alone."""
+    traces_dropped: int = 0
+    lost_calls: int = 0
+    """Of processes that are gone, written down by this one."""
     database: Dependency | None = None
     spool: Dependency | None = None
     disk: Dependency | None = None
@@ -81,6 +102,21 @@ class Metrics:
             buckets=LATENCY_S,
             registry=registry,
         )
+        self._silence = Histogram(
+            "atende_underrun_seconds",
+            "Silences in the middle of a sentence, whose voice was slower than it speaks.",
+            buckets=SILENCE_S,
+            registry=registry,
+        )
+        self._failed = Counter(
+            "atende_stage_failures",
+            "Errors that stages reported in live calls, by the kind of stage.",
+            ["kind", "reason"],
+            registry=registry,
+        )
+        self._fallen_back = Counter(
+            "atende_failure_sentences", "The failure sentence in the place of an answer.", registry=registry
+        )
         self._answers = Counter(
             "atende_provider_answers",
             "Answers of hosted providers, in calls that are over.",
@@ -112,6 +148,12 @@ class Metrics:
                 self._said(event)
             case ChangedOver():
                 self._changed.inc()
+            case Underrun(silent_ms=silent_ms):
+                self._silence.observe(silent_ms / 1000)
+            case StageFailed(kind=kind, reason=reason):
+                self._failed.labels(kind, reason).inc()
+            case FellBack():
+                self._fallen_back.inc()
             case Closed(record=record):
                 self._closed.labels(record.end_reason).inc()
                 self._length.observe(max(0.0, (record.ended_at - record.call.opened_at).total_seconds()))
@@ -188,6 +230,10 @@ class _Now(Collector):
         yield late
         yield _gauge("atende_models_bytes", "Of prepared models, by their stages' declaration.", now.models_mb * 1e6)
         yield _gauge("atende_event_streams", "Who follows the events.", now.event_streams)
+        yield from _of_revisions(now.revisions, now.turnover)
+        yield _by("atende_queue_entries", "What waits in memory alone, by where it does.", "queue", now.queues)
+        yield _counter("atende_traces_dropped", "Calls whose traces found no room.", now.traces_dropped)
+        yield _counter("atende_lost_calls", "Calls of processes that are gone, told by this one.", now.lost_calls)
         if now.database is not None:
             yield _gauge("atende_database_up", "1: the database answers.", float(now.database.state == "ok"))
         if now.spool is not None:
@@ -198,6 +244,24 @@ class _Now(Collector):
         if now.disk is not None:
             yield _gauge("atende_disk_free_bytes", "On the disk of the data folder.", now.disk.free_bytes or 0)
             yield _gauge("atende_disk_min_free_bytes", "So many are to stay free.", now.disk.bound_bytes or 0)
+
+
+def _of_revisions(revisions: Mapping[str, int], turnover: Turnover) -> Iterable[Metric]:
+    yield _by("atende_revisions", "That are loaded, by what they are for.", "state", revisions)
+    loads = CounterMetricFamily("atende_revision_loads", "Revisions that were to be made ready.", labels=["result"])
+    loads.add_metric(["ok"], turnover.loaded)
+    loads.add_metric(["failed"], turnover.not_loaded)
+    yield loads
+    yield _counter("atende_revision_swaps", "What answered gave way to another revision.", turnover.swaps)
+    yield _counter("atende_revision_rollbacks", "Trials that ended with what stood before.", turnover.rollbacks)
+    since = turnover.answers_since
+    if since is not None:
+        told = "When a revision began to answer last, in Unix time."
+        yield _gauge("atende_revision_activated_timestamp_seconds", told, since.timestamp())
+
+
+def _counter(name: str, told: str, value: int) -> Metric:
+    return CounterMetricFamily(name, told, value=value)
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:

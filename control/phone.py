@@ -40,7 +40,7 @@ from control.returns import (
 )
 from control.tenant_limits import TenantLimits
 from control.wires import open_media
-from pipelines.calls import Call, CallLog, CallRecord, LiveFeed
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
@@ -343,6 +343,7 @@ class PhoneDoor:
                 tap=recording,
                 continuous=loaded.hears_continuously,
                 send_text=live.send_text,
+                on_underrun=lambda silent_ms: self._feed(Underrun(call_id=call.id, silent_ms=silent_ms)),
             )
             session = CallSession(
                 call,

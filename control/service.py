@@ -21,12 +21,13 @@ from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
+from control.tracing import Traces
 from control.workers.everywhere import Everywhere, Neighbours
 from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Present as Presently
 from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
-from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, leases_of, targets_of
+from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, targets_of
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -38,6 +39,7 @@ from tenants.conversations import ConversationStore
 from tenants.directory import Directory
 from tenants.event_store import EventStore
 from tenants.folder import TenantFolder
+from tenants.idempotency_store import IdempotencyStore
 from tenants.key_checker import KeyChecker
 from tenants.leases import ProcessRow
 from tenants.operating import Publishing
@@ -68,6 +70,7 @@ class Service:
     api_keys: ApiKeys
     audit: AuditLog
     secrets: SecretDesk[LoadedRevision]
+    idempotency: IdempotencyStore
     events: EventStore
     feed: EventFeed
     watch: DependencyWatch
@@ -83,6 +86,7 @@ class Service:
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
     publishing: Publishing[LoadedRevision]
+    traces: Traces | None = None
     seat: Seat = ALL
     neighbours: Neighbours | None = None
     """The processes that share the tenants; None: it is alone."""
@@ -155,12 +159,21 @@ class Service:
             held_requests=self.phone.limits.held_requests,
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
+            revisions=self.supervisor.listing.revisions(),
+            turnover=self.supervisor.turnover,
+            queues=self._queues(),
+            traces_dropped=0 if self.traces is None else self.traces.dropped,
+            lost_calls=0 if self.neighbours is None else self.neighbours.presence.lost_calls,
             spool=stored.get("spool"),
             disk=stored.get("disk"),
             database=stored.get("database"),
             event_streams=self.feed.streams,
         )
         return self.metrics.text(now)
+
+    def _queues(self) -> dict[str, int]:
+        traces = 0 if self.traces is None else self.traces.waiting
+        return {**self.call_log.queued, "event_stream": self.feed.waiting, "traces": traces}
 
     def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
         """Whether calls can be taken. A tenant that failed hinders the others in nothing, and is told.
@@ -230,7 +243,7 @@ class Service:
                 failing=len(lacking),
                 failed=failures(lacking),
             ),
-            calls=leases_of(self.board.calls(None)),
+            calls=tuple(one.call for one in self.board.calls(None)),
         )
 
     def scrape_targets(self) -> list[ScrapeTarget]:

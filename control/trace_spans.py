@@ -1,4 +1,4 @@
-"""A finished call as spans: the call, its turns, and what each answer waited for. Pure.
+"""A finished call as spans: the call and what happened in it, its turns, and what each answer waited for. Pure.
 
 Nothing that was said, no number, no name and no document is in them: times, counts, and identifiers.
 """
@@ -10,9 +10,29 @@ from typing import Final
 from msgspec import Struct
 
 from pipelines.calls import CallRecord, Turn, Waterfall
+from pipelines.timeline import Moment, What
 
-BROKEN: Final = frozenset({"failure", "lost", "crash"})
+BROKEN: Final = frozenset({"failure", "lost"})
 """Ends of calls that are errors."""
+HAPPENED: Final[frozenset[What]] = frozenset(
+    {
+        "barge_in",
+        "held",
+        "resumed",
+        "operator_says",
+        "reaching",
+        "reached",
+        "not_reached",
+        "changed_over",
+        "not_changed_over",
+        "stage_failed",
+        "audio_lost",
+        "audio_renewed",
+        "given_back",
+        "sent_on",
+    }
+)
+"""What of a call's timeline is told with its span: the rest is in the spans themselves."""
 _CAUSE: Final = re.compile(r"[A-Z_]{1,64}")
 STAGES: Final[tuple[tuple[str, tuple[str | None, ...], str, Mapping[str, str]], ...]] = (
     ("vad", (None,), "vad_stop", {}),
@@ -37,6 +57,8 @@ class Stretch(Struct, frozen=True, kw_only=True):
     end_ms: float
     facts: Mapping[str, Fact] = {}
     parts: Sequence["Stretch"] = ()
+    moments: Sequence[Moment] = ()
+    """Those, too, in milliseconds after the call was answered."""
     error: str | None = None
     """What kind, if it is one."""
 
@@ -63,8 +85,17 @@ def spans_of(record: CallRecord) -> Stretch:
         end_ms=max([length_ms, *(turn.at_ms for turn in record.turns)]),
         facts=facts,
         parts=tuple(_turns(record.turns, length_ms)),
+        moments=tuple(_moments(record.timeline)),
         error=record.end_reason if record.end_reason in BROKEN else None,
     )
+
+
+def _moments(timeline: Sequence[Moment]) -> Iterator[Moment]:
+    """A timeline begins when the call came to the door, a trace when it was let in."""
+    admitted_ms = next((moment.at_ms for moment in timeline if moment.what == "admitted"), 0)
+    for moment in timeline:
+        if moment.what in HAPPENED:
+            yield Moment(at_ms=max(0, moment.at_ms - admitted_ms), what=moment.what, detail=moment.detail)
 
 
 def _turns(turns: Sequence[Turn], length_ms: float) -> Iterator[Stretch]:

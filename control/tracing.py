@@ -55,6 +55,11 @@ class Traces:
                 self.dropped += 1
                 log.warning("traces of calls are dropped", dropped=self.dropped)
 
+    @property
+    def waiting(self) -> int:
+        """Calls of which no spans are made yet."""
+        return self._waiting.qsize()
+
     async def close(self) -> None:
         """Send what waits, within a limit."""
         try:
@@ -110,6 +115,9 @@ def tell(tracer: "Tracer", record: CallRecord) -> None:
         if stretch.error is not None:
             started.set_attribute("error.type", stretch.error)
             started.set_status(Status(StatusCode.ERROR))
+        for moment in stretch.moments:
+            detail = {"atende.detail": moment.detail} if moment.detail else None
+            started.add_event(moment.what, detail, opened_ns + round(moment.at_ms * 1e6))
         for part in stretch.parts:
             span(part, started)
         started.end(opened_ns + round(stretch.end_ms * 1e6))

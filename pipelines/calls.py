@@ -93,8 +93,8 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     end_reason: str
     """One of `caller_hangup`, `hangup` (by the switch, or by somebody at it: `hangup_cause` says why), `goodbye`,
     `operator`, `transferred` (to a number of the dialplan), `ended_by_operator` (somebody who watches the calls hung
-    up), `silence`, `max_duration`, `max_turns`, `failure`, `lost` (the wire broke), `shutdown`, `crash` (found in the
-    spool at the next start)."""
+    up), `silence`, `max_duration`, `max_turns`, `failure`, `lost` (the wire broke, or the process died
+    that had the call), `shutdown`. In records of former versions also `crash`: the process died."""
     hangup_cause: str
     turns: tuple[Turn, ...]
     errors: tuple[str, ...] = ()
@@ -103,10 +103,10 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     revisions: tuple[int, ...] = ()
     """On which the call ran, in this order; `call.revision` is the first."""
     timeline: tuple[Moment, ...] = ()
-    """What happened when, and why it ended; empty of calls from before there was one, and of a `crash`."""
+    """What happened when, and why it ended; empty of calls from before there was one, and of one whose process died."""
     cost_usd: float | None = None
-    """What hosted providers cost, in US dollars; null where a price is not known, of a `crash`, and of calls from
-    before it was counted."""
+    """What hosted providers cost, in US dollars; null where a price is not known, of a call whose process died,
+    and of calls from before it was counted."""
     usage: tuple[StageUsage, ...] = ()
     """What was asked of hosted providers, by stage and model."""
 
@@ -159,11 +159,34 @@ class ChangedOver(Struct, frozen=True, kw_only=True, tag=True):
     revision: int
 
 
+class StageFailed(Struct, frozen=True, kw_only=True, tag=True):
+    """A stage of a live call reported an error; see `pipelines.failures` for the words."""
+
+    call_id: CallId
+    kind: str
+    reason: str
+
+
+class FellBack(Struct, frozen=True, kw_only=True, tag=True):
+    """The assistant says the failure sentence in the place of an answer."""
+
+    call_id: CallId
+
+
+class Underrun(Struct, frozen=True, kw_only=True, tag=True):
+    """A sentence goes on after a silence in its middle: its voice was slower than it speaks."""
+
+    call_id: CallId
+    silent_ms: int
+
+
 class Closed(Struct, frozen=True, kw_only=True, tag=True):
     record: CallRecord
 
 
-LiveEvent = Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | Closed
+LiveEvent = (
+    Opened | CallerSpeaking | Understood | Found | Said | ChangedOver | StageFailed | FellBack | Underrun | Closed
+)
 
 
 class LiveFeed(Protocol):

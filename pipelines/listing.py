@@ -1,7 +1,7 @@
 """What a supervisor has, in order and in pages: nothing is made of what is not asked for, of ten thousand tenants."""
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Listing:
     def __init__(
         self,
         routes: Mapping[TenantId, TenantRoutes],
-        retiring: Iterable[LoadedRevision],
+        retiring: Collection[LoadedRevision],
         failed: Mapping[TenantId, PipelineStatus],
     ) -> None:
         self._routes = routes
@@ -60,6 +60,11 @@ class Listing:
         for tenant_id in self._failed.keys() - found.keys():
             found[tenant_id] = ("failed",)
         return found
+
+    def revisions(self) -> Mapping[str, int]:
+        """How many are loaded, by what they are for."""
+        trials = sum(routes.canary is not None for routes in self._routes.values())
+        return {"active": len(self._routes), "on trial": trials, "retiring": len(self._retiring)}
 
     def stage_errors(self) -> Mapping[str, int]:
         """Of what is loaded, by the stages' `use`; one without any is there with 0."""

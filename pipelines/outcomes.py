@@ -12,9 +12,9 @@ from pipelines.spec_desk import Slug
 EARLY_S: Final = 15.0
 """A caller who hangs up sooner than this, and was not told good-bye, has not got what they rang for. An operator who
 hangs up or sends the caller on says nothing of the revision."""
-FAILED: Final = frozenset({"failure", "crash"})
+FAILED: Final = frozenset({"failure"})
 """Ends of a call that are nobody's wish, and ours. A call that is `lost` was the telephone's to keep: a PBX that starts
-anew ends all calls so, and no trial."""
+anew ends all calls so, and no trial. (Those that are lost with their process nobody is left to judge.)"""
 KEPT_LATENCIES: Final = 512
 """Of one revision, the latest; percentiles are of these."""
 

@@ -16,10 +16,23 @@ from pipecat.transports.base_transport import BaseTransport
 
 from base.clock import Clock
 from pipelines.assembly import Spine
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, LiveEvent, LiveFeed, Opened, Said, Understood
+from pipelines.calls import (
+    Call,
+    CallRecord,
+    ChangedOver,
+    Closed,
+    FellBack,
+    LiveEvent,
+    LiveFeed,
+    Opened,
+    Said,
+    StageFailed,
+    Understood,
+)
 from pipelines.changeover import ChangeOver
 from pipelines.check import transfer_number
 from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say, SayTheirs
+from pipelines.failures import kind_of, reason_of
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.listening import Listening
@@ -333,6 +346,8 @@ class CallSession:
 
     async def _say(self, say: Say, spine: Spine) -> None:
         self._voices.texts(say.text)
+        if say.text == "failure":
+            self._feed(FellBack(call_id=self._call.id))
         text = self._loaded.persona.texts[say.text]
         await spine.say(text, instead=say.instead, final=say.final, then_hang_up=say.then_hang_up)
 
@@ -369,7 +384,9 @@ class CallSession:
             return
         self._note(frame.error)
         self._loaded.failed(frame.processor, frame.error)
-        self.timeline.note("stage_failed", self._loaded.use_of(frame.processor))
+        use = self._loaded.use_of(frame.processor)
+        self.timeline.note("stage_failed", use)
+        self._feed(StageFailed(call_id=self._call.id, kind=kind_of(use), reason=reason_of(frame)))
         self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:

@@ -64,7 +64,7 @@ class Spool:
     """The `CallLog` of a process; use it as `async with`. One folder belongs to one process.
 
     What is found in the folder at the start is handed on too: a call that was open when the process died
-    becomes a record with `end_reason` `crash`. Closing order: what can be handed on within
+    becomes a record with `end_reason` `lost`. Closing order: what can be handed on within
     `close_timeout_s` is, the task ends, the threads end, the folder is unlocked. The rest waits on the disk.
     """
 
@@ -169,6 +169,15 @@ class Spool:
             self._live.discard(name)
         self._news.set()
 
+    @property
+    def queued(self) -> dict[str, int]:
+        """What is in memory alone, by what it is; see `SpoolLoad` for what is on the disk."""
+        return {
+            "unwritten_records": len(self._unwritten),
+            "unwritten_events": len(self._telling),
+            "call_beginnings": len(self._beginning),
+        }
+
     def hurry(self) -> None:
         """The sink is well again: it is not left alone any longer."""
         self._hurry.set()
@@ -206,7 +215,7 @@ class Spool:
         self._news.set()
 
     def _keep_in_memory(self, record: CallRecord) -> None:
-        """The call stays live until this is handed on: its file alone would tell of a crash."""
+        """The call stays live until this is handed on: its file alone would tell that it is lost."""
         if len(self._unwritten) == MAX_UNWRITTEN:
             lost = self._unwritten.popleft().call
             log.error("a record is lost: the disk does not take any", call=lost.id, tenant=lost.tenant_id)

@@ -135,9 +135,9 @@ def _write(path: Path, line: Line, mode: int) -> None:
 
 
 def read(path: Path) -> CallRecord | Event | None:
-    """What became of the call; one that never closed has crashed. None when not even its opening is whole.
+    """What became of the call; one that never closed was lost with its process. Of an event's file the event.
 
-    Of an event's file the event.
+    None when not even its opening is whole.
     """
     opened: Call | None = None
     for line in path.read_bytes().split(b"\n"):
@@ -155,7 +155,7 @@ def read(path: Path) -> CallRecord | Event | None:
     return CallRecord(
         call=opened,
         ended_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
-        end_reason="crash",
+        end_reason="lost",
         hangup_cause="",
         turns=(),
     )

@@ -29,6 +29,7 @@ from pipelines.rehearsals import Rehearsals
 from pipelines.revision import PipelineRevision
 from pipelines.routes import Canary, TenantRoutes
 from pipelines.status import PipelineStatus, RolledBack
+from pipelines.turnover import Turnover
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError, Workshop
 
@@ -107,6 +108,7 @@ class PipelineSupervisor:
         self._failed: dict[TenantId, PipelineStatus] = {}
         self._retiring: dict[LoadedRevision, asyncio.Task[None]] = {}
         self.listing = Listing(self._routes, self._retiring, self._failed)
+        self.turnover = Turnover()
         self._draining = False
         self._ended_trials = ended_trials
         self.rolled_back: dict[TenantId, RolledBack] = {} if ended_trials is None else dict(ended_trials.found)
@@ -118,7 +120,7 @@ class PipelineSupervisor:
         Raises SpecError or PrepareError. What is returned must be given to `activate` or `discard`.
         """
         try:
-            loaded = await self._loader.load(revision)
+            loaded = await self._load(revision)
         except (SpecError, PrepareError) as error:
             self._failed[revision.tenant_id] = PipelineStatus(
                 tenant_id=revision.tenant_id,
@@ -130,6 +132,15 @@ class PipelineSupervisor:
             )
             raise
         self._failed.pop(revision.tenant_id, None)
+        return loaded
+
+    async def _load(self, revision: PipelineRevision) -> LoadedRevision:
+        try:
+            loaded = await self._loader.load(revision)
+        except (SpecError, PrepareError):
+            self.turnover.not_loaded += 1
+            raise
+        self.turnover.loaded += 1
         return loaded
 
     def forget_failure(self, tenant_id: TenantId) -> None:
@@ -176,7 +187,7 @@ class PipelineSupervisor:
         again: list[LoadedRevision] = []
         try:
             for loaded in self._routes_of(tenant_id).revisions:
-                again.append(await self._loader.load(loaded.revision))  # noqa: PERF401 - kept on failure
+                again.append(await self._load(loaded.revision))  # noqa: PERF401 - kept on failure
         except BaseException:
             await asyncio.gather(*(self.discard(one) for one in again))
             raise
@@ -214,6 +225,7 @@ class PipelineSupervisor:
         """End the trial: what stood before answers everybody; the number of that. Raises as `promote` does."""
         canary, stable = self._canary_of(tenant_id), self._routes[tenant_id].stable
         self._route(TenantRoutes(stable), swap)
+        self.turnover.rollbacks += 1
         log.warning("revision rolled back", tenant=tenant_id, revision=canary.loaded.revision.number, reason=reason)
         tried = canary.loaded.revision
         self.rolled_back[tenant_id] = RolledBack(
@@ -384,6 +396,8 @@ class PipelineSupervisor:
         for loaded in routes.revisions:
             if loaded not in was:
                 self._rehearsals.begin(loaded)
+                self.turnover.answers_since = self._clock.now()
+        self.turnover.swaps += former is not None and former.stable is not routes.stable
         if swap == "turn":
             self._offer(tenant_id, routes)
         else:

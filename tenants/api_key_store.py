@@ -1,11 +1,11 @@
 """Where API keys are kept: by tenant, those of the platform under None."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 import asyncpg
-from msgspec import structs
+from msgspec import Struct, structs
 
 from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
@@ -17,7 +17,6 @@ from tenants.sql import queries
 
 MAX_KEYS: Final = 500
 """That are not revoked, of one tenant or of the platform. Those who add at the same time may exceed it a little."""
-MAX_LISTED: Final = 1000
 
 
 class TooManyKeysError(Exception):
@@ -35,6 +34,26 @@ class KeysUnavailableError(Exception):
     """What is kept cannot be asked now: another time it may."""
 
 
+class KeyPlace(Struct, frozen=True):
+    """Where a list of keys goes on: behind this one. One that is revoked meanwhile comes once more, none is missed."""
+
+    revoked: bool
+    created_at: datetime
+    id: ApiKeyId
+
+    @property
+    def rank(self) -> tuple[bool, timedelta, str]:
+        """Increasing in the order of the list."""
+        return self.revoked, _BEGINNING - self.created_at, self.id
+
+
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def place_of(key: ApiKey) -> KeyPlace:
+    return KeyPlace(key.revoked_at is not None, key.created_at, key.id)
+
+
 class ApiKeyStore(Protocol):
     """Keys by tenant. A key of somebody else is in all of these as if it were not there. The contract of both stores.
 
@@ -50,8 +69,8 @@ class ApiKeyStore(Protocol):
         """
         ...
 
-    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
-        """At most `MAX_LISTED`: all that are not revoked, then those that are, the newest first."""
+    async def list(self, tenant_id: TenantId | None, limit: int, behind: KeyPlace | None = None) -> Sequence[ApiKey]:
+        """At most `limit`, those `behind` a place: all that are not revoked, then those that are, the newest first."""
         ...
 
     async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
@@ -86,9 +105,10 @@ class MemoryApiKeys:
         self._rows[row.key.id] = row
         self._tell(_made(row.key))
 
-    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
-        newest = sorted(sorted(self._of(tenant_id), key=_id), key=_created_at, reverse=True)
-        return sorted(newest, key=_is_revoked)[:MAX_LISTED]
+    async def list(self, tenant_id: TenantId | None, limit: int, behind: KeyPlace | None = None) -> Sequence[ApiKey]:
+        return sorted((key for key in self._of(tenant_id) if behind is None or _rank(key) > behind.rank), key=_rank)[
+            :limit
+        ]
 
     async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
         key = self._get(tenant_id, key_id)
@@ -116,16 +136,8 @@ class MemoryApiKeys:
         self._rows[key.id] = structs.replace(self._rows[key.id], key=structs.replace(key, **times))
 
 
-def _id(key: ApiKey) -> str:
-    return key.id
-
-
-def _created_at(key: ApiKey) -> datetime:
-    return key.created_at
-
-
-def _is_revoked(key: ApiKey) -> bool:
-    return key.revoked_at is not None
+def _rank(key: ApiKey) -> tuple[bool, timedelta, str]:
+    return place_of(key).rank
 
 
 _SQL: Final = queries("api_keys")
@@ -155,10 +167,11 @@ class PostgresApiKeys:
         if not added:
             raise TooManyKeysError
 
-    async def list(self, tenant_id: TenantId | None) -> Sequence[ApiKey]:
+    async def list(self, tenant_id: TenantId | None, limit: int, behind: KeyPlace | None = None) -> Sequence[ApiKey]:
+        place = (None, None, None) if behind is None else (behind.revoked, behind.created_at, behind.id)
         with answering(KeysUnavailableError, "tell of API keys"):
             async with self._database.of(tenant_id) as connection:
-                return [_key(row) for row in await connection.fetch(_SQL["list"], tenant_id, MAX_LISTED)]
+                return [_key(row) for row in await connection.fetch(_SQL["list"], tenant_id, limit, *place)]
 
     async def revoke(self, tenant_id: TenantId | None, key_id: ApiKeyId, at: datetime) -> bool:
         if not is_key_id(key_id):

@@ -186,6 +186,14 @@ class Kept(Struct, frozen=True):
     digest: bytes
 
 
+class Link(Struct, frozen=True):
+    """An entry by which a chain is known: up to it nothing can be altered without another digest."""
+
+    number: int
+    digest: str
+    """In hex."""
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """What became of verifying a chain."""
 
@@ -196,6 +204,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Of that entry, in hex. Kept elsewhere, it proves later that nothing was removed or written anew up to it."""
     broken_at: int | None
     """The first number at which it does not hold; None: it holds."""
+    whole: bool = True
+    """Whether it was looked at to its end, or to where it breaks."""
 
 
 def start(tenant_id: TenantId | None) -> Kept:

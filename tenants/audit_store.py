@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from base.ids import TenantId
-from tenants.audit import AuditEntry, Change, Kept, Verdict, opened, sealed, start, verify
+from tenants.audit import AuditEntry, Change, Kept, Link, Verdict, opened, sealed, start, verify
 from tenants.database import Database, answering
 from tenants.sql import queries
 
@@ -14,6 +16,12 @@ PAGE: Final = 1000
 
 class AuditUnavailableError(Exception):
     """The audit log cannot be written or read now: another time it may."""
+
+
+class Chain(Struct, frozen=True):
+    """Whose chain it is; None: the platform's."""
+
+    tenant_id: TenantId | None
 
 
 class AuditLog(Protocol):
@@ -34,12 +42,12 @@ class AuditLog(Protocol):
         """At most so many behind a number, in their order. Raises AuditBrokenError."""
         ...
 
-    async def verify(self, tenant_id: TenantId | None) -> Verdict:
-        """Whether the chain holds from its beginning, and to where."""
+    async def verify(self, tenant_id: TenantId | None, behind: Link | None = None, most: int | None = None) -> Verdict:
+        """Whether the chain holds from its beginning (or `behind` an entry), and to where; `most` entries of it."""
         ...
 
-    async def chains(self) -> Sequence[TenantId | None]:
-        """Whose chains there are: the platform's first, then tenants' by their ids."""
+    async def chains(self, limit: int, behind: Chain | None = None) -> Sequence[TenantId | None]:
+        """Whose chains there are, at most so many: the platform's first, then tenants' by their ids."""
         ...
 
 
@@ -61,11 +69,12 @@ class MemoryAuditLog:
     async def page(self, tenant_id: TenantId | None, after: int, limit: int) -> Sequence[AuditEntry]:
         return [opened(tenant_id, kept) for kept in await self._kept(tenant_id, after, limit)]
 
-    async def verify(self, tenant_id: TenantId | None) -> Verdict:
-        return await _verified(self._kept, tenant_id)
+    async def verify(self, tenant_id: TenantId | None, behind: Link | None = None, most: int | None = None) -> Verdict:
+        return await _verified(self._kept, tenant_id, behind, most)
 
-    async def chains(self) -> Sequence[TenantId | None]:
-        return sorted(self._chains, key=lambda tenant_id: tenant_id or "")
+    async def chains(self, limit: int, behind: Chain | None = None) -> Sequence[TenantId | None]:
+        known = sorted(self._chains, key=lambda tenant_id: tenant_id or "")
+        return [one for one in known if behind is None or (one or "") > (behind.tenant_id or "")][:limit]
 
     def _of(self, tenant_id: TenantId | None) -> Sequence[Kept]:
         return self._chains.get(tenant_id, [])
@@ -76,6 +85,7 @@ class MemoryAuditLog:
 
 _SQL: Final = queries("audit")
 _BEHIND_ALL: Final = 2**63 - 1
+_PLATFORMS: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class PostgresAuditLog:
@@ -100,13 +110,14 @@ class PostgresAuditLog:
     async def page(self, tenant_id: TenantId | None, after: int, limit: int) -> Sequence[AuditEntry]:
         return [opened(tenant_id, kept) for kept in await self._kept(tenant_id, after, limit)]
 
-    async def verify(self, tenant_id: TenantId | None) -> Verdict:
-        return await _verified(self._kept, tenant_id)
+    async def verify(self, tenant_id: TenantId | None, behind: Link | None = None, most: int | None = None) -> Verdict:
+        return await _verified(self._kept, tenant_id, behind, most)
 
-    async def chains(self) -> Sequence[TenantId | None]:
+    async def chains(self, limit: int, behind: Chain | None = None) -> Sequence[TenantId | None]:
+        last = None if behind is None else behind.tenant_id or _PLATFORMS
         with answering(AuditUnavailableError, "keep the audit log"):
             async with self._database.platform() as connection:
-                rows = await connection.fetch(_SQL["chains"])
+                rows = await connection.fetch(_SQL["chains"], last, limit)
         return [None if row["tenant_id"] is None else TenantId(str(row["tenant_id"])) for row in rows]
 
     async def _kept(self, tenant_id: TenantId | None, after: int, limit: int) -> Sequence[Kept]:
@@ -119,11 +130,19 @@ class PostgresAuditLog:
 
 
 async def _verified(
-    read: Callable[[TenantId | None, int, int], Awaitable[Sequence[Kept]]], tenant_id: TenantId | None
+    read: Callable[[TenantId | None, int, int], Awaitable[Sequence[Kept]]],
+    tenant_id: TenantId | None,
+    behind: Link | None,
+    most: int | None,
 ) -> Verdict:
-    last, broken_at = start(tenant_id), None
-    while broken_at is None and (entries := await read(tenant_id, last.number, PAGE)):
+    last = start(tenant_id) if behind is None else Kept(behind.number, "", bytes.fromhex(behind.digest))
+    broken_at, end = None, None if most is None else last.number + most
+    entries: Sequence[Kept] = ()
+    while broken_at is None and (end is None or last.number < end):
+        if not (entries := await read(tenant_id, last.number, PAGE if end is None else min(PAGE, end - last.number))):
+            break
         broken_at = verify(tenant_id, entries, last)
         held = entries if broken_at is None else entries[: broken_at - last.number - 1]
         last = held[-1] if held else last
-    return Verdict(tenant_id=tenant_id, held_to=last.number, digest=last.digest.hex(), broken_at=broken_at)
+    whole = broken_at is not None or not entries
+    return Verdict(tenant_id=tenant_id, held_to=last.number, digest=last.digest.hex(), broken_at=broken_at, whole=whole)

@@ -47,7 +47,8 @@ class ConversationStore(Protocol):
     """Records by tenant. The contract of both stores below."""
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
-        """Keep a record; False when this call is kept already, and nothing is changed then.
+        """Keep a record; False when this call is kept already, and nothing is changed then. What others told of a call
+        whose process was gone (`tenants/lost_calls.py`) gives way to it.
 
         Characters that a database cannot hold (NUL, halves of surrogate pairs) are dropped.
         Raises ForeignRecordError.
@@ -92,17 +93,18 @@ def storable(tenant_id: TenantId, record: CallRecord) -> CallRecord:
     if record.call.tenant_id != tenant_id:
         raise ForeignRecordError(f"the record of call {record.call.id} belongs to tenant {record.call.tenant_id}")
     raw = msgspec.to_builtins(record, builtin_types=(datetime,))
-    return msgspec.convert(_cleaned(raw), CallRecord)
+    return msgspec.convert(cleaned(raw), CallRecord)
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
+    """Plain values without the characters that a database cannot hold."""
     match value:
         case str():
             return value.replace("\x00", "").encode("utf-8", "ignore").decode()
         case list() | tuple():
-            return [_cleaned(item) for item in value]
+            return [cleaned(item) for item in value]
         case dict():
-            return {key: _cleaned(item) for key, item in value.items()}
+            return {key: cleaned(item) for key, item in value.items()}
         case _:
             return value
 
@@ -112,11 +114,25 @@ class MemoryConversations:
 
     def __init__(self) -> None:
         self._records: dict[TenantId, dict[CallId, CallRecord]] = {}
+        self._provisional: set[tuple[TenantId, CallId]] = set()
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
         record = storable(tenant_id, record)
-        kept = self._records.setdefault(tenant_id, {})
+        kept, place = self._records.setdefault(tenant_id, {}), (tenant_id, record.call.id)
+        if place in self._provisional:
+            self._provisional.remove(place)
+            del kept[record.call.id]
         return kept.setdefault(record.call.id, record) is record
+
+    def add_lost(self, record: CallRecord) -> bool:
+        """One that gives way to its process's own; False when there is one."""
+        tenant_id, call_id = record.call.tenant_id, record.call.id
+        kept = self._records.setdefault(tenant_id, {})
+        if call_id in kept:
+            return False
+        kept[call_id] = storable(tenant_id, record)
+        self._provisional.add((tenant_id, call_id))
+        return True
 
     async def get(self, tenant_id: TenantId, call_id: CallId) -> CallRecord | None:
         return self._records.get(tenant_id, {}).get(call_id)

@@ -102,6 +102,11 @@ class Database:
             self._pool.terminate()
 
 
+async def seeing_too(connection: Any, tenant_id: TenantId) -> None:
+    """From now on a transaction of the platform sees this tenant's rows beside its own, and no other tenant's."""
+    await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+
+
 @contextmanager
 def answering(unavailable: type[Exception], what: str) -> Iterator[None]:
     """What a database that is away, or not as it should be, raises becomes an `unavailable`, with what it does not."""

@@ -6,13 +6,19 @@ A row says nothing by its age: who was lost is judged by those who read it (`ten
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, Literal, Protocol
 
+import msgspec
 from msgspec import Struct, structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
+from pipelines.calls import Call
+from tenants.conversations import MemoryConversations, cleaned
 from tenants.database import Database
+from tenants.event_store import MemoryEvents
+from tenants.lost_calls import events_of, lost_record, tell_lost
 from tenants.sql import queries
 
 Role = Literal["all", "control", "media"]
@@ -60,16 +66,20 @@ class Leases(Struct, frozen=True, kw_only=True):
 
 
 class LeaseStore(Protocol):
-    """The contract of both stores below."""
+    """The contract of both stores below.
 
-    async def register(self, process: ProcessRow) -> None:
-        """It begins, without calls; who had its place on its node is gone, with all that it had.
+    Calls of a process that is gone have a record that says `lost`, and their events, in the moment in which they are
+    no calls of its any more: once, whoever looks, and unless they have one.
+    """
+
+    async def register(self, process: ProcessRow) -> int:
+        """It begins, without calls; who had its place on its node is gone. How many calls were lost with that one.
 
         Again with the same id it is as if it had renewed. `renewed_at` is the database's own.
         """
         ...
 
-    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[CallLease]) -> bool:
+    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[Call]) -> bool:
         """It lives and has these calls, and no others. False: it was taken for lost, and has to register anew."""
         ...
 
@@ -77,48 +87,75 @@ class LeaseStore(Protocol):
         """Processes by node, role and slot, at most `MAX_PROCESSES`, and at most `MAX_CALLS` calls."""
         ...
 
-    async def drop(self, process_id: str, renewed_at: datetime | None = None) -> bool:
-        """It is gone, with its calls; whether it was there. With a time: only if it has not renewed since."""
+    async def drop(self, process_id: str) -> bool:
+        """It goes, and tells of its calls itself; whether it was there."""
+        ...
+
+    async def lose(self, process_id: str, renewed_at: datetime) -> int | None:
+        """It is gone; how many calls were lost with it. None: it has renewed since, or is not there any more."""
         ...
 
 
 class MemoryLeases:
     """Leases for as long as the process lives."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, conversations: MemoryConversations | None = None, events: MemoryEvents | None = None
+    ) -> None:
         self._clock = clock
+        self._conversations = MemoryConversations() if conversations is None else conversations
+        self._events = MemoryEvents() if events is None else events
         self._processes: dict[str, ProcessRow] = {}
-        self._calls: dict[tuple[TenantId, CallId], CallLease] = {}
+        self._calls: dict[tuple[TenantId, CallId], tuple[str, Call]] = {}
+        """With the process that has it."""
 
-    async def register(self, process: ProcessRow) -> None:
+    async def register(self, process: ProcessRow) -> int:
         place = _place(process)
-        for other in [one.id for one in self._processes.values() if _place(one) == place and one.id != process.id]:
-            await self.drop(other)
+        gone = [one for one in self._processes.values() if _place(one) == place and one.id != process.id]
+        lost = sum(self._lose(one) for one in gone)
         self._processes[process.id] = structs.replace(process, renewed_at=self._clock.now())
+        return lost
 
-    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[CallLease]) -> bool:
+    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[Call]) -> bool:
         if (row := self._processes.get(process_id)) is None:
             return False
         self._processes[process_id] = structs.replace(row, state=state, told=told, renewed_at=self._clock.now())
-        had = {key: call for key, call in self._calls.items() if call.process_id == process_id}
-        wanted = {(call.tenant_id, call.call_id): structs.replace(call, process_id=process_id) for call in calls}
-        for key in had:
-            if key not in wanted:
-                del self._calls[key]
-        self._calls |= {key: call for key, call in wanted.items() if key not in had}
+        self._calls = {key: call for key, call in self._calls.items() if call[0] != process_id}
+        self._calls |= {(call.tenant_id, call.id): (process_id, call) for call in calls}
         return True
 
     async def everything(self) -> Leases:
         processes = sorted(self._processes.values(), key=_place)
-        return Leases(processes=tuple(processes[:MAX_PROCESSES]), calls=tuple(self._calls.values())[:MAX_CALLS])
+        calls = [
+            CallLease(
+                tenant_id=call.tenant_id,
+                call_id=call.id,
+                process_id=process_id,
+                assistant=call.assistant,
+                since=call.opened_at,
+            )
+            for process_id, call in self._calls.values()
+        ]
+        return Leases(processes=tuple(processes[:MAX_PROCESSES]), calls=tuple(calls[:MAX_CALLS]))
 
-    async def drop(self, process_id: str, renewed_at: datetime | None = None) -> bool:
-        row = self._processes.get(process_id)
-        if row is None or renewed_at not in {None, row.renewed_at}:
+    async def drop(self, process_id: str) -> bool:
+        if self._processes.pop(process_id, None) is None:
             return False
-        del self._processes[process_id]
-        self._calls = {key: call for key, call in self._calls.items() if call.process_id != process_id}
+        self._calls = {key: call for key, call in self._calls.items() if call[0] != process_id}
         return True
+
+    async def lose(self, process_id: str, renewed_at: datetime) -> int | None:
+        row = self._processes.get(process_id)
+        return None if row is None or row.renewed_at != renewed_at else self._lose(row)
+
+    def _lose(self, row: ProcessRow) -> int:
+        del self._processes[row.id]
+        records = [lost_record(call, row.renewed_at) for owner, call in self._calls.values() if owner == row.id]
+        self._calls = {key: call for key, call in self._calls.items() if call[0] != row.id}
+        kept = [record for record in records if self._conversations.add_lost(record)]
+        for event in chain.from_iterable(map(events_of, kept)):
+            self._events.add(event)
+        return len(kept)
 
 
 _SQL: Final = queries("leases")
@@ -130,23 +167,21 @@ class PostgresLeases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def register(self, process: ProcessRow) -> None:
+    async def register(self, process: ProcessRow) -> int:
         row = process
         async with self._database.platform() as connection:
-            await connection.execute(_SQL["successor"], row.node, row.role, row.slot, row.id)
+            gone = await connection.fetch(_SQL["predecessors"], row.node, row.role, row.slot, row.id)
+            lost = await _lose(connection, gone)
             await connection.execute(
                 _SQL["register"], row.id, row.node, row.role, row.slot, row.pid, row.url, row.version, row.state,
                 row.told, row.started_at,
             )  # fmt: skip
+        return lost
 
-    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[CallLease]) -> bool:
-        tenants, ids = [call.tenant_id for call in calls], [call.call_id for call in calls]
-        assistants, since = [call.assistant for call in calls], [call.since for call in calls]
+    async def renew(self, process_id: str, state: State, told: str, calls: Sequence[Call]) -> bool:
+        has = msgspec.json.encode(cleaned(msgspec.to_builtins(calls, builtin_types=(datetime,)))).decode()
         async with self._database.platform() as connection:
-            found = await connection.fetchval(
-                _SQL["renew"], process_id, state, told, tenants, ids, assistants, since
-            )  # fmt: skip
-        return bool(found)
+            return bool(await connection.fetchval(_SQL["renew"], process_id, state, told, has))
 
     async def everything(self) -> Leases:
         async with self._database.platform() as connection:
@@ -157,9 +192,29 @@ class PostgresLeases:
             calls=tuple(CallLease(**_plain(row)) for row in calls),
         )
 
-    async def drop(self, process_id: str, renewed_at: datetime | None = None) -> bool:
+    async def drop(self, process_id: str) -> bool:
         async with self._database.platform() as connection:
-            return bool(await connection.fetchval(_SQL["drop"], process_id, renewed_at))
+            return bool(await connection.fetchval(_SQL["drop"], process_id))
+
+    async def lose(self, process_id: str, renewed_at: datetime) -> int | None:
+        async with self._database.platform() as connection:
+            gone = await connection.fetch(_SQL["as_seen"], process_id, renewed_at)
+            return await _lose(connection, gone) if gone else None
+
+
+async def _lose(connection: Any, processes: Sequence[Any]) -> int:
+    """These rows of processes, which the transaction has locked, go, and their calls are told as lost."""
+    records = []
+    for process in processes:
+        calls = await connection.fetch(_SQL["calls_gone"], process["id"])
+        records += [lost_record(_call(row), process["renewed_at"]) for row in calls]
+        await connection.fetchval(_SQL["drop"], process["id"])
+    return await tell_lost(connection, records)
+
+
+def _call(row: Any) -> Call:
+    facts = _plain(row)
+    return Call(id=facts.pop("call_id"), opened_at=facts.pop("since"), **facts)
 
 
 def _place(process: ProcessRow) -> tuple[str, str, int]:

@@ -178,6 +178,11 @@ async def _ensure_role(connection: Any, owner: Secret, password: Secret | None) 
             "the role atende_app may go round row-level security; "
             "run: ALTER ROLE atende_app NOSUPERUSER NOBYPASSRLS; and take it out of the owner's role"
         )
+    elif owned := [row["name"] for row in await connection.fetch(sql["tables"]) if row["owned"]]:
+        raise DatabaseError(
+            f"the role atende_app owns {', '.join(owned)}, and who owns a table may take its policies away; "
+            f"run: ALTER TABLE atende.{owned[0]} OWNER TO the owner of the others; for each"
+        )
     if password is not None and not await lets_in(owner, password):
         await _set_password(connection, password)
 

@@ -13,7 +13,8 @@ from tenants.directory import Directory, TenantUnknownError
 from tenants.folder import TenantFolder
 from tenants.publishing import Keeper
 from tenants.put import DocumentPuts
-from tenants.put_errors import Current, Published, RevisionUnknownError
+from tenants.put_checks import expect
+from tenants.put_errors import Current, Expected, Published, RevisionUnknownError
 from tenants.revisions import RevisionInfo, RevisionRow, RevisionStore
 from tenants.stored_puts import StoredPuts
 
@@ -71,7 +72,7 @@ class Publishing(Generic[L]):
         tenant_id: TenantId,
         number: int,
         *,
-        expected: str | None,
+        expected: Expected | None,
         dry_run: bool = False,
         swap: Swap | None = None,
     ) -> Published:
@@ -82,29 +83,33 @@ class Publishing(Generic[L]):
             self._told(tenant_id, published, "document.rolled_back", former=number)
         return published
 
-    async def promote(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
+    async def promote(
+        self, tenant_id: TenantId, *, expected: Expected | None = None, swap: Swap | None = None
+    ) -> Published:
         """Put the text on trial without its `canary`: it answers everybody. `expected` None: whatever is on trial.
 
         Raises as `put`, and NoCanaryError, also when the trial has ended by itself, and CanaryTextError.
         """
-        current = await self._on_trial(tenant_id)
+        current = await self._on_trial(tenant_id, expected)
         if self._supervisor.failed_on_trial(tenant_id, current.number or 0, current.digest):
             raise NoCanaryError("the trial has ended by itself: put another text, or this one without its `canary`")
         rest = await asyncio.to_thread(without_canary, current.document)
-        published = await self.puts.put(tenant_id, rest, expected=expected or current.digest, swap=swap)
+        published = await self.puts.put(tenant_id, rest, expected=current.digest, swap=swap)
         self._told(tenant_id, published, "canary.promoted", former=current.number)
         return published
 
-    async def abort(self, tenant_id: TenantId, *, expected: str | None = None, swap: Swap | None = None) -> Published:
+    async def abort(
+        self, tenant_id: TenantId, *, expected: Expected | None = None, swap: Swap | None = None
+    ) -> Published:
         """Put the text that stands beside the one on trial, or stood when the trial ended by itself: it answers all.
 
         `expected` None: whatever is on trial. Raises as `put`, and NoCanaryError.
         """
-        current = await self._on_trial(tenant_id)
+        current = await self._on_trial(tenant_id, expected)
         stands = await self._revisions.get(tenant_id, self._directory.tenant(tenant_id).revision)
         if stands is None or stands.digest == current.digest:
             raise NoCanaryError("nothing stands beside the document: it answers alone")
-        published = await self.puts.put(tenant_id, stands.document, expected=expected or current.digest, swap=swap)
+        published = await self.puts.put(tenant_id, stands.document, expected=current.digest, swap=swap)
         self._told(tenant_id, published, "canary.aborted", former=current.number)
         return published
 
@@ -113,10 +118,12 @@ class Publishing(Generic[L]):
             data = EventData(revision=published.number, digest=published.digest, former=former)
             self._tell(event(tenant_id, self._clock.now(), kind, str(published.number), data))
 
-    async def _on_trial(self, tenant_id: TenantId) -> Current:
+    async def _on_trial(self, tenant_id: TenantId, expected: Expected | None) -> Current:
         await self.puts.look(tenant_id)
         if (current := await self.puts.current(tenant_id)) is None:
             raise TenantUnknownError("no such tenant")
         if (await self.puts.parsed(tenant_id, current.document)).spec.canary is None:
             raise NoCanaryError("the tenant's document has no `canary`")
+        if expected is not None:
+            expect(current, expected, create=False)
         return current

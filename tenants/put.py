@@ -23,7 +23,7 @@ from tenants.known_files import written_id
 from tenants.next_text import NotWrittenError, beside, delete, digest_of
 from tenants.publishing import Keeper
 from tenants.put_checks import PutChecks, expect
-from tenants.put_errors import Current, FileTakenError, Published, StaleError
+from tenants.put_errors import Current, Expected, FileTakenError, Published, StaleError
 from tenants.revisions import RevisionStore
 
 L = TypeVar("L")
@@ -73,12 +73,12 @@ class DocumentPuts(Generic[L]):
         tenant_id: TenantId,
         raw: bytes,
         *,
-        expected: str | None,
+        expected: Expected | None,
         create: bool = False,
         dry_run: bool = False,
         swap: Swap | None = None,
     ) -> Published:
-        """This text is the tenant's from now on, in place of the one with the digest `expected`.
+        """This text is the tenant's from now on, in place of the one that is `expected`.
 
         A new tenant needs `create` and no `expected`. A dry run stops when everything is ready; what it cannot tell is
         that the database has another tenant of the slug. `swap` None: as for a file that is saved.
@@ -92,7 +92,7 @@ class DocumentPuts(Generic[L]):
             await self._tenants.refresh([error.file])  # what it says counts
             raise
 
-    async def remove(self, tenant_id: TenantId, *, expected: str | None) -> None:
+    async def remove(self, tenant_id: TenantId, *, expected: Expected | None) -> None:
         """The tenant's file is deleted, and no further call is taken; live ones end on what they have.
 
         Its revisions stay stored.

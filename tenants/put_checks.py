@@ -17,7 +17,7 @@ from tenants.errors import DocumentError, Located
 from tenants.notices import notices
 from tenants.placing import placed, placed_at
 from tenants.publishing import Keeper, publish
-from tenants.put_errors import Current, NotReadyError, Published, StaleError, TooLargeError
+from tenants.put_errors import Current, Expected, NotReadyError, OneOf, Published, StaleError, TooLargeError
 from tenants.reading import DocumentReader
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.yaml_nodes import MAX_BYTES
@@ -70,7 +70,7 @@ class PutChecks(Generic[L]):
         current: Callable[[TenantId], Awaitable[Current | None]],
         replace: Callable[[TenantDocument, Current | None], Awaitable[Published]],
         *,
-        expected: str | None,
+        expected: Expected | None,
         create: bool,
     ) -> Published:
         """`replace` is told of the document and of what it is to be put in the place of, with the tenant's `lock` held.
@@ -118,10 +118,10 @@ class PutChecks(Generic[L]):
             raise StaleError(newest.digest if newest is not None else None) from error
 
 
-def expect(current: Current | None, expected: str | None, *, create: bool) -> None:
-    """Raises TenantUnknownError, and StaleError when `expected` is not the digest of what is there."""
+def expect(current: Current | None, expected: Expected | None, *, create: bool) -> None:
+    """Raises TenantUnknownError, and StaleError when what is there is not `expected`."""
     if current is None:
         if expected is not None or not create:
             raise TenantUnknownError("no such tenant")
-    elif expected != current.digest:
+    elif not (expected.has(current.digest) if isinstance(expected, OneOf) else expected == current.digest):
         raise StaleError(current.digest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -32,6 +33,19 @@ class Current(Struct, frozen=True, kw_only=True):
     digest: str
     document: bytes
     file: Path
+
+
+class OneOf(Struct, frozen=True):
+    """Which texts may be replaced: those of these digests; None: whatever is there."""
+
+    digests: frozenset[str] | None
+
+    def has(self, digest: str) -> bool:
+        return self.digests is None or digest in self.digests
+
+
+Expected: TypeAlias = str | OneOf
+"""What is to be replaced: the text of this digest, or one of several."""
 
 
 class TooLargeError(Exception):

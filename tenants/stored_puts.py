@@ -17,7 +17,7 @@ from tenants.document import TenantDocument
 from tenants.folder import TenantFolder
 from tenants.publishing import Keeper
 from tenants.put_checks import PutChecks, expect
-from tenants.put_errors import Current, Published
+from tenants.put_errors import Current, Expected, Published
 from tenants.revisions import ChangeFeed, RevisionStore
 from tenants.texts import StoredTexts
 
@@ -70,7 +70,7 @@ class StoredPuts(Generic[L]):
         tenant_id: TenantId,
         raw: bytes,
         *,
-        expected: str | None,
+        expected: Expected | None,
         create: bool = False,
         dry_run: bool = False,
         swap: Swap | None = None,
@@ -79,7 +79,7 @@ class StoredPuts(Generic[L]):
         replace, lock = partial(self._put, dry_run=dry_run, swap=swap), self._tenants.locks[tenant_id]
         return await self._checks.put(tenant_id, raw, lock, self.current, replace, expected=expected, create=create)
 
-    async def remove(self, tenant_id: TenantId, *, expected: str | None) -> None:
+    async def remove(self, tenant_id: TenantId, *, expected: Expected | None) -> None:
         """No process takes a further call of the tenant; live ones end on what they have. Its revisions stay."""
         async with self._tenants.locks[tenant_id]:
             current = await self.current(tenant_id)

@@ -31,6 +31,8 @@ OFFSET_FRAMES: Final = 37
 STAGGER_S: Final = 0.1
 LATE_S: Final = 2 * FRAME_S
 """A frame that comes so long after the one before it was late by a whole frame."""
+WHOLE_SHARE: Final = 0.95
+"""Of its frames: a call that has so many is live."""
 FINISHED: Final = 20_000
 """Calls in the tables, of 200 tenants; a tenth of them are of the tenant whose calls are listed."""
 
@@ -47,6 +49,8 @@ class Phase:
     """The service's own media clock, of its last 5 to 10 s."""
     foreign_share: float
     """Of the core, by anyone else."""
+    live_calls: int
+    """Whose audio came the whole time."""
 
 
 @dataclass
@@ -60,6 +64,17 @@ class Beside:
     failed: int = 0
     """Requests that were answered otherwise than with 200."""
     asked_s: float = 0.0
+    """Until the last of each phase was answered."""
+
+    @property
+    def live_calls(self) -> int:
+        """In the phase with the fewest."""
+        return min(phase.live_calls for phase in (*self.without, *self.beside))
+
+    @property
+    def requests_per_s(self) -> float:
+        """That were answered."""
+        return sum(map(len, self.took_ms.values())) / self.asked_s
 
     def difference(self, of: str) -> float:
         """Median over the pairs: with requests, less without."""
@@ -99,6 +114,7 @@ class Stage:
             late_share=float((gaps >= LATE_S).mean()),
             clock_p99_ms=scraped['atende_media_clock_late_seconds{quantile="0.99"}'] * 1000,
             foreign_share=max(0.0, after.busy_s - before.busy_s - ours_s) / took,
+            live_calls=sum(len(times) >= WHOLE_SHARE * took / FRAME_S for times in heard),
         )
 
     async def _ask(self, seconds: float, per_s: float, found: Beside) -> None:
@@ -111,7 +127,7 @@ class Stage:
                 name = list(self.paths)[place % len(self.paths)]
                 group.create_task(self._one(name, found))
             await asyncio.sleep(max(0.0, began + seconds - loop.time()))
-        found.asked_s += seconds
+        found.asked_s += loop.time() - began
 
     async def _one(self, name: str, found: Beside) -> None:
         began = time.perf_counter()

@@ -102,3 +102,4 @@ async def _judge(report: Report, database: Database, accepted: Accepted) -> None
     report.add("half_written", half, most=0)
     report.add("gaps", sum(found != list(range(1, len(found) + 1)) for found in numbers.values()), most=0)
     report.add("events_not_once", sum(told.get(place, 0) != 1 for place in rows), most=0)
+    report.add("events_of_nothing", len(told.keys() - rows.keys()), most=0)

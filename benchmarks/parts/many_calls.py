@@ -26,7 +26,7 @@ NUMBERS: Final = ("1000", "1001", "1002", "1003")
 _ASSISTANT_WEIGHTS: Final = (600, 300, 99, 1)
 ENDS: Final = {
     "caller_hangup": 6000, "goodbye": 2500, "transferred": 800, "operator": 300, "silence": 250, "max_duration": 50,
-    "max_turns": 40, "hangup": 30, "lost": 15, "failure": 10, "shutdown": 4, "crash": 1,
+    "max_turns": 40, "hangup": 30, "lost": 15, "failure": 10, "shutdown": 4, "ended_by_operator": 1,
 }  # fmt: skip
 RARE: Final = "ornitorrinco"
 """Said once in ten thousand turns."""

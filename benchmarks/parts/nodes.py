@@ -89,12 +89,12 @@ class Node:
                     raise RuntimeError(f"{self.host} did not start:\n{self.output.read_text()[-2000:]}")
                 await asyncio.sleep(0.05)
 
-    async def stop(self, how: signal.Signals) -> None:
-        """Return when it is gone."""
+    async def stop(self, how: signal.Signals) -> int:
+        """Return when it is gone: its exit status, negative for a signal."""
         assert self.process is not None
         self.process.send_signal(how)
         async with asyncio.timeout(STOP_S):
-            await self.process.wait()
+            return await self.process.wait()
 
     async def ready(self, client: httpx.AsyncClient, key: str = "") -> dict[str, Any] | None:
         """What it says of itself, of its tenants to who has a key; None while nobody listens."""

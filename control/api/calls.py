@@ -9,18 +9,17 @@ from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 from litestar.response import Stream
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from base.ids import CallId, TenantId
 from control.api.access import may_read, one_tenant
 from control.api.described import CSV, NDJSON, Exports
 from control.api.given import Asker, CallPath, DomainUuid, Running
-from control.api.pages import CursorText, Limit, Page, read, written
+from control.api.pages import CursorText, Limit, Page, after_call, behind_call
 from control.api.problems import FieldError, Refusal, answers, not_found
 from control.service import Service
 from pipelines.calls import CallRecord
 from tenants.call_search import CallFilter, CallSummary, SearchTooWideError
-from tenants.conversations import Cursor
 from tenants.exporting import csv_header, csv_row, ndjson
 
 Text = Annotated[str | None, QueryParameter(max_length=200)]
@@ -31,16 +30,6 @@ Said = Annotated[
 ]
 Format = Annotated[Literal["ndjson", "csv"], QueryParameter(description="Lines of JSON, or a table.")]
 Secretary = Annotated[UUID | None, QueryParameter(description="The assistant by its UUID, instead of `assistant`.")]
-
-
-class _Behind(Struct, frozen=True):
-    """A cursor as it came back: somebody may have written it himself."""
-
-    opened_at: Annotated[datetime, Meta(tz=True)]
-    call_id: Annotated[str, Meta(pattern=r"^[!-~]{1,100}\Z")]
-
-    def __post_init__(self) -> None:
-        self.opened_at.astimezone(UTC)  # raises OverflowError beyond what a database has
 
 
 class Wanted(Struct, frozen=True):
@@ -99,14 +88,13 @@ class CallsController(Controller):
         self, wanted: These, running: Running, limit: Limit = 50, cursor: CursorText = None
     ) -> Page[CallSummary]:
         """All conditions at once."""
-        behind: _Behind | None = read(cursor, _Behind)
-        before = None if behind is None else Cursor(behind.opened_at, CallId(behind.call_id))
+        before = behind_call(cursor)
         try:
             found = await running.conversations.search(wanted.tenant_id, wanted.calls, limit, before)
         except SearchTooWideError as error:
             raise Refusal("bad-request", errors=[FieldError(path="text", message=str(error))]) from error
         more = len(found) == limit
-        return Page(items=found, next=written(Cursor(found[-1].call.opened_at, found[-1].call.id)) if more else None)
+        return Page(items=found, next=after_call(found[-1].call) if more else None)
 
     @get(
         "/export",

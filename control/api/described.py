@@ -77,7 +77,8 @@ class Acts(Operation):
     def __post_init__(self) -> None:
         text = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_LENGTH)
         told = (
-            "Sent again within 10 minutes with the same key and body it acts once, and is answered as the first time."
+            "Sent again within 10 minutes with the same key and body, to whichever node, it acts once, and is answered "
+            "as the first time."
         )
         header = Parameter(name=HEADER, param_in="header", schema=text, required=False, description=told)
         self.parameters = [*(self.parameters or []), header]

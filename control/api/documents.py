@@ -6,18 +6,17 @@ from litestar import Controller, Request, Response, delete, get, put
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
 from control.api.access import may_change, may_read, own, platform_may_change
+from control.api.conditions import IfMatch, IfNoneMatch, Unless, creates, expected
 from control.api.described import YAML, TakesDocument
 from control.api.given import Asker, Running, TenantPath
 from control.api.problems import Refusal, answers, not_found
 from control.api.publishing import (
     PUTTING,
+    READING,
     DryRun,
-    IfMatch,
-    IfNoneMatch,
     PublishedView,
     SwapText,
     changed,
-    digest,
     refuse_moves,
     state,
     text,
@@ -34,13 +33,15 @@ class DocumentController(Controller):
     tags = ("Documents",)
     guards = (may_read,)
 
-    @get("/document", media_type=YAML, summary="The document as it stands", responses=answers("not-found"))
-    async def document(self, tenant_id: TenantPath, asker: Asker, running: Running) -> Response[bytes]:
+    @get("/document", media_type=YAML, summary="The document as it stands", responses=READING)
+    async def document(
+        self, tenant_id: TenantPath, asker: Asker, running: Running, if_none_match: Unless = None
+    ) -> Response[bytes]:
         """The text, with its digest as `ETag` and its revision's number as `Atende-Revision`."""
         found = await running.publishing.current(own(asker, tenant_id))
         if found is None:
             raise not_found()
-        return text(found.document, found.digest, found.number)
+        return text(found.document, found.digest, found.number, if_none_match)
 
     @put(
         "/document",
@@ -66,19 +67,19 @@ class DocumentController(Controller):
         When anything is wrong, what answered before goes on answering.
         """
         asked = own(asker, tenant_id)
-        create = (if_none_match or "").strip() == "*"
+        create = creates(if_match, if_none_match)
         if create and not asker.of_platform:
             raise Refusal("forbidden", "a new tenant needs a key of the platform")
-        expected = None if create else digest(if_match)
+        stands = None if create else expected(if_match)
         raw = await request.body()
         async with told():
-            await refuse_moves(running, asker, asked, raw, expected)
+            await refuse_moves(running, asker, asked, raw, stands)
             if dry_run:
                 return view(
-                    await running.publishing.put(asked, raw, expected=expected, create=create, dry_run=True, swap=swap)
+                    await running.publishing.put(asked, raw, expected=stands, create=create, dry_run=True, swap=swap)
                 )
             async with changed(running, asker, asked, "document.put") as result:
-                published = await running.publishing.put(asked, raw, expected=expected, create=create, swap=swap)
+                published = await running.publishing.put(asked, raw, expected=stands, create=create, swap=swap)
                 result.after = state(published)
         return view(published)
 
@@ -91,6 +92,6 @@ class DocumentController(Controller):
     )
     async def remove(self, tenant_id: TenantPath, asker: Asker, running: Running, if_match: IfMatch = None) -> None:
         """Live calls end on what they have. Revisions and calls stay kept."""
-        asked, expected = own(asker, tenant_id), digest(if_match)
+        asked, stands = own(asker, tenant_id), expected(if_match)
         async with told(), changed(running, asker, asked, "document.remove"):
-            await running.publishing.remove(asked, expected=expected)
+            await running.publishing.remove(asked, expected=stands)

@@ -1,37 +1,72 @@
 """A POST that is sent again with the same `Idempotency-Key` acts once, and is answered as it was the first time.
 
-Kept in this process for `KEPT_S`, by API key, address and idempotency key; at most `MAX_KEPT` answers, and `MAX_OF_ONE`
-of one tenant, so that none has another's forgotten. What failed on our side (5xx) or was refused for its pace (429) is
-not kept: it may be tried again.
+Whichever process it is sent to: what was asked and answered is in the database for ten minutes, by API key, address and
+idempotency key. What failed on our side (5xx) or was refused for its pace (429) is not kept: it may be tried again.
+The answer is kept before it is sent, sealed by what only the client has: an answer may have a key in it.
 """
 
 import hashlib
-from collections import OrderedDict
+import hmac
+import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import Struct
 
-from base.clock import Clock
 from control.api.problems import FieldError, Refusal
+from tenants.idempotency_store import (
+    Answered,
+    Claim,
+    IdempotencyStore,
+    IdempotencyUnavailableError,
+    Reused,
+    Working,
+)
+from tenants.sealing import NONCE_BYTES
 
 HEADER: Final = "Idempotency-Key"
 MAX_LENGTH: Final = 200
-KEPT_S: Final = 600.0
-MAX_KEPT: Final = 10_000
-MAX_OF_ONE: Final = 500
+MAX_ANSWER_BYTES: Final = 64 * 1024
+"""Of a longer answer only its status is kept."""
+
+log = structlog.get_logger()
 
 
-class _Answer:
-    """What was answered; `messages` is None while it is being worked on."""
+class _Kept(Struct, frozen=True, array_like=True):
+    """An answer. `body` is None for one that was too long."""
 
-    def __init__(self, body: str, at: float) -> None:
-        self.body = body
-        self.at = at
-        self.messages: list[Message] | None = None
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None
+
+
+class _Seal:
+    """Of one request's answer: whoever has the database alone cannot read it, nor put another in its place."""
+
+    def __init__(self, authorization: str, written: str, claim: Claim) -> None:
+        text = authorization.partition(" ")[2].strip().encode()
+        self._key = AESGCM(hmac.digest(text, b"atende: idempotent answer\0" + written.encode(), "sha256"))
+        self._place = claim.name + claim.request
+
+    def seal(self, kept: _Kept) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._key.encrypt(nonce, msgspec.msgpack.encode(kept), self._place)
+
+    def open(self, answer: bytes) -> _Kept:
+        """Raises the Refusal `conflict` for one that was altered."""
+        try:
+            text = self._key.decrypt(answer[:NONCE_BYTES], answer[NONCE_BYTES:], self._place)
+            return msgspec.msgpack.decode(text, type=_Kept)
+        except (InvalidTag, ValueError, msgspec.MsgspecError):
+            raise Refusal("conflict", f"what was answered with this {HEADER} cannot be read") from None
 
 
 class Idempotency(ASGIMiddleware):
@@ -39,12 +74,12 @@ class Idempotency(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._answers: OrderedDict[tuple[str, ...], _Answer] = OrderedDict()
+    def __init__(self, store: Callable[[], IdempotencyStore]) -> None:
+        """`store` raises the Refusal `unavailable` while the service starts."""
+        self._store = store
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Raises the Refusals `bad-request` and `conflict`."""
+        """Raises the Refusals `bad-request`, `conflict`, `idempotency-key-reused` and IdempotencyUnavailableError."""
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         written = request.headers.get(HEADER)
         if written is None or request.method != "POST":
@@ -53,61 +88,71 @@ class Idempotency(ASGIMiddleware):
         if not 1 <= len(written) <= MAX_LENGTH or not written.isprintable():
             told = FieldError(path=HEADER, message=f"1 to {MAX_LENGTH} printable characters")
             raise Refusal("bad-request", errors=[told])
-        body = hashlib.sha256(await request.body()).hexdigest()
-        name = (request.user.tenant_id or "", request.user.key_id, request.url.path, request.url.query or "", written)
-        known = self._known(name)
-        if known is None:
-            await self._first(name, body, scope, receive, send, next_app)
-        elif known.body != body:
-            raise Refusal("conflict", f"this {HEADER} was sent with another body; take another one")
-        elif known.messages is None:
-            raise Refusal("conflict", f"the first request with this {HEADER} is being worked on")
-        else:
-            for message in known.messages:
-                await send(message)
-
-    def _known(self, name: tuple[str, ...]) -> _Answer | None:
-        now = self._clock.monotonic()
-        while self._answers and next(iter(self._answers.values())).at < now - KEPT_S:
-            self._answers.popitem(last=False)
-        return self._answers.get(name)
-
-    def _make_room(self, tenant_id: str) -> None:
-        """Forget the oldest; never one that is being worked on, which would act twice."""
-        if len(self._answers) <= MAX_OF_ONE:
-            return
-        answered = [name for name, answer in self._answers.items() if answer.messages is not None]
-        own = [name for name in answered if name[0] == tenant_id]
-        for name in (*own[: max(0, len(own) - MAX_OF_ONE)], *answered[: max(0, len(answered) - MAX_KEPT)]):
-            self._answers.pop(name, None)
-
-    async def _first(
-        self, name: tuple[str, ...], body: str, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
-    ) -> None:
-        answer = self._answers[name] = _Answer(body, self._clock.monotonic())
-        self._make_room(name[0])
+        store, whose = self._store(), request.user.tenant_id
+        claim = _claim(request, written, await request.body())
+        seal = _Seal(request.headers.get("authorization", ""), written, claim)
+        found = await store.claim(whose, claim)
+        match found:
+            case Reused():
+                raise Refusal(
+                    "idempotency-key-reused", f"this {HEADER} was sent with another body or If-Match; take another one"
+                )
+            case Working():
+                told_again = f"the first request with this {HEADER} is being worked on"
+                raise Refusal("conflict", told_again, headers={"Retry-After": "2"})
+            case Answered(answer):
+                await _replay(seal.open(answer), send)
+                return
         sent: list[Message] = []
-        again = True
-
-        async def keep(message: Message) -> None:
-            nonlocal again
-            if message["type"] == "http.response.start":
-                again = message["status"] >= 500 or message["status"] == 429
-            sent.append(message)
+        try:
+            await next_app(scope, receive, _into(sent))
+        finally:
+            await _keep(store, found.attempt, whose, claim, _answer_of(sent), seal)
+        for message in sent:
             await send(message)
 
-        try:
-            await next_app(scope, receive, keep)
-        finally:
-            if again:
-                self._answers.pop(name, None)
-            else:
-                answer.messages = [_replay(message) for message in sent]
+
+def _claim(request: Request[Any, Any, Any], written: str, body: bytes) -> Claim:
+    place = "\0".join((request.url.path, request.url.query or "", written))
+    name = hashlib.sha256(place.encode("utf-8", "surrogatepass"))
+    asked = hashlib.sha256(request.headers.get("if-match", "").encode("utf-8", "surrogatepass") + b"\0" + body)
+    return Claim(key_id=request.user.key_id, name=name.digest(), request=asked.digest())
 
 
-def _replay(message: Message) -> Message:
-    if message["type"] != "http.response.start":
-        return message
-    copy = {**message, "headers": list(message["headers"])}
-    MutableScopeHeaders(copy)["Idempotency-Replayed"] = "true"  # type: ignore[arg-type]
-    return copy  # type: ignore[return-value]
+def _into(sent: list[Message]) -> Send:
+    async def hold(message: Message) -> None:
+        sent.append(message)
+
+    return hold
+
+
+def _answer_of(sent: list[Message]) -> _Kept | None:
+    """None: there is none that is to be kept."""
+    if not sent or sent[0]["type"] != "http.response.start":
+        return None
+    status = sent[0]["status"]
+    if status >= 500 or status == 429:
+        return None
+    body = b"".join(message["body"] for message in sent[1:] if message["type"] == "http.response.body")
+    headers = [(bytes(name), bytes(value)) for name, value in sent[0]["headers"]]
+    return _Kept(status, headers, body) if len(body) <= MAX_ANSWER_BYTES else _Kept(status, [], None)
+
+
+async def _keep(
+    store: IdempotencyStore, attempt: str, whose: Any, claim: Claim, answer: _Kept | None, seal: _Seal
+) -> None:
+    try:
+        if answer is None:
+            await store.released(whose, claim, attempt)
+        else:
+            await store.answered(whose, claim, attempt, seal.seal(answer))
+    except IdempotencyUnavailableError as error:  # it has been done: that is to be told all the same
+        log.warning("an answer could not be kept for a request that is sent again", error=str(error))
+
+
+async def _replay(kept: _Kept, send: Send) -> None:
+    if kept.body is None:
+        raise Refusal("conflict", f"it was done, and answered with {kept.status}, too long to be told once more")
+    headers = [*kept.headers, (b"idempotency-replayed", b"true")]
+    await send({"type": "http.response.start", "status": kept.status, "headers": headers})
+    await send({"type": "http.response.body", "body": kept.body, "more_body": False})

@@ -1,6 +1,6 @@
 """API keys: made, listed, revoked. The text of a key is in one answer only, that of its making."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,13 +14,24 @@ from control.api.access import Principal, may_change, may_read, own, scope
 from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, DomainUuid, Running
-from control.api.pages import Page
+from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import FieldError, Refusal, answers, not_found
-from tenants.api_key_store import TenantUnpublishedError, TooManyKeysError
+from tenants.api_key_store import KeyPlace, TenantUnpublishedError, TooManyKeysError, place_of
 from tenants.api_keys import MAX_NAME_CHARS, ApiKey, KeyInvalidError, Role, new_key
 from tenants.audit import State
 
 KeyPath = Annotated[str, PathParameter(pattern="^[a-z2-7]{12}$", description="Its visible part.")]
+
+
+class _Behind(Struct, frozen=True):
+    """A cursor as it came back: somebody may have written it himself."""
+
+    revoked: bool
+    created_at: Annotated[datetime, Meta(tz=True)]
+    id: Annotated[str, Meta(pattern=r"^[a-z2-7]{12}\Z")]
+
+    def __post_init__(self) -> None:
+        self.created_at.astimezone(UTC)  # raises OverflowError beyond what a database has
 
 
 class Whose(Struct, frozen=True, kw_only=True):
@@ -91,15 +102,27 @@ class KeysController(Controller):
         summary="Keys: those that are not revoked first, the newest first",
         responses=answers("forbidden", "not-found"),
     )
-    async def list_keys(self, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> Page[KeyView]:
+    async def list_keys(
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Page[KeyView]:
         """Of the tenant; of the platform when a key of the platform names none."""
-        return Page(items=[_view(key) for key in await running.api_keys.store.list(scope(asker, domain_uuid))])
+        place: _Behind | None = read(cursor, _Behind)
+        behind = None if place is None else KeyPlace(place.revoked, place.created_at, ApiKeyId(place.id))
+        found = await running.api_keys.store.list(scope(asker, domain_uuid), limit + 1, behind)
+        page = found[:limit]
+        more = len(found) > limit
+        return Page(items=[_view(key) for key in page], next=written(place_of(page[-1])) if more else None)
 
     @post(
         "/",
         status_code=HTTP_201_CREATED,
         summary="Make a key",
-        responses=answers("forbidden", "not-found", "conflict", "too-large"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused"),
         operation_class=Acts,
     )
     async def make_key(self, data: JSONBody[NewKey], asker: Asker, running: Running) -> MadeKey:

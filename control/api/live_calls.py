@@ -14,7 +14,7 @@ from control.api.access import may_change, may_read, scope
 from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, CallPath, DomainUuid, Running
-from control.api.pages import Page
+from control.api.pages import CursorText, Limit, Page, after_call, behind_call
 from control.api.problems import FieldError, Refusal, answers, not_found
 from control.live_board import LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
@@ -48,13 +48,20 @@ class LiveCallsController(Controller):
 
     @get("/", summary="Calls that are going on, the newest first", responses=answers("not-found"))
     async def live_calls(
-        self, asker: Asker, running: Running, domain_uuid: DomainUuid = None
+        self,
+        asker: Asker,
+        running: Running,
+        domain_uuid: DomainUuid = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
     ) -> Response[Page[LiveCallView]]:
         """Of the tenant; of all for a key of the platform. `Atende-Processes-Silent` counts processes that did not
         tell theirs.
         """
-        found, silent = await running.calls.calls(scope(asker, domain_uuid))
-        return Response(Page(items=found), headers={SILENT: str(silent)} if silent else None)
+        found, silent = await running.calls.calls(scope(asker, domain_uuid), limit + 1, behind_call(cursor))
+        page = found[:limit]
+        following = after_call(page[-1].call) if len(found) > limit else None
+        return Response(Page(items=page, next=following), headers={SILENT: str(silent)} if silent else None)
 
     @get("/{call_id:uuid}", summary="One call, with what was said so far", responses=answers("not-found", "silent"))
     async def live_call(
@@ -68,7 +75,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Have a sentence said",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def say(
@@ -94,7 +101,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="End the call",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def hang_up(self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
@@ -108,7 +115,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Send the caller on",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "silent"),
+        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
         operation_class=Acts,
     )
     async def transfer(

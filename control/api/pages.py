@@ -2,13 +2,17 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
+from base.ids import CallId
 from control.api.problems import FieldError, Refusal
+from pipelines.calls import Call
+from tenants.conversations import Cursor
 
 T = TypeVar("T")
 
@@ -28,6 +32,27 @@ class Below(Struct, frozen=True):
     """A cursor of what is numbered, the newest first: the next page has smaller numbers."""
 
     number: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class BehindCall(Struct, frozen=True):
+    """A cursor of calls, the newest first, as it came back: somebody may have written it himself."""
+
+    opened_at: Annotated[datetime, Meta(tz=True)]
+    call_id: Annotated[str, Meta(pattern=r"^[!-~]{1,100}\Z")]
+
+    def __post_init__(self) -> None:
+        self.opened_at.astimezone(UTC)  # raises OverflowError beyond what a database has
+
+
+def behind_call(text: str | None) -> Cursor | None:
+    """The call of such a cursor. Raises the Refusal `bad-request`."""
+    place: BehindCall | None = read(text, BehindCall)
+    return None if place is None else Cursor(place.opened_at, CallId(place.call_id))
+
+
+def after_call(call: Call) -> str:
+    """The cursor behind this call."""
+    return written(Cursor(call.opened_at, call.id))
 
 
 def below(text: str | None) -> int | None:

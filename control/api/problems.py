@@ -18,6 +18,7 @@ from tenants.api_key_store import KeysUnavailableError
 from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
 from tenants.event_store import EventsUnavailableError
+from tenants.idempotency_store import IdempotencyUnavailableError
 from tenants.secret_rows import SecretsUnavailableError
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
@@ -67,6 +68,7 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         ProblemKind("stale", 412, "It has been changed meanwhile"),
         ProblemKind("too-large", 413, "The request is too large"),
         ProblemKind("invalid-document", 422, "The document has mistakes"),
+        ProblemKind("idempotency-key-reused", 422, "The idempotency key was sent with another request"),
         ProblemKind("not-loadable", 424, "What the document needs is not there"),
         ProblemKind("precondition-required", 428, "Say what is to be replaced"),
         ProblemKind("too-many-requests", 429, "Too many requests"),
@@ -87,18 +89,22 @@ OUTAGES: Final = (
     AuditUnavailableError,
     SecretsUnavailableError,
     EventsUnavailableError,
+    IdempotencyUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
-_ALWAYS_SENT: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_BY_STATUS: Final = {kind.status: kind for kind in KINDS.values()}
+_BY_STATUS: Final = {kind.status: kind for kind in reversed(tuple(KINDS.values()))}
+"""Of a status that two have, the first: the other is raised by its name."""
 
 
 def answers(*slugs: str) -> dict[int, ResponseSpec]:
     """What a handler's description says of refusals: these, and those that every one may end with."""
+    titles: dict[int, list[str]] = {}
+    for kind in KINDS.values():
+        if kind.slug in (*slugs, *ALWAYS):
+            titles.setdefault(kind.status, []).append(kind.title)
     return {
-        kind.status: ResponseSpec(Problem, description=kind.title, generate_examples=False, media_type=MEDIA_TYPE)
-        for kind in KINDS.values()
-        if kind.slug in (*slugs, *ALWAYS)
+        status: ResponseSpec(Problem, description=" / ".join(told), generate_examples=False, media_type=MEDIA_TYPE)
+        for status, told in titles.items()
     }
 
 
@@ -119,7 +125,7 @@ class Refusal(ProblemDetailsException):
         super().__init__(
             detail=detail,
             status_code=kind.status,
-            headers={**_ALWAYS_SENT, **(headers or {})},
+            headers=headers,
             type_=TYPE_PREFIX + kind.slug,
             title=kind.title,
             extra={"errors": [_without_nothing(error) for error in errors]} if errors else None,

@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Final, Literal
 
 from litestar import Response
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter, QueryParameter
+from litestar.status_codes import HTTP_304_NOT_MODIFIED
 from msgspec import Struct
 
 from base.ids import TenantId
 from control.api.access import Principal
 from control.api.audited import change
+from control.api.conditions import is_known
 from control.api.described import YAML
 from control.api.problems import FieldError, Refusal, answers, located, not_found
 from control.service import Service
@@ -21,7 +24,9 @@ from tenants.canary_text import CanaryTextError
 from tenants.diffs import TooLongError
 from tenants.directory import TenantUnknownError
 from tenants.next_text import NotWrittenError, ReadOnlyFolderError
+from tenants.put_checks import expect
 from tenants.put_errors import (
+    Expected,
     FileTakenError,
     NotReadyError,
     Published,
@@ -31,12 +36,6 @@ from tenants.put_errors import (
 )
 
 NumberPath = Annotated[int, PathParameter(ge=1, le=2**31 - 1, description="The revision's number.")]
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", max_length=200, description="The `ETag` of what is to be replaced.")
-]
-IfNoneMatch = Annotated[
-    str | None, HeaderParameter(name="If-None-Match", max_length=200, description="`*`: there must be none yet.")
-]
 SwapText = Annotated[
     Literal["turn", "drain"] | None,
     QueryParameter(
@@ -45,7 +44,7 @@ SwapText = Annotated[
     ),
 ]
 DryRun = Annotated[bool, QueryParameter(description="Check and load it, and change nothing.")]
-PUTTING: Final = answers(
+_CHANGING: Final = (
     "forbidden",
     "not-found",
     "conflict",
@@ -55,6 +54,9 @@ PUTTING: Final = answers(
     "not-loadable",
     "precondition-required",
 )
+PUTTING: Final = answers(*_CHANGING)
+READING: Final = answers("not-found") | {304: ResponseSpec(None, description="It is the text that is known")}
+ACTING: Final = answers(*_CHANGING, "idempotency-key-reused")
 PLATFORMS: Final = ("enabled", "slug", "domain", "switch")
 """Whether a tenant is answered, where its calls come from, whose telephones ring for them: not its own to change."""
 
@@ -126,15 +128,14 @@ async def told() -> AsyncIterator[None]:
 
 
 async def refuse_moves(
-    running: Service, asker: Principal, tenant_id: TenantId, raw: bytes, expected: str | None
+    running: Service, asker: Principal, tenant_id: TenantId, raw: bytes, expected: Expected | None
 ) -> None:
     """A tenant's own key changes nothing of `PLATFORMS`. Raises StaleError, DocumentError and a Refusal."""
     if asker.of_platform:
         return
     if (stands := await running.publishing.current(tenant_id)) is None:
         raise not_found()
-    if stands.digest != expected:
-        raise StaleError(stands.digest)  # told before any work is made of it
+    expect(stands, expected, create=False)  # told before any work is made of it
     now = (await running.publishing.parsed(tenant_id, stands.document)).spec
     wished = (await running.publishing.parsed(tenant_id, raw)).spec
     errors = [
@@ -146,14 +147,11 @@ async def refuse_moves(
         raise Refusal("invalid-document", errors=errors)
 
 
-def digest(text: str | None) -> str:
-    if text is None:
-        raise Refusal("precondition-required", "send the ETag of what is to be replaced as If-Match")
-    return text.strip().removeprefix("W/").strip('"')
-
-
-def text(document: bytes, digest: str, number: int | None) -> Response[bytes]:
+def text(document: bytes, digest: str, number: int | None, if_none_match: str | None) -> Response[bytes]:
+    """The text, or 304 where who asks has it."""
     headers = {"ETag": f'"{digest}"'} | ({} if number is None else {"Atende-Revision": str(number)})
+    if is_known(if_none_match, digest):
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, media_type=YAML, headers=headers)
     return Response(document, media_type=YAML, headers=headers)
 
 

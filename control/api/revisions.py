@@ -10,19 +10,19 @@ from msgspec import Struct
 
 from base.ids import TenantId
 from control.api.access import Principal, may_change, may_read, own
+from control.api.conditions import IfMatch, Unless, expected
 from control.api.described import YAML, Acts
 from control.api.given import Asker, Running, TenantPath
 from control.api.pages import Below, CursorText, Limit, Page, below, written
 from control.api.problems import answers, not_found
 from control.api.publishing import (
-    PUTTING,
+    ACTING,
+    READING,
     DryRun,
-    IfMatch,
     NumberPath,
     PublishedView,
     SwapText,
     changed,
-    digest,
     refuse_moves,
     state,
     text,
@@ -32,7 +32,7 @@ from control.api.publishing import (
 from control.service import Service
 from pipelines.supervisor import Swap
 from tenants.audit import Action
-from tenants.put_errors import Published
+from tenants.put_errors import Expected, Published
 
 
 class RevisionView(Struct, frozen=True, kw_only=True):
@@ -62,14 +62,19 @@ class RevisionsController(Controller):
         items = [RevisionView(revision=row.number, digest=row.digest, created_at=row.created_at) for row in rows]
         return Page(items=items, next=written(Below(items[-1].revision)) if len(items) == limit else None)
 
-    @get("/revisions/{number:int}", media_type=YAML, summary="One stored text", responses=answers("not-found"))
+    @get("/revisions/{number:int}", media_type=YAML, summary="One stored text", responses=READING)
     async def revision(
-        self, tenant_id: TenantPath, number: NumberPath, asker: Asker, running: Running
+        self,
+        tenant_id: TenantPath,
+        number: NumberPath,
+        asker: Asker,
+        running: Running,
+        if_none_match: Unless = None,
     ) -> Response[bytes]:
         """As it was put."""
         async with told():
             row = await running.publishing.revision(own(asker, tenant_id), number)
-        return text(row.document, row.digest, row.number)
+        return text(row.document, row.digest, row.number, if_none_match)
 
     @get(
         "/revisions/{number:int}/diff",
@@ -94,7 +99,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="Go back to a text",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def activate(
@@ -108,16 +113,16 @@ class RevisionsController(Controller):
         swap: SwapText = None,
     ) -> PublishedView:
         """The stored text becomes the newest revision, under a new number, by the same checks as a PUT."""
-        asked, expected = own(asker, tenant_id), digest(if_match)
+        asked, stands = own(asker, tenant_id), expected(if_match)
         async with told():
             former = await running.publishing.revision(asked, number)
-            await refuse_moves(running, asker, asked, former.document, expected)
+            await refuse_moves(running, asker, asked, former.document, stands)
             if dry_run:
                 return view(
-                    await running.publishing.roll_back_to(asked, number, expected=expected, dry_run=True, swap=swap)
+                    await running.publishing.roll_back_to(asked, number, expected=stands, dry_run=True, swap=swap)
                 )
             async with changed(running, asker, asked, "document.rollback", str(number)) as result:
-                published = await running.publishing.roll_back_to(asked, number, expected=expected, swap=swap)
+                published = await running.publishing.roll_back_to(asked, number, expected=stands, swap=swap)
                 result.after = state(published)
         return view(published)
 
@@ -126,7 +131,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="What is on trial answers everybody",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def promote(
@@ -146,7 +151,7 @@ class RevisionsController(Controller):
         guards=[may_change],
         status_code=HTTP_200_OK,
         summary="End the trial",
-        responses=PUTTING,
+        responses=ACTING,
         operation_class=Acts,
     )
     async def abort(
@@ -163,7 +168,7 @@ class RevisionsController(Controller):
 
 
 class _Ends(Protocol):
-    async def __call__(self, tenant_id: TenantId, *, expected: str | None, swap: Swap | None) -> Published: ...
+    async def __call__(self, tenant_id: TenantId, *, expected: Expected | None, swap: Swap | None) -> Published: ...
 
 
 async def _ended(
@@ -176,8 +181,8 @@ async def _ended(
     end: _Ends,
 ) -> PublishedView:
     """A trial, one way or the other."""
-    expected = None if if_match is None else digest(if_match)
+    stands = None if if_match is None else expected(if_match)
     async with told(), changed(running, asker, tenant_id, action) as result:
-        published = await end(tenant_id, expected=expected, swap=swap)
+        published = await end(tenant_id, expected=stands, swap=swap)
         result.after = state(published)
     return view(published)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 from litestar import Router
-from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
@@ -66,20 +65,18 @@ def key_door(service: Begun, clock: Clock, per_s: int) -> KeyDoor:
     return KeyDoor(lambda: running().api_keys.checker, clock, per_s)
 
 
-def api_router(service: Begun, clock: Clock, door: KeyDoor) -> Router:
+def api_router(service: Begun, door: KeyDoor) -> Router:
     """Everything below `PREFIX`."""
     running = running_of(service)
     return Router(
         PREFIX,
         route_handlers=list(CONTROLLERS),
-        middleware=[DefineMiddleware(KeyAuthentication, door=door), Idempotency(clock)],
+        middleware=[DefineMiddleware(KeyAuthentication, door=door), Idempotency(lambda: running().idempotency)],
         dependencies={
             "asker": Provide(asker, sync_to_thread=False),
             "running": Provide(running, sync_to_thread=False),
         },
         request_max_body_size=MAX_BODY_BYTES,
-        cache_control=CacheControlHeader(no_store=True),
-        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
         security=[{"key": []}],
     )
 

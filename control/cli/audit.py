@@ -1,67 +1,50 @@
-"""`atende audit`: list who changed what, and verify that nothing of it was altered, whether or not a service runs."""
+"""`atende audit`: list who changed what, and verify that nothing of it was altered."""
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import click
-import msgspec
-from msgspec import structs
 
-from base.ids import TenantId
-from control.cli.context import program
-from control.cli.stored import run, stores
-from control.cli.whose import of_tenant, tenant_named
-from tenants.audit import AuditEntry, State, Verdict
-from tenants.audit_store import AuditLog
+from control.cli.audit_desks import ShownEntry, audit_desk
+from control.cli.terminal import JSON, listed
+from control.cli.where import RULE, asks
+from control.cli.whose import of_tenant
+from tenants.audit import Link
 
-_COLUMNS: Final = "{:>7}  {:<19}  {:<17}  {:<7}  {:<24}  {}"
 _KEPT: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 MAX_LISTED: Final = 1000
 MAX_NUMBER: Final = 2**63 - 1
 
 
-def _read_kept(_: click.Context, __: click.Parameter, written: str | None) -> tuple[int, str] | None:
+def _read_kept(_: click.Context, __: click.Parameter, written: str | None) -> Link | None:
     if written is None:
         return None
     match = _KEPT.fullmatch(written)
     if match is None:
         raise click.BadParameter("it is a number, a colon and 64 digits of hex, as verifying prints them")
-    return int(match[1]), match[2]
+    return Link(int(match[1]), match[2])
 
 
-@click.group("audit")
+@click.group("audit", epilog=RULE)
 def audit_command() -> None:
-    """List and verify the audit log. Run it where the service runs, with its settings."""
+    """List and verify the audit log."""
 
 
 @audit_command.command("list")
 @of_tenant("entries")
 @click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True, help="So many at most.")
 @click.option("--before", type=click.IntRange(1, MAX_NUMBER), help="Only those before the entry of this number.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
+@JSON
 @click.pass_context
 def list_command(
     context: click.Context, slug: str | None, written_id: UUID | None, limit: int, before: int | None, as_json: bool
 ) -> None:
     """List who changed what, the newest first. Times are in UTC."""
-    settings = program(context).settings
-    tenant_id = tenant_named(settings, slug, written_id)
-
-    async def found() -> Sequence[AuditEntry]:
-        async with stores(settings) as store:
-            return await store.audit.list(tenant_id, limit, before)
-
-    entries = run(found())
-    if as_json:
-        click.echo(msgspec.json.encode(entries).decode())
-    elif entries:
-        click.echo(_COLUMNS.format("number", "at", "action", "outcome", "by", "what"))
-        for entry in entries:
-            click.echo(_line(entry))
-    else:
-        click.echo("there are no entries", err=True)
+    with audit_desk(context, slug, written_id) as audit:
+        found = audit.listed(limit, before)
+    columns = ("number", "at", "action", "outcome", "by", "what")
+    listed(found, as_json, columns, _cells, "there are no entries")
 
 
 @audit_command.command("verify")
@@ -75,59 +58,36 @@ def list_command(
 )
 @click.pass_context
 def verify_command(
-    context: click.Context, slug: str | None, written_id: UUID | None, of_all: bool, kept: tuple[int, str] | None
+    context: click.Context, slug: str | None, written_id: UUID | None, of_all: bool, kept: Link | None
 ) -> None:
     """Say whether a chain of entries holds, with the number and digest of its last; 1 where one does not.
 
     Keep what is printed in another place: removed entries at the end are missed by it alone (--kept).
     """
-    settings = program(context).settings
-    tenant_id = tenant_named(settings, slug, written_id)
-    if of_all and (tenant_id is not None or kept is not None):
+    if of_all and (slug is not None or written_id is not None or kept is not None):
         raise click.UsageError("--all goes with none of --tenant, --tenant-id and --kept")
-
-    async def verified() -> Sequence[tuple[Verdict, str]]:
-        async with stores(settings) as store:
-            chains = await store.audit.chains() if of_all else [tenant_id]
-            return [await _verified(store.audit, chain, kept) for chain in chains]
-
-    found = run(verified())
-    for verdict, fault in found:
-        holds = f"holds to {verdict.held_to}:{verdict.digest}" if verdict.held_to else "has no entries"
-        click.echo(f"{slug or verdict.tenant_id or 'platform'}: {fault or holds}", err=bool(fault))
+    with audit_desk(context, slug, written_id) as audit:
+        found = audit.all_verified() if of_all else [audit.verified(kept)]
+    for one in found:
+        holds = f"holds to {one.held_to}:{one.digest}" if one.held_to else "has no entries"
+        click.echo(f"{slug or one.tenant_id or 'platform'}: {one.fault or holds}", err=one.fault is not None)
     if not found:
         click.echo("there are no entries", err=True)
-    if any(fault for _, fault in found):
+    if any(one.fault is not None for one in found):
         context.exit(1)
 
 
-async def _verified(audit: AuditLog, tenant_id: TenantId | None, kept: tuple[int, str] | None) -> tuple[Verdict, str]:
-    """And what is wrong with the chain, in words; empty: nothing."""
-    verdict = await audit.verify(tenant_id)
-    if verdict.broken_at is not None:
-        lacks = (
-            f"the chain does not hold at entry {verdict.broken_at}: it, or what was before it, was altered or removed"
-        )
-        return verdict, lacks
-    if kept is None:
-        return verdict, ""
-    number, digest = kept
-    if verdict.held_to < number:
-        return verdict, f"entries are lacking behind {verdict.held_to}: there were {number}"
-    [entry] = await audit.page(tenant_id, number - 1, 1)
-    return verdict, "" if entry.digest == digest else f"the chain was written anew, at entry {number} or before it"
+def _cells(one: ShownEntry) -> tuple[object, ...]:
+    states = [_state(one.before), _state(one.after)]
+    what = " ".join(part for part in (one.object, " -> ".join(states) if any(states) else "") if part)
+    by = " ".join(part for part in (one.actor.kind, one.actor.id) if part)
+    return one.number, f"{one.at:%Y-%m-%d %H:%M:%S}", one.action, one.outcome, by, what
 
 
-def _line(entry: AuditEntry) -> str:
-    change = entry.change
-    states = [_state(change.before), _state(change.after)]
-    what = " ".join(part for part in (change.object, " -> ".join(states) if any(states) else "") if part)
-    by = " ".join(part for part in (change.actor.kind, change.actor.id) if part)
-    times = f"{change.at:%Y-%m-%d %H:%M:%S}"
-    return _COLUMNS.format(entry.number, times, change.action, change.outcome, by, what).rstrip()
-
-
-def _state(state: State) -> str:
+def _state(state: dict[str, Any]) -> str:
     """What of it applies; a digest by its beginning."""
-    facts = {name: value for name, value in structs.asdict(state).items() if value not in (None, "")}
+    facts = {name: value for name, value in state.items() if value not in (None, "")}
     return " ".join(f"{name}={str(value)[:12] if name == 'digest' else value}" for name, value in facts.items())
+
+
+asks(audit_command, local=True)

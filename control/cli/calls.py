@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 from msgspec import Struct
-from rich.table import Table
 
-from control.cli.remote import Remote, printed, remote
-from control.cli.terminal import console, plain
+from control.cli.remote import Remote, remote
+from control.cli.terminal import JSON, console, listed, plain
+from control.cli.where import asks
 
-JSON: Final = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 CALL: Final = click.argument("call_id", metavar="CALL", type=click.UUID)
 TENANT: Final = click.option("--tenant", help="A company, by slug or UUID; a company's own key needs none.")
 MOMENT: Final = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
@@ -102,7 +102,7 @@ def _filtered(command: Any) -> Any:
 def calls_command() -> None:
     """Look at live calls and finished ones, and act on live ones.
 
-    Asks the service at ATENDE_API_URL with the key in ATENDE_API_KEY.
+    Asks the service at --url or ATENDE_API_URL with the key in ATENDE_API_KEY.
     """
 
 
@@ -114,7 +114,8 @@ def live_command(context: click.Context, tenant: str | None, as_json: bool) -> N
     """List the calls that are going on."""
     with remote(context) as service:
         found = list(service.pages(_Live, "/live-calls", domain_uuid=service.tenant_id(tenant)))
-    printed(found, as_json, _live_table)
+    columns = ("call", "company", "assistant", "caller", "since (UTC)", "turns", "speaks")
+    listed(found, as_json, columns, _live_cells, "nobody talks")
 
 
 @calls_command.command("list")
@@ -128,7 +129,8 @@ def list_command(context: click.Context, /, tenant: str | None, limit: int, as_j
     with remote(context) as service:
         query = _query(service, tenant, wanted)
         found = list(service.pages(_Summary, "/calls", limit, **query))
-    printed(found, as_json, _table)
+    columns = ("opened (UTC)", "seconds", "company", "assistant", "caller", "turns", "ended by", "call")
+    listed(found, as_json, columns, _cells, "there are no such calls")
 
 
 @calls_command.command("show")
@@ -140,14 +142,14 @@ def show_command(context: click.Context, call_id: Any, tenant: str | None, as_js
     """Show one call with what was said: a live one so far, a finished one whole."""
     with remote(context) as service:
         domain = service.tenant_id(tenant)
-        live = {one.call.id for one in service.pages(_Live, "/live-calls", domain_uuid=domain)}
-        path = f"/live-calls/{call_id}" if str(call_id) in live else f"/calls/{call_id}"
-        if as_json:
-            click.echo(service.ask("GET", path, query={"domain_uuid": domain}).content)
-        elif str(call_id) in live:
-            _live_call(service.get(_LiveDetail, path, domain_uuid=domain))
-        else:
-            _record(service.get(_Record, path, domain_uuid=domain))
+        live = service.find(f"/live-calls/{call_id}", domain_uuid=domain)
+        found = live or service.ask("GET", f"/calls/{call_id}", query={"domain_uuid": domain}).content
+    if as_json:
+        click.echo(found)
+    elif live is not None:
+        _live_call(msgspec.json.decode(found, type=_LiveDetail))
+    else:
+        _record(msgspec.json.decode(found, type=_Record))
 
 
 @calls_command.command("say")
@@ -209,23 +211,16 @@ def _act(context: click.Context, call_id: Any, verb: str, tenant: str | None, bo
         service.ask("POST", f"/live-calls/{call_id}/{verb}", query=query, json=body)
 
 
-def _live_table(found: list[_Live]) -> None:
-    table = Table("call", "company", "assistant", "caller", "since (UTC)", "turns", "speaks", box=None)
-    for one in found:
-        call = one.call
-        cells = (call.id, call.tenant_slug, call.assistant, call.caller or "–", f"{call.opened_at:%H:%M:%S}", one.turns)
-        table.add_row(*(plain(str(cell)) for cell in cells), "caller" if one.caller_speaking else "")
-    console().print(table if found else "nobody talks")
+def _live_cells(one: _Live) -> tuple[object, ...]:
+    call, speaks = one.call, "caller" if one.caller_speaking else ""
+    since = f"{call.opened_at:%H:%M:%S}"
+    return call.id, call.tenant_slug, call.assistant, call.caller or "–", since, one.turns, speaks
 
 
-def _table(found: list[_Summary]) -> None:
-    table = Table("opened (UTC)", "seconds", "company", "assistant", "caller", "turns", "ended by", "call", box=None)
-    for one in found:
-        call = one.call
-        end = f"{one.end_reason} (errors)" if one.has_errors else one.end_reason
-        cells = (f"{call.opened_at:%Y-%m-%d %H:%M:%S}", f"{one.duration_s:.0f}", call.tenant_slug, call.assistant)
-        table.add_row(*(plain(cell) for cell in (*cells, call.caller or "–", str(one.turns), end, call.id)))
-    console().print(table if found else "there are no such calls")
+def _cells(one: _Summary) -> tuple[object, ...]:
+    call, opened, seconds = one.call, f"{one.call.opened_at:%Y-%m-%d %H:%M:%S}", f"{one.duration_s:.0f}"
+    end = f"{one.end_reason} (errors)" if one.has_errors else one.end_reason
+    return opened, seconds, call.tenant_slug, call.assistant, call.caller or "–", one.turns, end, call.id
 
 
 def _live_call(one: _LiveDetail) -> None:
@@ -266,3 +261,6 @@ def _conversation(turns: tuple[_Turn, ...]) -> None:
         first = None if turn.waterfall is None else turn.waterfall.first_audio
         after = "" if first is None else f"  [dim]{first:.0f} ms[/]"
         console().print(f"[{colour}]{turn.role:>9}[/]  {plain(turn.text)}{cut}{after}")
+
+
+asks(calls_command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -23,10 +24,18 @@ T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 """A document may be loaded meanwhile: models, probe calls."""
 PAGE: Final = 200
+PACED: Final = 30
+MAX_PAUSE_S: Final = 5.0
+"""Who asks too often comes again in a second or so, so many times; who is locked out does not wait for it."""
+SILENT: Final = "Atende-Processes-Silent"
 NO_KEY: Final = """\
 this command asks the service's REST API, and there is no key: set ATENDE_API_KEY. On the machine of the service
-  export ATENDE_API_KEY=$(atende keys create --role platform-admin --name "$USER")
+  export ATENDE_API_KEY=$(atende keys create --local --role platform-admin --name "$USER")
 makes one; docs/api.md has the roles"""
+
+
+class AbsentError(click.ClickException):
+    """There is no such thing, or the key may not see it."""
 
 
 class Place(Struct, frozen=True):
@@ -51,6 +60,10 @@ class _Page(Struct, frozen=True):
     next: str | None = None
 
 
+class _Whose(Struct, frozen=True):
+    tenant_id: str | None
+
+
 class _Named(Struct, frozen=True):
     tenant_id: str
     slug: str
@@ -59,12 +72,21 @@ class _Named(Struct, frozen=True):
 class Remote:
     """One service. Every method raises ClickException, in words that an operator can act on."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, otherwise: str = "") -> None:
+        """`otherwise`: what else can be done where nobody answers."""
         self._client = client
+        self._otherwise = otherwise
 
     def get(self, kind: type[T], path: str, **query: Any) -> T:
         """What is there, decoded."""
         return msgspec.json.decode(self.ask("GET", path, query=query).content, type=kind)
+
+    def find(self, path: str, **query: Any) -> bytes | None:
+        """What is there, as it came; None: nothing is."""
+        try:
+            return self.ask("GET", path, query=query).content
+        except AbsentError:
+            return None
 
     def pages(self, kind: type[T], path: str, most: int | None = None, **query: Any) -> Iterator[T]:
         """A list, page after page; `most` items of it."""
@@ -92,8 +114,16 @@ class Remote:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         body = content if json is None else msgspec.json.encode(json)
         sent = dict(headers or {}) | ({} if json is None else {"Content-Type": "application/json"})
+        asked = self._client.build_request(method, f"/api/v1{path}", params=given, content=body, headers=sent)
         with self._told():
-            answer = self._client.request(method, f"/api/v1{path}", params=given, content=body, headers=sent)
+            answer = self._client.send(asked)
+            for _ in range(PACED):
+                if not (wait_s := _too_early_s(answer)):
+                    break
+                time.sleep(wait_s)
+                answer = self._client.send(asked)
+        if silent := answer.headers.get(SILENT):
+            click.echo(f"processes that do not tell their calls: {silent}; `/health/ready` lists them", err=True)
         raise_for(answer)
         return answer
 
@@ -116,6 +146,19 @@ class Remote:
                 return one.tenant_id
         raise click.ClickException(f"the key sees no tenant {named!r}; `atende tenants list` tells those there are")
 
+    def one_tenant(self, slug: str | None, written_id: UUID | None) -> str:
+        """The tenant of the options; that of the key where there are none. Raises UsageError for the platform's."""
+        named = self.whose(slug, written_id) or self.get(_Whose, "/whoami").tenant_id
+        if named is None:
+            raise click.UsageError("give --tenant or --tenant-id, one of the two")
+        return named
+
+    def whose(self, slug: str | None, written_id: UUID | None) -> str | None:
+        """The tenant of the options; None: that of the key, or the platform. Raises UsageError."""
+        if slug is not None and written_id is not None:
+            raise click.UsageError("give --tenant or --tenant-id, one of the two")
+        return self.tenant_id(slug) if written_id is None else str(written_id)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -123,12 +166,13 @@ class Remote:
         except httpx.TimeoutException as error:
             raise click.ClickException(f"{self._client.base_url} does not answer in time") from error
         except httpx.HTTPError as error:
-            fix = "does `atende serve` run there? ATENDE_API_URL says where it is"
-            raise click.ClickException(f"{self._client.base_url} cannot be reached ({error}): {fix}") from error
+            fix = "does `atende serve` run there? ATENDE_API_URL or --url says where it is"
+            told = f"{self._client.base_url} cannot be reached ({error}): {fix}{self._otherwise}"
+            raise click.ClickException(told) from error
 
 
 @contextmanager
-def remote(context: click.Context) -> Iterator[Remote]:
+def remote(context: click.Context, otherwise: str = "") -> Iterator[Remote]:
     """The service of the settings. Raises ClickException."""
     settings = program(context).settings
     if settings.api_key is None:
@@ -136,11 +180,19 @@ def remote(context: click.Context) -> Iterator[Remote]:
     url = _url(settings)
     headers = {"Authorization": f"Bearer {settings.api_key.reveal()}", "User-Agent": "atende"}
     with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
-        yield Remote(client)
+        yield Remote(client, otherwise)
+
+
+def _too_early_s(answer: httpx.Response) -> float:
+    """How long to wait before it is asked again, where it was only for its pace; 0: it is not to be."""
+    if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        return 0.0
+    told = answer.headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() and float(told) <= MAX_PAUSE_S else 0.0
 
 
 def raise_for(answer: httpx.Response) -> None:
-    """Raises ClickException with what a problem tells, each mistake in a line of its own."""
+    """Raises ClickException (AbsentError) with what a problem tells, each mistake in a line of its own."""
     if not answer.is_error:
         return
     try:
@@ -152,16 +204,9 @@ def raise_for(answer: httpx.Response) -> None:
         where = "" if place.line is None else f"{place.line}:{place.column or 1} "
         told.append(f"  {where}{place.path}: {place.message}")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        told.append("  ATENDE_API_KEY is no key that opens there; `atende keys list` tells those there are")
-    raise click.ClickException("\n".join(told))
-
-
-def printed(items: Any, as_json: bool, show: Callable[[Any], None]) -> None:
-    """As one JSON text, or as people read it."""
-    if as_json:
-        click.echo(msgspec.json.encode(items).decode())
-    else:
-        show(items)
+        told.append("  ATENDE_API_KEY is no key that opens there; `atende keys list --local` tells those there are")
+    absent = answer.status_code == httpx.codes.NOT_FOUND
+    raise (AbsentError if absent else click.ClickException)("\n".join(told))
 
 
 def _url(settings: Settings) -> str:

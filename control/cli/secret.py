@@ -1,31 +1,22 @@
-"""`atende secret`: keep a tenant's keys where its document can name them, whether or not a service runs."""
+"""`atende secret`: keep a tenant's keys where its document can name them."""
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from typing import Final
 from uuid import UUID
 
 import click
-import msgspec
 
-from base.clock import SystemClock
-from base.ids import TenantId
 from base.secret import Secret
 from control.cli.context import program
+from control.cli.secret_desks import How, ShownSecret, secret_desk
 from control.cli.stored import has_database, run, stores
-from control.cli.whose import minute, of_tenant, operator, tenant_named
+from control.cli.terminal import JSON, listed
+from control.cli.where import RULE, SWAP, asks
+from control.cli.whose import minute, of_tenant
 from control.secret_access import ring_source
-from control.settings import Settings
-from tenants.audit import NOTHING, State
-from tenants.auditing import audited
 from tenants.master_keys import add_key, read_ring
 from tenants.resealing import Resealed, reseal
-from tenants.secret_files import forget_file
-from tenants.secret_rows import MAX_SECRET_BYTES, SecretInfo, is_secret_name
-from tenants.secrets import TenantSecrets
-
-_COLUMNS: Final = "{:<30}  {:>7}  {:<16}  {}"
+from tenants.secret_rows import MAX_SECRET_BYTES, is_secret_name
 
 
 class SecretGroup(click.Group):
@@ -38,71 +29,50 @@ class SecretGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group("secret", cls=SecretGroup)
+@click.group("secret", cls=SecretGroup, epilog=RULE)
 def secret_command() -> None:
     """Set, list and remove the secrets of a tenant, and encrypt all of them with another master key.
 
-    Run it where the service runs, with its settings.
+    `rotate` is for the machine of the service, which has the master keys.
     """
 
 
 @secret_command.command("set")
 @of_tenant("secrets")
+@click.option("--dry-run", is_flag=True, help="Have it tried, and keep nothing.")
+@click.option("--untested", is_flag=True, help="Keep it without trying it.")
+@SWAP
 @click.argument("name")
 @click.pass_context
-def set_command(context: click.Context, slug: str | None, written_id: UUID | None, name: str) -> None:
+def set_command(
+    context: click.Context,
+    slug: str | None,
+    written_id: UUID | None,
+    name: str,
+    dry_run: bool,
+    untested: bool,
+    swap: str | None,
+) -> None:
     """Set a secret of a tenant, read from the terminal (hidden) or from standard input.
 
-    A document names it as `{secret: NAME}`. It is kept as it is, and not tried: the REST API does that, and `atende
-    check --deep`. A service that runs takes it within seconds: for what answers, and for a document that it refused.
+    A document names it as `{secret: NAME}`. A service tries it first, and uses it at once. In the database it is kept
+    as it is: a service that runs takes it within seconds, for what answers and for a document that it refused.
     """
-    settings, tenant_id = _whose(context, slug, written_id)
     _named(name)
-    value = _value()
-
-    async def put() -> tuple[SecretInfo, bool]:
-        async with stores(settings, make=True) as store:
-            secrets, clock = TenantSecrets(store.secrets, await read_ring(ring_source(settings))), SystemClock()
-            by = " ".join(filter(None, (operator().kind, operator().id)))
-            former = await store.secrets.newest(tenant_id, name)
-            before = NOTHING if former is None or former.value is None else State(version=former.info.version)
-            row, changed = await secrets.next(tenant_id, name, value, at=clock.now(), by=by)
-            if changed:
-                async with audited(
-                    store.audit, clock, tenant_id, operator(), "secret.put", name, before=before
-                ) as result:
-                    await secrets.keep(tenant_id, row)
-                    result.after = State(version=row.info.version)
-            # One of a former version would be told of at each start: what is set here counts.
-            await asyncio.to_thread(forget_file, settings.data_dir, tenant_id, name)
-            return row.info, changed
-
-    info, changed = run(put())
-    what = f"kept as version {info.version}" if changed else f"version {info.version} has this value: nothing changes"
-    click.echo(f"{what}; write {{secret: {name}}} in the document of {slug or tenant_id}")
+    with secret_desk(context, slug, written_id) as secrets:
+        told = secrets.set(name, _value(), How(dry_run=dry_run, untested=untested, swap=swap))
+    click.echo(told)
 
 
 @secret_command.command("list")
 @of_tenant("secrets")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
+@JSON
 @click.pass_context
 def list_command(context: click.Context, slug: str | None, written_id: UUID | None, as_json: bool) -> None:
-    """List a tenant's secrets, never their values. Times are in UTC."""
-    settings, tenant_id = _whose(context, slug, written_id)
-
-    async def found() -> Sequence[SecretInfo]:
-        async with stores(settings) as store:
-            return await store.secrets.list(tenant_id)
-
-    listed = run(found())
-    if as_json:
-        click.echo(msgspec.json.encode(listed).decode())
-    elif listed:
-        click.echo(_COLUMNS.format("name", "version", "set", "by"))
-        for one in listed:
-            click.echo(_COLUMNS.format(one.name, one.version, minute(one.created_at), one.created_by))
-    else:
-        click.echo("there are no secrets", err=True)
+    """List a tenant's secrets, never their values, and what its document names and lacks. Times are in UTC."""
+    with secret_desk(context, slug, written_id) as secrets:
+        found = secrets.listed()
+    listed(found, as_json, ("name", "version", "set", "by", "used at"), _cells, "there are no secrets")
 
 
 @secret_command.command("remove")
@@ -110,22 +80,18 @@ def list_command(context: click.Context, slug: str | None, written_id: UUID | No
 @click.argument("name")
 @click.pass_context
 def remove_command(context: click.Context, slug: str | None, written_id: UUID | None, name: str) -> None:
-    """Erase a secret's value. A document that names it cannot be loaded any more; what answers goes on."""
-    settings, tenant_id = _whose(context, slug, written_id)
+    """Erase a secret's value. A service refuses that for one that is used; the database does not.
+
+    A document that names it cannot be loaded any more; what answers goes on.
+    """
     _named(name)
-
-    async def remove() -> None:
-        async with stores(settings) as store:
-            clock = SystemClock()
-            newest = await store.secrets.newest(tenant_id, name)
-            if newest is None or newest.value is None:
-                raise click.ClickException(f"there is no secret {name!r}; `atende secret list` tells those there are")
-            before = State(version=newest.info.version)
-            async with audited(store.audit, clock, tenant_id, operator(), "secret.remove", name, before=before):
-                await store.secrets.remove(tenant_id, name, clock.now())
-
-    run(remove())
+    with secret_desk(context, slug, written_id) as secrets:
+        secrets.remove(name)
     click.echo("removed", err=True)
+
+
+for _command in (set_command, list_command, remove_command):
+    asks(_command, local=True)
 
 
 @secret_command.command("rotate")
@@ -162,16 +128,6 @@ def _progress(done: int, total: int) -> None:
     click.echo(f"{done} of {total}", err=True)
 
 
-def _whose(context: click.Context, slug: str | None, written_id: UUID | None) -> tuple[Settings, TenantId]:
-    """Raises UsageError: there are no secrets of the platform."""
-    settings = program(context).settings
-    if slug is None and written_id is None:
-        raise click.UsageError("give --tenant or --tenant-id, one of the two")
-    tenant_id = tenant_named(settings, slug, written_id)
-    assert tenant_id is not None
-    return settings, tenant_id
-
-
 def _named(name: str) -> None:
     if not is_secret_name(name):
         raise click.ClickException(f"{name!r} is not a secret's name: lower-case letters, digits, - and _")
@@ -182,3 +138,8 @@ def _value() -> Secret:
     if sys.stdin.isatty():
         return Secret(click.prompt("value", hide_input=True))
     return Secret(sys.stdin.read(MAX_SECRET_BYTES + 1024))  # one that is longer is told
+
+
+def _cells(one: ShownSecret) -> tuple[object, ...]:
+    used = "?" if one.uses is None else " ".join(use.path for use in one.uses) or "-"
+    return one.name, one.version or "missing", minute(one.created_at), one.created_by or "-", used

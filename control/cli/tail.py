@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from control.cli.remote import remote
 from control.cli.terminal import console, plain
+from control.cli.where import asks
 
 COLOURS: Final = {"call": "cyan", "document": "green", "canary": "yellow", "key": "magenta", "tenant": "magenta"}
 AGAIN_S: Final = (1.0, 2.0, 5.0)
@@ -40,8 +41,8 @@ def tail_command(
 ) -> None:
     """Follow what happens: calls, documents, trials, keys, alarms. Ends with Ctrl-C.
 
-    Asks the service at ATENDE_API_URL with the key in ATENDE_API_KEY. A service that goes away is followed again where
-    it was left, and no event is missed.
+    Asks the service at --url or ATENDE_API_URL with the key in ATENDE_API_KEY. A service that goes away is followed
+    again where it was left, and no event is missed.
     """
     with remote(context) as service:
         domain, tries, joined = service.tenant_id(tenant), 0, False
@@ -81,3 +82,6 @@ def _show(event: _Event, as_json: bool) -> None:
     at = event.at[:19].replace("T", " ")
     words = " ".join(part for part in (event.tenant_id or "", event.subject, facts) if part)
     console().print(f"[dim]{event.id:>7}  {escape(at)}[/]  [{colour}]{plain(event.kind):<20}[/] {plain(words)}")
+
+
+asks(tail_command)

@@ -10,16 +10,11 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
-from control.cli.remote import Remote, printed, remote
-from control.cli.terminal import console, plain
+from control.cli.remote import Remote, remote
+from control.cli.terminal import JSON, console, listed, plain, printed
+from control.cli.where import SWAP, asks
 
-SWAP: Final = click.option(
-    "--swap",
-    type=click.Choice(["turn", "drain"]),
-    help="Live calls change over at the end of a turn, or end on what they began with (default: ATENDE_SWAP).",
-)
 TENANT: Final = click.argument("tenant", metavar="TENANT")
-JSON: Final = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 
 
 class _Assistant(Struct, frozen=True):
@@ -66,7 +61,7 @@ class _Published(Struct, frozen=True):
 def tenants_command() -> None:
     """List companies, and read and change their documents.
 
-    Asks the service at ATENDE_API_URL with the key in ATENDE_API_KEY. TENANT is a slug or a UUID.
+    Asks the service at --url or ATENDE_API_URL with the key in ATENDE_API_KEY. TENANT is a slug or a UUID.
     """
 
 
@@ -77,7 +72,11 @@ def list_command(context: click.Context, as_json: bool) -> None:
     """List the companies that the key may see."""
     with remote(context) as service:
         found = list(service.pages(_Tenant, "/tenants"))
-    printed(found, as_json, _table)
+    columns = ("slug", "state", "revision", "live calls", "numbers", "domain")
+    listed(found, as_json, columns, _cells, "there are no companies")
+    for one in () if as_json else found:
+        if one.problem:
+            click.echo(f"{one.slug}: {plain(one.problem)}", err=True)
 
 
 @tenants_command.command("show")
@@ -142,7 +141,7 @@ def revisions_command(context: click.Context, tenant: str, limit: int, as_json: 
     """List the texts that stood there, the newest first."""
     with remote(context) as service:
         found = list(service.pages(_Revision, f"{_path(service, tenant)}/revisions", limit))
-    printed(found, as_json, _revisions)
+    listed(found, as_json, ("revision", "stored (UTC)", "digest"), _stored, "there are no revisions")
 
 
 @tenants_command.command("diff")
@@ -216,16 +215,9 @@ def _say(content: bytes, what: str, *, dry_run: bool) -> None:
         click.echo(f"revision {put.revision} answers")
 
 
-def _table(tenants: list[_Tenant]) -> None:
-    table = Table("slug", "state", "revision", "live calls", "numbers", "domain", box=None)
-    for one in tenants:
-        numbers = ", ".join(number for assistant in one.assistants for number in assistant.numbers)
-        cells = (one.slug, one.state, _revision(one), one.live_calls, numbers, one.domain or "–")
-        table.add_row(*(plain(str(cell)) for cell in cells))
-    console().print(table if tenants else "there are no companies")
-    for one in tenants:
-        if one.problem:
-            click.echo(f"{one.slug}: {plain(one.problem)}", err=True)
+def _cells(one: _Tenant) -> tuple[object, ...]:
+    numbers = ", ".join(number for assistant in one.assistants for number in assistant.numbers)
+    return one.slug, one.state, _revision(one), one.live_calls, numbers, one.domain or "–"
 
 
 def _whole(one: _Tenant) -> None:
@@ -251,8 +243,8 @@ def _revision(one: _Tenant) -> str:
     return f"{one.revision or '–'}{trial}"
 
 
-def _revisions(found: list[_Revision]) -> None:
-    table = Table("revision", "stored (UTC)", "digest", box=None)
-    for one in found:
-        table.add_row(str(one.revision), one.created_at[:19].replace("T", " "), one.digest)
-    console().print(table)
+def _stored(one: _Revision) -> tuple[object, ...]:
+    return one.revision, one.created_at[:19].replace("T", " "), one.digest
+
+
+asks(tenants_command)

@@ -23,7 +23,7 @@ def of_tenant(things: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             "--tenant-id", "written_id", type=click.UUID, help="The tenant's UUID, instead of --tenant."
         )
         by_slug = click.option(
-            "--tenant", "slug", help=f"Slug of a tenant document (default: the platform's {things})."
+            "--tenant", "slug", help=f"A tenant's slug (default: {things} of the key's tenant, or the platform's)."
         )
         return by_slug(by_id(command))
 

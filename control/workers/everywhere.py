@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -12,12 +13,13 @@ import msgspec
 import structlog
 
 from base.ids import CallId, TenantId
-from control.live_board import LiveBoard, LiveCallDetail, LiveCallView
+from control.live_board import LiveBoard, LiveCallDetail, LiveCallView, newest
 from control.live_sessions import TooMuchToSayError
 from control.phone import PhoneDoor
 from control.workers.internal import MISDIRECTED, PREFIX, Act
 from control.workers.node_key import HEADER, signed
 from control.workers.presence import Presence
+from tenants.conversations import Cursor
 from tenants.leases import ProcessRow
 
 ASK_TIMEOUT_S: Final = 2.0
@@ -84,23 +86,25 @@ class Everywhere:
         self._phone = phone
         self._neighbours = neighbours
 
-    async def calls(self, tenant_id: TenantId | None) -> tuple[tuple[LiveCallView, ...], int]:
-        """The tenant's, the newest first, or all; and how many processes did not tell theirs."""
-        here = self._board.calls(tenant_id)
+    async def calls(
+        self, tenant_id: TenantId | None, limit: int | None = None, before: Cursor | None = None
+    ) -> tuple[tuple[LiveCallView, ...], int]:
+        """The tenant's, or all, as `newest` has them; and how many processes did not tell theirs."""
+        here = self._board.calls(tenant_id, limit, before)
         if self._neighbours is None:
             return here, 0
-        path = "/live-calls" + _of(tenant_id)
+        behind = {} if before is None else {"before_at": before.opened_at.isoformat(), "before_id": before.call_id}
+        path = "/live-calls" + _query(tenant=tenant_id, limit=limit, **behind)
         answers = await asyncio.gather(*(self._listed(one, path) for one in self._neighbours.with_calls))
-        found = [*here, *(view for answer in answers for view in answer or ())]
-        newest_first = sorted(found, key=lambda view: view.call.opened_at, reverse=True)
-        return tuple(newest_first), sum(answer is None for answer in answers)
+        found = chain(here, *(answer or () for answer in answers))
+        return newest(found, limit, before), sum(answer is None for answer in answers)
 
     async def call(self, tenant_id: TenantId | None, call_id: CallId) -> LiveCallDetail | None:
         """One call; None: there is none of the tenant's. Raises ProcessSilentError when its process does not say."""
         here = self._board.call(tenant_id, call_id)
         if here is not None or self._neighbours is None:
             return here
-        path = f"/live-calls/{call_id}{_of(tenant_id)}"
+        path = f"/live-calls/{call_id}{_query(tenant=tenant_id)}"
         answer = await self._first(tenant_id, call_id, "GET", path)
         return None if answer is None else msgspec.json.decode(answer.content, type=LiveCallDetail)
 
@@ -164,5 +168,7 @@ class Everywhere:
         return None
 
 
-def _of(tenant_id: TenantId | None) -> str:
-    return "" if tenant_id is None else "?" + urlencode({"tenant": tenant_id})
+def _query(**facts: object) -> str:
+    """What of them there is."""
+    given = {name: value for name, value in facts.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""

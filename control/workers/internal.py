@@ -6,11 +6,11 @@ One that is for another process is refused.
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException, ServiceUnavailableException
 from litestar.params import FromPath, FromQuery, SkipValidation
@@ -22,6 +22,7 @@ from control.live_board import LiveBoard, LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
 from control.phone import PhoneDoor
 from control.workers.node_key import HEADER, MisdirectedError, NodeDoor
+from tenants.conversations import Cursor
 
 PREFIX: Final = "/internal/v1"
 MISDIRECTED: Final = 421
@@ -70,8 +71,15 @@ def internal_router(running: Callable[[], Answers | None]) -> Router:
         return await _admitted(request, running)
 
     @get("/live-calls")
-    async def live_calls(here: Here, tenant: FromQuery[str | None] = None) -> list[LiveCallView]:
-        return list(here.board.calls(None if tenant is None else TenantId(tenant)))
+    async def live_calls(
+        here: Here,
+        tenant: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+        before_at: FromQuery[datetime | None] = None,
+        before_id: FromQuery[str | None] = None,
+    ) -> list[LiveCallView]:
+        before = None if before_at is None or before_id is None else Cursor(before_at, CallId(before_id))
+        return list(here.board.calls(None if tenant is None else TenantId(tenant), limit, before))
 
     @get("/live-calls/{call_id:str}")
     async def live_call(here: Here, call_id: FromPath[str], tenant: FromQuery[str | None] = None) -> LiveCallDetail:
@@ -99,7 +107,6 @@ def internal_router(running: Callable[[], Answers | None]) -> Router:
         dependencies={"here": Provide(here)},
         exception_handlers={MisdirectedError: lambda _request, _error: Response("", status_code=MISDIRECTED)},
         request_max_body_size=MAX_BODY_BYTES,
-        cache_control=CacheControlHeader(no_store=True),
         include_in_schema=False,
     )
 

@@ -18,9 +18,9 @@ from msgspec import Struct, structs
 
 from base.ids import AssistantName, CallId, TenantId
 from base.tasks import beside
-from pipelines.calls import Closed, LiveEvent, Opened
+from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
-from tenants.leases import CallLease, Leases, LeaseStore, ProcessRow, State
+from tenants.leases import Leases, LeaseStore, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
 from transports.freeswitch.peers import LOOPBACK, is_within
 
@@ -63,7 +63,7 @@ class Present(Struct, frozen=True, kw_only=True):
 
     state: State
     told: Told
-    calls: tuple[CallLease, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 class Presence:
@@ -87,6 +87,8 @@ class Presence:
         self._unreachable = False
         self.leases = Leases()
         """As they were read last."""
+        self.lost_calls = 0
+        """Calls of processes that are gone, of which this one wrote down that they are lost."""
 
     @property
     def fresh(self) -> bool:
@@ -181,7 +183,10 @@ class Presence:
     async def _renew(self, now: Present) -> None:
         told = msgspec.json.encode(now.told).decode()
         if not self._begun or not await self._store.renew(self.me.id, now.state, told, now.calls):
-            await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            lost = await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            if lost:
+                self.lost_calls += lost
+                log.error("calls were lost with the process that had this place", calls=lost)
             await self._store.renew(self.me.id, now.state, told, now.calls)
             self._begun = True
 
@@ -190,8 +195,9 @@ class Presence:
         self._away, self._read_at = False, self._now()
         lost = [one for one in self._judge.answered(self._now(), leases.processes) if one.id != self.me.id]
         for one in lost:
-            if await self._store.drop(one.id, one.renewed_at):
-                calls = sum(call.process_id == one.id for call in leases.calls)
+            calls = await self._store.lose(one.id, one.renewed_at)
+            if calls is not None:
+                self.lost_calls += calls
                 log.error("a process is lost", process=one.id, node=one.node, role=one.role, slot=one.slot, calls=calls)
         self._take(leases, {one.id for one in lost})
         self._see_whether_others_reach_us()

@@ -1,14 +1,13 @@
 """What a process tells of itself, and how what the others told is shown."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from base.ids import TenantId
 from control.health import ProcessHealth, ScrapeTarget, TenantHealth
-from control.live_board import LiveCallView
 from control.workers.presence import FailedRevision, told_of
-from tenants.leases import CallLease, ProcessRow
+from tenants.leases import ProcessRow
 
 MAX_TOLD: Final = 20
 MAX_PROBLEM_CHARS: Final = 300
@@ -24,20 +23,6 @@ def failures(tenants: Iterable[TenantHealth]) -> tuple[FailedRevision, ...]:
         if one.problem
     ]
     return tuple(failed[:MAX_TOLD])
-
-
-def leases_of(calls: Sequence[LiveCallView]) -> tuple[CallLease, ...]:
-    """Live calls of this process."""
-    return tuple(
-        CallLease(
-            tenant_id=one.call.tenant_id,
-            call_id=one.call.id,
-            process_id="",
-            assistant=one.call.assistant,
-            since=one.call.opened_at,
-        )
-        for one in calls
-    )
 
 
 def health_of(row: ProcessRow, seen: Collection[TenantId] | None = ()) -> ProcessHealth:

@@ -53,7 +53,7 @@ class KokoroTtsService(TTSService):
                         yield self._audio(left[at : at + chunk], context_id)
                     left = left[whole:]
         except (TimeoutError, LaneFullError, RuntimeError, ValueError, OSError) as error:
-            yield ErrorFrame(f"a sentence could not be spoken: {error or type(error).__name__}")
+            yield ErrorFrame(f"a sentence could not be spoken: {error or type(error).__name__}", exception=error)
         # Also where there was nothing to say: pipecat closes the turn's audio only behind some audio.
         yield self._audio(left.ljust(chunk, b"\0"), context_id)
 

@@ -10,8 +10,11 @@ WHERE $10 > (
 RETURNING true;
 
 -- list --
+-- Behind the key of $3 (is it revoked?), $4 and $5, where one is given.
 SELECT id, tenant_id, role, name, created_at, expires_at, last_used_at, revoked_at FROM atende.api_keys
 WHERE tenant_id IS NOT DISTINCT FROM $1::uuid
+    AND ($3::boolean IS NULL OR (revoked_at IS NOT NULL) > $3
+        OR ((revoked_at IS NOT NULL) = $3 AND (created_at < $4 OR (created_at = $4 AND id > $5))))
 ORDER BY revoked_at IS NOT NULL, created_at DESC, id LIMIT $2;
 
 -- revoke --

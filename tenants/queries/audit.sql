@@ -24,4 +24,11 @@ WHERE chain = coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND num
 ORDER BY number LIMIT $3;
 
 -- chains --
-SELECT DISTINCT tenant_id FROM atende.audit ORDER BY tenant_id NULLS FIRST;
+-- Behind $1, where one is given, at most $2. From chain to chain by the primary key: their entries are not read.
+WITH RECURSIVE each AS (
+    (SELECT chain FROM atende.audit WHERE $1::uuid IS NULL OR chain > $1 ORDER BY chain LIMIT 1)
+    UNION ALL
+    SELECT (SELECT audit.chain FROM atende.audit WHERE audit.chain > each.chain ORDER BY audit.chain LIMIT 1)
+    FROM each WHERE each.chain IS NOT NULL
+)
+SELECT nullif(chain, '00000000-0000-0000-0000-000000000000') AS tenant_id FROM each WHERE chain IS NOT NULL LIMIT $2;

@@ -35,11 +35,16 @@ SELECT number, name, checksum FROM atende.migrations ORDER BY number;
 INSERT INTO atende.migrations (number, name, checksum) VALUES ($1, $2, $3);
 
 -- role --
-SELECT rolsuper, rolbypassrls, pg_has_role(oid, current_user, 'MEMBER') AS is_owner
-FROM pg_roles WHERE rolname = 'atende_app';
+-- A member of a role may become it: that of the owner, and any that goes round the policies, are as good as its own.
+SELECT rolsuper, rolbypassrls, pg_has_role(oid, current_user, 'MEMBER') OR EXISTS (
+    SELECT FROM pg_roles AS other
+    WHERE other.oid <> app.oid AND (other.rolsuper OR other.rolbypassrls) AND pg_has_role(app.oid, other.oid, 'MEMBER')
+) AS is_owner
+FROM pg_roles AS app WHERE rolname = 'atende_app';
 
 -- tables --
-SELECT relname AS name, relrowsecurity AS guarded, pg_get_userbyid(relowner) = 'atende_app' AS owned
+SELECT relname AS name, relrowsecurity AS guarded,
+    coalesce(pg_has_role((SELECT oid FROM pg_roles WHERE rolname = 'atende_app'), relowner, 'MEMBER'), false) AS owned
 FROM pg_class
 WHERE relnamespace = to_regnamespace('atende') AND relkind IN ('r', 'p') AND relname <> 'migrations'
 ORDER BY relname;

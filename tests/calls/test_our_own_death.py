@@ -127,7 +127,7 @@ async def test_killed_its_calls_go_on_and_their_rows_are_there_at_the_next_start
     stored = rows(tmp_path)
     for result in results[:3]:
         record = stored.pop(result.call_id)
-        assert (record.end_reason, record.turns) == ("crash", ())
+        assert (record.end_reason, record.turns) == ("lost", ())
         assert (record.call.tenant_id, record.call.number) == (TENANT, NUMBER)
     stored.pop(results[3].call_id, None)  # too young, perhaps, to have been let in
     assert [record.end_reason for record in stored.values()] == ["caller_hangup"]

@@ -85,6 +85,7 @@ MISTAKES = [
     ("ALTER ROLE atende_app BYPASSRLS", "ALTER ROLE atende_app NOBYPASSRLS", "NOBYPASSRLS"),
     ("ALTER ROLE atende_app SUPERUSER", "ALTER ROLE atende_app NOSUPERUSER", "NOSUPERUSER"),
     ("GRANT postgres TO atende_app", "REVOKE postgres FROM atende_app", "REVOKE owner"),
+    ("CREATE ROLE high BYPASSRLS; GRANT high TO atende_app", "DROP ROLE high", "REVOKE owner"),
     (
         "ALTER TABLE atende.messages OWNER TO atende_app",
         "ALTER TABLE atende.messages OWNER TO postgres",

@@ -134,6 +134,7 @@ async def test_who_reads_too_slowly_is_let_go_and_the_others_go_on() -> None:
             house.happens(str(number))
             await asyncio.sleep(1.1)
             assert await next_of(quick) == str(number)
+            assert feed.waiting == (number + 1 if number < 5 else 1), "of the slowest; then only that it is over"
         with pytest.raises(StreamOverError, match="slowly"):
             await slow.next(1.0)
         slow.close()

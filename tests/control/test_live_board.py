@@ -19,6 +19,7 @@ from pipelines.calls import (
     Understood,
     Waterfall,
 )
+from tenants.conversations import Cursor
 from tests.pipelines.harness import TENANT, a_call
 
 OTHER = TenantId("0f0f0f0f-0000-4000-8000-000000000002")
@@ -134,6 +135,16 @@ def test_what_was_shown_stays_as_it_was_shown() -> None:
     before = detail(shown, "a")
     shown.feed(Understood(call_id=CallId("a"), text="more"))
     assert before.transcript == ()
+
+
+def test_the_newest_come_first_and_a_list_goes_on_behind_a_call() -> None:
+    later = structs.replace(call("b"), opened_at=NOON + timedelta(seconds=1))
+    shown = board(later, call("a"), call("d"), call("c"), call("e", OTHER))
+    assert [view.call.id for view in shown.calls(TENANT)] == ["b", "d", "c", "a"], "of one moment by their ids"
+    assert [view.call.id for view in shown.calls(TENANT, 2)] == ["b", "d"]
+    assert [view.call.id for view in shown.calls(TENANT, 2, Cursor(NOON, CallId("d")))] == ["c", "a"]
+    assert [view.call.id for view in shown.calls(None, 1, Cursor(later.opened_at, later.id))] == ["e"]
+    assert shown.calls(TENANT, 2, Cursor(NOON, CallId("a"))) == ()
 
 
 def test_it_is_fit_to_be_json() -> None:

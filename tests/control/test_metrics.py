@@ -2,13 +2,28 @@
 
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from base.ids import AssistantName, CallId, TenantId
 from control.dependencies import Dependency
 from control.headroom import Lane
 from control.metrics import Metrics, Present
-from pipelines.calls import Call, CallRecord, ChangedOver, Closed, Opened, Said, StageUsage, Understood, Waterfall
+from pipelines.calls import (
+    Call,
+    CallRecord,
+    ChangedOver,
+    Closed,
+    FellBack,
+    Opened,
+    Said,
+    StageFailed,
+    StageUsage,
+    Underrun,
+    Understood,
+    Waterfall,
+)
+from pipelines.turnover import Turnover
 from transports.lateness import Lateness
 
 AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -36,6 +51,11 @@ NOW = Present(
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
     models_mb=230.0,
+    revisions={"active": 3, "on trial": 1, "retiring": 0},
+    turnover=Turnover(loaded=7, not_loaded=2, swaps=3, rollbacks=1, answers_since=AT),
+    queues={"unwritten_records": 1, "event_stream": 4},
+    traces_dropped=6,
+    lost_calls=9,
     database=Dependency(name="database", state="degraded"),
     spool=Dependency(name="spool", state="ok", waiting=3, used_bytes=4000, bound_bytes=10_000, oldest_s=1.5),
     disk=Dependency(name="disk", state="ok", free_bytes=10**9, bound_bytes=10**8),
@@ -76,6 +96,40 @@ def test_calls_turns_and_latencies_are_counted() -> None:
     assert (found["atende_answer_seconds_count", ()], found["atende_answer_seconds_sum", ()]) == (1, 1.2)
     assert found["atende_answer_stage_seconds_sum", (("step", "transcript"),)] == 0.4
     assert ("atende_answer_stage_seconds_count", (("step", "retrieved"),)) not in found
+
+
+def test_what_goes_wrong_in_calls_is_counted_in_few_words() -> None:
+    metrics = Metrics()
+    for event in (
+        Underrun(call_id=CALL.id, silent_ms=140),
+        Underrun(call_id=CALL.id, silent_ms=20),
+        StageFailed(call_id=CALL.id, kind="llm", reason="rate_limit"),
+        StageFailed(call_id=CALL.id, kind="llm", reason="rate_limit"),
+        StageFailed(call_id=CALL.id, kind="stt", reason="overloaded"),
+        FellBack(call_id=CALL.id),
+    ):
+        metrics.feed(event)
+    found = scraped(metrics)
+    assert (found["atende_underrun_seconds_count", ()], found["atende_underrun_seconds_sum", ()]) == (2, 0.16)
+    failures = {labels: count for (name, labels), count in found.items() if name == "atende_stage_failures_total"}
+    assert failures == {
+        (("kind", "llm"), ("reason", "rate_limit")): 2,
+        (("kind", "stt"), ("reason", "overloaded")): 1,
+    }
+    assert found["atende_failure_sentences_total", ()] == 1
+
+
+def test_revisions_queues_and_what_was_lost_are_told() -> None:
+    found = scraped(Metrics())
+    assert found["atende_revisions", (("state", "on trial"),)] == 1
+    assert found["atende_revision_loads_total", (("result", "ok"),)] == 7
+    assert found["atende_revision_loads_total", (("result", "failed"),)] == 2
+    assert (found["atende_revision_swaps_total", ()], found["atende_revision_rollbacks_total", ()]) == (3, 1)
+    assert found["atende_revision_activated_timestamp_seconds", ()] == AT.timestamp()
+    assert found["atende_queue_entries", (("queue", "event_stream"),)] == 4
+    assert (found["atende_traces_dropped_total", ()], found["atende_lost_calls_total", ()]) == (6, 9)
+    none_yet = structs.replace(NOW, turnover=Turnover())
+    assert b"atende_revision_activated" not in Metrics().text(none_yet), "not 1970"
 
 
 def test_what_hosted_providers_took_is_counted_when_a_call_is_over() -> None:

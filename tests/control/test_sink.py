@@ -57,4 +57,4 @@ async def test_a_call_that_crashed_is_told_to_have_begun_and_ended(tmp_path: Pat
     async with Spool(tmp_path, sink.store, SystemClock(), begun=sink.begun, keep=sink.keep):
         await eventually(lambda: events._last == 2)
     assert await told(events) == [("call.started", "c1"), ("call.ended", "c1")]
-    assert (await events.all(0, 100))[1].event.data.end_reason == "crash"
+    assert (await events.all(0, 100))[1].event.data.end_reason == "lost"

@@ -13,6 +13,7 @@ from control import tracing
 from control.settings import SettingsError
 from control.tracing import Traces, traces
 from pipelines.calls import CallRecord, Closed, Opened
+from pipelines.timeline import Moment
 from tests.control.collector import collector, facts
 from tests.control.test_metrics import AT, CALL
 from tests.control.test_trace_spans import ANSWER, ASKED, GREETING
@@ -25,6 +26,14 @@ OVER = Closed(
         hangup_cause="NORMAL_CLEARING",
         turns=(GREETING, ASKED, ANSWER),
         errors=("tts: my secret",),
+        timeline=(
+            Moment(at_ms=0, what="rang"),
+            Moment(at_ms=12, what="admitted"),
+            Moment(at_ms=2012, what="caller_speaks"),
+            Moment(at_ms=3512, what="stage_failed", detail="tts.kokoro"),
+            Moment(at_ms=5012, what="barge_in"),
+            Moment(at_ms=10_012, what="ended", detail="service: lost"),
+        ),
     )
 )
 
@@ -52,6 +61,13 @@ async def test_a_call_arrives_whole_when_it_is_over() -> None:
     assert (root.start_time_unix_nano, root.end_time_unix_nano) == (opened_ns, opened_ns + 10_000_000_000)
     assert spans["llm"].start_time_unix_nano == opened_ns + 3_690_000_000
     assert (root.kind, turn.kind) == (2, 1), "a server's, and internal"
+    told_ns = [(event.name, event.time_unix_nano - opened_ns, facts(event)) for event in root.events]
+    assert told_ns == [
+        ("stage_failed", 3_500_000_000, {"atende.detail": "tts.kokoro"}),
+        ("barge_in", 5_000_000_000, {}),
+    ]
+    assert not any(span.events for span in there.spans if span.name != "call")
+    assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in there.spans)
     assert (root.status.code, facts(root)["error.type"]) == (2, "lost")
     assert {service_name(request) for request in there.requests} == {"atende"}
 

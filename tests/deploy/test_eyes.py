@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from control.metrics import Metrics
-from pipelines.calls import CallRecord, Closed, Understood
+from pipelines.calls import CallRecord, Closed, StageFailed, Understood
 from tests.control.test_metrics import AT, CALL, NOW
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -26,6 +26,7 @@ def exposed() -> dict[str, set[str]]:
     metrics = Metrics()
     metrics.feed(Understood(call_id=CALL.id, text=""))
     metrics.feed(Closed(record=CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=())))
+    metrics.feed(StageFailed(call_id=CALL.id, kind="llm", reason="server"))
     metrics._stage.labels("transcript").observe(1)
     found: dict[str, set[str]] = {"up": set()}
     for family in text_string_to_metric_families(metrics.text(NOW).decode()):

@@ -135,12 +135,20 @@ async def test_an_operator_ends_the_trial_either_way() -> None:
         house.supervisor.roll_back(TENANT)
     house.supervisor.try_out(await house.supervisor.load(document(2, model="two")), CanaryPolicy(share=100.0))
     assert await answers(house, "x") == 2
+    turnover, since = house.supervisor.turnover, house.supervisor.turnover.answers_since
+    assert house.supervisor.listing.revisions()["on trial"] == 1
+    await asyncio.sleep(1)
     assert house.supervisor.roll_back(TENANT) == 1
     assert await answers(house, "x") == 1
+    assert (turnover.rollbacks, turnover.swaps, turnover.answers_since) == (1, 0, since), "what stood has never ceased"
     await asyncio.sleep(5)
     assert [model.open for model in house.llm.made] == [True, False], "it is closed"
     house.supervisor.try_out(await house.supervisor.load(document(3, model="three")), CanaryPolicy(share=1.0))
     assert house.supervisor.promote(TENANT) == 3
+    assert (turnover.rollbacks, turnover.swaps) == (1, 1)
+    assert turnover.answers_since is not None
+    assert since is not None
+    assert turnover.answers_since > since
     assert {await answers(house, str(n)) for n in range(50)} == {3}
     await asyncio.sleep(5)
     assert [model.open for model in house.llm.made] == [False, False, True]

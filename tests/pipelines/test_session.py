@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pipecat.frames.frames import CancelWorkerFrame, EndWorkerFrame, Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
-from pipelines.calls import CallerSpeaking, Closed, LiveEvent, Opened, Understood
+from pipelines.calls import CallerSpeaking, Closed, FellBack, LiveEvent, Opened, StageFailed, Understood
 from pipelines.spec import LimitsSpec, TransferSpec, TurnSpec
 from processors.llm.mock import MockLlm, MockLlmService
 from tests.pipelines.harness import LIMIT, Line, assistant, ringing
@@ -211,6 +211,9 @@ async def test_one_failure_is_said_and_the_call_goes_on(stage: str, failure: str
     assert call.said() == ["Welcome to us", "Something went wrong", "You asked: What are your opening hours?"]
     assert record.end_reason == "caller_hangup"
     assert record.errors or failure == "hangs"
+    assert sum(isinstance(event, FellBack) for event in call.events) == 1
+    reported = [(event.kind, event.reason) for event in call.events if isinstance(event, StageFailed)]
+    assert reported == ([] if (stage, failure) == ("llm", "hangs") else [(stage, "unknown")])
 
 
 @pytest.mark.parametrize("failure", ["raises", "hangs", "stubborn"])

@@ -165,7 +165,7 @@ async def test_what_is_left_is_handed_on_by_the_next_process(tmp_path: Path) -> 
     async with spool(tmp_path, sink):
         await eventually(lambda: len(sink.stored) == 2)
     assert sink.stored["finished"] == a_record("finished")
-    assert (sink.stored["crashed"].end_reason, sink.stored["crashed"].call) == ("crash", a_call("crashed"))
+    assert (sink.stored["crashed"].end_reason, sink.stored["crashed"].call) == ("lost", a_call("crashed"))
 
 
 async def test_a_live_call_is_not_taken_for_a_crashed_one(tmp_path: Path) -> None:
@@ -191,6 +191,28 @@ async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, mo
         await eventually(lambda: "c1" in sink.stored)
     assert sink.stored["c1"] == a_record()
     assert left(tmp_path) == []
+
+
+async def test_what_is_in_memory_alone_is_told_and_is_nothing_once_it_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink, keeper = Sink(), Keeper()
+    sink.down = keeper.down = True
+    async with telling(tmp_path, sink, keeper) as log:
+        await log.opened(a_call("live"))
+        await log.opened(a_call())
+        assert log.queued == {"unwritten_records": 0, "unwritten_events": 0, "call_beginnings": 2}
+        monkeypatch.setattr(files, "append", full)
+        monkeypatch.setattr(files, "put_event", full)
+        await log.closed(a_record())
+        log.tell(an_event())
+        assert log.queued == {"unwritten_records": 1, "unwritten_events": 1, "call_beginnings": 2}
+        sink.down = keeper.down = False
+        await eventually(lambda: not any(log.queued.values()))
+    assert (set(sink.stored), len(keeper.kept), set(keeper.begun)) == ({"c1"}, 1, {"live", "c1"})
 
 
 async def test_a_disk_that_takes_half_a_line_keeps_the_record_in_memory(
@@ -257,7 +279,7 @@ def test_a_file_cut_at_any_byte_means_what_was_whole(tmp_path: Path) -> None:
             assert record is None
         elif size < len(whole) - 1:
             assert record is not None
-            assert (record.end_reason, record.call) == ("crash", a_call())
+            assert (record.end_reason, record.call) == ("lost", a_call())
         else:
             assert record == a_record()
 
@@ -440,7 +462,7 @@ async def test_a_killed_process_leaves_a_row(tmp_path: Path) -> None:
     sink = Sink()
     async with spool(tmp_path, sink):
         await eventually(lambda: "killed" in sink.stored)
-    assert sink.stored["killed"].end_reason == "crash"
+    assert sink.stored["killed"].end_reason == "lost"
 
 
 async def test_what_dead_processes_have_left_is_handed_on_by_another(tmp_path: Path) -> None:
@@ -454,8 +476,8 @@ async def test_what_dead_processes_have_left_is_handed_on_by_another(tmp_path: P
         async with spool(spools / "control-0", sink, left_by=spools):
             await eventually(lambda: len(sink.stored) == 2)
         assert {(one.call.id, one.end_reason) for one in sink.stored.values()} == {
-            ("dead-", "crash"),
-            ("dead-media-0", "crash"),
+            ("dead-", "lost"),
+            ("dead-media-0", "lost"),
         }
         assert left(spools / "media-1") == ["living.call"]
 

@@ -164,8 +164,12 @@ async def test_a_revision_that_cannot_be_loaded_leaves_the_old_one_answering() -
     assert (states[1].state, states[2].state) == ("active", "failed")
     assert "no model" in states[2].error
     assert house.open == 4, "nothing of the failed one is left"
+    turnover = house.supervisor.turnover
+    assert (turnover.loaded, turnover.not_loaded, turnover.swaps) == (1, 1, 0)
     await house.put(3)
     assert [status.state for status in house.supervisor.status() if status.state == "failed"] == []
+    assert (turnover.loaded, turnover.not_loaded, turnover.swaps) == (2, 1, 1)
+    assert house.supervisor.listing.revisions() == {"active": 1, "on trial": 0, "retiring": 1}
     await house.supervisor.close()
 
 

@@ -32,7 +32,7 @@ def test_moments_count_from_the_ring_and_nothing_follows_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "by"),
-    [("caller_hangup", "caller"), ("hangup", "switch"), ("ended_by_operator", "operator"), ("crash", "service")],
+    [("caller_hangup", "caller"), ("hangup", "switch"), ("ended_by_operator", "operator"), ("lost", "service")],
 )
 def test_the_end_says_by_whom(reason: str, by: str) -> None:
     timeline = Timeline(Clock())

@@ -153,7 +153,7 @@ async def test_a_database_that_does_not_answer_is_told_without_a_key(table: Data
     async def all_fail() -> None:
         for call in (
             lambda: store.add(OURS, row),
-            lambda: store.list(None),
+            lambda: store.list(None, 100),
             lambda: store.revoke(OURS, row.key.id, NOON),
             lambda: store.used(OURS, row.key.id, NOON),
             lambda: store.find(row.key.id),

@@ -13,8 +13,9 @@ from tenants.api_key_store import (
     PostgresApiKeys,
     TenantUnpublishedError,
     TooManyKeysError,
+    place_of,
 )
-from tenants.api_keys import KeyInvalidError
+from tenants.api_keys import ApiKey, KeyInvalidError
 from tests.tenants.kept_keys import NEVER, NOON, OURS, THEIRS, key_of, table
 
 __all__ = ["table"]
@@ -35,7 +36,7 @@ async def test_what_is_kept_comes_back_whole(store: ApiKeyStore, tenant_id: Tena
     row = key_of(tenant_id, expires_at=NOON + timedelta(days=1), last_used_at=NOON, revoked_at=NOON)
     await store.add(tenant_id, row)
     assert await store.find(row.key.id) == row
-    assert list(await store.list(tenant_id)) == [row.key]
+    assert list(await store.list(tenant_id, 100)) == [row.key]
     assert await store.find(ApiKeyId("aaaaaaaaaaaa")) is None
 
 
@@ -47,7 +48,7 @@ async def test_the_list_has_those_that_open_first_and_then_the_newest(
     rows.append(key_of(tenant_id, 9, revoked_at=NOON))
     for row in rows:
         await store.add(tenant_id, row)
-    listed = [(key.created_at - NOON).total_seconds() / 60 for key in await store.list(tenant_id)]
+    listed = [(key.created_at - NOON).total_seconds() / 60 for key in await store.list(tenant_id, 100)]
     assert listed == [3, 2, 1, 0, 9]
 
 
@@ -83,7 +84,7 @@ async def test_a_foreign_key_is_as_one_that_is_not_there(
 ) -> None:
     row = key_of(owner)
     await store.add(owner, row)
-    assert list(await store.list(other)) == []
+    assert list(await store.list(other, 100)) == []
     for absent in (row.key.id, ApiKeyId("aaaaaaaaaaaa")):
         assert await store.revoke(other, absent, NOON) is False
         await store.used(other, absent, NOON)
@@ -111,7 +112,7 @@ async def test_a_tenants_role_without_a_tenant_is_not_kept(store: ApiKeyStore) -
         await store.add(None, key_of(None, role="tenant-admin"))
     with pytest.raises(KeyInvalidError, match="belongs to no tenant"):
         await store.add(OURS, key_of(OURS, role="platform-admin"))
-    assert list(await store.list(None)) == list(await store.list(OURS)) == []
+    assert list(await store.list(None, 100)) == list(await store.list(OURS, 100)) == []
 
 
 async def test_a_tenant_that_was_never_published_has_no_keys(store: ApiKeyStore) -> None:
@@ -142,4 +143,23 @@ async def test_an_id_that_no_key_has_is_as_one_that_is_not_there(store: ApiKeySt
 async def test_many_at_once_are_all_kept(store: ApiKeyStore) -> None:
     rows = [key_of(OURS, minutes) for minutes in range(8)]
     await asyncio.gather(*(store.add(OURS, row) for row in rows))
-    assert list(await store.list(OURS)) == [row.key for row in reversed(rows)]
+    assert list(await store.list(OURS, 100)) == [row.key for row in reversed(rows)]
+
+
+@whose
+async def test_a_list_comes_in_pages_and_one_that_is_revoked_between_two_is_not_missed(
+    store: ApiKeyStore, tenant_id: TenantId | None
+) -> None:
+    rows = [key_of(tenant_id, minutes) for minutes in (4, 3, 3, 3, 2, 1)]
+    rows.append(key_of(tenant_id, 9, revoked_at=NOON))
+    for row in rows:
+        await store.add(tenant_id, row)
+    whole = list(await store.list(tenant_id, 100))
+    seen: list[ApiKey] = []
+    while page := await store.list(tenant_id, 2, place_of(seen[-1]) if seen else None):
+        seen += page
+    assert seen == whole
+    assert [key.id for key in whole[1:4]] == sorted(key.id for key in whole[1:4]), "of one time by their ids"
+    assert await store.revoke(tenant_id, whole[4].id, NOON)
+    rest = await store.list(tenant_id, 100, place_of(whole[3]))
+    assert [key.id for key in rest] == [whole[5].id, whole[6].id, whole[4].id]

@@ -247,7 +247,7 @@ async def test_a_database_that_does_not_answer_is_told(audit_table: Database, po
             lambda: audit.list(None, 1),
             lambda: audit.page(OURS, 0, 1),
             lambda: audit.verify(None),
-            audit.chains,
+            lambda: audit.chains(1),
         ):
             with pytest.raises(AuditUnavailableError):
                 await call()

@@ -8,8 +8,8 @@ import pytest
 from base.ids import TenantId
 from base.secret import Secret
 from tenants import audit_store
-from tenants.audit import Actor, start
-from tenants.audit_store import AuditLog, MemoryAuditLog, PostgresAuditLog
+from tenants.audit import Actor, Link, start
+from tenants.audit_store import AuditLog, Chain, MemoryAuditLog, PostgresAuditLog
 from tenants.database import Database, PoolBounds, connect_app
 from tests.tenants.changes import OURS, THEIRS, audit_table, change_of, revisions
 
@@ -67,6 +67,21 @@ async def test_a_chain_is_verified_page_by_page(
     assert verdict.digest == last.digest
 
 
+async def test_verifying_goes_on_where_it_was_left(audit: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_store, "PAGE", 2)
+    for revision in range(1, 6):
+        await audit.append(OURS, change_of(revision))
+    whole, parts, behind = await audit.verify(OURS), [], None
+    while not parts or not parts[-1].whole:
+        parts.append(await audit.verify(OURS, behind, 3))
+        behind = Link(parts[-1].held_to, parts[-1].digest)
+    assert [(one.held_to, one.broken_at, one.whole) for one in parts] == [(3, None, False), (5, None, True)]
+    assert parts[-1] == whole
+    assert await audit.verify(OURS, behind, 3) == whole, "nothing has come since"
+    forged = await audit.verify(OURS, Link(2, "a" * 64), 3)
+    assert (forged.held_to, forged.broken_at, forged.whole) == (2, 3, True)
+
+
 @pytest.mark.parametrize(
     ("owner", "other"), [(OURS, THEIRS), (OURS, None), (None, OURS)], ids=["theirs", "platform", "ours"]
 )
@@ -81,11 +96,15 @@ async def test_chains_are_apart(audit: AuditLog, owner: TenantId | None, other: 
 
 
 async def test_whose_chains_there_are(audit: AuditLog) -> None:
-    assert list(await audit.chains()) == []
+    assert list(await audit.chains(10)) == []
     low, high = sorted((OURS, THEIRS))
     for tenant_id in (high, None, low, high):
         await audit.append(tenant_id, change_of())
-    assert list(await audit.chains()) == [None, low, high]
+    assert list(await audit.chains(10)) == [None, low, high]
+    assert list(await audit.chains(1)) == [None]
+    assert list(await audit.chains(1, Chain(None))) == [low]
+    assert list(await audit.chains(10, Chain(low))) == [high]
+    assert list(await audit.chains(10, Chain(high))) == []
 
 
 async def test_many_at_once_come_one_behind_the_other(audit: AuditLog) -> None:

@@ -39,7 +39,7 @@ async def test_storing_twice_keeps_the_first(conversations: ConversationStore) -
     tenant = someone()
     assert await conversations.store(tenant, record(tenant))
     assert not await conversations.store(tenant, record(tenant))
-    assert not await conversations.store(tenant, record(tenant, end_reason="crash", turns=()))
+    assert not await conversations.store(tenant, record(tenant, end_reason="lost", turns=()))
     assert await conversations.get(tenant, CallId("c1")) == record(tenant)
     assert len(await conversations.list(tenant, 10)) == 1
 

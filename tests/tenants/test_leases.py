@@ -10,10 +10,12 @@ import pytest
 from msgspec import structs
 
 from base.clock import SystemClock
-from base.ids import CallId, TenantId
+from base.ids import AssistantName, CallId, TenantId
+from pipelines.calls import Call
 from tenants.database import Database
 from tenants.leases import CallLease, LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
 from tenants.lost import LostProcesses
+from tests.tenants.known import known
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME, BETA = (TenantId(str(uuid.uuid4())) for _ in range(2))
@@ -29,17 +31,31 @@ def process(node: str, slot: int = 0, **changed: Any) -> ProcessRow:
     return ProcessRow(**facts | changed)
 
 
-def call(tenant_id: TenantId = ACME, call_id: str = "", assistant: str = "ana") -> CallLease:
+def call(tenant_id: TenantId = ACME, call_id: str = "", assistant: str = "ana", **changed: Any) -> Call:
+    facts: dict[str, Any] = {"tenant_slug": "acme", "number": "100", "caller": "+5511999990000", "revision": 7}
+    facts |= {"language": "pt-BR", "switch": "matriz", "opened_at": NOON}
+    facts |= {"id": CallId(call_id or fresh()), "tenant_id": tenant_id, "assistant": AssistantName(assistant)}
+    return Call(**facts | changed)
+
+
+def lease(call: Call, process_id: str) -> CallLease:
     return CallLease(
-        tenant_id=tenant_id, call_id=CallId(call_id or fresh()), process_id="", assistant=assistant, since=NOON
+        tenant_id=call.tenant_id, call_id=call.id, process_id=process_id, assistant=call.assistant, since=call.opened_at
     )
+
+
+@pytest.fixture
+async def postgres_store(database: Database) -> LeaseStore:
+    await known(database, ACME, BETA)
+    return PostgresLeases(database)
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest) -> LeaseStore:
     if request.param == "memory":
         return MemoryLeases(SystemClock())
-    return PostgresLeases(request.getfixturevalue("database"))
+    found: LeaseStore = request.getfixturevalue("postgres_store")
+    return found
 
 
 @pytest.fixture
@@ -67,11 +83,9 @@ async def test_a_process_tells_of_itself_and_its_calls_and_what_it_leaves_out_is
     assert await store.renew(mine.id, "full", '{"b": 2}', [first, second])
     (row, _), calls = await of_node(store, node)
     assert (row.state, row.told, row.renewed_at > processes[0].renewed_at) == ("full", '{"b": 2}', True)
-    assert sorted(calls, key=lambda one: one.assistant) == [
-        structs.replace(one, process_id=mine.id) for one in (first, second)
-    ]
+    assert sorted(calls, key=lambda one: one.assistant) == [lease(one, mine.id) for one in (first, second)]
     assert await store.renew(mine.id, "ok", "{}", [second])
-    assert [one.call_id for one in (await of_node(store, node))[1]] == [second.call_id]
+    assert [one.call_id for one in (await of_node(store, node))[1]] == [second.id]
     assert await store.renew(other.id, "ok", "{}", [second]), "a call that came by another door is that process's now"
     assert [one.process_id for one in (await of_node(store, node))[1]] == [other.id]
     assert await store.renew(mine.id, "ok", "{}", [])
@@ -93,30 +107,33 @@ async def test_one_place_is_one_processs_and_whoever_had_it_is_gone_with_its_cal
     assert (await of_node(store, node))[1] == []
 
 
-async def test_only_who_has_not_renewed_since_is_dropped(store: LeaseStore, node: str) -> None:
+async def test_only_who_has_not_renewed_since_is_lost(store: LeaseStore, node: str) -> None:
     mine = process(node)
     await store.register(mine)
     (seen,), _ = await of_node(store, node)
     await store.renew(mine.id, "ok", "{}", [call()])
-    assert not await store.drop(mine.id, seen.renewed_at)
+    assert await store.lose(mine.id, seen.renewed_at) is None
     (now,), calls = await of_node(store, node)
     assert len(calls) == 1
-    assert await store.drop(mine.id, now.renewed_at)
+    assert await store.lose(mine.id, now.renewed_at) == 1
     assert await of_node(store, node) == ([], [])
+    assert await store.lose(mine.id, now.renewed_at) is None
     assert not await store.drop(mine.id)
     await store.register(mine)
     assert await store.drop(mine.id)
 
 
 @pytest.mark.postgres
-async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(database: Database, node: str) -> None:
-    store, mine, theirs = PostgresLeases(database), call(), call(BETA)
+async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(
+    database: Database, postgres_store: LeaseStore, node: str
+) -> None:
+    store, mine, theirs = postgres_store, call(), call(BETA)
     one = process(node)
     await store.register(one)
     await store.renew(one.id, "ok", "{}", [mine, theirs])
     async with database.tenant(ACME) as connection:
         seen = await connection.fetch("SELECT call_id FROM atende.live_calls WHERE process_id = $1", one.id)
-        assert [row["call_id"] for row in seen] == [mine.call_id]
+        assert [row["call_id"] for row in seen] == [mine.id]
         assert await connection.fetchval("SELECT count(*) FROM atende.processes") == 0
         assert await connection.execute("DELETE FROM atende.live_calls") == "DELETE 0"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -125,6 +142,16 @@ async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(da
                 "INSERT INTO atende.live_calls VALUES ($1, 'x', $2, 'ana', now())", ACME, one.id
             )  # fmt: skip
     assert len((await of_node(store, node))[1]) == 2
+
+
+@pytest.mark.postgres
+async def test_a_call_of_a_tenant_that_the_database_does_not_know_hinders_no_other(
+    postgres_store: LeaseStore, node: str
+) -> None:
+    store, mine = postgres_store, process(node)
+    await store.register(mine)
+    assert await store.renew(mine.id, "ok", "{}", [call(TenantId(fresh())), there := call()])
+    assert [one.call_id for one in (await of_node(store, node))[1]] == [there.id]
 
 
 # Who is lost

@@ -91,18 +91,63 @@ async def test_a_changed_history_a_newer_database_and_a_failing_step_stop_the_st
         await migrate(fresh, folder=folder)
 
 
+ROUND_THE_FENCE = {
+    "a superuser": ("ALTER ROLE atende_app SUPERUSER", "ALTER ROLE atende_app NOSUPERUSER", "NOSUPERUSER"),
+    "not held by policies": ("ALTER ROLE atende_app BYPASSRLS", "ALTER ROLE atende_app NOBYPASSRLS", "NOBYPASSRLS"),
+    "a member of the owner": ("GRANT postgres TO atende_app", "REVOKE postgres FROM atende_app", "the owner's role"),
+    "the owner of a table": (
+        "ALTER TABLE atende.messages OWNER TO atende_app",
+        "ALTER TABLE atende.messages OWNER TO postgres",
+        "owns messages",
+    ),
+}
+"""What the role must not be; how it becomes it, how no more, and what of the refusal tells it."""
+
+
 @pytest.mark.postgres
-async def test_a_service_role_that_may_go_round_the_fence_is_refused(fresh: Secret) -> None:
+@pytest.mark.parametrize("wrong", ROUND_THE_FENCE)
+async def test_a_service_role_that_may_go_round_the_fence_stops_the_start(
+    fresh: Secret, tmp_path: Path, wrong: str
+) -> None:
+    mistake, mended, told = ROUND_THE_FENCE[wrong]
     await migrate(fresh)
     owner = await connect(fresh)
     try:
-        await owner.execute("ALTER ROLE atende_app BYPASSRLS")
-        with pytest.raises(DatabaseError, match="NOBYPASSRLS"):
-            await migrate(fresh)
+        await owner.execute(mistake)
+        with pytest.raises(DatabaseError, match=told):
+            async with open_database(tmp_path, fresh):
+                pass
     finally:
-        await owner.execute("ALTER ROLE atende_app NOBYPASSRLS")
+        await owner.execute(mended)
         await owner.close()
+    async with open_database(tmp_path, fresh) as database:
+        assert await database.ping()
+
+
+@pytest.mark.postgres
+async def test_a_member_of_a_role_that_goes_round_the_fence_stops_the_start(fresh: Secret, tmp_path: Path) -> None:
     await migrate(fresh)
+    owner = await connect(fresh)
+    await owner.execute("CREATE ROLE round_it BYPASSRLS")
+    try:
+        await owner.execute("GRANT round_it TO atende_app")
+        with pytest.raises(DatabaseError, match="go round row-level security"):
+            async with open_database(tmp_path, fresh):
+                pass
+    finally:
+        await owner.execute("DROP ROLE round_it")
+        await owner.close()
+
+
+@pytest.mark.postgres
+async def test_a_url_of_the_service_role_itself_stops_the_start(fresh: Secret, tmp_path: Path) -> None:
+    """Migrated with it, the tables would be its own."""
+    await migrate(fresh)
+    itself = Secret(fresh.reveal().replace("//postgres@", "//atende_app@"))
+    assert itself != fresh
+    with pytest.raises(DatabaseError, match="go round row-level security"):
+        async with open_database(tmp_path, itself):
+            pass
 
 
 def test_steps_have_gapless_numbers(tmp_path: Path) -> None:

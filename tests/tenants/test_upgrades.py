@@ -6,7 +6,6 @@ has such a file.
 
 import asyncio
 import re
-import shutil
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,20 +15,17 @@ import asyncpg
 import msgspec
 import pytest
 
-from base.ids import ApiKeyId, CallId, TenantId
+from base.ids import ApiKeyId, CallId
 from base.secret import Secret
 from pipelines.calls import Waterfall
 from tenants.api_key_store import PostgresApiKeys
 from tenants.conversations import PostgresConversations
 from tenants.database import PoolBounds, connect_app
-from tenants.migrate import MIGRATIONS, DatabaseError, MigrationError, connect, migrate, read_migrations
+from tenants.migrate import DatabaseError, MigrationError, connect, migrate
 from tenants.revisions import PostgresRevisions
+from tests.tenants.steps import ROWS, STEPS, TENANT, grown, program_of
 
 pytestmark = pytest.mark.postgres
-
-STEPS = read_migrations()
-ROWS = Path(__file__).parents[1] / "data" / "upgrades"
-TENANT = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -70,15 +66,6 @@ async def server(postgres: Secret) -> AsyncIterator[Server]:
         await server.drop()
 
 
-def program_of(folder: Path, number: int) -> Path:
-    """The steps that a program knew when there were so many."""
-    folder = folder / f"program-{number}"
-    folder.mkdir()
-    for step in STEPS[:number]:
-        shutil.copy(MIGRATIONS / f"{step.number:04}_{step.name}.sql", folder)
-    return folder
-
-
 async def rows_of(url: Secret) -> Rows:
     connection = await connect(url)
     try:
@@ -105,13 +92,7 @@ def test_every_step_that_makes_a_table_has_rows_of_its_time() -> None:
 async def test_every_older_database_becomes_the_newest_with_its_rows_whole(server: Server, tmp_path: Path) -> None:
     filled: set[str] = set()
     older = await server.make()
-    for step in STEPS:
-        program = program_of(tmp_path, step.number)
-        assert await migrate(server.url(older), folder=program) == [step.number]
-        if (rows := ROWS / f"{step.name}.sql").exists():
-            connection = await connect(server.url(older))
-            await connection.execute(rows.read_text(encoding="utf-8"))
-            await connection.close()
+    async for step in grown(server.url(older), tmp_path):
         database = await server.make(template=older)
         before = await rows_of(server.url(database))
         assert await migrate(server.url(database)) == [later.number for later in STEPS[step.number :]]
@@ -124,6 +105,34 @@ async def test_every_older_database_becomes_the_newest_with_its_rows_whole(serve
         filled |= {table for table, had in before.items() if had}
         await program_reads(server.url(database), step.number)
     assert filled == set(await rows_of(server.url(older))), "a table in which no row was tried"
+
+
+async def test_a_live_call_of_nobody_goes_and_every_other_stays_where_the_owner_is_no_superuser(
+    server: Server, tmp_path: Path
+) -> None:
+    owner = f"owner_{uuid.uuid4().hex}"
+    await server.ask(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    name = await server.make()
+    await server.ask(f"ALTER DATABASE {name} OWNER TO {owner}")
+    url = Secret(server.url(name).reveal().replace("//postgres", f"//{owner}", 1))
+    before = next(step.number for step in STEPS if step.name == "live_calls_of_tenants") - 1
+    await migrate(url, folder=program_of(tmp_path, before))
+    connection = await connect(server.url(name))
+    await connection.execute((ROWS / "tenants_and_conversations.sql").read_text(encoding="utf-8"))
+    await connection.execute((ROWS / "leases.sql").read_text(encoding="utf-8"))
+    await connection.execute(
+        "INSERT INTO atende.live_calls (tenant_id, call_id, process_id, assistant, since) "
+        "SELECT $1, 'of-nobody', process_id, 'ana', since FROM atende.live_calls LIMIT 1", uuid.uuid4()
+    )  # fmt: skip
+    plain = await connect(url)
+    assert await plain.fetchval("SELECT current_user") == owner
+    assert await plain.fetchval("SELECT count(*) FROM atende.live_calls") == 0, "the policies hold for it"
+    await plain.close()
+    assert await migrate(url)
+    assert [row["call_id"] for row in await connection.fetch("SELECT call_id FROM atende.live_calls")] == ["talks-now"]
+    forced = "SELECT relforcerowsecurity FROM pg_class WHERE oid IN ('atende.tenants'::regclass, $1::text::regclass)"
+    assert [row[0] for row in await connection.fetch(forced, "atende.live_calls")] == [True, True]
+    await connection.close()
 
 
 async def program_reads(url: Secret, was: int) -> None:

@@ -80,6 +80,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         clock: MediaClock,
         tap: AudioTap,
         on_first_audio: Callable[[float], None] | None,
+        on_underrun: Callable[[int], None] | None,
         send_text: Callable[[str], Awaitable[None]] | None,
         name: str | None = None,
     ) -> None:
@@ -88,6 +89,7 @@ class FreeSwitchOutput(BaseOutputTransport):
         self._clock = clock
         self._tap = tap
         self._on_first_audio = on_first_audio
+        self._on_underrun = on_underrun
         self._send_text = send_text
         self._silence = bytes(frame_bytes(wire.sample_rate))
         self._playout = Playout(wire.sample_rate)
@@ -243,6 +245,8 @@ class FreeSwitchOutput(BaseOutputTransport):
             self._tell_tap(beat.pcm, at + more * FRAME_MS / 1000)
             for frame, direction in _routed(beat.out):
                 self._outbox.post(frame, direction)
+            if beat.gap_ms and self._on_underrun is not None:
+                self._on_underrun(beat.gap_ms)
             self._quiet_ms = 0 if beat.pcm else min(self._quiet_ms + FRAME_MS, self._wire.burst_ms)
         if given:
             self._wire.send(b"".join(given))

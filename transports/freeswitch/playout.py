@@ -70,6 +70,8 @@ class Beat:
     out: list[Frame | Bot] = field(default_factory=list)
     ended: bool = False
     """The EndFrame came out: all that was to be played has been."""
+    gap_ms: int = 0
+    """The sentence of which this is a chunk was silent for so long, for want of more of its audio."""
 
 
 class Playout:
@@ -280,6 +282,8 @@ class Playout:
 
     def _play(self, chunk: Chunk, beat: Beat) -> None:
         beat.pcm = chunk.pcm
+        if self._idle_ticks and chunk.segment is not None and chunk.segment is self._book.heard_now:
+            beat.gap_ms = self._idle_ticks * FRAME_MS
         self._idle_ticks = 0
         self._history.add(self._ticks, chunk)
         if chunk.segment is not None:

@@ -42,6 +42,7 @@ class FreeSwitchTransport(BaseTransport):
         continuous: bool = False,
         gate: GateConfig = GateConfig(),  # noqa: B008 - frozen
         on_first_audio: Callable[[float], None] | None = None,
+        on_underrun: Callable[[int], None] | None = None,
         send_text: Callable[[str], Awaitable[None]] | None = None,
         name: str | None = None,
     ) -> None:
@@ -49,8 +50,9 @@ class FreeSwitchTransport(BaseTransport):
         if it raises, the call goes on without it.
 
         `on_first_audio` is called with the media clock's time whenever the bot's first sample of an utterance
-        goes out; it must not block. `send_text` takes what an OutputTransportMessageFrame has: a text, or
-        `{"text": …}`.
+        goes out, `on_underrun` when a sentence goes on that was silent in its middle, since its voice was too slow,
+        with the milliseconds; neither may block. `send_text` takes what an OutputTransportMessageFrame has: a text,
+        or `{"text": …}`.
         """
         super().__init__(name=name)
         rate = wire.sample_rate
@@ -72,6 +74,7 @@ class FreeSwitchTransport(BaseTransport):
             clock=clock,
             tap=guarded,
             on_first_audio=on_first_audio,
+            on_underrun=on_underrun,
             send_text=send_text,
             name=self._output_name,
         )

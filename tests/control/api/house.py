@@ -18,6 +18,7 @@ from control.peer import CallResult, Dialed, HangUp, Hears, Script, Wait, WaitFo
 from control.peer import Switch as Peer
 from control.service import Service
 from control.settings import Settings
+from control.workers.seat import Place
 from tenants.api_key_store import PostgresApiKeys
 from tenants.api_keys import Role, new_key
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
@@ -125,10 +126,12 @@ class ApiHouse:
 
 
 @asynccontextmanager
-async def api_house(*, before: Callable[[Path], object] | None = None, **settings: Any) -> AsyncIterator[ApiHouse]:
+async def api_house(
+    *, before: Callable[[Path], object] | None = None, place: Place | None = None, **settings: Any
+) -> AsyncIterator[ApiHouse]:
     """The program as `app.py` puts it together, on free ports, with an embedded database of its own.
 
-    `before` is given the data folder, in which nothing is yet.
+    `before` is given the data folder, in which nothing is yet; `place` is the service's among others.
     """
     folder = folder_of_tenants()
     if before is not None:
@@ -145,7 +148,7 @@ async def api_house(*, before: Callable[[Path], object] | None = None, **setting
     )
     running: list[Service] = []
     try:
-        app = create_app(found, running.append)
+        app = create_app(found, running.append, place)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with _living(app), httpx.AsyncClient(transport=transport, base_url="http://atende.test") as client:
             house = ApiHouse(app, client, running[0])

@@ -95,7 +95,7 @@ async def test_what_was_never_there_is_no_change(house: ApiHouse) -> None:
         body = {"json": {"role": "tenant-admin", "name": "x", "domain_uuid": NOBODY}} if method == "POST" else {}
         told = await house.ask(method, path, params={"domain_uuid": NOBODY}, **body)  # type: ignore[arg-type]
         assert problem(told) == (404, "not-found")
-    assert NOBODY not in await house.service.audit.chains()
+    assert NOBODY not in await house.service.audit.chains(100)
 
 
 async def test_a_company_that_is_taken_away_is_written_down() -> None:

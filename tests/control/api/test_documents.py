@@ -82,7 +82,11 @@ async def test_who_has_not_seen_what_is_there_replaces_nothing(house: ApiHouse) 
     for headers, expected in (
         ({}, (428, "precondition-required")),
         ({"If-Match": '"0"'}, (412, "stale")),
-        ({"If-Match": "*"}, (412, "stale")),
+        ({"If-Match": f"W/{await etag(house)}"}, (412, "stale")),
+        ({"If-Match": '"0", "1"'}, (412, "stale")),
+        ({"If-Match": (await etag(house)).strip('"')}, (400, "bad-request")),
+        ({"If-Match": await etag(house), "If-None-Match": "*"}, (412, "stale")),
+        ({"If-None-Match": await etag(house)}, (400, "bad-request")),
     ):
         told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=text, headers=headers)
         assert problem(told) == expected
@@ -100,6 +104,33 @@ async def test_who_has_not_seen_what_is_there_replaces_nothing(house: ApiHouse) 
     ]
     statuses = sorted(told.status_code for told in await asyncio.gather(*asked))
     assert statuses == [200, 412, 412, 412], "exactly one wins"
+
+
+async def test_one_of_several_or_whatever_is_there_is_replaced(house: ApiHouse) -> None:
+    for number, condition in enumerate((f'"0", {await etag(house)}', "*")):
+        text, headers = document(ACME, greeting=f"Number {number}"), {"If-Match": condition}
+        told = await house.ask("PUT", f"{DESK}/document", "tenant-admin", ACME, content=text, headers=headers)
+        assert told.status_code == 200, told.text
+        assert (await house.ask("GET", f"{DESK}/document")).text == text
+    path = f"/tenants/{NOBODY}/document"
+    nothing = await house.ask("PUT", path, content=document(NOBODY), headers={"If-Match": "*"})
+    assert problem(nothing) == (404, "not-found"), "it makes none"
+    weak = await house.ask("DELETE", f"{DESK}/document", headers={"If-Match": f"W/{await etag(house)}"})
+    assert problem(weak) == (412, "stale")
+
+
+async def test_a_text_that_is_known_is_not_sent_again(house: ApiHouse) -> None:
+    for path in (f"{DESK}/document", f"{DESK}/revisions/1"):
+        first = await house.ask("GET", path, "tenant-viewer", ACME)
+        tag = first.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"0", {tag}', "*"):
+            told = await house.ask("GET", path, "tenant-viewer", ACME, headers={"If-None-Match": known})
+            assert (told.status_code, told.content, told.headers["etag"]) == (304, b"", tag), known
+            assert told.headers["atende-revision"] == first.headers["atende-revision"]
+        told = await house.ask("GET", path, "tenant-viewer", ACME, headers={"If-None-Match": '"0"'})
+        assert (told.status_code, told.content) == (200, first.content)
+        foreign = await house.ask("GET", path, "tenant-viewer", BRAVO, headers={"If-None-Match": "*"})
+        assert problem(foreign) == (404, "not-found")
 
 
 async def test_what_is_stale_is_told_before_it_is_read(house: ApiHouse) -> None:
@@ -250,6 +281,8 @@ async def test_a_trial_is_promoted_or_ended(house: ApiHouse) -> None:
         assert shown["on_trial"] == told["revision"]
         stale = await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME, headers={"If-Match": '"0"'})
         assert problem(stale) == (412, "stale")
+        weak = {"If-Match": f"W/{await etag(house)}"}
+        assert problem(await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME, headers=weak))[0] == 412
         ended = await house.ask("POST", f"{DESK}/canary/{verb}", "tenant-admin", ACME)
         assert ended.status_code == 200, ended.text
         now = await house.ask("GET", f"{DESK}/document")

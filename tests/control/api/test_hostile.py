@@ -1,20 +1,22 @@
 """What somebody sends who means harm is answered as his mistake, and holds up nobody else."""
 
 import base64
+import re
 from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
+from litestar.routes import HTTPRoute
 
-from base.clock import SystemClock
 from base.ids import TenantId
-from control.api import idempotency
-from control.api.idempotency import MAX_OF_ONE, Idempotency
 from control.api.tenants import slugs, views
+from control.cli.serve import configured
 from control.health import TenantHealth
+from control.security_headers import ALWAYS
 from tenants.directory import Directory, TenantEntry
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
 
@@ -37,6 +39,11 @@ async def house() -> AsyncIterator[ApiHouse]:
         ("/calls", '{"opened_at":"2024-01-01T00:00:00","call_id":"x"}'),
         ("/calls", '{"opened_at":"0001-01-01T00:00:00+14:00","call_id":"x"}'),
         ("/calls", '{"opened_at":"9999-12-31T23:59:59-14:00","call_id":"x"}'),
+        ("/live-calls", '{"opened_at":"0001-01-01T00:00:00+14:00","call_id":"x"}'),
+        ("/keys", '{"revoked":false,"created_at":"9999-12-31T23:59:59-14:00","id":"aaaaaaaaaaaa"}'),
+        ("/keys", '{"revoked":false,"created_at":"2024-01-01T00:00:00Z","id":"aaaaaaaaaaa\\u0000"}'),
+        ("/audit/verification", '{"number":9223372036854775808,"digest":"' + "0" * 64 + '"}'),
+        ("/audit/verification", '{"number":1,"digest":"x"}'),
         (f"{DESK}/revisions", '{"number":2147483648}'),
         (f"{DESK}/revisions", '{"number":-2147483649}'),
         (f"{DESK}/revisions", '{"number":1180591620717411303424}'),
@@ -79,9 +86,49 @@ async def test_another_tenants_name_in_a_request_is_never_passed_over(house: Api
             assert own.status_code == 200, path
 
 
-async def test_refusals_are_kept_by_nobody(house: ApiHouse) -> None:
-    told = await house.ask("GET", "/nothing")
-    assert (told.headers["cache-control"], told.headers["x-content-type-options"]) == ("no-store", "nosniff")
+def guarded(told: httpx.Response) -> bool:
+    """Whether it has the headers that every answer has, once each."""
+    return all(told.headers.get_list(name) == [value] for name, value in ALWAYS.items())
+
+
+async def test_every_answer_says_what_a_browser_must_not_do_with_it(house: ApiHouse) -> None:
+    key = {"Authorization": f"Bearer {house.keys['platform-admin', None]}"}
+    asked = [(method, path) for route in house.app.routes for method, path in _of(route)]
+    asked += [("GET", "/nowhere"), ("GET", "/api/v1/nowhere"), ("PATCH", "/api/v1/keys"), ("GET", "/api/v1/tenants/x")]
+    assert {path.split("/")[1] for _, path in asked} >= {"health", "metrics", "api"}
+    statuses = set()
+    for method, path in asked:
+        for headers in ({}, key) if method in ("GET", "PATCH") else ({},):
+            told = await house.client.request(method, path, headers=headers)
+            assert guarded(told), (method, path, told.status_code, told.headers)
+            assert "strict-transport-security" not in told.headers, "it was not asked over TLS"
+            statuses.add(told.status_code)
+    assert statuses >= {200, 400, 401, 404, 405}
+    large = await house.ask("POST", "/keys", content=b"x" * 100_000, headers=JSON)
+    assert (large.status_code, guarded(large)) == (413, True)
+    export = await house.ask("GET", "/calls/export", "tenant-viewer", ACME)
+    assert (export.status_code, guarded(export)) == (200, True)
+
+
+def _of(route: Any) -> list[tuple[str, str]]:
+    values = {"tenant_id": ACME, "call_id": "d2317f64-4e50-42fb-9843-0f0a08488000", "number": "1"}
+    path = re.sub(r"\{(\w+)\}", lambda name: values.get(name[1], "aaaaaaaaaaaa"), route.path_format)
+    return [(method, path) for method in sorted(route.methods)] if isinstance(route, HTTPRoute) else []
+
+
+async def test_tls_is_asked_for_again_where_a_proxy_that_is_trusted_has_it(house: ApiHouse) -> None:
+    config = configured(house.app)  # type: ignore[arg-type]
+    config.load()
+    for address, forwarded, expected in (
+        ("127.0.0.1", "https", True),
+        ("127.0.0.1", "http", False),
+        ("192.0.2.7", "https", False),
+    ):
+        door = httpx.ASGITransport(config.loaded_app, client=(address, 4000))
+        async with httpx.AsyncClient(transport=door, base_url="http://atende.test") as client:
+            for path in ("/health/live", "/api/v1/whoami"):
+                told = await client.get(path, headers={"X-Forwarded-Proto": forwarded})
+                assert ("strict-transport-security" in told.headers) is expected, (address, forwarded)
 
 
 async def test_an_export_without_a_database_says_so() -> None:
@@ -129,20 +176,3 @@ async def test_pipelines_come_in_pages(house: ApiHouse) -> None:
     assert first["items"][0]["assistants"][0]["stages"]
     own = (await house.ask("GET", "/pipelines", "tenant-viewer", BRAVO)).json()
     assert [one["slug"] for one in own["items"]] == ["bravo"]
-
-
-async def test_what_one_tenant_sends_makes_nothing_of_anothers_forgotten() -> None:
-    kept = Idempotency(SystemClock())
-
-    def put(tenant_id: str, number: int, *, answered: bool = True) -> tuple[str, ...]:
-        name = (tenant_id, "key", "/path", "", str(number))
-        kept._answers[name] = idempotency._Answer("", 0.0)
-        kept._answers[name].messages = [] if answered else None
-        kept._make_room(tenant_id)
-        return name
-
-    others, working = put(BRAVO, 0), put(ACME, 0, answered=False)
-    sent = [put(ACME, number) for number in range(1, 2 * MAX_OF_ONE)]
-    assert others in kept._answers
-    assert working in kept._answers, "it would act twice"
-    assert [name for name in sent if name in kept._answers] == sent[-MAX_OF_ONE:]

@@ -8,10 +8,10 @@ import pytest
 from litestar.types import ASGIApp, Scope
 
 from base.clock import Clock
-from control.api import idempotency
-from control.api.idempotency import KEPT_S, MAX_LENGTH, Idempotency
+from control.api.idempotency import MAX_ANSWER_BYTES, MAX_LENGTH, Idempotency
 from control.api.problems import Refusal
-from tests.control.api.house import ACME, BRAVO
+from tenants.idempotency_store import IdempotencyUnavailableError, Lifetimes, MemoryIdempotency
+from tests.control.api.house import ACME
 from tests.pipelines.virtual import eventually
 
 
@@ -23,7 +23,9 @@ class Desk:
         self.acted = 0
         self.status = 200
         self.hold: asyncio.Event | None = None
-        self._middleware = Idempotency(cast(Clock, SimpleNamespace(monotonic=lambda: self.at)))
+        self.body: bytes | None = None
+        self.store = MemoryIdempotency(cast(Clock, SimpleNamespace(monotonic=lambda: self.at)))
+        self._middleware = Idempotency(lambda: self.store)
 
     async def _act(self, _scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -31,8 +33,10 @@ class Desk:
         number = self.acted
         if self.hold is not None:
             await self.hold.wait()
+        if not self.status:
+            raise RuntimeError
         await send({"type": "http.response.start", "status": self.status, "headers": []})
-        await send({"type": "http.response.body", "body": str(number).encode(), "more_body": False})
+        await send({"type": "http.response.body", "body": self.body or str(number).encode(), "more_body": False})
 
     async def post(
         self,
@@ -44,9 +48,13 @@ class Desk:
         query: str = "",
         body: bytes = b"",
         method: str = "POST",
+        bearer: str = "secret",
+        if_match: str = "",
     ) -> tuple[int, str]:
         """Status and body of the answer."""
-        headers = [] if key is None else [(b"idempotency-key", key.encode())]
+        headers = [(b"authorization", f"Bearer {bearer}".encode())]
+        headers += [(b"if-match", if_match.encode())] if if_match else []
+        headers += [] if key is None else [(b"idempotency-key", key.encode())]
         scope = {
             "type": "http",
             "method": method,
@@ -89,12 +97,13 @@ async def test_what_is_another_request_acts(other: dict[str, Any]) -> None:
     assert await desk.post(**other) == (200, "2")
 
 
-async def test_another_body_is_a_conflict() -> None:
+@pytest.mark.parametrize("other", [{"body": b"b"}, {"if_match": '"2"'}])
+async def test_another_body_or_condition_is_refused(other: dict[str, Any]) -> None:
     desk = Desk()
-    await desk.post(body=b"a")
+    await desk.post(body=b"a", if_match='"1"')
     with pytest.raises(Refusal) as refused:
-        await desk.post(body=b"b")
-    assert refused.value.status_code == 409
+        await desk.post(**{"body": b"a", "if_match": '"1"'} | other)
+    assert refused.value.status_code == 422
     assert desk.acted == 1
 
 
@@ -123,7 +132,7 @@ async def test_what_may_be_tried_again_is_not_kept(status: int) -> None:
 async def test_an_answer_is_kept_for_ten_minutes() -> None:
     desk = Desk()
     await desk.post()
-    desk.at += KEPT_S
+    desk.at += Lifetimes().kept_s - 1.0
     assert await desk.post() == (200, "1")
     desk.at += 1.0
     assert await desk.post() == (200, "2")
@@ -138,28 +147,52 @@ async def test_a_key_that_is_none_is_told(key: str) -> None:
     assert await desk.post("x" * MAX_LENGTH) == (200, "1")
 
 
-async def test_of_many_the_oldest_of_that_tenant_is_forgotten_and_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "MAX_OF_ONE", 3)
+async def test_an_answer_is_sealed_by_what_only_the_client_has() -> None:
+    """The answer of a key's making has the key in it."""
     desk = Desk()
-    await desk.post(tenant=BRAVO, who="bbbbbbbbbbbb")
-    for number in range(5):
-        await desk.post(str(number))
-    before = desk.acted
-    await desk.post("4")
-    await desk.post(tenant=BRAVO, who="bbbbbbbbbbbb")
-    assert desk.acted == before, "these are kept"
-    await desk.post("0")
-    assert desk.acted == before + 1
+    desk.body = b"atende_secret"
+    assert await desk.post() == (200, "atende_secret")
+    [row] = desk.store._rows.values()
+    assert row.answer is not None
+    assert b"atende" not in row.answer
+    assert await desk.post() == (200, "atende_secret")
+    with pytest.raises(Refusal) as refused:
+        await desk.post(bearer="another")
+    assert refused.value.status_code == 409
+    row.answer = row.answer[:-1] + bytes([row.answer[-1] ^ 1])
+    with pytest.raises(Refusal, match="cannot be read"):
+        await desk.post()
+    assert desk.acted == 1
 
 
-async def test_of_all_tenants_together_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "MAX_OF_ONE", 1)
-    monkeypatch.setattr(idempotency, "MAX_KEPT", 2)
+async def test_an_answer_that_is_too_long_is_not_told_once_more_and_acts_once() -> None:
     desk = Desk()
-    for number in range(4):
-        await desk.post(tenant=f"tenant {number}")
-    before = desk.acted
-    await desk.post(tenant="tenant 3")
-    assert desk.acted == before
-    await desk.post(tenant="tenant 0")
-    assert desk.acted == before + 1
+    desk.body = b"x" * (MAX_ANSWER_BYTES + 1)
+    assert (await desk.post())[0] == 200
+    with pytest.raises(Refusal, match="answered with 200, too long"):
+        await desk.post()
+    assert desk.acted == 1
+
+
+async def test_what_ends_without_an_answer_may_be_tried_again() -> None:
+    desk = Desk()
+    desk.status = 0
+    with pytest.raises(RuntimeError):
+        await desk.post()
+    desk.status = 200
+    assert await desk.post() == (200, "2")
+
+
+async def test_what_was_done_is_told_though_it_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+
+    async def away(*_: Any) -> None:
+        raise IdempotencyUnavailableError
+
+    monkeypatch.setattr(desk.store, "answered", away)
+    assert await desk.post() == (200, "1")
+    with pytest.raises(Refusal) as refused:
+        await desk.post()
+    assert refused.value.status_code == 409, "nobody knows here what came of it: not at once a second time"
+    desk.at += Lifetimes().working_s
+    assert await desk.post() == (200, "2")

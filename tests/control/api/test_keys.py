@@ -74,6 +74,21 @@ async def test_the_platform_makes_keys_for_everybody_who_is_there(house: ApiHous
         assert (await house.ask("POST", "/keys", json=wish)).status_code == expected, wish
 
 
+async def test_keys_come_in_pages(house: ApiHouse) -> None:
+    whole = (await house.ask("GET", "/keys", "tenant-admin", BRAVO)).json()["items"]
+    seen: list[object] = []
+    cursor = None
+    for _ in whole:
+        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await house.ask("GET", "/keys", "tenant-admin", BRAVO, params=query)).json()
+        seen += [one["key"] for one in page["items"]]
+        cursor = page["next"]
+    assert len(whole) >= 2
+    assert (seen, cursor) == ([one["key"] for one in whole], None)
+    for wrong in ({"limit": 201}, {"cursor": "x"}, {"cursor": "W2ZhbHNlXQ"}):
+        assert problem(await house.ask("GET", "/keys", params=wrong)) == (400, "bad-request")
+
+
 async def test_an_expired_key_opens_nothing(house: ApiHouse) -> None:
     yesterday = house.service.clock.now() - timedelta(days=1)
     text = await house.key("tenant-viewer", ACME, created_at=yesterday, expires_at=yesterday + timedelta(hours=1))

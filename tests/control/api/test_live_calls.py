@@ -38,6 +38,17 @@ async def test_a_live_call_shows_its_transcript(house: ApiHouse) -> None:
     assert told["call"]["number"] == "100"
 
 
+async def test_live_calls_come_in_pages(house: ApiHouse) -> None:
+    async with house.call(ACME) as first, house.call(ACME) as second:
+        newer = (await house.ask("GET", "/live-calls", params={"limit": 1})).json()
+        assert [one["call"]["id"] for one in newer["items"]] == [second]
+        older = (await house.ask("GET", "/live-calls", params={"limit": 1, "cursor": newer["next"]})).json()
+        assert [one["call"]["id"] for one in older["items"]] == [first]
+        assert older["next"] is None
+    for wrong in ({"limit": 0}, {"limit": 201}, {"cursor": "x"}):
+        assert problem(await house.ask("GET", "/live-calls", params=wrong)) == (400, "bad-request")
+
+
 async def test_the_platform_may_say_whose_call_it_means(house: ApiHouse) -> None:
     async with house.call(ACME) as call:
         for path in ("", "/hang-up"):
@@ -91,7 +102,7 @@ async def test_a_post_that_is_sent_again_acts_once(house: ApiHouse) -> None:
 
         assert await say("Only once", "a") == (204, None)
         assert await say("Only once", "a") == (204, "true")
-        assert await say("Something else", "a") == (409, None)
+        assert await say("Something else", "a") == (422, None)
         assert await say("And this", "b") == (204, None)
         await eventually(lambda: "And this" in heard(house, call), limit_s=10.0)
         assert heard(house, call) == ["Welcome to acme", "Only once", "And this"]

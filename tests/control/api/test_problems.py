@@ -70,5 +70,7 @@ async def test_prometheus_needs_no_key_and_sees_no_company(house: ApiHouse) -> N
         told = await house.client.get("/metrics")
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "atende_live_calls 1.0" in told.text
+    for gone_by in ("atende_revision_loads_total{result=", "atende_queue_entries{queue=", "atende_lost_calls_total"):
+        assert gone_by in told.text
     assert "acme" not in told.text
     assert ACME not in told.text

@@ -124,8 +124,8 @@ def test_the_platforms_keys_and_each_tenants_are_apart(settings: Settings) -> No
     tenants = made(settings, "--role", "tenant-admin", "--tenant-id", FALA)
     assert checked(settings, platform).tenant_id is None
     key_id = checked(settings, tenants).id
-    assert key_id not in {key["id"] for key in listed(settings)}
-    assert key_id in {key["id"] for key in listed(settings, "--tenant", "fala")}
+    assert key_id not in {key["key"] for key in listed(settings)}
+    assert key_id in {key["key"] for key in listed(settings, "--tenant", "fala")}
     assert listed(settings, "--tenant", "oi") == []
     for arguments in ((), ("--tenant", "oi")):
         done = run(settings, "revoke", key_id, *arguments)
@@ -151,7 +151,7 @@ def test_a_revoked_key_opens_nothing_and_the_list_tells(settings: Settings) -> N
     [line] = [line for line in lines if line.startswith(key.id)]
     assert line.split()[1:3] == ["tenant-admin", "revoked"]
     assert f"{key.expires_at:%Y-%m-%d %H:%M}" in line
-    assert line.endswith("  Só hoje")
+    assert line.rstrip().endswith("  Só hoje")
 
 
 @pytest.mark.postgres

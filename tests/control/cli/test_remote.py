@@ -19,9 +19,12 @@ from msgspec import structs
 
 from base.ids import TenantId
 from base.secret import Secret
+from control.cli.audit import audit_command
 from control.cli.calls import calls_command
 from control.cli.context import Program
-from control.cli.remote import raise_for
+from control.cli.keys import keys_command
+from control.cli.remote import Remote, raise_for
+from control.cli.secret import secret_command
 from control.cli.tail import events, tail_command
 from control.cli.tenants import tenants_command
 from control.settings import Settings
@@ -39,9 +42,11 @@ class Desk:
         self.house = house
         self.url = url
 
-    async def run(self, *words: str, role: Any = "platform-admin", tenant: TenantId | None = None) -> Result:
+    async def run(
+        self, *words: str, role: Any = "platform-admin", tenant: TenantId | None = None, typed: str = ""
+    ) -> Result:
         settings = Settings(api_url=self.url, api_key=Secret(self.house.keys[role, tenant]))
-        return await asyncio.to_thread(run, settings, *words)
+        return await asyncio.to_thread(run, settings, *words, typed=typed)
 
     async def told(self, *words: str, **whose: Any) -> Any:
         """What `--json` tells."""
@@ -50,13 +55,15 @@ class Desk:
         return json.loads(done.stdout)
 
 
-def run(settings: Settings, *words: str) -> Result:
+def run(settings: Settings, *words: str, typed: str = "") -> Result:
     def unused(*_: Any, **__: Any) -> Any:
         raise AssertionError("this command opens no service")
 
     program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
-    commands = click.Group(commands=[tenants_command, calls_command, tail_command])
-    return CliRunner().invoke(commands, list(words), obj=program)
+    commands = click.Group(
+        commands=[tenants_command, calls_command, tail_command, keys_command, secret_command, audit_command]
+    )
+    return CliRunner().invoke(commands, list(words), obj=program, input=typed)
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +166,7 @@ async def test_finished_calls(desk: Desk, tmp_path: Path) -> None:
     assert [one["call"]["caller"][-2:] for one in listed] == ["64", "63", "62"]
     assert len(await desk.told(*asked, "--limit", "1")) == 1
     assert "goodbye" in (await desk.run(*asked, "--text", "day 64")).stdout
-    assert "no such calls" in (await desk.run(*asked, "--text", "day 99")).stdout
+    assert "no such calls" in (await desk.run(*asked, "--text", "day 99")).stderr
     file = tmp_path / "calls.ndjson"
     assert (await desk.run("calls", "export", *asked[2:], "-o", str(file))).exit_code == 0
     assert [json.loads(line)["call"]["caller"][-2:] for line in file.read_text().splitlines()] == ["64", "63", "62"]
@@ -225,6 +232,91 @@ async def test_what_a_caller_said_does_not_command_the_terminal(desk: Desk) -> N
     assert "\x07" not in shown.stdout
 
 
+async def test_keys_are_made_listed_and_revoked_by_the_service(desk: Desk) -> None:
+    made = await desk.run("keys", "create", "--role", "tenant-viewer", "--tenant", "acme", "--name", "Painel")
+    assert made.exit_code == 0, made.output
+    text = made.stdout.strip()
+    asked = await asyncio.to_thread(run, Settings(api_key=Secret(text)), "tenants", "list", "--url", desk.url)
+    assert "acme" in asked.stdout, asked.output
+    listed = await desk.told("keys", "list", role="tenant-admin", tenant=ACME)
+    [key] = [one for one in listed if one["name"] == "Painel"]
+    assert (key["role"], key["tenant_id"], key["key"]) == ("tenant-viewer", ACME, text.split("_")[1])
+    assert text not in json.dumps(listed)
+    foreign = await desk.run("keys", "revoke", key["key"], role="tenant-admin", tenant=BRAVO)
+    assert (foreign.exit_code, "no such thing" in foreign.output) == (1, True)
+    assert (await desk.run("keys", "revoke", key["key"], "--tenant-id", ACME)).exit_code == 0
+    table = (await desk.run("keys", "list", "--tenant", "acme")).stdout
+    [line] = [line for line in table.splitlines() if line.startswith(key["key"])]
+    assert line.split()[1:3] == ["tenant-viewer", "revoked"]
+    nameless = await desk.run("keys", "create", "--role", "platform-viewer")
+    assert (nameless.exit_code, "name" in nameless.output) == (1, True)
+
+
+async def test_a_secret_is_tried_by_the_service_and_stays_while_it_is_used(desk: Desk) -> None:
+    of_acme: dict[str, Any] = {"role": "tenant-admin", "tenant": ACME}
+    dry = await desk.run("secret", "set", "--dry-run", "openai", typed="sk-hush\n", **of_acme)
+    assert dry.output == "would be version 1\n"
+    assert await desk.told("secret", "list", **of_acme) == []
+    for version in (1, 2):
+        done = await desk.run("secret", "openai", typed=f"sk-hush-{version}", **of_acme)
+        assert done.output == f"kept as version {version}\n"
+    assert "nothing changes" in (await desk.run("secret", "openai", typed="sk-hush-2", **of_acme)).output
+    [one] = await desk.told("secret", "list", "--tenant", "acme")
+    assert (one["name"], one["version"], one["uses"]) == ("openai", 2, [])
+    assert one["created_by"].startswith("key ")
+    assert "hush" not in (await desk.run("secret", "list", **of_acme)).output
+    whose = await desk.run("secret", "list")
+    assert (whose.exit_code, "--tenant or --tenant-id" in whose.output) == (2, True)
+    assert (await desk.run("secret", "remove", "openai", **of_acme)).exit_code == 0
+    assert (await desk.run("secret", "remove", "openai", **of_acme)).exit_code == 1
+
+
+async def test_the_audit_log_is_listed_and_verified_by_the_service(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("control.api.audit.VERIFIED_AT_ONCE", 3)
+    monkeypatch.setattr("control.cli.remote.PAGE", 2)
+    entries = await desk.told("audit", "list", "--tenant", "acme", "--limit", "7")
+    newest = entries[0]["number"]
+    assert [one["number"] for one in entries] == list(range(newest, newest - 7, -1)), "over pages"
+    [before] = await desk.told("audit", "list", "--tenant", "acme", "--limit", "1", "--before", str(newest))
+    assert before == entries[1]
+    holds = f"{newest}:{entries[0]['digest']}"
+    assert (await desk.run("audit", "verify", "--tenant", "acme")).output == f"acme: holds to {holds}\n"
+    kept = ("audit", "verify", "--kept", f"{entries[2]['number']}:{entries[2]['digest']}")
+    assert (await desk.run(*kept, role="tenant-admin", tenant=ACME)).exit_code == 0
+    for wrong, told in ((f"{newest + 9}:{'a' * 64}", "entries are lacking"), (f"2:{'a' * 64}", "written anew")):
+        done = await desk.run("audit", "verify", "--tenant", "acme", "--kept", wrong)
+        assert (done.exit_code, told in done.stderr) == (1, True), done.output
+    everybody = (await desk.run("audit", "verify", "--all")).output
+    assert f"{ACME}: holds to {holds}\n" in everybody
+    own = await desk.run("audit", "verify", "--all", role="tenant-admin", tenant=ACME)
+    assert (own.exit_code, "a key of the platform's administrator" in own.output) == (1, True)
+
+
+async def test_a_command_works_on_the_database_where_it_is_told_to_or_nobody_is_to_be_asked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    key = Secret(desk.house.keys["platform-admin", None])
+    here = Settings(data_dir=tmp_path, tenants_dir=tmp_path)
+
+    def keys(settings: Settings, *words: str) -> Result:
+        return run(settings, "keys", "list", *words)
+
+    assert "there are no keys" in (await asyncio.to_thread(keys, here)).stderr
+    told = structs.replace(here, api_url=desk.url, api_key=key)
+    assert "there are no keys" in (await asyncio.to_thread(keys, told, "--local")).stderr
+    assert "platform-viewer" in (await asyncio.to_thread(keys, told)).stdout
+    both = await asyncio.to_thread(keys, told, "--local", "--url", desk.url)
+    assert (both.exit_code, "one of the two" in both.output) == (2, True)
+    keyless = await asyncio.to_thread(keys, here, "--url", desk.url)
+    assert (keyless.exit_code, "keys create --local" in keyless.output) == (1, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    away = await asyncio.to_thread(keys, told, "--url", nobody)
+    assert (away.exit_code, "--local works on the database itself" in away.output) == (1, True)
+    wrong = await asyncio.to_thread(keys, told, "--url", "ftp://x")
+    assert wrong.exit_code == 2
+
+
 async def test_who_cannot_ask_is_told_what_to_do(desk: Desk) -> None:
     keyless = await asyncio.to_thread(run, Settings(api_url=desk.url), "tenants", "list")
     assert "atende keys create" in keyless.output
@@ -238,6 +330,21 @@ async def test_who_cannot_ask_is_told_what_to_do(desk: Desk) -> None:
     told = (await asyncio.to_thread(run, clear, "tenants", "list")).output
     assert "in the clear" in told
     assert "atende_x" not in told
+
+
+async def test_who_asks_too_often_comes_again_and_who_is_locked_out_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("control.cli.remote.time.sleep", waited.append)
+    answers = [httpx.Response(429, headers={"Retry-After": wait}) for wait in ("1", "2")]
+    answers += [httpx.Response(200, json={"tenant_id": None}), httpx.Response(429, headers={"Retry-After": "60"})]
+    door = httpx.MockTransport(lambda _: answers.pop(0))
+    with httpx.Client(transport=door, base_url="http://atende.test") as client:
+        service = Remote(client)
+        assert service.ask("GET", "/whoami").status_code == 200
+        assert waited == [1.0, 2.0]
+        with pytest.raises(click.ClickException, match="answered 429"):
+            service.ask("GET", "/whoami")
+    assert waited == [1.0, 2.0]
 
 
 async def test_an_answer_of_something_else_is_told_as_that() -> None:

@@ -126,7 +126,7 @@ class Node:
 
     async def live_calls(self) -> list[str]:
         """Ids, as the REST API tells them."""
-        answer = await self.ask("GET", "/api/v1/live-calls")
+        answer = await self.ask("GET", "/api/v1/live-calls", params={"limit": 200})
         return [one["call"]["id"] for one in answer.raise_for_status().json()["items"]]
 
     def dialed(self, number: str = "100", tenant_id: TenantId = ACME) -> Dialed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from control.workers.internal import internal_router
 from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Presence
 from pipelines.calls import Call, Opened
+from tenants.conversations import Cursor
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
 
 ACME, BETA = (TenantId(f"0f0f0f0f-0000-4000-8000-00000000000{letter}") for letter in "ab")
@@ -46,12 +47,15 @@ class Other:
         self.raises: Exception | None = None
         self.phone = cast(Any, SimpleNamespace(say=self._did("say"), transfer=self._did("transfer"),
                                                hang_up=self._did("hang up")))  # fmt: skip
+        self.takes(call_id)
+        self.app = Litestar([internal_router(lambda: self)], plugins=[problem_plugin()])
+
+    def takes(self, call_id: str, minute: int = 0) -> None:
         call = Call(
             id=CallId(call_id), tenant_id=ACME, tenant_slug="acme", assistant=AssistantName("ana"), number="100",
-            caller="", revision=1, language="en", opened_at=NOON,
+            caller="", revision=1, language="en", opened_at=NOON + timedelta(minutes=minute),
         )  # fmt: skip
         self.board.feed(Opened(call=call))
-        self.app = Litestar([internal_router(lambda: self)], plugins=[problem_plugin()])
 
     def _did(self, verb: str) -> Callable[..., bool]:
         def did(tenant_id: TenantId, call_id: CallId, *told: str) -> bool:
@@ -155,6 +159,26 @@ async def test_a_list_has_what_can_be_had_and_counts_who_is_silent(one: Any) -> 
     calls, silent = await here.calls(ACME)
     assert ({view.call.id for view in calls}, silent) == ({"theirs", "fresh"}, 1)
     assert await here.calls(BETA) == ((), 1)
+
+
+async def test_a_list_goes_on_behind_a_call_over_all_processes(one: Any) -> None:
+    b, c = Other("b0", "b"), Other("c0", "c")
+    for number in range(1, 6):
+        (b if number % 2 else c).takes(f"n{number}", number // 2)
+    here, _ = one(b=b, c=c)
+    whole = [view.call.id for view in (await here.calls(ACME))[0]]
+    assert whole == ["n5", "n4", "n3", "n2", "n1", "c0", "b0"]
+    seen: list[Any] = []
+    while page := (await here.calls(ACME, 2, Cursor(seen[-1].opened_at, seen[-1].id) if seen else None))[0]:
+        assert len(page) <= 2
+        seen += [view.call for view in page]
+    assert [call.id for call in seen] == whole
+    asked: list[int] = []
+    for other in (b, c):
+        calls = other.board.calls
+        other.board.calls = lambda *how, calls=calls: [asked.append(how[1]), calls(*how)][1]  # type: ignore[method-assign,misc]
+    await here.calls(ACME, 2)
+    assert asked == [2, 2], "no process sends more than is wanted"
 
 
 async def test_who_has_another_key_is_told_nothing(one: Any) -> None:

@@ -11,33 +11,46 @@ import pytest
 import structlog
 from msgspec import structs
 
-from base.ids import AssistantName, CallId, TenantId
+from base.clock import Clock
+from base.ids import CallId, TenantId
 from control.health import TenantHealth
 from control.workers import telling
 from control.workers.presence import Presence, Present, Told, is_alone, reaches, told_of
-from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
+from pipelines.calls import Call, CallRecord
+from tenants.conversations import MemoryConversations
+from tenants.event_store import MemoryEvents
+from tenants.leases import Leases, MemoryLeases, ProcessRow
 from tests.pipelines.virtual import LoopClock, virtual
+from tests.tenants.test_leases import call
 
-ACME = TenantId("0f0f0f0f-0000-4000-8000-00000000000a")
-ANA = AssistantName("ana")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACME = TenantId("0f0f0f0f-0000-4000-8000-00000000000a")
+CALL = structs.replace(call(ACME), opened_at=NOON)
+ANA = CALL.assistant
 
 
 class Store(MemoryLeases):
-    """A database that may be away."""
+    """A database that may be away, for one process or for all."""
 
-    away = False
+    def __init__(self, clock: Clock) -> None:
+        self.records, self.told = MemoryConversations(), MemoryEvents()
+        super().__init__(clock, self.records, self.told)
+        self.away = False
+        self.cut_off: set[str] = set()
+
+    async def record(self, call_id: str) -> CallRecord | None:
+        return await self.records.get(ACME, CallId(call_id))
 
     async def everything(self) -> Leases:
         self._answers()
         return await super().everything()
 
-    async def renew(self, *told: Any) -> bool:
-        self._answers()
-        return await super().renew(*told)
+    async def renew(self, process_id: str, *told: Any) -> bool:
+        self._answers(process_id)
+        return await super().renew(process_id, *told)
 
-    def _answers(self) -> None:
-        if self.away:
+    def _answers(self, process_id: str = "") -> None:
+        if self.away or process_id in self.cut_off:
             raise ConnectionResetError
 
 
@@ -51,13 +64,11 @@ class Process:
         facts |= {"url": url, "version": "1", "state": "starting"}
         row = ProcessRow(**facts, started_at=NOON, renewed_at=NOON)
         self.presence = Presence(store, row, processes=2, now=lambda: asyncio.get_running_loop().time())
-        self.calls: list[CallLease] = []
+        self.calls: list[Call] = []
         self.state: Any = "ok"
 
     def has(self, *calls: str) -> None:
-        self.calls = [
-            CallLease(tenant_id=ACME, call_id=CallId(one), process_id="", assistant=ANA, since=NOON) for one in calls
-        ]
+        self.calls = [structs.replace(CALL, id=CallId(one)) for one in calls]
         self.presence.news()
 
     def how(self) -> Present:
@@ -134,15 +145,95 @@ async def test_one_that_is_gone_without_a_word_is_lost_after_ten_seconds_of_answ
     one, dead = Process(store, 0), Process(store, 1)
     async with one.lives():
         await store.register(dead.presence.me)
-        await store.renew(dead.presence.me.id, "ok", "{}", [CallLease(
-            tenant_id=ACME, call_id=CallId("a"), process_id="", assistant=ANA, since=NOON
-        )])  # fmt: skip
+        await store.renew(dead.presence.me.id, "ok", "{}", [structs.replace(CALL, id=CallId("a"))])
         await asyncio.sleep(9)
         assert not one.room(1)
         assert len(one.presence.leases.processes) == 2
         await asyncio.sleep(4)
         assert one.room(1)
         assert [row.id for row in (await store.everything()).processes] == [one.presence.me.id]
+
+
+@virtual
+async def test_its_calls_are_told_as_lost_once_however_many_look() -> None:
+    store = Store(LoopClock())
+    one, other, dead = (Process(store, slot) for slot in range(3))
+    async with one.lives(), other.lives():
+        await store.register(dead.presence.me)
+        await store.renew(dead.presence.me.id, "ok", "{}", [CALL])
+        told_at = next(row.renewed_at for row in (await store.everything()).processes if row.id == dead.presence.me.id)
+        await asyncio.sleep(9)
+        assert await store.record(CALL.id) is None
+        await asyncio.sleep(4)
+        record = await store.record(CALL.id)
+        assert record is not None
+        assert (record.call, record.end_reason, record.ended_at) == (CALL, "lost", told_at)
+        assert [kept.event.kind for kept in await store.told.all(0, 9)] == ["call.started", "call.ended"]
+        assert one.presence.lost_calls + other.presence.lost_calls == 1
+        await asyncio.sleep(60)
+        assert len(await store.told.all(0, 9)) == 2
+
+
+@virtual
+async def test_no_call_is_lost_for_a_database_that_was_away() -> None:
+    store = Store(LoopClock())
+    one, other = Process(store, 0), Process(store, 1)
+    async with one.lives(), other.lives():
+        other.has("a", "b")
+        await asyncio.sleep(1.6)
+        for away_s in (60, 9, 9, 2):
+            store.away = True
+            await asyncio.sleep(away_s)
+            store.away = False
+            await asyncio.sleep(9)
+        assert (await store.records.list(ACME, 9), await store.told.last()) == ([], 0)
+        assert len((await store.everything()).calls) == 2
+
+
+@virtual
+async def test_one_that_was_only_cut_off_has_its_calls_again_and_their_true_records_count() -> None:
+    store = Store(LoopClock())
+    one, other = Process(store, 0), Process(store, 1)
+    async with one.lives(), other.lives():
+        other.has("a")
+        await asyncio.sleep(1.6)
+        store.cut_off = {other.presence.me.id}
+        await asyncio.sleep(15)
+        told = await store.record("a")
+        assert told is not None
+        assert told.end_reason == "lost"
+        store.cut_off = set()
+        await asyncio.sleep(5)
+        assert [call.call_id for call in (await store.everything()).calls] == ["a"]
+        true = structs.replace(told, ended_at=NOON, end_reason="goodbye")
+        assert await store.records.store(ACME, true)
+        other.has()
+        await asyncio.sleep(15)
+        assert await store.record("a") == true
+        assert await store.told.last() == 2
+
+
+@virtual
+async def test_who_takes_the_place_of_one_that_died_tells_of_its_calls_at_once() -> None:
+    store = Store(LoopClock())
+    dead, successor = Process(store, 0), Process(store, 0)
+    await store.register(dead.presence.me)
+    await store.renew(dead.presence.me.id, "ok", "{}", [CALL])
+    async with successor.lives():
+        record = await store.record(CALL.id)
+        assert record is not None
+        assert (record.end_reason, successor.presence.lost_calls) == ("lost", 1)
+
+
+@virtual
+async def test_who_goes_of_its_own_accord_tells_of_its_calls_itself() -> None:
+    store = Store(LoopClock())
+    one = Process(store, 0)
+    async with one.lives():
+        one.has("a")
+        await asyncio.sleep(1.6)
+    assert await store.everything() == Leases()
+    assert await store.record("a") is None
 
 
 @virtual

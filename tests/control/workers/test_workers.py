@@ -129,7 +129,7 @@ async def test_killed_its_calls_go_on_in_the_dialplan_and_those_of_the_other_wit
         assert {one["pid"] for one in await served.all_well()} & {victim["pid"], survivor["pid"]} == {survivor["pid"]}
         assert set(await served.live_calls()) == {one.call.call_id for one in others}
         assert all(one.goes_on for one in others)
-        await stored(served, [one.call.call_id for one in of(calls, dead)], "crash")
+        await stored(served, [one.call.call_id for one in of(calls, dead)], "lost")
     await stored(served, [one.call.call_id for one in others], "caller_hangup")
 
 
@@ -181,6 +181,33 @@ async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) ->
         assert all(one.goes_on for one in calls)
 
 
+async def test_one_that_is_told_to_stop_keeps_its_calls_takes_no_other_and_has_a_successor(served: Node) -> None:
+    victim, other = await served.all_well()
+    async with ringing(served, 4) as calls:
+        os.kill(victim["pid"], signal.SIGTERM)
+        await eventually(lambda: [one["pid"] for one in served.media("draining")] == [victim["pid"]], 10)
+        async with ringing(served, 3) as late:
+            (taker,) = {one.process for one in late}
+            own = [one for one in calls if one.process != taker]
+            assert own, "it had calls"
+            assert all(one.goes_on for one in calls)
+        host, _, port = own[0].process.partition(":")
+        async with Switch(host, int(port)) as switch:
+            turned_away = await asyncio.wait_for(served.ring(switch, wait_s=1).task, 15)
+        assert (turned_away.ended_by, turned_away.answered) == ("dialplan", False), "at its own address neither"
+        assert alive(victim["pid"])
+        for one in own:
+            one.call.hang_up()
+            assert (await one.task).ended_by == "caller"
+        await eventually(lambda: not alive(victim["pid"]), 15)
+        pids = {one["pid"] for one in await served.all_well()}
+        assert (victim["pid"] in pids, other["pid"] in pids) == (False, True)
+        assert all(one.goes_on for one in calls if one.process == taker)
+    async with ringing(served, 4) as calls:
+        assert len({one.process for one in calls}) == 2, "the successor takes calls, too"
+    await stored(served, [one.call.call_id for one in own], "caller_hangup")
+
+
 async def test_told_to_stop_it_takes_no_call_lets_those_that_live_end_and_is_gone(served: Node) -> None:
     await served.all_well()
     async with ringing(served, 3) as calls:
@@ -195,3 +222,19 @@ async def test_told_to_stop_it_takes_no_call_lets_those_that_live_end_and_is_gon
             assert (await one.task).ended_by == "caller"
     async with asyncio.timeout(40):
         assert await asyncio.to_thread(served.process.wait) == 0
+
+
+async def test_without_its_parent_a_process_gives_its_calls_back_and_ends() -> None:
+    folder = folder_of_tenants()
+    try:
+        with node(folder, workers=1) as orphaned:
+            pids = [one["pid"] for one in orphaned.ready()["processes"]]
+            async with ringing(orphaned, 2) as calls:
+                orphaned.process.kill()
+                for one in calls:
+                    result = await asyncio.wait_for(one.task, 15)
+                    assert (result.ended_by, result.door) == ("dialplan", "failed")
+            assert len(pids) == 2
+            await eventually(lambda: not any(map(alive, pids)), 30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.services.settings import TTSSettings
 from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.utils.errors import ErrorCategory
 
 from base.ids import TenantId
 from processors.compute import ComputeLanes
@@ -133,13 +134,16 @@ async def test_an_interruption_drops_what_was_not_rendered(service: KokoroTtsSer
     assert not [frame for frame in down if isinstance(frame, TTSAudioRawFrame | TTSTextFrame)]
 
 
-@pytest.mark.parametrize("text", ["Quebre tudo.", "Espere aqui."])
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [("Quebre tudo.", ErrorCategory.UNKNOWN), ("Espere aqui.", ErrorCategory.CONNECTIVITY)],
+)
 async def test_a_failure_is_told_and_the_turn_ends_in_order(
-    service: KokoroTtsService, engine: Engine, text: str
+    service: KokoroTtsService, engine: Engine, text: str, category: ErrorCategory
 ) -> None:
     threading.Timer(2.5, engine.gate.set).start()
     down, up = await through(service, *answer(text), TTSSpeakFrame("Até logo!"))
-    assert len([frame for frame in up if isinstance(frame, ErrorFrame)]) == 1
+    assert [frame.category for frame in up if isinstance(frame, ErrorFrame)] == [category]
     assert of_kind(down, TTSStoppedFrame) == ["TTSStoppedFrame"] * 2
     assert service.is_usable
     assert any(any(frame.audio) for frame in down if isinstance(frame, TTSAudioRawFrame))

@@ -210,6 +210,19 @@ class SlowTts(LetterTts):
             yield frame
 
 
+class HaltingTts(LetterTts):
+    """Has its first block at once and nothing more before `goes_on`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = asyncio.Event()
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        async for frame in super().run_tts(text, context_id):
+            yield frame
+            await self.goes_on.wait()
+
+
 class Call:
     """One running pipeline and what is needed to play its caller."""
 
@@ -219,6 +232,7 @@ class Call:
         self.time = HandTime()
         self.tap = Recorder()
         self.first_audio: list[float] = []
+        self.underruns: list[int] = []
         self.clock = MediaClock(now=lambda: self.time.now, schedule=self.time.schedule)
         self.transport = FreeSwitchTransport(
             self.wire,
@@ -226,6 +240,7 @@ class Call:
             vad=self.vad,
             tap=self.tap,
             on_first_audio=self.first_audio.append,
+            on_underrun=self.underruns.append,
             **transport,
         )
         self.worker: PipelineWorker

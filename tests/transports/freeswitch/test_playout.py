@@ -121,6 +121,40 @@ def test_a_rest_without_an_end_is_played_after_a_while(playout: Playout) -> None
     assert [chunk is not None for chunk in pcm] == [True] + [False] * UNDERRUN_TICKS + [True]
 
 
+def gaps(playout: Playout, count: int) -> list[int]:
+    return [beat.gap_ms for beat in (playout.tick(0) for _ in range(count)) if beat.gap_ms]
+
+
+def test_a_sentence_that_goes_on_after_a_silence_for_want_of_audio_is_an_underrun(playout: Playout) -> None:
+    announcement = announced()
+    playout.put(announcement)
+    playout.put_audio(tts(loud(40)))
+    assert gaps(playout, 2 + 7) == [], "it may have been the end of it"
+    playout.put_audio(tts(loud(40)))
+    assert gaps(playout, 2 + 1) == [140]
+    playout.put_audio(tts(loud(40)))
+    assert gaps(playout, 2) == [20], "each by itself"
+    playout.put(spoken(announcement))
+    assert gaps(playout, 50) == []
+
+
+def test_no_silence_between_sentences_before_the_first_or_by_a_hold_is_one(playout: Playout) -> None:
+    sentence(playout, milliseconds=100)
+    assert gaps(playout, 30) == []
+    sentence(playout, milliseconds=400)
+    assert gaps(playout, 10) == []
+    playout.hold()
+    assert gaps(playout, 30) == []
+    playout.resume()
+    assert gaps(playout, 30) == []
+    playout.put(announced())
+    playout.put_audio(tts(loud(100)))
+    assert gaps(playout, 15) == []
+    playout.cut()
+    sentence(playout, milliseconds=100, context="d")
+    assert gaps(playout, 15) == [], "what was cut does not go on"
+
+
 def test_the_bot_speaks_from_the_first_chunk_to_the_stop(playout: Playout) -> None:
     stopped = TTSStoppedFrame(context_id="c")
     playout.put_audio(tts(loud(2020)))

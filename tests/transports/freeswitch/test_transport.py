@@ -45,6 +45,7 @@ from tests.transports.freeswitch.edge import (
     SILENCE,
     Call,
     Ear,
+    HaltingTts,
     HandVad,
     LetterTts,
     ScriptedLlm,
@@ -357,6 +358,24 @@ async def test_an_interruption_at_any_moment_keeps_a_true_prefix(seed: int) -> N
         whole = " ".join(expected(played))
         assert whole.startswith(kept)
         assert len(whole.split()) - len(kept.split()) <= 3
+
+
+async def test_a_voice_that_halts_in_a_sentence_is_told_once_it_goes_on() -> None:
+    voice = HaltingTts()
+    talk = Talk("Vamos atender.", "Claro.", tts=voice)
+    async with calling(talk.call, *talk.processors):
+        await talk.answer()
+        await talk.call.beats(40)
+        assert (any(talk.call.sounding), talk.call.underruns) == (True, [])
+        silent_ms = 20 * talk.call.sounding[::-1].index(True)
+        voice.goes_on.set()
+        await settle()
+        await talk.call.beats(100)
+        assert talk.call.underruns == [silent_ms]
+        await talk.answer()
+        await talk.call.beats(60)
+        assert talk.call.underruns == [silent_ms], "a pause between two answers is none"
+    assert talk.said() == ["Vamos atender.", "Claro."]
 
 
 async def test_a_fixed_sentence_is_cut_too() -> None:

@@ -4,3 +4,6 @@
 ALTER TABLE atende.conversations
     ADD COLUMN cost_usd double precision CHECK (cost_usd >= 0 AND cost_usd < 'Infinity'),
     ADD COLUMN usage jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(usage) = 'array');
+
+-- A call that others told as lost is told anew by its own process, with what it cost.
+GRANT UPDATE (cost_usd, usage) ON atende.conversations TO atende_app;
