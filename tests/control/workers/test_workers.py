@@ -288,7 +288,7 @@ async def test_without_its_parent_a_process_gives_its_calls_back_and_ends() -> N
                 for one in calls:
                     result = await asyncio.wait_for(one.task, 15)
                     assert (result.ended_by, result.door) == ("dialplan", "failed")
-            assert len(pids) == 2
+                assert len(pids) == 3, "control, media and jobs"
             await eventually(lambda: not any(map(alive, pids)), 30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
