@@ -17,8 +17,7 @@ ON CONFLICT (tenant_id, call_id) DO UPDATE SET
 WHERE conversations.provisional RETURNING true;
 
 -- store_lost --
--- What is known of a call whose process is gone; its own record takes the place.
-INSERT INTO atende.conversations (
+INSERT INTO atende.conversations ( -- of a call whose process is gone; that one's own record takes the place
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
     opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage,
     words_erased_at, provisional

@@ -16,7 +16,7 @@ from control.jobs.counts import JobCounts
 from control.jobs.desk import JobDesk
 from control.jobs.watch import JobWatch
 from control.metrics import Metrics
-from pipelines.calls import CallRecord, Closed, StageFailed, Understood
+from pipelines.calls import CallRecord, Closed, StageFailed, StageUsage, Understood
 from tenants.job_store import KINDS, JobStore
 from tests.control.test_metrics import AT, CALL, NOW
 
@@ -32,7 +32,9 @@ def exposed() -> dict[str, set[str]]:
     """Names of what a scrape brings, with their labels; and with what Linux alone tells of a process."""
     metrics = Metrics()
     metrics.feed(Understood(call_id=CALL.id, text=""))
-    metrics.feed(Closed(record=CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=())))
+    usage = (StageUsage(stage="mind", use="llm.openai", model="m", answers=1, cost_usd=0.5),)
+    record = CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=(), usage=usage)
+    metrics.feed(Closed(record=record))
     metrics.feed(StageFailed(call_id=CALL.id, kind="llm", reason="server"))
     metrics._stage.labels("transcript").observe(1)
     found: dict[str, set[str]] = {"up": set()}

@@ -21,6 +21,7 @@ from control.peer.call import PeerCall
 from control.peer.result import CallResult
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from tests import clusters
 from tests.control.api.house import ACME
 from tests.pipelines.virtual import eventually
 
@@ -195,6 +196,7 @@ def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
     environ |= {f"ATENDE_{name.upper()}": value for name, value in (wanted | settings).items()}
     environ["PYTHONPATH"] = str(folder / PLUGIN)
+    clusters.copy(folder / "data")
     command, options = program("serve", environ=environ)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **options)
