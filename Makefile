@@ -54,6 +54,7 @@ bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.boot --check
 	@$(BIN)/python -m benchmarks.documents --check
 	@$(BIN)/python -m benchmarks.control --check
+	@$(BIN)/python -m benchmarks.models_role --check
 	@$(BIN)/python -m benchmarks.fuzz --check
 
 clean: ## forget the environment and the demo's data

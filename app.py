@@ -113,8 +113,8 @@ async def open_service(
         library = await parts.open_library(found, own, stack, database.tenant)
         audit = PostgresAuditLog(database)
         secrets = await parts.open_secrets(found, seat, ring, database, audit, clock)
-        compute = parts.compute_lanes(stack)
-        workshop = parts.workshop(found, compute, clock, library, secrets.read, secrets.version)
+        compute, served = parts.compute_lanes(stack), await parts.served_models(found, stack)
+        workshop = parts.workshop(found, compute, clock, library, served, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(
@@ -153,7 +153,7 @@ async def open_service(
             limits=TenantLimits(rates, daily_use),
             room=lambda: watch.room,
         )
-        look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
+        look = Look(phone.headroom, phone.media_clock, compute if served is None else served, lambda: phone.live_calls)
         await stack.enter_async_context(looking(look))
         await stack.enter_async_context(event_feed)
         memory.settle()
@@ -186,6 +186,7 @@ async def open_service(
             publishing=publishing,
             jobs=jobs,
             seat=seat,
+            served=served,
             neighbours=neighbours,
         )
         if neighbours is not None:
@@ -211,6 +212,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
             library, opening = await parts.open_library(own, own.data_dir, stack), asyncio.Lock()
+            served = await parts.served_models(own, stack)
             opened: list[TenantSecrets] = []
 
             async def secret(tenant_id: TenantId, name: str) -> Secret:
@@ -222,7 +224,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
                             raise PrepareError(f"the secret {name!r} cannot be read: {error}") from error
                 return await opened[0].read(tenant_id, name)
 
-            workshop = parts.workshop(own, parts.compute_lanes(stack), SystemClock(), library, secret)
+            workshop = parts.workshop(own, parts.compute_lanes(stack), SystemClock(), library, served, secret)
             supervisor = PipelineSupervisor(workshop, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)

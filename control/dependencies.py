@@ -11,7 +11,7 @@ from tenants.job_store import KindLoad
 from transports.lateness import Lateness
 
 State = Literal["ok", "degraded", "down"]
-Name = Literal["database", "spool", "disk", "models", "phone door", "media clock", "jobs"]
+Name = Literal["database", "spool", "disk", "models", "model server", "phone door", "media clock", "jobs"]
 
 ALARM_SHARE: Final = 0.8
 """Of the spool's bound."""
@@ -139,6 +139,17 @@ def models(weight_mb: float, failed: int) -> Dependency:
     return Dependency(
         name="models", state="degraded" if failed else "ok", problem=problem, used_bytes=round(weight_mb * MB)
     )
+
+
+def model_server(*, away: bool) -> Dependency:
+    """`down`: no call of an assistant that needs it is taken."""
+    problem = None
+    if away:
+        problem = (
+            "it does not answer: live calls wait for it, and no other is taken by an assistant that needs it; see the "
+            "log of models-0, or ATENDE_MODELS_URL"
+        )
+    return Dependency(name="model server", state="down" if away else "ok", problem=problem)
 
 
 def phone_door(live_calls: int, max_calls: int, *, draining: bool) -> Dependency:

@@ -37,6 +37,8 @@ from pipelines.spool import Spool
 from processors.compute import ComputeLanes
 from processors.factory import Workshop
 from processors.models.store import ModelStore
+from processors.served.client import ServedModels, open_models
+from processors.served.embedding import ServedEmbedder
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.database import Database, derived_password, open_database
@@ -135,12 +137,26 @@ async def open_library(
     found: Settings, own: Path, stack: AsyncExitStack, of_tenant: OfTenant | None = None
 ) -> TenantLibrary:
     """`own` is no other process's: Chroma's files have one owner."""
-    embedder = UseEmbedder()
+    embedder = UseEmbedder() if found.model_server is None else _served_embedder(found, stack)
     vectors = vector_store(structs.replace(found, data_dir=own), embedder, of_tenant)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)
     return library
+
+
+def _served_embedder(found: Settings, stack: AsyncExitStack) -> ServedEmbedder:
+    assert found.model_server is not None
+    embedder = ServedEmbedder(found.model_server, found.models_key)
+    stack.callback(embedder.close)
+    return embedder
+
+
+async def served_models(found: Settings, stack: AsyncExitStack) -> ServedModels | None:
+    """The server that has the models; None: this process loads those that it needs."""
+    if found.model_server is None:
+        return None
+    return await stack.enter_async_context(open_models(found.model_server, found.models_key))
 
 
 def compute_lanes(stack: AsyncExitStack) -> ComputeLanes:
@@ -154,6 +170,7 @@ def workshop(
     compute: ComputeLanes,
     clock: SystemClock,
     library: TenantLibrary,
+    served: ServedModels | None,
     secret: Callable[[TenantId, str], Awaitable[Secret]],
     secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0,
 ) -> Workshop:
@@ -165,6 +182,7 @@ def workshop(
         secret=secret,
         secret_version=secret_version,
         compute=compute,
+        served=served,
         outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )
 

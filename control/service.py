@@ -36,6 +36,7 @@ from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
+from processors.served.client import ServedModels
 from tenants.api_key_store import ApiKeyStore
 from tenants.audit_store import AuditLog
 from tenants.conversations import ConversationStore
@@ -92,6 +93,8 @@ class Service:
     jobs: JobDesk
     traces: Traces | None = None
     seat: Seat = ALL
+    served: ServedModels | None = None
+    """The server that has the models; None: this process has them."""
     neighbours: Neighbours | None = None
     """The processes that share the tenants; None: it is alone."""
 
@@ -189,6 +192,7 @@ class Service:
             spool=stored.get("spool"),
             disk=stored.get("disk"),
             database=stored.get("database"),
+            model_server=None if self.served is None else not self.served.away,
             event_streams=self.feed.streams,
         )
         return self.metrics.text(now) + self.jobs.scraped()
@@ -278,10 +282,14 @@ class Service:
         return (
             *self.watch.found,
             dependencies.models(self.supervisor.weight_mb, states.get("failed", 0)),
+            *self._model_server(),
             dependencies.phone_door(phone.live_calls, self.settings.max_calls, draining=phone.draining),
             dependencies.media_clock(phone.clock_lateness),
             *((self.jobs.watch.found,) if self.seat.has_api else ()),
         )
+
+    def _model_server(self) -> tuple[Dependency, ...]:
+        return () if self.served is None else (dependencies.model_server(away=self.served.away),)
 
     def states(self) -> Counter[str]:
         """How many tenants there are in each state of `health`, a trial counted beside what it is tried beside."""

@@ -18,6 +18,7 @@ from base.http import Endpoint
 from base.secret import Secret
 from control import places, switches
 from control.setting_values import (
+    OWN_MODELS,
     base_url,
     database_url,
     directory_user,
@@ -25,6 +26,7 @@ from control.setting_values import (
     host,
     long_secret,
     many,
+    model_server,
     named_urls,
     network,
     node_name,
@@ -115,6 +117,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     knowledge_dir: Path = Path("configs/knowledge")
     models_dir: Path | None = None
     """Model files; absent: `models` in the data directory."""
+    models_url: str | None = None
+    """Who has the embedded recogniser, voice and embedder: `unix:///path` or `http(s)://host:port` of a server with
+    OpenAI's endpoints, or `own`: each process itself. Absent: with `workers` one process of the node, else this one."""
+    models_key: Secret | None = None
+    """What that server lets in, as `Authorization: Bearer …`."""
     signing_keys: Secret | None = None
     """`keyid:base64secret,…`: the first signs, all verify; absent: one is made in the data directory."""
     api_key_secret: Secret | None = None
@@ -197,6 +204,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def shared(self) -> bool:
         """Whether other processes work with this one on the same tenants."""
         return self.workers > 0 or self.tenants == "database"
+
+    @property
+    def model_server(self) -> str | None:
+        """The URL of the server that has the models; None: this process has them."""
+        return None if self.models_url == OWN_MODELS else self.models_url
 
     @property
     def slots(self) -> int:
@@ -400,6 +412,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "models_budget_mb": whole(0, 10_000_000),
     "knowledge_dir": Path,
     "models_dir": Path,
+    "models_url": model_server,
+    "models_key": token,
     "signing_keys": Secret,
     "api_key_secret": long_secret,
     "api_url": server_url,

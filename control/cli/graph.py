@@ -17,6 +17,8 @@ from control.cli.context import program, stages
 def graph_command(context: click.Context, file: Path, assistant: str | None, form: str) -> None:
     """Draw how a call goes through each assistant's stages, with the longest wait and the cost of a turn.
 
+    A hosted model is taken to read 4,000 tokens in a turn: instructions, passages and a conversation.
+
     The figures are what the stages say of their settings: the wait until each gives up, not what a turn takes.
     A secret that is not there is told of, and hinders nothing.
     """

@@ -18,6 +18,7 @@ from pipelines.slot import HotSlot
 from pipelines.spec import AssistantSpec, ProcessorSpec
 from tests.pipelines.test_roles import STAGES, node
 from tests.pipelines.virtual import virtual
+from tests.processors.stages import call_of, persona
 
 
 class Tap(FrameProcessor):
@@ -95,7 +96,7 @@ async def test_a_call_is_given_its_taps_side_by_side() -> None:
         (checked,) = check([AssistantSpec(name="front", numbers=("1",), pipeline=nodes)], STAGES)
         stages = tuple(_loaded(stage) for stage in checked.stages)
         pipeline = LoadedPipeline(None, checked.spec, None, stages, checked.slots)  # type: ignore[arg-type]
-        return pipeline.create_stages(None)  # type: ignore[arg-type]
+        return pipeline.create_stages(call_of(persona()))
 
     taps = (node("filter.tap", "stt-a"), node("filter.other", "stt-a"))
     made = loaded(node("vad.a"), node("stt.a"), *taps, node("llm.a", "filter-tap", "filter-other"), node("tts.a"))
@@ -109,7 +110,7 @@ async def test_a_call_is_given_its_taps_side_by_side() -> None:
 
 def _loaded(stage: CheckedStage) -> LoadedStage:
     class Made:
-        role = stage.factory.role
+        use, role = stage.factory.use, stage.factory.role
 
         def create(self, *_: object) -> FrameProcessor:
             return Tap(stage.id)

@@ -111,6 +111,11 @@ class Node:
         found = self.ready().get("processes", [])
         return [one for one in found if one["role"] == "media" and one["state"] == state]
 
+    def models_pid(self) -> int:
+        """Of the process that has the models, as it tells on its socket."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.folder / "data" / "models.sock"))) as client:
+            return int(client.get("http://models/health", timeout=5).json()["pid"])
+
     async def all_well(self) -> list[Process]:
         """Return the two processes when both take calls and answer for both tenants, and nobody is draining."""
         found: list[Process] = []

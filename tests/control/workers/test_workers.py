@@ -197,6 +197,25 @@ async def stored(served: Node, calls: list[str], end_reason: str) -> None:
             assert answer.json()["end_reason"] == end_reason
 
 
+async def test_the_models_process_is_started_anew_and_no_call_hears_of_it(served: Node) -> None:
+    await served.all_well()
+
+    def models() -> str | None:
+        found = {one["name"]: one["state"] for one in served.ready().get("dependencies", ())}
+        return found.get("model server")
+
+    assert models() == "ok"
+    former = served.models_pid()
+    async with ringing(served, 2) as calls:
+        os.kill(former, signal.SIGKILL)
+        await eventually(lambda: models() == "down", 10)
+        await eventually(lambda: models() == "ok", 60)
+        assert served.models_pid() != former
+        assert all(one.goes_on for one in calls)
+        assert len(await served.live_calls()) == 2
+    await served.all_well()
+
+
 async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(served: Node) -> None:
     before = {one["pid"] for one in await served.all_well()}
     async with ringing(served, 4) as calls, Switch(*served.door) as switch:
@@ -218,6 +237,7 @@ async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(s
 
 async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) -> None:
     before = {one["pid"] for one in await served.all_well()}
+    models = served.models_pid()
     async with ringing(served, 4) as calls:
         served.process.send_signal(signal.SIGHUP)
         # The first fresh one is there, and the former drains with the calls that it has.
@@ -231,6 +251,7 @@ async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) ->
         await eventually(lambda: not any(map(alive, before)), 90)
     after = {one["pid"] for one in await served.all_well()}
     assert not after & before
+    assert served.models_pid() != models
     async with ringing(served, 2) as calls:
         assert all(one.goes_on for one in calls)
 
