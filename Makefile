@@ -39,8 +39,8 @@ check: $(VENV)/.ready ## format, lint, types, floors
 # Whole calls first: they are a matter of milliseconds, and the models of other tests would be heard in them. What runs
 # by the clock is run again when it fails (tests/conftest.py says what); the summary tells which needed it (RERUN).
 test: check models ## everything that CI checks
-	@$(BIN)/pytest -n 2 --dist loadfile tests/calls
-	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=85 --ignore=tests/calls
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/calls
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=85 --ignore=tests/calls
 
 lock: $(VENV)/.ready ## resolve the newest allowed versions into constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -54,6 +54,7 @@ bench: models ## the measured claims of docs/benchmarks.md, in full
 	@$(BIN)/python -m benchmarks.boot --check
 	@$(BIN)/python -m benchmarks.documents --check
 	@$(BIN)/python -m benchmarks.control --check
+	@$(BIN)/python -m benchmarks.models_role --check
 	@$(BIN)/python -m benchmarks.fuzz --check
 
 clean: ## forget the environment and the demo's data

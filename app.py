@@ -3,11 +3,12 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 import click
 import structlog
@@ -21,6 +22,7 @@ from base.clock import SystemClock
 from base.ids import TenantId
 from base.secret import Secret
 from control import logs, memory, parts, settings
+from control.api.access import KeyDoor
 from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
@@ -28,13 +30,14 @@ from control.cli.context import Program
 from control.daily_use import DailyUse, counted
 from control.documents import WithDocuments
 from control.event_feed import EventFeed
-from control.health import ScrapeTarget
-from control.http import health_router, metrics_handlers, readiness
+from control.http import Life, health_router, metrics_handlers, readiness
+from control.jobs.process import open_jobs
 from control.keeping import Keeping
 from control.live_board import LiveBoard
 from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor
+from control.process import Process
 from control.provider_rates import ProviderRates
 from control.secret_access import NOT_TOLD, ring_source, visited_secrets
 from control.security_headers import secured
@@ -61,6 +64,7 @@ from tenants.directory import Directory
 from tenants.event_store import PostgresEvents
 from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
+from tenants.leases import Role
 from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
 from tenants.secret_desk import SecretDesk
@@ -81,10 +85,10 @@ async def open_service(
     `place` is its own among several processes; None: it is the only one of its node.
 
     Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
-    phone door, who looks whether there is room for a call more, what tells other processes of it, last what keeps its
-    tenants as they are in their files or the database. Closing goes
-    the other way: nobody is let in any more, live calls are given back to their dialplans, pipelines are closed,
-    records that are on their way are stored.
+    phone door, who looks whether there is room for a call more, what tells other processes of it, what keeps its
+    tenants as they are in their files or the database, last the jobs. Closing goes
+    the other way: no job is begun any more, nobody is let in, live calls are given back to their dialplans, pipelines
+    are closed, records that are on their way are stored.
 
     Raises PluginError, SettingsError, DatabaseError, EmbeddedError, KeyFileError, OSError when the door's address is
     taken.
@@ -101,7 +105,7 @@ async def open_service(
         database = await stack.enter_async_context(parts.service_database(found))
         conversations, events = PostgresConversations(database), PostgresEvents(database)
         api_keys = parts.api_keys(found, database, clock)
-        event_feed = EventFeed(events, clock, api_keys.checker.still_good, lambda: phone.draining)
+        event_feed = EventFeed(events, api_keys.checker.still_good, lambda: phone.draining)
         sink = Sink(conversations, events, event_feed.wake)
         call_log = await stack.enter_async_context(parts.spool(found, seat, sink, clock))
         presence = await joined(found, database, place, clock)
@@ -109,8 +113,8 @@ async def open_service(
         library = await parts.open_library(found, own, stack, database.tenant)
         audit = PostgresAuditLog(database)
         secrets = await parts.open_secrets(found, seat, ring, database, audit, clock)
-        compute = parts.compute_lanes(stack)
-        workshop = parts.workshop(found, compute, clock, library, secrets.read, secrets.version)
+        compute, served = parts.compute_lanes(stack), await parts.served_models(found, stack)
+        workshop = parts.workshop(found, compute, clock, library, served, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(
@@ -149,13 +153,14 @@ async def open_service(
             limits=TenantLimits(rates, daily_use),
             room=lambda: watch.room,
         )
-        look = Look(phone.headroom, phone.media_clock, compute, lambda: phone.live_calls)
+        look = Look(phone.headroom, phone.media_clock, compute if served is None else served, lambda: phone.live_calls)
         await stack.enter_async_context(looking(look))
         await stack.enter_async_context(event_feed)
         memory.settle()
         door = await parts.open_door(found, place, presence, stack, phone) if seat.takes_calls else None
         desk.renewal.follow()
         neighbours = None if presence is None else Neighbours(presence, node_key(api_keys.pepper))
+        jobs = parts.job_desk(seat, database, clock)
         service = Service(
             settings=found,
             clock=clock,
@@ -179,7 +184,9 @@ async def open_service(
             folder=tenants,
             documents=shelved,
             publishing=publishing,
+            jobs=jobs,
             seat=seat,
+            served=served,
             neighbours=neighbours,
         )
         if neighbours is not None:
@@ -188,6 +195,10 @@ async def open_service(
         await keeping.keep(stack, tenants)
         if found.watch:
             await stack.enter_async_context(watched_documents(found.knowledge_dir, shelved))
+        if seat.has_api:
+            await stack.enter_async_context(jobs.watch)
+        if seat.does_jobs:
+            await stack.enter_async_context(await parts.jobs(found, database, clock, jobs))
         yield service
 
 
@@ -201,6 +212,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
         own = structs.replace(found, data_dir=Path(folder), models_dir=found.models, vectors="chroma")
         async with AsyncExitStack() as stack:
             library, opening = await parts.open_library(own, own.data_dir, stack), asyncio.Lock()
+            served = await parts.served_models(own, stack)
             opened: list[TenantSecrets] = []
 
             async def secret(tenant_id: TenantId, name: str) -> Secret:
@@ -212,7 +224,7 @@ async def open_trial(found: Settings) -> AsyncIterator[WithDocuments]:
                             raise PrepareError(f"the secret {name!r} cannot be read: {error}") from error
                 return await opened[0].read(tenant_id, name)
 
-            workshop = parts.workshop(own, parts.compute_lanes(stack), SystemClock(), library, secret)
+            workshop = parts.workshop(own, parts.compute_lanes(stack), SystemClock(), library, served, secret)
             supervisor = PipelineSupervisor(workshop, stages_with(found.plugins))
             stack.push_async_callback(supervisor.close)
             yield WithDocuments(supervisor, library, found.knowledge_dir)
@@ -230,46 +242,35 @@ def _told_to(*feeds: LiveFeed | None) -> LiveFeed:
 
 
 def create_app(
-    found: Settings, announce: Callable[[Service], None] = lambda _: None, place: Place | None = None
+    found: Settings, announce: Callable[[Any], None] = lambda _: None, place: Place | None = None
 ) -> Litestar:
-    """The HTTP application; the service runs in its lifespan, and `announce` is told when it does.
+    """The HTTP application; the process runs in its lifespan, and `announce` is told of it when it does.
 
-    One that takes calls beside others (`place`) answers their requests, and has no REST API.
+    One that takes calls beside others (`place`) answers their requests, and has no REST API. One that does neither has
+    health and metrics alone; what it is, is its role's.
     """
-    running: list[Service] = []
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_service(found, place=place) as service:
-            running.append(service)
-            announce(service)
-            try:
-                yield
-            finally:
-                running.clear()
-
-    def service() -> Service | None:
-        return running[0] if running else None
-
-    def scraped() -> bytes | None:
-        return None if (begun := service()) is None else begun.scraped()
-
-    def targets() -> list[ScrapeTarget]:
-        return [] if (begun := service()) is None else begun.scrape_targets()
-
-    clock = SystemClock()
-    door = key_door(service, clock, found.api_requests_per_s)
-    handlers: list[ControllerRouterHandler] = [
-        health_router(readiness(service, door)),
-        *metrics_handlers(scraped, targets),
-    ]
+    if place is not None and place.seat.role in PLAIN:
+        plain: Life[Process] = Life(PLAIN[place.seat.role](found, place), announce)
+        return _application(plain, key_door(plain.running, SystemClock(), found.api_requests_per_s))
+    life, clock = Life(open_service(found, place=place), announce), SystemClock()
+    door = key_door(life.running, clock, found.api_requests_per_s)
+    handlers: list[ControllerRouterHandler] = []
     if found.shared:
-        handlers.append(internal_router(service))
-    if place is None or place.seat.role != "media":
-        handlers.append(api_router(service, door))
+        handlers.append(internal_router(life.running))
+    if place is None or place.seat.has_api:
+        handlers.append(api_router(life.running, door))
+    return _application(life, door, handlers)
+
+
+PLAIN: Final[Mapping[Role, Callable[[Settings, Place], AbstractAsyncContextManager[Process]]]] = {"jobs": open_jobs}
+"""How processes begin that neither take calls nor have the REST API."""
+
+
+def _application(life: Life[Any], door: KeyDoor, handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    health: ControllerRouterHandler = health_router(readiness(life.running, door))
     return Litestar(
-        handlers,
-        lifespan=[lifespan],
+        [health, *metrics_handlers(life.running), *handlers],
+        lifespan=[life.lived],
         plugins=[problem_plugin()],
         before_send=[secured],
         compression_config=CompressionConfig(
@@ -311,6 +312,7 @@ def main() -> None:
     from control.cli.doctor import doctor_command
     from control.cli.graph import graph_command
     from control.cli.import_fusionpbx import import_command
+    from control.cli.jobs import jobs_command
     from control.cli.keys import keys_command
     from control.cli.models import models_command
     from control.cli.schema import schema_command
@@ -335,6 +337,7 @@ def main() -> None:
         doctor_command,
         graph_command,
         import_command,
+        jobs_command,
         keys_command,
         models_command,
         schema_command,

@@ -1,15 +1,17 @@
 """What the service depends on, and how each fares: state, problem and fix. Pure."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from pipelines.spool import SpoolLoad
+from tenants.job_store import KindLoad
 from transports.lateness import Lateness
 
 State = Literal["ok", "degraded", "down"]
-Name = Literal["database", "spool", "disk", "models", "phone door", "media clock"]
+Name = Literal["database", "spool", "disk", "models", "model server", "phone door", "media clock", "jobs"]
 
 ALARM_SHARE: Final = 0.8
 """Of the spool's bound."""
@@ -17,6 +19,8 @@ LOW_TIMES: Final = 2
 """The disk is low below so many times the floor."""
 OLD_S: Final = 300.0
 """What waits so long in the spool while the database answers is behind."""
+STUCK_S: Final = 900.0
+"""A job whose time has come, and that has waited for so long, waits for somebody who is not there."""
 LATE_MS: Final = 20.0
 """One frame: beyond that callers hear gaps."""
 MB: Final = 1_000_000
@@ -32,9 +36,9 @@ class Dependency(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime | None = None
     """Of a database that does not answer: since when."""
     waiting: int | None = None
-    """Entries of the spool that are not in the database."""
+    """Entries of the spool that are not in the database; jobs in the queue."""
     oldest_s: float | None = None
-    """For how long the oldest of them has waited."""
+    """For how long the oldest of them has waited; of jobs: of those whose time has come."""
     used_bytes: int | None = None
     """By the spool; by models, as their stages declare it."""
     bound_bytes: int | None = None
@@ -137,6 +141,17 @@ def models(weight_mb: float, failed: int) -> Dependency:
     )
 
 
+def model_server(*, away: bool) -> Dependency:
+    """`down`: no call of an assistant that needs it is taken."""
+    problem = None
+    if away:
+        problem = (
+            "it does not answer: live calls wait for it, and no other is taken by an assistant that needs it; see the "
+            "log of models-0, or ATENDE_MODELS_URL"
+        )
+    return Dependency(name="model server", state="down" if away else "ok", problem=problem)
+
+
 def phone_door(live_calls: int, max_calls: int, *, draining: bool) -> Dependency:
     """`down` while the service is being stopped."""
     state: State = "ok"
@@ -156,6 +171,28 @@ def media_clock(late: Lateness) -> Dependency:
         problem = f"it is {late.p99_ms:.0f} ms late: callers hear gaps; take fewer calls here (ATENDE_MAX_CALLS)"
     return Dependency(
         name="media clock", state="degraded" if slow else "ok", problem=problem, late_p99_ms=round(late.p99_ms, 1)
+    )
+
+
+def jobs(loads: Collection[KindLoad]) -> Dependency:
+    """Calls do not need them: at worst what was said is kept for longer than it should be."""
+    oldest = max(loads, key=lambda one: one.oldest_s, default=None)
+    failing = sorted({one.kind for one in loads if one.failing})
+    problem = None
+    if oldest is not None and oldest.oldest_s >= STUCK_S:
+        where = f" on {oldest.node}" if oldest.node else ""
+        problem = (
+            f"{oldest.kind}{where} has waited for {oldest.oldest_s:.0f} s: does its node run, or any process that does "
+            "jobs? `processes` and `atende jobs` tell"
+        )
+    elif failing:
+        problem = f"{', '.join(failing)} failed again and again and is tried again: `atende jobs` says why"
+    return Dependency(
+        name="jobs",
+        state="ok" if problem is None else "degraded",
+        problem=problem,
+        waiting=sum(one.waiting for one in loads),
+        oldest_s=0.0 if oldest is None else oldest.oldest_s,
     )
 
 

@@ -12,9 +12,8 @@ from typing import Final, Self
 import structlog
 from msgspec import Struct
 
-from base.clock import Clock
 from base.ids import ApiKeyId, TenantId
-from tenants.event_store import KEPT, KEPT_FOR, EventStore, EventsUnavailableError, KeptEvent, Kinds
+from tenants.event_store import EventStore, EventsUnavailableError, KeptEvent, Kinds
 
 PAGE: Final = 500
 PAUSE_S: Final = 0.1
@@ -36,7 +35,6 @@ class FeedBounds(Struct, frozen=True, kw_only=True):
     look_s: float = 1.0
     check_keys_s: float = 2.5
     """With the 2 s that a check may take, a key that is revoked follows for less than 5 s."""
-    trim_s: float = 600.0
 
 
 class TooManyStreamsError(Exception):
@@ -120,14 +118,12 @@ class EventFeed:
     def __init__(
         self,
         store: EventStore,
-        clock: Clock,
         still_good: Callable[[ApiKeyId], Awaitable[bool]],
         draining: Callable[[], bool],
         bounds: FeedBounds | None = None,
     ) -> None:
         """`still_good` tells whether a key opens; `draining` whether the process is to end."""
         self._store = store
-        self._clock = clock
         self._still_good = still_good
         self._draining = draining
         self._bounds = bounds or FeedBounds()
@@ -141,7 +137,7 @@ class EventFeed:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        work = {"look": self._look, "keys": self._check_keys, "trim": self._trim}
+        work = {"look": self._look, "keys": self._check_keys}
         self._tasks = [asyncio.create_task(each(), name=f"events: {name}") for name, each in work.items()]
         return self
 
@@ -259,16 +255,6 @@ class EventFeed:
             for following in list(self._following):
                 if following.key_id in lapsed:
                     following.end("its key opens nothing any more")
-
-    async def _trim(self) -> None:
-        """Take old events away, in small pieces."""
-        while True:
-            went = 0
-            try:
-                went = await self._store.trim(self._clock.now() - KEPT_FOR, KEPT)
-            except EventsUnavailableError:
-                log.info("old events are not taken away now")
-            await asyncio.sleep(self._bounds.look_s if went else self._bounds.trim_s)
 
     def _end_all(self, why: str) -> None:
         for following in list(self._following):

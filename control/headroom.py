@@ -29,6 +29,8 @@ WELL_BELOW: Final = 0.75
 LEARNED_CALL_S: Final = 60.0
 """What a call costs is believed after so many seconds of calls."""
 REMEMBERED_CALL_S: Final = 600.0
+OTHERS_LOOKS: Final = 20
+"""Looks over which is averaged what other processes take of a lane that they share with this one."""
 
 Limiting = Literal["max_calls", "media_clock", "event_loop", "stt", "tts"]
 LiveLane = Literal["stt", "tts"]
@@ -78,7 +80,9 @@ class Lane(Struct, frozen=True, kw_only=True):
     wait_ms: float = 0.0
     """The longest of the last seconds."""
     load: float = 0.0
-    """Share of its time that the live calls take, by what calls were found to cost; 0: not known yet."""
+    """Share of its time that the live calls take, by what calls were found to cost (0: not known yet), and that other
+    processes took of late where it is theirs, too.
+    """
 
 
 class Signal:
@@ -136,6 +140,7 @@ class Headroom:
         self._loop = Signal(bounds.max_loop_load)
         self._waits = {lane: Signal(bounds.max_wait_ms) for lane in LANES}
         self._costs = {lane: _Cost() for lane in LANES}
+        self._others: dict[LiveLane, deque[float]] = {lane: deque(maxlen=OTHERS_LOOKS) for lane in LANES}
         self._last: Reading | None = None
 
     def saw(self, reading: Reading) -> None:
@@ -180,16 +185,21 @@ class Headroom:
         last = None if self._last is None else self._last.lanes.get(lane)
         if last is None:
             return Lane()
-        load = self._costs[lane].share * live_calls / last.threads
+        others = self._others[lane]
+        load = self._costs[lane].share * live_calls / last.threads + sum(others) / max(1, len(others))
         return Lane(waiting=last.waiting, wait_ms=self._waits[lane].highest, load=load)
 
     def _lane_full(self, lane: LiveLane, live_calls: int) -> Full | None:
         what, more = STAGES[lane], "more cores carry more, and so does a provider in its place"
+        last = None if self._last is None else self._last.lanes.get(lane)
+        if last is not None and last.problem:
+            return Full(lane, f"{what}: {last.problem}; the log of its process says why, see ATENDE_MODELS_URL")
         if self._waits[lane].full:
             told = f"{what}: sentences wait {self._waits[lane].lasting:.0f} ms for a thread"
             return Full(lane, f"{told} (ATENDE_MAX_STAGE_WAIT_MS is {self.bounds.max_wait_ms:g}); {more}")
         # Where there is no call there is nothing that could be waited for.
-        if live_calls and (load := self.lane(lane, live_calls + 1).load) > self.bounds.max_load:
+        anybody = live_calls or any(self._others[lane])
+        if anybody and (load := self.lane(lane, live_calls + 1).load) > self.bounds.max_load:
             told = f"{what}: with a call more it would have to work {load:.0%} of its time"
             return Full(lane, f"{told} (ATENDE_MAX_STAGE_LOAD is {self.bounds.max_load:.0%}); {more}")
         return None
@@ -198,9 +208,14 @@ class Headroom:
         before = self._last
         if before is None:
             return
-        call_s = (now.at - before.at) * (now.live_calls + before.live_calls) / 2
-        if call_s <= 0:
-            return
+        since_s = now.at - before.at
+        call_s = since_s * (now.live_calls + before.live_calls) / 2
         for lane in LANES:
-            if lane in now.lanes and lane in before.lanes:
-                self._costs[lane].saw(now.lanes[lane].busy_s - before.lanes[lane].busy_s, call_s)
+            if since_s <= 0 or lane not in now.lanes or lane not in before.lanes:
+                continue
+            here, there = now.lanes[lane], before.lanes[lane]
+            if here.busy_s < there.busy_s or here.others_s < there.others_s or here.problem or there.problem:
+                continue  # a server that has begun anew counts from nothing
+            self._others[lane].append((here.others_s - there.others_s) / since_s / here.threads)
+            if call_s > 0:
+                self._costs[lane].saw(here.busy_s - there.busy_s, call_s)

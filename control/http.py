@@ -1,9 +1,10 @@
 """The HTTP door: whether the process lives and whether it can take calls."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Generic, TypeVar
 
-from litestar import Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
@@ -12,12 +13,36 @@ from control.api.access import KeyDoor
 from control.api.problems import Refusal, answers
 from control.health import ReadyView, ScrapeTarget
 from control.metrics import CONTENT_TYPE
-from control.service import Begun
+from control.process import Begun, Process
+
+P = TypeVar("P", bound=Process)
 
 
-def metrics_handlers(
-    text: Callable[[], bytes | None], targets: Callable[[], list[ScrapeTarget]]
-) -> tuple[HTTPRouteHandler, ...]:
+class Life(Generic[P]):
+    """A process that is there while its application lives, and is announced when it has begun."""
+
+    def __init__(self, opened: AbstractAsyncContextManager[P], announce: Callable[[P], None]) -> None:
+        self._opened = opened
+        self._announce = announce
+        self._running: P | None = None
+
+    def running(self) -> P | None:
+        """None while it starts, and when it has ended."""
+        return self._running
+
+    @asynccontextmanager
+    async def lived(self, _: Litestar) -> AsyncIterator[None]:
+        """The application's lifespan."""
+        async with self._opened as process:
+            self._running = process
+            self._announce(process)
+            try:
+                yield
+            finally:
+                self._running = None
+
+
+def metrics_handlers(process: Begun) -> tuple[HTTPRouteHandler, ...]:
     """`/metrics`, for Prometheus, and `/metrics/targets`, which tells it all processes that have some.
 
     They tell of no tenant and no call, and need no key. 503 while the service starts.
@@ -25,12 +50,12 @@ def metrics_handlers(
 
     @get("/metrics", media_type=CONTENT_TYPE, sync_to_thread=False, include_in_schema=False)
     def metrics() -> Response[bytes]:
-        found = text()
+        found = None if (begun := process()) is None else begun.scraped()
         return Response(found or b"", status_code=HTTP_503_SERVICE_UNAVAILABLE if found is None else HTTP_200_OK)
 
     @get("/metrics/targets", sync_to_thread=False, include_in_schema=False)
     def found_targets() -> list[ScrapeTarget]:
-        return targets()
+        return [] if (begun := process()) is None else begun.scrape_targets()
 
     return metrics, found_targets
 
@@ -38,14 +63,14 @@ def metrics_handlers(
 Readiness = Callable[[Request[Any, Any, Any]], Awaitable[ReadyView]]
 
 
-def readiness(service: Begun, door: KeyDoor) -> Readiness:
+def readiness(process: Begun, door: KeyDoor) -> Readiness:
     """Companies are told of to who has a key: of all with one of the platform, else of its own.
 
     A key that does not open is refused; while keys cannot be checked, nobody is told of companies.
     """
 
     async def ready(request: Request[Any, Any, Any]) -> ReadyView:
-        if (begun := service()) is None:
+        if (begun := process()) is None:
             return ReadyView(ready=False, problems=("starting",), live_calls=0, tenants=None)
         if (authorization := request.headers.get("authorization")) is None:
             return begun.readiness(rows=False)

@@ -60,7 +60,7 @@ class Keeping:
         self._texts = StoredTexts()
         self._follower: Follower | None = None
         self._removals = Removals(revisions, alone)
-        if found.tenants == "database" or seat.role == "media":
+        if found.tenants == "database" or not seat.has_api:
             self._follower = Follower(revisions, revisions, self._texts)
 
     async def open(self, stack: AsyncExitStack, stages: Mapping[str, AnyFactory]) -> TenantFolder[LoadedRevision]:

@@ -36,6 +36,7 @@ _QUIET: Final = (
     "numba",
     "watchfiles",
     "websockets",
+    "pgqueuer",
 )
 """Libraries whose chatter below WARNING is not for an operator; websockets would tell a media socket's URL, a key."""
 _QUOTED: Final = re.compile(r"\[.*\]", re.DOTALL)

@@ -4,16 +4,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import structlog
 
 from base.tasks import beside
-from control.headroom import LANES, LOOK_S, Headroom, Reading
-from processors.compute import ComputeLanes
+from control.headroom import LANES, LOOK_S, Headroom, LiveLane, Reading
+from processors.compute import LaneLoad
 from transports.clock import MediaClock
 from transports.lateness import LatenessHistogram
 
 log = structlog.get_logger()
+
+
+class Lanes(Protocol):
+    """Threads of this process, or of a model server."""
+
+    def look(self, lane: LiveLane) -> LaneLoad: ...
 
 
 class Look:
@@ -23,13 +30,13 @@ class Look:
         self,
         headroom: Headroom,
         clock: MediaClock,
-        compute: ComputeLanes,
+        lanes: Lanes,
         live_calls: Callable[[], int],
         *,
         worked_s: Callable[[], float] = time.thread_time,
     ) -> None:
         """`worked_s`: CPU seconds of the loop's thread, on which this is made and `take` is called."""
-        self._headroom, self._clock, self._compute, self._live_calls = headroom, clock, compute, live_calls
+        self._headroom, self._clock, self._lanes, self._live_calls = headroom, clock, lanes, live_calls
         self._before: LatenessHistogram = clock.counted()
         self._worked, self._worked_s = worked_s, worked_s()
         self._at: float | None = None
@@ -46,7 +53,7 @@ class Look:
                 live_calls=self._live_calls(),
                 lateness_ms=late.p99_ms,
                 loop_load=worked_s / since_s if since_s else 0.0,
-                lanes={lane: self._compute.look(lane) for lane in LANES},
+                lanes={lane: self._lanes.look(lane) for lane in LANES},
             )
         )
 

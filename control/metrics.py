@@ -70,6 +70,8 @@ class Present(Struct, frozen=True, kw_only=True):
     database: Dependency | None = None
     spool: Dependency | None = None
     disk: Dependency | None = None
+    model_server: bool | None = None
+    """Whether it answers; None: there is none."""
     event_streams: int = 0
 
 
@@ -236,6 +238,8 @@ class _Now(Collector):
         yield _counter("atende_lost_calls", "Calls of processes that are gone, told by this one.", now.lost_calls)
         if now.database is not None:
             yield _gauge("atende_database_up", "1: the database answers.", float(now.database.state == "ok"))
+        if now.model_server is not None:
+            yield _gauge("atende_model_server_up", "1: the model server answers.", float(now.model_server))
         if now.spool is not None:
             yield _gauge("atende_spool_entries", "Records and events on their way.", now.spool.waiting or 0)
             yield _gauge("atende_spool_bytes", "Used by them.", now.spool.used_bytes or 0)

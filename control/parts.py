@@ -10,13 +10,16 @@ from typing import Final
 import structlog
 from msgspec import structs
 
-from base.clock import SystemClock
+from base.clock import Clock, SystemClock
 from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
 from control.dependencies import MB, StorageBounds
 from control.dependency_watch import DependencyWatch, free_bytes
 from control.headroom import Bounds
+from control.jobs.counts import JobCounts
+from control.jobs.desk import JobDesk
+from control.jobs.watch import JobWatch
 from control.phone import PhoneDoor, PhoneOptions
 from control.secret_access import ring_source
 from control.service import ApiKeys
@@ -34,9 +37,12 @@ from pipelines.spool import Spool
 from processors.compute import ComputeLanes
 from processors.factory import Workshop
 from processors.models.store import ModelStore
+from processors.served.client import ServedModels, open_models
+from processors.served.embedding import ServedEmbedder
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
 from tenants.database import Database, derived_password, open_database
+from tenants.job_store import PostgresJobs
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper
 from tenants.master_keys import read_ring
@@ -67,7 +73,7 @@ def dependency_watch(
         clock=clock,
         tell=call_log.tell,
         back=call_log.hurry,
-        whole_node=seat.role != "media",
+        whole_node=seat.has_api,
     )
 
 
@@ -85,7 +91,7 @@ def spool(found: Settings, seat: Seat, sink: Sink, clock: SystemClock) -> Spool:
         clock,
         begun=sink.begun,
         keep=sink.keep,
-        left_by=None if seat.role == "media" else found.data_dir / "spool",
+        left_by=found.data_dir / "spool" if seat.has_api else None,
         lock_timeout_s=15.0 if found.workers else 0,
     )
 
@@ -97,7 +103,7 @@ async def open_secrets(
     source = ring_source(found)
     secrets = TenantSecrets(PostgresSecrets(database), ring, partial(read_ring, source, make=False))
     await secrets.open()
-    if seat.role != "media":
+    if seat.has_api:
         await take_over(found.data_dir, secrets, audit, clock)
     lost = {key_id: count for key_id, count in (await secrets.store.by_key()).items() if key_id not in ring.ids}
     if lost:
@@ -131,12 +137,26 @@ async def open_library(
     found: Settings, own: Path, stack: AsyncExitStack, of_tenant: OfTenant | None = None
 ) -> TenantLibrary:
     """`own` is no other process's: Chroma's files have one owner."""
-    embedder = UseEmbedder()
+    embedder = UseEmbedder() if found.model_server is None else _served_embedder(found, stack)
     vectors = vector_store(structs.replace(found, data_dir=own), embedder, of_tenant)
     stack.push_async_callback(vectors.close)
     library = TenantLibrary(vectors, embedder)
     stack.push_async_callback(library.close)
     return library
+
+
+def _served_embedder(found: Settings, stack: AsyncExitStack) -> ServedEmbedder:
+    assert found.model_server is not None
+    embedder = ServedEmbedder(found.model_server, found.models_key)
+    stack.callback(embedder.close)
+    return embedder
+
+
+async def served_models(found: Settings, stack: AsyncExitStack) -> ServedModels | None:
+    """The server that has the models; None: this process loads those that it needs."""
+    if found.model_server is None:
+        return None
+    return await stack.enter_async_context(open_models(found.model_server, found.models_key))
 
 
 def compute_lanes(stack: AsyncExitStack) -> ComputeLanes:
@@ -150,6 +170,7 @@ def workshop(
     compute: ComputeLanes,
     clock: SystemClock,
     library: TenantLibrary,
+    served: ServedModels | None,
     secret: Callable[[TenantId, str], Awaitable[Secret]],
     secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0,
 ) -> Workshop:
@@ -161,6 +182,7 @@ def workshop(
         secret=secret,
         secret_version=secret_version,
         compute=compute,
+        served=served,
         outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )
 
@@ -178,6 +200,18 @@ async def open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) 
     await server.start()
     stack.push_async_callback(server.close)
     return server
+
+
+def job_desk(seat: Seat, database: Database, clock: Clock) -> JobDesk:
+    store = PostgresJobs(database)
+    return JobDesk(store=store, watch=JobWatch(store, clock), counts=JobCounts() if seat.does_jobs else None)
+
+
+async def jobs(found: Settings, database: Database, clock: Clock, desk: JobDesk) -> AbstractAsyncContextManager[object]:
+    """They are done while it is open. pgqueuer is loaded where they are done, and nowhere else."""
+    from control.jobs.making import made
+
+    return await made(found, database, clock, desk)
 
 
 async def open_door(

@@ -40,7 +40,7 @@ from control.returns import (
 )
 from control.tenant_limits import TenantLimits
 from control.wires import open_media
-from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun
+from pipelines.calls import Call, CallLog, CallRecord, LiveFeed, Underrun, without_words
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.loaded import LoadedPipeline
@@ -296,7 +296,7 @@ class PhoneDoor:
         """Answer and talk; a record is kept whatever happens."""
         live, call, lease, timeline = taken.live, taken.call, taken.lease, taken.timeline
         with structlog.contextvars.bound_contextvars(call=call.id, tenant=call.tenant_id):
-            opening = self._records.open(call)
+            opening, begun_on = self._records.open(call), lease.pipeline.revision
             record = failed(call, "failure", self._clock.now())
             tried = True
             try:
@@ -325,6 +325,8 @@ class PhoneDoor:
                 timeline.ended(record.end_reason)
                 spent = taken.spending
                 record = structs.replace(record, timeline=timeline.moments, cost_usd=spent.cost_usd, usage=spent.usage)
+                if not (begun_on.keeps.words and lease.pipeline.revision.keeps.words):
+                    record = without_words(record, record.ended_at)
                 await self._records.keep(opening, record)
 
     async def _talk(self, taken: _Taken) -> CallRecord:

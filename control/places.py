@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tenants.leases import Role
+
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - refused
+BESIDE: Final[tuple[Role, ...]] = ("jobs",)
+"""Roles of which a node with workers has one process, beside the one with the REST API and those that take calls."""
 
 
 def contradictions(
@@ -23,8 +27,9 @@ def contradictions(
         problems.append(f"ATENDE_MEDIA_PORTS: {told}; widen the range, or take fewer calls")
     owners = {number: name for name, number in taken.items() if number}
     for name, first in firsts.items():
-        for number in range(first, first + places) if first else ():
+        many = places + len(BESIDE) if name == "INTERNAL_PORT" else places
+        for number in range(first, first + many) if first else ():
             if (other := owners.setdefault(number, name)) != name:
-                problems.append(f"ATENDE_{name}: {first} and the {places - 1} ports after it reach into ATENDE_{other}")
+                problems.append(f"ATENDE_{name}: {first} and the {many - 1} ports after it reach into ATENDE_{other}")
                 break
     return problems

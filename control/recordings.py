@@ -26,7 +26,8 @@ class Recordings:
     @asynccontextmanager
     async def of(self, call: Call, loaded: LoadedPipeline, rate: int) -> AsyncIterator[Recording | None]:
         """Both sides of the call on disk. What cannot be recorded is answered all the same."""
-        if self._folder is None or not loaded.assistant.record:
+        wanted = loaded.assistant.record and loaded.revision.keeps.recordings
+        if self._folder is None or not wanted:
             yield None
             return
         if not self._room().recordings:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
 
+from pipecat.processors.frame_processor import FrameProcessor
+
 from base.clock import Clock
 from base.ids import CallId, TenantId
 from base.secret import Secret
@@ -17,6 +19,7 @@ from control.documents import WithDocuments
 from control.event_feed import EventFeed
 from control.headroom import LANES
 from control.health import ReadyView, ScrapeTarget, TenantHealth
+from control.jobs.desk import JobDesk
 from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
@@ -33,6 +36,7 @@ from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
 from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
+from processors.served.client import ServedModels
 from tenants.api_key_store import ApiKeyStore
 from tenants.audit_store import AuditLog
 from tenants.conversations import ConversationStore
@@ -86,8 +90,11 @@ class Service:
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
     publishing: Publishing[LoadedRevision]
+    jobs: JobDesk
     traces: Traces | None = None
     seat: Seat = ALL
+    served: ServedModels | None = None
+    """The server that has the models; None: this process has them."""
     neighbours: Neighbours | None = None
     """The processes that share the tenants; None: it is alone."""
 
@@ -96,6 +103,24 @@ class Service:
         """Which requests are of other processes, and for this one. There are none where it is alone."""
         me = "" if self.neighbours is None else self.neighbours.presence.me.id
         return NodeDoor(node_key(self.api_keys.pepper), me)
+
+    @property
+    def key_checker(self) -> KeyChecker:
+        """Which API keys open."""
+        return self.api_keys.checker
+
+    @property
+    def live_calls(self) -> int:
+        """Of this process."""
+        return self.phone.live_calls
+
+    def blame(self, processor: FrameProcessor, error: str) -> None:
+        """A live call's processor did something wrong that it did not report itself."""
+        self.supervisor.blame(processor, error)
+
+    def take_leave(self) -> None:
+        """Callers are told that their calls cannot go on."""
+        self.phone.take_leave()
 
     @property
     def calls(self) -> Everywhere:
@@ -167,9 +192,10 @@ class Service:
             spool=stored.get("spool"),
             disk=stored.get("disk"),
             database=stored.get("database"),
+            model_server=None if self.served is None else not self.served.away,
             event_streams=self.feed.streams,
         )
-        return self.metrics.text(now)
+        return self.metrics.text(now) + self.jobs.scraped()
 
     def _queues(self) -> dict[str, int]:
         traces = 0 if self.traces is None else self.traces.waiting
@@ -256,9 +282,14 @@ class Service:
         return (
             *self.watch.found,
             dependencies.models(self.supervisor.weight_mb, states.get("failed", 0)),
+            *self._model_server(),
             dependencies.phone_door(phone.live_calls, self.settings.max_calls, draining=phone.draining),
             dependencies.media_clock(phone.clock_lateness),
+            *((self.jobs.watch.found,) if self.seat.has_api else ()),
         )
+
+    def _model_server(self) -> tuple[Dependency, ...]:
+        return () if self.served is None else (dependencies.model_server(away=self.served.away),)
 
     def states(self) -> Counter[str]:
         """How many tenants there are in each state of `health`, a trial counted beside what it is tried beside."""

@@ -20,6 +20,8 @@ _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}@[0-9A-Za-z.-]{1,190}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+OWN_MODELS: Final = "own"
+"""The value of `ATENDE_MODELS_URL` with which each process loads the models that it needs."""
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 
 
@@ -142,6 +144,18 @@ def server_url(text: str) -> str:
     if urlsplit(url).path:
         raise ValueError("is not https://host:port, without path (the value is not shown)")
     return url
+
+
+def model_server(text: str) -> str:
+    """`unix:///path`, a `base_url` (with or without its `/v1`), or OWN_MODELS."""
+    if text.lower() == OWN_MODELS:
+        return OWN_MODELS
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix://")
+        if not path.startswith("/"):
+            raise ValueError(f"{text!r} is not unix:///path/of/a/socket")
+        return text
+    return base_url(text).removesuffix("/v1")
 
 
 def token(text: str) -> Secret:

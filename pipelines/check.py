@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct, structs
 from msgspec.inspect import type_info
 
+from base.converting import convert
 from pipelines.expectation import expectation, known_names, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError
@@ -110,7 +111,7 @@ def _shared_names(assistants: Sequence[AssistantSpec]) -> list[Problem]:
 def transfer_number(assistant: AssistantSpec, number: str) -> str:
     """The number, where the assistant's `transfer.to` could be it with `mode: blind`. Raises ValueError: what could."""
     try:
-        transfer = TransferSpec(to=msgspec.convert(number, Number), mode="blind")
+        transfer = TransferSpec(to=convert(number, Number), mode="blind")
     except msgspec.ValidationError as error:
         raise ValueError(f"expected {expectation(type_info(Number))}, not {shown(number)}") from error
     if problems := _transfer_problems(structs.replace(assistant, transfer=transfer)):
@@ -217,7 +218,7 @@ def _stage(
     problems += [problem.under(f"{path}.config") for problem in config_problems(node.config, factory.config_type)]
     if problems:
         raise SpecError(problems)
-    return CheckedStage(node.id, factory, msgspec.convert(lent | node.config, factory.config_type))
+    return CheckedStage(node.id, factory, convert(lent | node.config, factory.config_type))
 
 
 def factory_of(use: str, catalog: Mapping[str, AnyFactory], path: str) -> AnyFactory:
@@ -281,7 +282,7 @@ _AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 def _value_problems(path: str, value: object, kind: Any) -> list[Problem]:
     try:
-        msgspec.convert(value, kind)
+        convert(value, kind)
     except msgspec.ValidationError as error:
         text = str(error)
         at = _AT.search(text)

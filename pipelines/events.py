@@ -28,6 +28,8 @@ EventKind = Literal[
     "disk.freed",
     "database.away",
     "database.back",
+    "audit.broken",
+    "job.failing",
 ]
 KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 _OURS: Final = uuid.UUID("5a1d7c1e-6a9b-4d0e-9a51-52f0a1b0c7e4")
@@ -53,7 +55,7 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: int | None = None
     """How many mistakes a document has; `health/ready` and `tenants` tell them."""
     reason: str | None = None
-    """Why a trial ended by itself."""
+    """Why a trial ended by itself, or a job did not end."""
     role: str | None = None
     """Of a key."""
     waiting: int | None = None
@@ -64,6 +66,10 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """On the disk of the data folder."""
     away_s: float | None = None
     """How long the database did not answer."""
+    number: int | None = None
+    """Of the first entry of an audit log that does not hold."""
+    attempts: int | None = None
+    """How often a job was begun without an end."""
 
 
 NOTHING: Final = EventData()
@@ -80,7 +86,8 @@ class Event(Struct, frozen=True, kw_only=True):
     """Aware, in UTC."""
     kind: EventKind
     subject: str = ""
-    """A call's or a key's id, a revision's number, a document's slug, or the machine that an alarm is of."""
+    """A call's or a key's id, a revision's number, a document's slug, the machine that an alarm is of, a job's kind,
+    or whose audit log it is: a tenant's id, empty for the platform's."""
     data: EventData = NOTHING
 
 

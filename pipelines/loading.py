@@ -113,9 +113,13 @@ class Loader:
             key,
             lambda: factory.prepare(config, context, self._workshop),
             factory.close,
-            weight=factory.weight(config),
+            weight=None if self._elsewhere(factory) else factory.weight(config),
         )
         return LoadedStage(checked, await self._bounded(assistant, checked, holding))
+
+    def _elsewhere(self, factory: AnyFactory) -> bool:
+        """Whether a model server has what is heavy of it."""
+        return factory.lane is not None and self._workshop.served is not None
 
     async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:
         """The result of `work`, in time. Raises PrepareError that names assistant and stage."""

@@ -6,6 +6,13 @@ from base.ids import TenantId
 from pipelines.spec import AssistantSpec
 
 
+class Keeps(Struct, frozen=True, kw_only=True):
+    """What of calls may be stored at all."""
+
+    words: bool = True
+    recordings: bool = True
+
+
 class PipelineRevision(Struct, frozen=True, kw_only=True):
     """What the supervisor loads. `digest` is the SHA-256 of the document's bytes, in hex."""
 
@@ -16,3 +23,4 @@ class PipelineRevision(Struct, frozen=True, kw_only=True):
     number: int
     digest: str
     assistants: tuple[AssistantSpec, ...]
+    keeps: Keeps = Keeps()

@@ -40,6 +40,10 @@ class LaneLoad(Struct, frozen=True, kw_only=True):
     """The longest that one waits now, or waited that began since the look before this one."""
     busy_s: float
     """Of all threads since the beginning, what runs now included."""
+    others_s: float = 0.0
+    """The same, for other processes that have the lane, too; `busy_s` is then for this one."""
+    problem: str = ""
+    """Why nothing can be done there; empty: it can."""
 
 
 class _Books:

@@ -30,6 +30,7 @@ from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
 from knowledge.passages import Library
 from processors.metering import Meter, Unmetered
+from processors.served.protocol import ModelServer
 
 C = TypeVar("C", bound=Struct)
 P = TypeVar("P")
@@ -143,6 +144,8 @@ class Workshop:
     """Where requests to addresses from tenants' documents may go."""
     secret_version: Callable[[TenantId, str], int] = lambda _tenant, _name: 0
     """Which version of a secret `secret` gives now: what was prepared with another one is prepared anew."""
+    served: ModelServer | None = None
+    """Where the models of embedded stages are; None: in this process."""
 
 
 class Compute(Protocol):
@@ -224,7 +227,9 @@ class ProcessorFactory(Generic[C, P]):
     gives: frozenset[Kind] | None = None
     """What it makes; None: as its role. What it only passes on is not named."""
     lane: Literal["stt", "tts"] | None = None
-    """Where its calls' heavy work is done, when that is in this process: calls are taken while the lane has room."""
+    """Where its calls' heavy work is done, in this process or by a model server: calls are taken while the lane has
+    room.
+    """
     tap: bool = False
     """Whether it passes every frame on as it is, at once, and at most adds its own: taps may stand side by side."""
 

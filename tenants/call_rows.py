@@ -42,7 +42,7 @@ def conversation_row(tenant_id: TenantId, record: CallRecord) -> tuple[Any, ...]
     return (tenant_id, call.id, call.tenant_slug, call.assistant, call.number, call.caller, call.revision,
             call.language, call.switch, call.opened_at, record.ended_at, record.end_reason, record.hangup_cause,
             record.errors, record.recording, record.revisions, record.cost_usd,
-            msgspec.json.encode(record.usage).decode())  # fmt: skip
+            msgspec.json.encode(record.usage).decode(), record.words_erased_at)  # fmt: skip
 
 
 def message_row(tenant_id: TenantId, call_id: CallId, position: int, turn: Turn) -> tuple[Any, ...]:
@@ -64,7 +64,8 @@ def _turn(row: Any) -> Turn:
 
 
 def _record(tenant_id: TenantId, row: Any, turns: Sequence[Turn], timeline: tuple[Moment, ...]) -> CallRecord:
-    facts = {name: row[name] for name in ("ended_at", "end_reason", "hangup_cause", "recording", "cost_usd")}
+    names = ("ended_at", "end_reason", "hangup_cause", "recording", "cost_usd", "words_erased_at")
+    facts = {name: row[name] for name in names}
     errors, revisions = tuple(row["errors"]), tuple(row["revisions"])
     return CallRecord(
         call=_call(tenant_id, row),

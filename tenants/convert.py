@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
+from base import converting
 from pipelines.expectation import bare, choices, expectation, shown
 from tenants.errors import did_you_mean, nearest
 from tenants.report import Report, member
@@ -36,7 +37,7 @@ def convert(node: Node, spec_type: type[S], report: Report) -> S | None:
 def strict(spec: S, report: Report) -> S | None:
     """The same spec by msgspec's own rules; None, with a problem, where a rule of the whole is broken."""
     try:
-        return msgspec.convert(msgspec.to_builtins(spec), type(spec))
+        return converting.convert(msgspec.to_builtins(spec), type(spec))
     except msgspec.ValidationError as error:
         report.tell("$", _AT.sub("", str(error)))
         return None

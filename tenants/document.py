@@ -10,7 +10,7 @@ from base.ids import TenantId
 from base.languages import LanguageUnknownError, language, tag
 from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, check
 from pipelines.problems import SpecError
-from pipelines.revision import PipelineRevision
+from pipelines.revision import Keeps, PipelineRevision
 from pipelines.spec import AssistantSpec, ProcessorSpec
 from processors.catalog import AnyFactory, Stages
 from tenants.convert import salvage, strict
@@ -99,6 +99,7 @@ def to_revision(spec: TenantSpec, number: int, digest: str) -> PipelineRevision:
         number=number,
         digest=digest,
         assistants=tuple(_with_knowledge(assistant, spec.knowledge) for assistant in spec.assistants),
+        keeps=Keeps(words=spec.retention.transcripts_days > 0, recordings=spec.retention.recordings_days > 0),
     )
 
 

@@ -1,7 +1,7 @@
 """Where events are kept: by increasing id, once by their key, for a bounded time."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -15,7 +15,6 @@ from tenants.sql import queries
 MAX_LISTED: Final = 1000
 KEPT: Final = 1_000_000
 """Events, of all tenants together."""
-KEPT_FOR: Final = timedelta(days=30)
 TRIMMED_AT_ONCE: Final = 1000
 
 

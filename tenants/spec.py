@@ -65,12 +65,12 @@ class RetentionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """How long what was said is kept, and what of it."""
 
     transcripts_days: Annotated[int, Meta(ge=0, le=3650)] = 90
-    """0: they are never stored."""
+    """For so many whole days (UTC) after that of the call; then its record keeps figures alone. 0: none are stored."""
     recordings_days: Annotated[int, Meta(ge=0, le=3650)] = 90
-    """0: there are none."""
-    redact: tuple[Literal["cards", "documents", "emails", "numbers"], ...] = ()
+    """For so many whole days (UTC) after that of the call. 0: nothing is recorded."""
+    redact: Annotated[tuple[Literal["cards", "documents", "emails", "numbers"], ...], KEPT] = ()
     """What is blacked out before it is stored."""
-    recording_consent: Literal["none", "announce", "ask"] = "none"
+    recording_consent: Annotated[Literal["none", "announce", "ask"], KEPT] = "none"
     """Whether the caller is told, or asked, before anything is recorded."""
 
 
@@ -104,7 +104,7 @@ class TenantSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     menus: Annotated[tuple[MenuSpec, ...], Meta(max_length=50), KEPT] = ()
     tools: Annotated[ToolsSpec, KEPT] = ToolsSpec()
     webhooks: Annotated[tuple[WebhookSpec, ...], Meta(max_length=20), KEPT] = ()
-    retention: Annotated[RetentionSpec, KEPT] = RetentionSpec()
+    retention: RetentionSpec = RetentionSpec()
 
     @property
     def tenant_id(self) -> TenantId:

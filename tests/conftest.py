@@ -29,12 +29,22 @@ BY_THE_CLOCK: Final = {
 for longer than a caller waits. Nothing else is run again."""
 
 
+LONG: Final = ("test_app.py", "control/workers/test_workers.py", "processors/stt/test_whisper.py")
+"""Files that take a minute: they come first, so that no process of several is left alone with one at the end
+(`--no-loadscope-reorder`: pytest-xdist would begin with what has the most tests)."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        place = _place(item)
         for folder, reruns in BY_THE_CLOCK.items():
             if place == folder or place.startswith(f"{folder}/"):
                 item.add_marker(pytest.mark.flaky(reruns=reruns, reruns_delay=1))
+    items.sort(key=lambda item: _place(item) not in LONG)
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @pytest.fixture

@@ -341,7 +341,7 @@ async def test_a_bad_tenant_hinders_no_other_and_is_told_over_http_to_who_may_kn
         assert sum(told["states"].values()) == 3
         assert not [word for word in ("front-desk", "wrong", "other.yaml", TENANT) if word in nobody.text]
         assert [one["name"] for one in nobody.json()["dependencies"]] == [
-            "database", "spool", "disk", "models", "phone door", "media clock",
+            "database", "spool", "disk", "models", "phone door", "media clock", "jobs",
         ]  # fmt: skip
         assert [tenant["slug"] for tenant in (await ready(own)).json()["tenants"]] == ["front-desk"]
         assert (await ready(platforms[:-1])).status_code == httpx.codes.UNAUTHORIZED

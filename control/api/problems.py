@@ -19,6 +19,7 @@ from tenants.audit_store import AuditUnavailableError
 from tenants.errors import DocumentError, Located
 from tenants.event_store import EventsUnavailableError
 from tenants.idempotency_store import IdempotencyUnavailableError
+from tenants.job_store import JobsUnavailableError
 from tenants.secret_rows import SecretsUnavailableError
 
 TYPE_PREFIX: Final = "urn:atende:problem:"
@@ -90,6 +91,7 @@ OUTAGES: Final = (
     SecretsUnavailableError,
     EventsUnavailableError,
     IdempotencyUnavailableError,
+    JobsUnavailableError,
 )
 """What a database raises that is away, goes, or is full."""
 _BY_STATUS: Final = {kind.status: kind for kind in reversed(tuple(KINDS.values()))}

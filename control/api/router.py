@@ -11,6 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from base.clock import Clock
+from control import process
 from control.api.access import KeyAuthentication, KeyDoor
 from control.api.audit import AuditController
 from control.api.calls import CallsController
@@ -18,6 +19,7 @@ from control.api.documents import DocumentController
 from control.api.events import EventsController
 from control.api.given import asker
 from control.api.idempotency import Idempotency
+from control.api.jobs import JobsController
 from control.api.keys import KeysController, WhoController
 from control.api.live_calls import LiveCallsController
 from control.api.problems import Refusal
@@ -26,6 +28,7 @@ from control.api.secrets import SecretsController
 from control.api.switches import EndpointsController, SwitchesController
 from control.api.tenants import PipelinesController, TenantsController
 from control.service import Begun, Service
+from tenants.key_checker import KeyChecker
 
 PREFIX: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -44,6 +47,7 @@ CONTROLLERS: Final = (
     EventsController,
     SwitchesController,
     EndpointsController,
+    JobsController,
 )
 
 
@@ -53,16 +57,26 @@ def running_of(service: Begun) -> Callable[[], Service]:
     def running() -> Service:
         found = service()
         if found is None:
-            raise Refusal("unavailable", "the service is starting", headers={"Retry-After": "2"})
+            raise _starting()
         return found
 
     return running
 
 
-def key_door(service: Begun, clock: Clock, per_s: int) -> KeyDoor:
+def _starting() -> Refusal:
+    return Refusal("unavailable", "the service is starting", headers={"Retry-After": "2"})
+
+
+def key_door(begun: process.Begun, clock: Clock, per_s: int) -> KeyDoor:
     """One for the process. `per_s`: requests with one key."""
-    running = running_of(service)
-    return KeyDoor(lambda: running().api_keys.checker, clock, per_s)
+
+    def checker() -> KeyChecker:
+        found = begun()
+        if found is None:
+            raise _starting()
+        return found.key_checker
+
+    return KeyDoor(checker, clock, per_s)
 
 
 def api_router(service: Begun, door: KeyDoor) -> Router:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import click
 from litestar import Litestar
@@ -36,9 +36,9 @@ class Program(Struct, frozen=True, kw_only=True):
     settings: Settings
     open_service: OpenService
     open_trial: OpenTrial
-    create_app: Callable[[Settings, Callable[[Service], None], Place | None], Litestar]
-    """The HTTP application, in whose lifespan the service runs; the second argument is told when it does. The
-    third is the process's place among several."""
+    create_app: Callable[[Settings, Callable[[Any], None], Place | None], Litestar]
+    """The HTTP application, in whose lifespan the process runs; the second argument is told of it when it does: a
+    `Service`, or the `Process` that another role is. The third is its place among several."""
 
 
 def program(context: click.Context) -> Program:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-from control.service import Service
+from control.process import Process
 
 LEAVE_S: Final = 8.0
 """A last sentence of the assistants has this long."""
@@ -25,21 +25,21 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._drain_s = drain_s
         self._until: float | None = None
-        self._service: Service | None = None
+        self._process: Process | None = None
         self._signals = 0
         self._others = self._leaving = False
 
-    def serves(self, service: Service) -> None:
+    def serves(self, process: Process) -> None:
         """The service has begun to take calls."""
-        self._service = service
+        self._process = process
 
     def drain(self, *, others: bool = False) -> None:
         """As at the first signal. Idempotent. `others` take the calls that come; without, they are refused."""
         self._others = others
-        if self._service is None:
+        if self._process is None:
             self.should_exit = True
         elif self._signals:
-            self._service.drain(others=others)
+            self._process.drain(others=others)
         self._signals = max(1, self._signals)
 
     def end(self) -> None:
@@ -49,26 +49,26 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came. Only noted: `on_tick` looks ten times a second."""
         self._signals += 1
-        if self._service is None or self._signals > 1:
+        if self._process is None or self._signals > 1:
             super().handle_exit(sig, frame)
         else:
             self._captured_signals.append(sig)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to end."""
-        if self._signals and self._service is not None and not self.should_exit:
-            self.should_exit = self._drained(self._service)
+        if self._signals and self._process is not None and not self.should_exit:
+            self.should_exit = self._drained(self._process)
         return await super().on_tick(counter)
 
-    def _drained(self, service: Service) -> bool:
+    def _drained(self, process: Process) -> bool:
         now = time.monotonic()
         if self._until is None:
             self._until = now + self._drain_s
-            service.drain(others=self._others)
-            if service.phone.live_calls:
-                log.info("no further call is taken", live_calls=service.phone.live_calls, drain_s=self._drain_s)
-        if service.phone.live_calls and now >= self._until and not self._leaving:
+            process.drain(others=self._others)
+            if process.live_calls:
+                log.info("no further call is taken", live_calls=process.live_calls, drain_s=self._drain_s)
+        if process.live_calls and now >= self._until and not self._leaving:
             self._leaving = True
-            log.warning("calls outlive the drain and go back to their dialplans", calls=service.phone.live_calls)
-            service.phone.take_leave()
-        return not service.phone.live_calls or now >= self._until + LEAVE_S
+            log.warning("calls outlive the drain and go back to their dialplans", calls=process.live_calls)
+            process.take_leave()
+        return not process.live_calls or now >= self._until + LEAVE_S

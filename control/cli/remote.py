@@ -77,7 +77,7 @@ class Remote:
         self._client = client
         self._otherwise = otherwise
 
-    def get(self, kind: type[T], path: str, **query: Any) -> T:
+    def get(self, kind: type[T], path: str, /, **query: Any) -> T:
         """What is there, decoded."""
         return msgspec.json.decode(self.ask("GET", path, query=query).content, type=kind)
 
@@ -88,7 +88,7 @@ class Remote:
         except AbsentError:
             return None
 
-    def pages(self, kind: type[T], path: str, most: int | None = None, **query: Any) -> Iterator[T]:
+    def pages(self, kind: type[T], path: str, most: int | None = None, /, **query: Any) -> Iterator[T]:
         """A list, page after page; `most` items of it."""
         cursor, left = None, most
         while left is None or left > 0:

@@ -11,6 +11,7 @@ from control.cli.context import program, stages
 from control.cli.draining import DrainingServer
 from control.cli.starting import Starting, door_listener, http_listener, told
 from control.cli.workers import serve_with_workers
+from control.process import Process
 from control.service import Service
 from control.slow_loop import SlowLoop
 from control.slow_loop import told as told_of_block
@@ -68,10 +69,10 @@ def configured(app: Starting) -> uvicorn.Config:
     )
 
 
-def watch(service: Service) -> None:
-    """Calls can come: see that they are attended to."""
+def watch(process: Process) -> None:
+    """It does what it is for: see that what comes is attended to."""
     Watchdog()
-    SlowLoop(lambda blocked: told_of_block(blocked, service.supervisor.blame))
+    SlowLoop(lambda blocked: told_of_block(blocked, process.blame))
 
 
 def _announce(service: Service) -> None:

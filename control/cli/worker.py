@@ -15,7 +15,7 @@ from control.cli.context import program
 from control.cli.draining import DrainingServer
 from control.cli.serve import configured, watch
 from control.cli.starting import Starting, told
-from control.service import Service
+from control.process import Process
 from control.workers.lifeline import STACKS, Lifeline
 from control.workers.seat import Place, Seat, seated, url_of
 from tenants.leases import Role
@@ -63,9 +63,9 @@ def worker_command(context: click.Context, handed: str) -> None:
     faulthandler.register(STACKS, all_threads=True)
     servers: list[WorkerServer] = []
 
-    def begun(service: Service) -> None:
-        servers[0].serves(service)
-        watch(service)
+    def begun(process: Process) -> None:
+        servers[0].serves(process)
+        watch(process)
         line.up()
 
     with ExitStack() as stack:

@@ -18,6 +18,8 @@ from control.workers.seat import Seat
 PATH: Final = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - the first may be ""
 """Where we were found ourselves: the folder that we happen to be in is not searched."""
 STARTER: Final = "import app; app.main()"
+STARTERS: Final[Mapping[str, str]] = {"models": "from control.models_role.process import main; main()"}
+"""Of roles that need little of the program, and are there sooner without the rest."""
 
 log = structlog.get_logger()
 
@@ -58,7 +60,7 @@ class Child:
         }
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-c", STARTER, "worker", json.dumps(place),
+                sys.executable, "-P", "-c", STARTERS.get(self.seat.role, STARTER), "worker", json.dumps(place),
                 env={**environ, "PYTHONPATH": PATH},
                 pass_fds=[sock.fileno() for sock in handed.values()],
                 start_new_session=True,  # a terminal's Ctrl-C is the parent's

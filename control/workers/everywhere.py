@@ -20,7 +20,7 @@ from control.workers.internal import MISDIRECTED, PREFIX, Act
 from control.workers.node_key import HEADER, signed
 from control.workers.presence import Presence
 from tenants.conversations import Cursor
-from tenants.leases import ProcessRow
+from tenants.leases import TAKE_CALLS, ProcessRow
 
 ASK_TIMEOUT_S: Final = 2.0
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Neighbours:
     @property
     def with_calls(self) -> tuple[ProcessRow, ...]:
         """Those that may have calls."""
-        return tuple(one for one in self.presence.others if one.role != "control")
+        return tuple(one for one in self.presence.others if one.role in TAKE_CALLS)
 
     async def ask(self, process: ProcessRow, method: str, path: str, body: bytes = b"") -> httpx.Response:
         """Its answer, whatever it says. Raises ProcessSilentError."""

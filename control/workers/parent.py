@@ -18,9 +18,11 @@ from typing import Final
 
 import structlog
 
+from control.models_role.socket import socket_path, url_of
+from control.places import BESIDE
 from control.settings import Settings
 from control.workers.child import Child, all_ended
-from control.workers.seat import Seat
+from control.workers.seat import Seat, seats
 from tenants.database import PoolBounds
 from tenants.embedded import embedded_postgres
 from tenants.keys import api_key_pepper, signing_keys
@@ -48,7 +50,7 @@ def connections(found: Settings) -> int:
 
     The one with the REST API may have a successor while it ends, as each place has.
     """
-    return (found.slots + 2) * PoolBounds().max_connections + SPARE_CONNECTIONS
+    return (found.slots + 2 + len(BESIDE)) * PoolBounds().max_connections + SPARE_CONNECTIONS
 
 
 class StartFailedError(Exception):
@@ -71,7 +73,7 @@ class Parent:
         self._begun = False
 
     async def run(self) -> None:
-        """Raises StartFailedError, and what the embedded database raises."""
+        """Raises StartFailedError, SocketPathError, and what the embedded database raises."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -80,6 +82,8 @@ class Parent:
         self._found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         signing_keys(self._found.data_dir, self._found.signing_keys)
         api_key_pepper(self._found.data_dir, self._found.api_key_secret)
+        if self._serves_models:
+            self._environ["ATENDE_MODELS_URL"] = url_of(socket_path(self._found))
         async with AsyncExitStack() as stack:
             if self._found.database_url is None:
                 url = await stack.enter_async_context(embedded_postgres(self._found.data_dir, connections(self._found)))
@@ -109,18 +113,24 @@ class Parent:
             self._relieving = asyncio.create_task(self._relieve(), name="relieve the processes")
 
     async def _work(self) -> None:
-        seats = [Seat(role="control"), *(Seat(role="media", slot=slot) for slot in range(self._found.workers))]
-        children = [await self._start(seat) for seat in seats]
+        first = [Seat(role="models")] if self._serves_models else []
         stopped = asyncio.create_task(self._stopping.wait())
         try:
-            for child in children:
-                await self._has_begun(child, stopped)
+            for together in first, seats(self._found):
+                if not self._stopping.is_set():
+                    for child in [await self._start(seat) for seat in together]:
+                        await self._has_begun(child, stopped)
             self._begun = True
             if not self._stopping.is_set():
                 log.info("all processes have begun", workers=self._found.workers)
             await stopped
         finally:
             stopped.cancel()
+
+    @property
+    def _serves_models(self) -> bool:
+        """Whether one process of ours has the models for all others."""
+        return self._found.models_url is None
 
     async def _has_begun(self, child: Child, stopped: asyncio.Task[bool]) -> None:
         waits = [asyncio.create_task(child.began.wait()), asyncio.create_task(child.ended.wait()), stopped]
@@ -169,48 +179,79 @@ class Parent:
         child = Child(seat)
         self._children.append(child)  # first: its place is taken from now on
         try:
-            await child.start(self._environ, {"http": self._http} if seat.role == "control" else {"door": self._door})
+            await child.start(self._environ, self._inherited(seat))
         except OSError:
             self._children.remove(child)
             raise
         return child
 
+    def _inherited(self, seat: Seat) -> Mapping[str, socket.socket]:
+        """What it listens on that the node has once."""
+        match seat.role:
+            case "control":
+                return {"http": self._http}
+            case "media":
+                return {"door": self._door}
+        return {}
+
     def _place(self, former: Seat) -> Seat:
         """Its place, unless somebody has it."""
-        if former.role == "control":
+        if former.role != "media":
             return former
         taken = {child.seat.slot for child in self._children if child.seat.role == "media"}
         free = [former.slot, *range(self._found.slots)]
         return Seat(role="media", slot=next(slot for slot in free if slot not in taken))
 
     async def _relieve(self) -> None:
-        """The fresh one takes calls before the former drains; for the REST API one place is enough for both."""
+        """The fresh one takes calls before the former drains; where no calls come one place is enough for
+        both. The models go first: their fresh process has their socket before the former ends.
+        """
+        if not await self._relieve_models():
+            return
         for former in [child for child in self._children if child.seat.role == "media"]:
             if former.ended.is_set():
                 continue  # it has a fresh one in its place
             fresh = await self._start(self._place(Seat(role="media", slot=0)), spare=True)
-            waits = [asyncio.create_task(fresh.began.wait()), asyncio.create_task(fresh.ended.wait())]
-            await asyncio.wait(waits, timeout=BEGINS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-            if self._stopping.is_set():
+            if not await self._begins(fresh):
                 return
-            if not fresh.began.is_set():
-                log.error("a fresh process does not begin: the others stay as they are", process=fresh.seat.name)
-                fresh.kill()
-                return
-            fresh.spare = False
             former.drain(others=True)
             await all_ended([former], self._found.drain_s + ENDS_WITHIN_S)
             former.kill()
             log.info("a process was relieved", former=former.seat.name, fresh=fresh.seat.name)
-        for control in [child for child in self._children if child.seat.role == "control"]:
-            control.drain()
-            await all_ended([control], ENDS_WITHIN_S)
-            control.kill()
-            await control.ended.wait()
+        for former in [child for child in self._children if child.seat.role not in ("media", "models")]:
+            if former.ended.is_set():
+                continue
+            former.drain()
+            await all_ended([former], ENDS_WITHIN_S)
+            former.kill()
+            await former.ended.wait()
             if not self._stopping.is_set():
-                await self._start(control.seat)
+                await self._start(former.seat)
+
+    async def _relieve_models(self) -> bool:
+        """Whether the others may follow."""
+        for former in [child for child in self._children if child.seat.role == "models"]:
+            if not await self._begins(await self._start(former.seat, spare=True)):
+                return False
+            former.drain()
+            await all_ended([former], ENDS_WITHIN_S)
+            former.kill()
+        return True
+
+    async def _begins(self, fresh: Child) -> bool:
+        """Whether it has begun; else it is killed, and the others stay as they are."""
+        waits = [asyncio.create_task(fresh.began.wait()), asyncio.create_task(fresh.ended.wait())]
+        await asyncio.wait(waits, timeout=BEGINS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._stopping.is_set():
+            return False
+        if not fresh.began.is_set():
+            log.error("a fresh process does not begin: the others stay as they are", process=fresh.seat.name)
+            fresh.kill()
+            return False
+        fresh.spare = False
+        return True
 
     async def _watch(self) -> None:
         while True:
@@ -228,8 +269,9 @@ class Parent:
         if self._relieving is not None:
             self._relieving.cancel()
             await asyncio.gather(self._relieving, return_exceptions=True)
-        # The REST API last: it tells how the others fare.
-        for roles, limit_s in (("media",), self._found.drain_s), (("media", "control"), 0.0):
+        # The REST API behind the calls: it tells how they fare. All of them need the models to their end.
+        calls, api = ("media", *BESIDE), ("media", *BESIDE, "control")
+        for roles, limit_s in (calls, self._found.drain_s), (api, 0.0), ((*api, "models"), 0.0):
             children = [child for child in self._children if child.seat.role in roles]
             for child in children:
                 child.drain()

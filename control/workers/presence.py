@@ -20,7 +20,7 @@ from base.ids import AssistantName, CallId, TenantId
 from base.tasks import beside
 from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
-from tenants.leases import Leases, LeaseStore, ProcessRow, State
+from tenants.leases import TAKE_CALLS, Leases, LeaseStore, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
 from transports.freeswitch.peers import LOOPBACK, is_within
 
@@ -131,7 +131,7 @@ class Presence:
 
     def least_busy(self) -> int:
         """Live calls of the process of this node that takes calls and has the fewest, beside this one."""
-        mine = (one for one in self.others if one.node == self.me.node and one.role != "control" and one.state == "ok")
+        mine = (one for one in self.others if one.node == self.me.node and one.role in TAKE_CALLS and one.state == "ok")
         return min((told_of(one).live_calls for one in mine), default=0)
 
     def feed(self, event: LiveEvent) -> None:
@@ -204,7 +204,7 @@ class Presence:
 
     def _see_whether_others_reach_us(self) -> None:
         """Told once. Who takes no calls is asked for none."""
-        if self._unreachable or self.me.role == "control":
+        if self._unreachable or self.me.role not in TAKE_CALLS:
             return
         away = [one for one in self.others if one.node != self.me.node and not reaches(one.url, self.me.url)]
         if away:
@@ -217,7 +217,7 @@ class Presence:
         calls = tuple(call for call in leases.calls if call.process_id not in lost)
         self.leases = Leases(processes=processes, calls=calls)
         self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
-        self.processes = max(1, sum(one.role != "control" for one in processes))
+        self.processes = max(1, sum(one.role in TAKE_CALLS for one in processes))
 
 
 def reaches(asker: str, asked: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from control.places import BESIDE
 from control.settings import PortRange, Settings
-from tenants.leases import Role
+from tenants.leases import DO_JOBS, HAVE_THE_API, TAKE_CALLS, Role
 
 NODE_FILE: Final = "node"
 
@@ -31,7 +32,17 @@ class Seat(Struct, frozen=True, kw_only=True):
     @property
     def takes_calls(self) -> bool:
         """Whether it has a phone door."""
-        return self.role != "control"
+        return self.role in TAKE_CALLS
+
+    @property
+    def has_api(self) -> bool:
+        """Whether it answers operators, and is who of the node looks after what is the node's."""
+        return self.role in HAVE_THE_API
+
+    @property
+    def does_jobs(self) -> bool:
+        """Whether it works on the queue of jobs."""
+        return self.role in DO_JOBS
 
     def spool(self, data_dir: Path) -> Path:
         """Where its records wait for the database."""
@@ -43,6 +54,12 @@ class Seat(Struct, frozen=True, kw_only=True):
 
 
 ALL: Final = Seat()
+
+
+def seats(found: Settings) -> list[Seat]:
+    """Of a node with workers, when it begins."""
+    media = (Seat(role="media", slot=slot) for slot in range(found.workers))
+    return [Seat(role="control"), *media, *(Seat(role=role) for role in BESIDE)]
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -60,6 +77,9 @@ def seated(found: Settings, place: Place) -> Settings:
     seat = place.seat
     if place.door is not None:
         found = structs.replace(found, esl_port=_nth(found.again_port, seat.slot))
+    if seat.role in BESIDE:
+        behind = found.slots + BESIDE.index(seat.role)
+        return structs.replace(found, internal_port=_nth(found.internal_port, behind))
     if seat.role != "media":
         return found
     ports = found.media_ports

@@ -132,3 +132,18 @@ class Recogniser:
         frames = int(window_s * FRAMES_PER_S) // 2 * 2
         features = self._model.feature_extractor(padded, padding=0)[:, :frames]
         return np.ascontiguousarray(features[None], dtype=np.float32)
+
+
+def whisper_languages() -> tuple[str, ...]:
+    """That Whisper has tokens for, as it names them: `pt`."""
+    from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+    return tuple(_LANGUAGE_CODES)
+
+
+def samples_of(pcm: bytes, sample_rate: int) -> Samples:
+    """S16LE as the recogniser wants it."""
+    import soxr
+
+    wire: Samples = (np.frombuffer(pcm, dtype="<i2") / 32768).astype(np.float32)
+    return wire if sample_rate == MODEL_RATE else soxr.resample(wire, sample_rate, MODEL_RATE)

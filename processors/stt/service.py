@@ -1,11 +1,10 @@
 """The frame processor of `stt.whisper`: a call's audio in, transcripts out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import structlog
 from pipecat.frames.frames import (
     CancelFrame,
@@ -27,9 +26,9 @@ from pipecat.utils.time import time_now_iso8601
 
 from base.languages import primary
 from processors.compute import LaneFullError
-from processors.factory import Compute
 from processors.stt.belief import believed
-from processors.stt.recogniser import DEFAULT_PROMPTS, MODEL_RATE, Recogniser, Samples
+from processors.stt.ears import Asked, Ears
+from processors.stt.recogniser import DEFAULT_PROMPTS
 from processors.stt.segments import Segments
 
 log = structlog.get_logger()
@@ -42,14 +41,22 @@ TTFS_P99_S = 2.0
 class Hearing:
     """What one call's recognition needs."""
 
-    recogniser: Recogniser
-    compute: Compute
+    ears: Ears
     language: str
     """As Whisper names it: `pt`."""
     prompt: str
     beam_size: int
     timeout_s: float
     tell_language: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(
+            language=self.language,
+            prompt=self.prompt,
+            beam_size=self.beam_size,
+            tell_language=self.tell_language,
+        )
 
 
 class WhisperSttService(STTService):
@@ -149,40 +156,18 @@ class WhisperSttService(STTService):
         hearing = self._hearing
         try:
             async with asyncio.timeout(hearing.timeout_s):
-                found: tuple[str, str | None] = await hearing.compute.run(
-                    "stt", _recognition(hearing, audio, self.sample_rate)
-                )
+                found = await hearing.ears.recognise(audio, self.sample_rate, hearing.asked)
         except TimeoutError as error:
             await self.push_error(f"speech was not recognised within {hearing.timeout_s:.0f} s", error)
             return "", None
         except (LaneFullError, RuntimeError, ValueError) as error:
             await self.push_error(f"speech could not be recognised: {error}", error)
             return "", None
-        return found
+        text = believed(found, hearing.prompt)
+        log.debug("utterance recognised", believed=bool(text), confidence=found.confidence, no_speech=found.no_speech)
+        return text, found.sounds_like
 
     async def _drop(self) -> None:
         if self._worker is not None:
             await self.cancel_task(self._worker)
             self._worker = None
-
-
-def _recognition(hearing: Hearing, audio: bytes, sample_rate: int) -> Callable[[], tuple[str, str | None]]:
-    """The work for a thread."""
-    tell = {"tell_language": True} if hearing.tell_language else {}
-
-    def work() -> tuple[str, str | None]:
-        samples = samples_of(audio, sample_rate)
-        found = hearing.recogniser.recognise(samples, hearing.language, hearing.prompt, hearing.beam_size, **tell)
-        text = believed(found, hearing.prompt)
-        log.debug("utterance recognised", believed=bool(text), confidence=found.confidence, no_speech=found.no_speech)
-        return text, found.sounds_like
-
-    return work
-
-
-def samples_of(pcm: bytes, sample_rate: int) -> Samples:
-    """S16LE as the recogniser wants it."""
-    import soxr
-
-    wire: Samples = (np.frombuffer(pcm, dtype="<i2") / 32768).astype(np.float32)
-    return wire if sample_rate == MODEL_RATE else soxr.resample(wire, sample_rate, MODEL_RATE)

@@ -1,20 +1,14 @@
 """`stt.whisper`: Whisper base on the CPU, embedded."""
 
-import asyncio
-import threading
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
-from weakref import WeakValueDictionary
 
-import numpy as np
 from msgspec import Meta, Struct
 
 from base.languages import primary
-from processors.compute import usable_cores
 from processors.factory import (
     CallContext,
-    Compute,
     PrepareError,
     ProcessorFactory,
     Role,
@@ -23,7 +17,9 @@ from processors.factory import (
     Workshop,
 )
 from processors.models.manifest import builtin_manifest
-from processors.stt.recogniser import DEFAULT_PROMPTS, MODEL_RATE, Recogniser
+from processors.served.stages import ServedEars
+from processors.stt.ears import Ears, Recognisers
+from processors.stt.recogniser import DEFAULT_PROMPTS, whisper_languages
 from processors.stt.service import Hearing, WhisperSttService
 
 MODELS = tuple(name for name in builtin_manifest().names if name.startswith("whisper"))
@@ -45,17 +41,18 @@ class WhisperConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Whisper understands (and translates) everything as the language that it was told.
     """
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
-    """Cores for one utterance; two where there are two."""
+    """Cores for one utterance; two where there are two. A model server has its own way."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
     """For one utterance."""
 
 
 @dataclass(frozen=True)
 class WhisperPrepared:
-    """A loaded recogniser and where to run it."""
+    """Who recognises."""
 
-    recogniser: Recogniser
-    compute: Compute
+    ears: Ears
+    languages: Collection[str] | None
+    """That are understood, as Whisper names them; None: not known."""
 
 
 class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
@@ -67,8 +64,7 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
     config_type = WhisperConfig
 
     def __init__(self) -> None:
-        self._loaded: WeakValueDictionary[tuple[Path, int], Recogniser] = WeakValueDictionary()
-        self._loading = threading.Lock()
+        self._own = Recognisers()
 
     def weight(self, config: WhisperConfig) -> Weight:
         """Measured with the default model."""
@@ -81,19 +77,21 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
         return 0.0
 
     async def prepare(self, config: WhisperConfig, context: StageContext, workshop: Workshop) -> WhisperPrepared:
-        _language(config, context.persona.language)
-        folder = workshop.models.path(config.model)
-        cores = usable_cores()
-        # Not on a lane: threads that the library starts inherit the priority of the one that loads it.
-        recogniser = await asyncio.to_thread(self._load, folder, config.threads or min(2, cores), max(1, cores // 2))
-        return WhisperPrepared(recogniser, workshop.compute)
+        if workshop.served is not None:
+            model = await workshop.served.model(config.model)
+            prepared = WhisperPrepared(ServedEars(workshop.served, config.model), model.languages)
+            _language(config, context.persona.language, prepared.languages)
+            return prepared
+        known = whisper_languages()
+        _language(config, context.persona.language, known)
+        ears = await self._own.ears(config.model, config.threads, workshop.models, workshop.compute)
+        return WhisperPrepared(ears, known)
 
     def create(self, config: WhisperConfig, prepared: WhisperPrepared, call: CallContext) -> WhisperSttService:
-        language = _language(config, call.persona.language)
+        language = _language(config, call.persona.language, prepared.languages)
         prompt = DEFAULT_PROMPTS.get(language, "") if config.prompt is None else config.prompt
         hearing = Hearing(
-            recogniser=prepared.recogniser,
-            compute=prepared.compute,
+            ears=prepared.ears,
             language=language,
             prompt=prompt,
             beam_size=config.beam_size,
@@ -102,25 +100,10 @@ class WhisperStt(ProcessorFactory[WhisperConfig, WhisperPrepared]):
         )
         return WhisperSttService(hearing, call.sample_rate)
 
-    def _load(self, folder: Path, threads: int, workers: int) -> Recogniser:
-        """The recogniser of that folder, shared by all configs; its first utterance is behind it."""
-        with self._loading:
-            recogniser = self._loaded.get((folder, threads))
-            if recogniser is None:
-                try:
-                    recogniser = Recogniser(folder, threads=threads, workers=workers)
-                except (RuntimeError, ValueError, OSError) as error:
-                    raise PrepareError(f"the model in {folder} cannot be loaded: {error}") from error
-                recogniser.recognise(np.zeros(MODEL_RATE, dtype=np.float32), "en", "", 1)
-                self._loaded[folder, threads] = recogniser
-            return recogniser
 
-
-def _language(config: WhisperConfig, of_persona: str) -> str:
+def _language(config: WhisperConfig, of_persona: str, known: Collection[str] | None) -> str:
     """Whisper's name of the language. Raises PrepareError for one that it does not know."""
-    from faster_whisper.tokenizer import _LANGUAGE_CODES
-
     language = primary(config.language or of_persona)
-    if language not in _LANGUAGE_CODES:
+    if known is not None and language not in known:
         raise PrepareError(f"stt.whisper does not know the language {language!r}; set `language`")
     return language

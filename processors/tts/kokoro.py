@@ -1,16 +1,11 @@
 """`tts.kokoro`: Kokoro-82M, embedded."""
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Literal
-from weakref import WeakValueDictionary
 
 from msgspec import Meta, Struct
 
 from base.languages import LanguageUnknownError
-from processors.compute import usable_cores
 from processors.factory import (
     CallContext,
     Persona,
@@ -21,15 +16,14 @@ from processors.factory import (
     Weight,
     Workshop,
 )
-from processors.models.manifest import builtin_manifest
+from processors.served.protocol import ModelServer
+from processors.served.stages import ServedMouth
 from processors.tts.cache import DiskCache, MemoryCache
-from processors.tts.engine import Engine, OnnxEngine, TorchEngine
+from processors.tts.mouth import MODELS, Engines, Manner, Mouth, weights_of
 from processors.tts.service import KokoroTtsService
-from processors.tts.speaker import Manner, Speaker
-from processors.tts.voices import DEFAULT_VOICES, KNOWN_VOICES, default_voice, load_voice, speech_language
+from processors.tts.speaker import Speaker
+from processors.tts.voices import DEFAULT_VOICES, KNOWN_VOICES, VOICES_MODEL, default_voice, speech_language
 
-MODELS = {"onnx": "kokoro-v1.0-int8", "torch": "kokoro-v1.0-torch"}
-"""The manifest's model by engine; its first file is the weights."""
 CACHE_FOLDER = "tts-cache"
 
 
@@ -45,7 +39,7 @@ class KokoroConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     speed: Annotated[float, Meta(ge=0.5, le=2.0)] = 1.0
     """Of speech; 2.0 is twice as fast."""
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
-    """Cores for one rendering; more than one gains little on a small machine."""
+    """Cores for one rendering; more than one gains little on a small machine. A model server has its own way."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
     """For one clause."""
 
@@ -59,8 +53,7 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
     config_type = KokoroConfig
 
     def __init__(self) -> None:
-        self._engines: WeakValueDictionary[tuple[Path, int], Engine] = WeakValueDictionary()
-        self._loading = threading.Lock()
+        self._own = Engines()
         self._memory = MemoryCache()
 
     def weight(self, config: KokoroConfig) -> Weight:
@@ -74,20 +67,16 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
         return 0.0
 
     async def prepare(self, config: KokoroConfig, context: StageContext, workshop: Workshop) -> Speaker:
-        manner_of(config, context.persona)
-        model = MODELS[config.engine]
-        folder = workshop.models.path(model)
-        known = builtin_manifest().find(model)
-        assert known is not None
-        names = {*DEFAULT_VOICES.values(), *((config.voice,) if config.voice else ())}
-        voices = {name: load_voice(name, workshop.models) for name in names}
-        threads = config.threads or max(1, usable_cores() // 4)
-        # Not on a lane: threads that the library starts inherit the priority of the one that loads it.
-        engine = await asyncio.to_thread(self._load, config.engine, folder / known.files[0].path, threads)
+        manner = manner_of(config, context.persona)
+        if workshop.served is not None:
+            mouth, model = await _served(workshop.served, MODELS[config.engine], manner.voice)
+        else:
+            voices = {*DEFAULT_VOICES.values(), *((config.voice,) if config.voice else ())}
+            mouth = await self._own.mouth(config.engine, config.threads, voices, workshop.models, workshop.compute)
+            model = weights_of(config.engine).sha256
         return Speaker(
-            engine=engine,
-            model=known.files[0].sha256,
-            voices=voices,
+            mouth=mouth,
+            model=model,
             compute=workshop.compute,
             memory=self._memory,
             disk=DiskCache(workshop.data_dir / CACHE_FOLDER),
@@ -110,17 +99,14 @@ class KokoroTts(ProcessorFactory[KokoroConfig, Speaker]):
         manner = manner_of(config, call.persona)
         return KokoroTtsService(prepared, call.tenant_id, manner, call.sample_rate, config.timeout_s)
 
-    def _load(self, kind: Literal["onnx", "torch"], weights: Path, threads: int) -> Engine:
-        """The engine on those weights, shared by all configs."""
-        with self._loading:
-            engine = self._engines.get((weights, threads))
-            if engine is None:
-                try:
-                    engine = OnnxEngine(weights, threads) if kind == "onnx" else TorchEngine(weights.parent)
-                except (RuntimeError, ValueError, OSError) as error:
-                    raise PrepareError(f"{weights} cannot be loaded: {error}") from error
-                self._engines[weights, threads] = engine
-            return engine
+
+async def _served(server: ModelServer, name: str, voice: str) -> tuple[Mouth, str]:
+    """The voice that is on a server, and what tells it from others. Raises PrepareError."""
+    model = await server.model(name)
+    if model.voices is not None and voice not in model.voices:
+        told = f"tts.kokoro: the model server has no voice {voice!r}"
+        raise PrepareError(f"{told}; run there: atende models pull {VOICES_MODEL}")
+    return ServedMouth(server, name, model.voices), model.sha256 or f"{name} at {server.url}"
 
 
 def manner_of(config: KokoroConfig, persona: Persona) -> Manner:

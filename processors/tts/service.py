@@ -13,7 +13,8 @@ from pipecat.services.tts_service import TTSService
 from base.ids import TenantId
 from processors.compute import LaneFullError
 from processors.factory import PrepareError
-from processors.tts.speaker import Manner, Speaker
+from processors.tts.mouth import Manner
+from processors.tts.speaker import Speaker
 
 log = structlog.get_logger()
 

@@ -1,52 +1,36 @@
-"""A voice that speaks from the cache where it can and renders clause by clause where it cannot."""
+"""A voice that speaks from the cache where it can and has rendered what it cannot."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from base.ids import TenantId
 from base.languages import primary
 from processors.factory import Compute, PrepareError
 from processors.tts.cache import DiskCache, MemoryCache, Pcm16, Utterance
-from processors.tts.engine import SAMPLE_RATE, Engine
+from processors.tts.engine import SAMPLE_RATE
+from processors.tts.mouth import Manner, Mouth
 from processors.tts.normalise import normalise
-from processors.tts.phrases import clauses, sentences
-from processors.tts.voices import Voice, default_voice, speech_language
+from processors.tts.phrases import sentences
+from processors.tts.voices import default_voice, speech_language
 
 log = structlog.get_logger()
 
-SENTENCE_PAUSE_S = 0.22
-CLAUSE_PAUSE_S = 0.12
-WORD_PAUSE_S = 0.04
-"""Of silence behind what was said, by the mark that ends it; Kokoro's own is cut off."""
 REHEARSED_RATE = 8000
 """Of most telephone calls: rehearsed speech waits in memory at this rate, in Hz."""
 
 
-class Manner(Struct, frozen=True, kw_only=True):
-    """How something is said."""
-
-    voice: str
-    language: str
-    """BCP 47 tag."""
-    speech: str
-    """espeak-ng's name of the language in the voice's accent: `pt-br`."""
-    speed: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Speaker:
-    """An engine with its voices and caches; shared by calls and tenants."""
+    """Who renders, with caches before it; shared by calls and tenants."""
 
-    engine: Engine
+    mouth: Mouth
     model: str
-    """SHA-256 of the model file."""
-    voices: Mapping[str, Voice]
+    """SHA-256 of the model file, or what else tells a model from others."""
     compute: Compute
     memory: MemoryCache
     disk: DiskCache
@@ -58,8 +42,9 @@ class Speaker:
         """
         if voice is None:
             voice = before.voice if primary(language) == primary(before.language) else default_voice(language)
-        if voice not in self.voices:
-            raise PrepareError(f"tts.kokoro: the voice {voice!r} was not loaded; there are {', '.join(self.voices)}")
+        known = self.mouth.voices
+        if known is not None and voice not in known:
+            raise PrepareError(f"tts.kokoro: the voice {voice!r} was not loaded; there are {', '.join(known)}")
         return replace(before, voice=voice, language=language, speech=speech_language(language, voice))
 
     async def say(self, tenant_id: TenantId, text: str, manner: Manner, rate: int) -> AsyncGenerator[bytes, None]:
@@ -70,15 +55,16 @@ class Speaker:
             if known is not None:
                 yield known
                 continue
-            async for pcm in self._render_by_clause(utterance, manner):
-                yield pcm
+            async with aclosing(self._render(utterance, manner)) as pieces:
+                async for pcm in pieces:
+                    yield pcm
 
     async def rehearse(self, tenant_id: TenantId, text: str, manner: Manner) -> None:
         """Render a text ahead of the calls, whole sentences at a time. Idempotent."""
         for sentence in await sentences(text, manner.language):
             utterance = self._utterance(tenant_id, sentence, manner, REHEARSED_RATE)
             if self.memory.get(utterance.key()) is None or not self.disk.has(tenant_id, _stored(utterance).key()):
-                await self.compute.run("background", partial(self._rehearsed, utterance, manner))
+                await self._rehearse(utterance, manner)
 
     def _utterance(self, tenant_id: TenantId, sentence: str, manner: Manner, rate: int) -> Utterance:
         return Utterance(
@@ -108,43 +94,30 @@ class Speaker:
         self.memory.put(utterance.key(), pcm)
         return pcm
 
-    def _rehearsed(self, utterance: Utterance, manner: Manner) -> None:
-        key = _stored(utterance).key()
-        if self._load(utterance, key) is not None:
-            return
-        samples = self._render(utterance.text, manner)
+    async def _rehearse(self, utterance: Utterance, manner: Manner) -> None:
+        stored_key = _stored(utterance).key()
+        if await self.compute.run("background", partial(self._load, utterance, stored_key)) is None:
+            samples = await self.mouth.rehearse(utterance.text, manner)
+            await self.compute.run("background", partial(self._keep, utterance, stored_key, samples))
+
+    def _keep(self, utterance: Utterance, stored_key: str, samples: Pcm16) -> None:
         self.memory.put(utterance.key(), resampled(samples, utterance.rate))
         try:
-            self.disk.write(utterance.tenant_id, key, samples)
+            self.disk.write(utterance.tenant_id, stored_key, samples)
         except OSError as error:
             log.warning("rendered speech cannot be kept", tenant=utterance.tenant_id, error=str(error))
 
-    async def _render_by_clause(self, utterance: Utterance, manner: Manner) -> AsyncGenerator[bytes, None]:
-        """Each clause as soon as it is rendered; one resampler for the sentence, flushed at its end."""
+    async def _render(self, utterance: Utterance, manner: Manner) -> AsyncGenerator[bytes, None]:
+        """Each piece as soon as it is rendered; one resampler for the sentence, flushed at its end."""
         import soxr
 
         stream = soxr.ResampleStream(SAMPLE_RATE, utterance.rate, 1, dtype="int16")
         parts: list[bytes] = []
-        pieces = clauses(utterance.text)
-        for number, clause in enumerate(pieces, start=1):
-            samples = await self.compute.run("tts", partial(self._render, clause, manner))
-            parts.append(stream.resample_chunk(samples, last=number == len(pieces)).tobytes())
-            yield parts[-1]
+        async with aclosing(self.mouth.speak(utterance.text, manner)) as pieces:
+            async for piece in pieces:
+                parts.append(stream.resample_chunk(piece.samples, last=piece.last).tobytes())
+                yield parts[-1]
         self.memory.put(utterance.key(), b"".join(parts))
-
-    def _render(self, text: str, manner: Manner) -> Pcm16:
-        samples = self.engine.render(text, self.voices[manner.voice], manner.speech, manner.speed)
-        silence = np.zeros(int(pause_after(text) * SAMPLE_RATE) if samples.size else 0, dtype=np.float32)
-        spoken = np.clip(np.concatenate([samples, silence]), -1, 1) * 32767
-        return np.asarray(spoken, dtype=np.int16)
-
-
-def pause_after(text: str) -> float:
-    """Seconds of silence; little where a sentence was cut at an abbreviation that is now a word."""
-    mark = text.rstrip("\"'”’»)")[-1:]
-    if mark in ".!?…":
-        return SENTENCE_PAUSE_S
-    return CLAUSE_PAUSE_S if mark in ",;:—–" else WORD_PAUSE_S
 
 
 def resampled(samples: Pcm16, rate: int) -> bytes:

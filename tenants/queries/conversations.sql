@@ -3,24 +3,25 @@
 -- store --
 INSERT INTO atende.conversations (
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
-    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage,
+    words_erased_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (tenant_id, call_id) DO UPDATE SET
     tenant_slug = excluded.tenant_slug, assistant = excluded.assistant, number = excluded.number,
     caller = excluded.caller, revision = excluded.revision, language = excluded.language, switch = excluded.switch,
     opened_at = excluded.opened_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
     hangup_cause = excluded.hangup_cause, errors = excluded.errors, recording = excluded.recording,
     revisions = excluded.revisions, cost_usd = excluded.cost_usd, usage = excluded.usage,
+    words_erased_at = excluded.words_erased_at,
     provisional = false, stored_at = now()
 WHERE conversations.provisional RETURNING true;
 
 -- store_lost --
--- What is known of a call whose process is gone; its own record takes the place.
-INSERT INTO atende.conversations (
+INSERT INTO atende.conversations ( -- of a call whose process is gone; that one's own record takes the place
     tenant_id, call_id, tenant_slug, assistant, number, caller, revision, language, switch,
     opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage,
-    provisional
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, true)
+    words_erased_at, provisional
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, true)
 ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
 
 -- store_message --

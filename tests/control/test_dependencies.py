@@ -67,6 +67,8 @@ def test_the_others() -> None:
     assert (away.state, away.since) == ("degraded", NOON), "calls of known companies are answered without it"
     assert judge.models(10.0, 0).state == "ok"
     assert "2 companies" in (judge.models(10.0, 2).problem or "")
+    assert judge.model_server(away=False).state == "ok"
+    assert judge.model_server(away=True).state == "down"
     assert judge.phone_door(3, 10, draining=False).state == "ok"
     assert judge.phone_door(10, 10, draining=False).state == "degraded"
     assert judge.phone_door(0, 10, draining=True).state == "down"

@@ -11,7 +11,7 @@ from control.event_feed import EventFeed, FeedBounds, Following, StreamOverError
 from control.event_stream import HEARTBEAT, EventStream
 from pipelines.events import Event, EventData, EventKind, event
 from tenants.event_store import EventsUnavailableError, KeptEvent, Kinds, MemoryEvents
-from tests.pipelines.virtual import EPOCH, LoopClock, virtual
+from tests.pipelines.virtual import EPOCH, virtual
 
 OURS = TenantId("0f0f0f0f-0000-4000-8000-00000000000a")
 THEIRS = TenantId("0f0f0f0f-0000-4000-8000-00000000000b")
@@ -40,7 +40,7 @@ class House:
         self.store = Store()
         self.bad: set[ApiKeyId] = set()
         self.draining = False
-        self.feed = EventFeed(self.store, LoopClock(), self._good, lambda: self.draining, FeedBounds(**bounds))
+        self.feed = EventFeed(self.store, self._good, lambda: self.draining, FeedBounds(**bounds))
 
     async def _good(self, key_id: ApiKeyId) -> bool:
         return key_id not in self.bad

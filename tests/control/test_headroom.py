@@ -127,6 +127,51 @@ def test_an_empty_house_always_takes_a_call() -> None:
     assert machine.full(0) is None
 
 
+class Shared:
+    """A process whose recogniser is a server's, which works for others, too."""
+
+    def __init__(self) -> None:
+        self.room = Headroom(Bounds(max_load=0.8))
+        self.at = self.busy_s = self.others_s = 0.0
+
+    def looks(self, times: int, *, live: int, mine: float, others: float, problem: str = "") -> None:
+        """`mine`: of a second of each of our calls; `others`: of each second, all of theirs."""
+        for _ in range(times):
+            self.at += LOOK_S
+            self.busy_s += mine * live * LOOK_S
+            self.others_s += others * LOOK_S
+            lane = LaneLoad(
+                threads=2, waiting=0, wait_s=0.0, busy_s=self.busy_s, others_s=self.others_s, problem=problem
+            )
+            self.room.saw(Reading(at=self.at, live_calls=live, lateness_ms=0.0, lanes={"stt": lane}))
+
+
+def test_what_others_take_of_a_server_is_not_ours_to_give_away() -> None:
+    shared = Shared()
+    shared.looks(100, live=4, mine=0.1, others=1.0)
+    assert shared.room.lane("stt", 4).load == pytest.approx(0.2 + 0.5)
+    assert [shared.room.full(live) is None for live in (4, 5, 6)] == [True, True, False]
+    shared.looks(20, live=4, mine=0.1, others=0.0)
+    assert shared.room.full(12) is None
+    shared.looks(20, live=0, mine=0.0, others=1.9)
+    full = shared.room.full(0)
+    assert full is not None, "nobody of ours speaks, and who came would wait for the others"
+    assert full.by == "stt"
+
+
+def test_a_server_that_is_away_is_full_for_those_who_need_it_and_has_forgotten_its_counts_when_it_is_back() -> None:
+    shared = Shared()
+    shared.looks(100, live=4, mine=0.1, others=0.2)
+    shared.looks(1, live=4, mine=0.0, others=0.0, problem="it is away")
+    full = shared.room.full(0)
+    assert full is not None
+    assert (full.by, "it is away" in full.told, shared.room.full(0, lanes=())) == ("stt", True, None)
+    shared.busy_s = shared.others_s = 0.0
+    shared.looks(3, live=4, mine=0.1, others=0.2)
+    assert shared.room.full(4) is None
+    assert shared.room.lane("stt", 4).load == pytest.approx(0.3)
+
+
 def test_what_nobody_looks_at_has_room() -> None:
     assert Headroom(Bounds()).full(10) is None
     assert Headroom(Bounds()).lane("tts", 3).load == 0.0

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from base.ids import TenantId
 from control import dependencies as judge
-from control.dependencies import MB, Dependency, StorageBounds, room
+from control.dependencies import MB, Dependency, StorageBounds, jobs, room
 from control.headroom import Full
 from control.health import ReadyView, TenantHealth
 from control.http import health_router
@@ -25,6 +25,7 @@ from control.workers.seat import Seat
 from pipelines.outcomes import OutcomeCounts
 from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
+from tenants.job_store import KindLoad
 from tenants.leases import ProcessRow, Role, State
 from tenants.statuses import TenantStatus
 from transports.lateness import Lateness
@@ -74,6 +75,7 @@ def service(
     draining: bool = False,
     full: Full | None = None,
     found: tuple[Dependency, ...] = (),
+    queue: tuple[KindLoad, ...] = (),
 ) -> Service:
     directory = Directory()
     for one in statuses:
@@ -102,6 +104,7 @@ def service(
             ),
         ),
         watch=cast(Any, SimpleNamespace(found=found, room=room(*found))),
+        jobs=cast(Any, SimpleNamespace(watch=SimpleNamespace(found=jobs(queue)))),
         documents=cast(Any, SimpleNamespace(problems=documents or {})),
         secrets=cast(Any, SimpleNamespace(renewal=SimpleNamespace(problems=secrets or {}))),
         **cast(dict[str, Any], dict.fromkeys(UNASKED)),
@@ -259,6 +262,14 @@ def test_a_disk_without_room_for_records_makes_it_not_ready_and_a_database_that_
     refuses = service([loaded(ACME, "acme")], [], found=(away, full)).readiness()
     assert not refuses.ready
     assert refuses.problems == (f"disk: {full.problem}",)
+
+
+def test_jobs_that_wait_for_nobody_are_told_and_hinder_no_call() -> None:
+    stuck = KindLoad(kind="retention", node="", waiting=7, oldest_s=3600.0), KindLoad(kind="audit", node="", running=1)
+    answers = service([loaded(ACME, "acme")], [], queue=stuck).readiness()
+    [told] = [one for one in answers.dependencies if one.name == "jobs"]
+    assert (answers.ready, answers.problems, told.state, told.waiting) == (True, (), "degraded", 7)
+    assert (told.problem or "").startswith("retention has waited for 3600 s")
 
 
 def test_who_may_not_know_sees_states_and_counts_and_who_is_of_a_tenant_its_own() -> None:

@@ -60,6 +60,7 @@ NOW = Present(
     spool=Dependency(name="spool", state="ok", waiting=3, used_bytes=4000, bound_bytes=10_000, oldest_s=1.5),
     disk=Dependency(name="disk", state="ok", free_bytes=10**9, bound_bytes=10**8),
     event_streams=2,
+    model_server=False,
 )
 
 
@@ -195,5 +196,6 @@ def test_the_database_the_spool_and_the_disk_are_gauges() -> None:
         "atende_disk_free_bytes": 10**9,
         "atende_disk_min_free_bytes": 10**8,
         "atende_event_streams": 2,
+        "atende_model_server_up": 0,
     }
     assert {name: found[name, ()] for name in expected} == expected

@@ -282,6 +282,27 @@ def test_a_chroma_server_on_this_machine_or_behind_a_proxy_is_fine(written: dict
     assert "let-me-in" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("written", "url", "server"),
+    [
+        ("", None, None),
+        ("own", "own", None),
+        ("unix:///run/atende/models.sock", "unix:///run/atende/models.sock", "unix:///run/atende/models.sock"),
+        ("http://10.0.0.7:8000/v1/", "http://10.0.0.7:8000", "http://10.0.0.7:8000"),
+    ],
+)
+def test_the_models_are_this_processs_or_a_servers(written: str, url: str | None, server: str | None) -> None:
+    settings, _ = load({"ATENDE_MODELS_URL": written, "ATENDE_MODELS_KEY": "let-me-in"})
+    assert (settings.models_url, settings.model_server) == (url, server)
+    assert "let-me-in" not in repr(settings)
+
+
+@pytest.mark.parametrize("bad", ["unix:models.sock", "unix://models.sock", "models.sock", "http://u:p@h", "ftp://h"])
+def test_a_model_server_that_nobody_could_ask_is_refused(bad: str) -> None:
+    with pytest.raises(SettingsError, match="ATENDE_MODELS_URL: "):
+        load({"ATENDE_MODELS_URL": bad})
+
+
 def test_the_master_keys_come_from_one_place() -> None:
     assert load({})[0].secrets_keys is None
     for name, value in (("KEYS", "a:hush"), ("KEYS_FILE", "/run/ring"), ("KEYS_COMMAND", "kms decrypt ring")):

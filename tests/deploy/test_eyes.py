@@ -5,17 +5,24 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from base.clock import SystemClock
+from control.jobs.counts import JobCounts
+from control.jobs.desk import JobDesk
+from control.jobs.watch import JobWatch
 from control.metrics import Metrics
-from pipelines.calls import CallRecord, Closed, StageFailed, Understood
+from pipelines.calls import CallRecord, Closed, StageFailed, StageUsage, Understood
+from tenants.job_store import KINDS, JobStore
 from tests.control.test_metrics import AT, CALL, NOW
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+NO_JOBS = cast(JobStore, None)
+"""Nobody looks at the queue."""
 RULES = DEPLOY / "prometheus" / "alerts.yaml"
 OF_PROMETHEUS = {"instance", "job", "le"}
 """Labels that it gives itself. `up` is its own, too."""
@@ -25,11 +32,18 @@ def exposed() -> dict[str, set[str]]:
     """Names of what a scrape brings, with their labels; and with what Linux alone tells of a process."""
     metrics = Metrics()
     metrics.feed(Understood(call_id=CALL.id, text=""))
-    metrics.feed(Closed(record=CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=())))
+    usage = (StageUsage(stage="mind", use="llm.openai", model="m", answers=1, cost_usd=0.5),)
+    record = CallRecord(call=CALL, ended_at=AT, end_reason="lost", hangup_cause="", turns=(), usage=usage)
+    metrics.feed(Closed(record=record))
     metrics.feed(StageFailed(call_id=CALL.id, kind="llm", reason="server"))
     metrics._stage.labels("transcript").observe(1)
     found: dict[str, set[str]] = {"up": set()}
-    for family in text_string_to_metric_families(metrics.text(NOW).decode()):
+    counts = JobCounts()
+    for kind in KINDS:
+        counts.ended(kind, "done", 1.0)
+        counts.dealt(kind, 1)
+    desk = JobDesk(store=NO_JOBS, watch=JobWatch(NO_JOBS, SystemClock()), counts=counts)
+    for family in text_string_to_metric_families((metrics.text(NOW) + desk.scraped()).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

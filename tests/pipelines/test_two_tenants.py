@@ -27,6 +27,7 @@ from processors.conversation import last_words
 from processors.factory import CallContext, ProcessorFactory, Role, StageContext, Workshop
 from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.kokoro import KokoroConfig, KokoroTts
+from processors.tts.mouth import OwnMouth
 from processors.tts.speaker import Speaker
 from tests.pipelines.harness import FRONT, Line, a_call, assistant, revision, workshop
 from tests.pipelines.transport import MemoryTransport
@@ -78,9 +79,8 @@ class Voice(KokoroTts):
         await asyncio.sleep(0.1)
         voice = np.zeros((510, 1, 256), dtype=np.float32)
         return Speaker(
-            engine=self.engine,
+            mouth=OwnMouth(self.engine, {"af_heart": voice}, AtOnce()),
             model="m",
-            voices={"af_heart": voice},
             compute=AtOnce(),
             memory=MemoryCache(),
             disk=DiskCache(self.folder),

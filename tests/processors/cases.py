@@ -39,10 +39,12 @@ from processors.catalog import AnyFactory
 from processors.compute import ComputeLanes
 from processors.factory import PrepareError, Role, Workshop
 from processors.frames import RetrievedFrame
+from processors.stt.ears import OwnEars
 from processors.stt.recogniser import Recognition
 from processors.stt.whisper import WhisperPrepared
 from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.engine import SAMPLE_RATE, Samples
+from processors.tts.mouth import OwnMouth
 from processors.tts.speaker import Speaker
 from tests.processors.llm import scripted
 from tests.processors.realtime.scripted import Model
@@ -229,14 +231,13 @@ async def _prepared(
     factory: AnyFactory, config: Struct, context: Any, workshop: Workshop, script: scripted.Script | None
 ) -> Any:
     if factory.use == "stt.whisper":
-        return WhisperPrepared(Recogniser(), workshop.compute)  # type: ignore[arg-type]
+        return WhisperPrepared(OwnEars(Recogniser(), workshop.compute), None)  # type: ignore[arg-type]
     if factory.use == "tts.kokoro":
         voice = np.zeros((510, 1, 256), dtype=np.float32)
         names = ("pf_dora", "af_heart", "ef_dora")
         return Speaker(
-            engine=Engine(),
+            mouth=OwnMouth(Engine(), dict.fromkeys(names, voice), workshop.compute),
             model="m",
-            voices=dict.fromkeys(names, voice),
             compute=workshop.compute,
             memory=MemoryCache(),
             disk=DiskCache(workshop.data_dir),

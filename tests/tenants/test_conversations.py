@@ -133,7 +133,7 @@ async def test_the_service_can_neither_write_for_others_nor_change_or_remove_wha
     forbidden: list[Callable[[Any], Any]] = [
         lambda connection: connection.execute(forged, ours),
         lambda connection: connection.execute("DELETE FROM atende.conversations"),
-        lambda connection: connection.execute("UPDATE atende.messages SET text = 'x'"),
+        lambda connection: connection.execute("UPDATE atende.messages SET at_ms = 0"),
         lambda connection: connection.execute("UPDATE atende.tenants SET id = $1", theirs),
         lambda connection: connection.execute("SELECT * FROM atende.migrations"),
         lambda connection: connection.execute("ALTER TABLE atende.messages DISABLE ROW LEVEL SECURITY"),

@@ -126,7 +126,10 @@ SEEN: Final[Mapping[str, set[str]]] = {
     "another tenant": set(),
     "nobody": set(),
     "a key": {"api_keys"},
-    "the platform": {"audit", "changes", "idempotency", "live_calls", "processes", "secrets"},
+    "the platform": {
+        *("audit", "changes", "idempotency", "live_calls", "processes", "secrets"),
+        *("jobs", "job_log", "job_schedules", "job_statistics"),
+    },
     "who hands events on": {"events"},
 }
 """What each may read of TENANT's; a table that has to be read so is added here by who decides it. Of `idempotency` it

@@ -31,7 +31,8 @@ def test_each_idle_field_is_told_once_at_its_line(stages: Stages) -> None:
         "$.knowledge.chunking",
         "$.tools",
         "$.webhooks",
-        "$.retention",
+        "$.retention.redact",
+        "$.retention.recording_consent",
     ]
     first = notices(parse_document(text.encode(), "acme.yaml", stages, server=SERVER))[0]
     assert str(first) == "acme.yaml:8:5: $.assistants[0].hours: checked and kept; nothing acts on it yet"

@@ -66,10 +66,10 @@ async def everything(desk: Desk) -> Everything:
 async def test_a_text_that_is_put_answers_and_stands_in_the_file_and_the_watch_finds_nothing_new(desk: Desk) -> None:
     first = await desk.begin()
     desk.file.chmod(0o604)
-    text = desk.text("1001", "retention: {transcripts_days: 30}\n")
+    text = desk.text("1001", "retention: {transcripts_days: 30, redact: [cards]}\n")
     published = await desk.put(text, first)
     assert (published.number, published.digest, published.changed) == (2, sha256(text), True)
-    assert [(notice.path, notice.line) for notice in published.notices] == [("$.retention", 5)]
+    assert [(notice.path, notice.line) for notice in published.notices] == [("$.retention.redact", 5)]
     assert (desk.file.read_bytes(), desk.file.stat().st_mode & 0o777) == (text, 0o604)
     assert (desk.rings("1001"), desk.problem) == (2, "")
     assert desk.asked == ["load 1", "activate 1", "load 2", "activate 2"]

@@ -154,13 +154,14 @@ VALUES = st.one_of(
 
 PIPELINE, OF_PROVIDERS = PROVIDERS.split("providers:")
 WHOLE = (HEAD + BODY + PIPELINE + FULL + "providers:" + OF_PROVIDERS).replace("08:00", "'08:00'")
+LOADED: Any = yaml.safe_load(WHOLE)
 
 
 @pytest.mark.no_cover
 @settings(max_examples=300)
 @given(data=st.data())
 def test_no_value_in_any_place_makes_anything_but_a_refusal_or_a_document(data: st.DataObject, stages: Stages) -> None:
-    document: Any = yaml.safe_load(WHOLE)
+    document = deepcopy(LOADED)
     for _ in range(data.draw(st.integers(1, 3))):
         place: Any = document
         while place:
@@ -169,5 +170,5 @@ def test_no_value_in_any_place_makes_anything_but_a_refusal_or_a_document(data: 
                 place[key] = deepcopy(data.draw(VALUES))
                 break
             place = place[key]
-    raw = yaml.safe_dump(document, allow_unicode=True).encode()
+    raw = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True).encode()
     assert all(str(problem).encode() for problem in refusal(raw, stages) or ())

@@ -26,7 +26,12 @@ from tests.control.api.house import ACME, BRAVO, NOBODY, SLUGS, document
 from tests.control.api.served import Served, served_house
 from tests.control.api.test_isolation import FINISHED, NO_CALL, finished
 
-pytestmark = [pytest.mark.postgres, pytest.mark.no_cover]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.no_cover,
+    # pgqueuer's pauses, in the service's thread, draw from the same `random` as the strategies of this one.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 
 
 def as_its_schema(context: schemathesis.CheckContext, response: schemathesis.Response, case: Any) -> bool | None:
@@ -195,6 +200,8 @@ NEEDS: Final[Mapping[str, Callable[[Served], Awaitable[Parts]]]] = {
 """What a request needs beside the names of things that are there, so that it does what it is for."""
 PLATFORMS: Final = {
     "GET /api/v1/endpoints",
+    "GET /api/v1/jobs",
+    "GET /api/v1/jobs/kinds",
     "GET /api/v1/switches",
     "DELETE /api/v1/tenants/{tenant_id}/document",
 }

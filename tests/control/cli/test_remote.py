@@ -22,6 +22,7 @@ from base.secret import Secret
 from control.cli.audit import audit_command
 from control.cli.calls import calls_command
 from control.cli.context import Program
+from control.cli.jobs import jobs_command
 from control.cli.keys import keys_command
 from control.cli.remote import Remote, raise_for
 from control.cli.secret import secret_command
@@ -29,6 +30,7 @@ from control.cli.tail import events, tail_command
 from control.cli.tenants import tenants_command
 from control.settings import Settings
 from pipelines.calls import CallRecord, StageUsage, Turn
+from tenants.job_store import PostgresJobs
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document
 from tests.control.api.test_calls import record
 
@@ -61,7 +63,15 @@ def run(settings: Settings, *words: str, typed: str = "") -> Result:
 
     program = Program(settings=settings, open_service=unused, open_trial=unused, create_app=unused)
     commands = click.Group(
-        commands=[tenants_command, calls_command, tail_command, keys_command, secret_command, audit_command]
+        commands=[
+            tenants_command,
+            calls_command,
+            tail_command,
+            keys_command,
+            secret_command,
+            audit_command,
+            jobs_command,
+        ]
     )
     return CliRunner().invoke(commands, list(words), obj=program, input=typed)
 
@@ -350,3 +360,36 @@ async def test_who_asks_too_often_comes_again_and_who_is_locked_out_does_not(mon
 async def test_an_answer_of_something_else_is_told_as_that() -> None:
     with pytest.raises(click.ClickException, match="answered 502"):
         raise_for(httpx.Response(502, content=b"<html>bad gateway</html>"))
+
+
+async def test_jobs_are_shown_to_who_has_a_key_of_the_platform(desk: Desk) -> None:
+    kinds: set[str] = set()
+    async with asyncio.timeout(30):
+        while not kinds >= {"retention", "events", "upkeep"}:
+            told = await desk.told("jobs")
+            kinds = {one["kind"] for one in told["kinds"] if one["done_last_day"]}
+    assert all(one["next_run_at"] for one in told["kinds"])
+    service = desk.house.service
+    store = service.jobs.store
+    assert isinstance(store, PostgresJobs)
+    async with store._database.platform() as connection:  # as two that a newer version of the program puts there
+        await connection.execute(
+            "INSERT INTO atende.jobs (priority, status, entrypoint, payload, attempts) VALUES "
+            "(0, 'queued', 'later@[red]node', $1, 2), (0, 'queued', 'later', 'no JSON', 0)",
+            f'{{"tenant_id": "{ACME}"}}'.encode(),
+        )
+    newest, other = (await desk.told("jobs"))["jobs"]
+    assert (other["kind"], other["node"], other["tenant_id"]) == ("later", "[red]node", ACME)
+    assert (other["state"], other["attempts"]) == ("retrying", 2)
+    assert (newest["state"], newest["tenant_id"]) == ("waiting", None)
+    assert [one["id"] for one in (await desk.told("jobs", "--limit", "1"))["jobs"]] == [newest["id"]]
+    table = (await desk.run("jobs")).stdout
+    assert "later@[red]node" in table
+    assert table.split()[0] == "kind"
+    assert (await desk.told("jobs", "--kind", "audit"))["jobs"] == []
+    for role, tenant in (("tenant-admin", ACME), ("tenant-viewer", BRAVO)):
+        refused = await desk.run("jobs", role=role, tenant=tenant)
+        assert (refused.exit_code, "needs a key of the platform" in refused.output) == (1, True)
+    paged = [await desk.house.ask("GET", "/jobs", params={"limit": 1})]
+    paged.append(await desk.house.ask("GET", "/jobs", params={"limit": 1, "cursor": paged[0].json()["next"]}))
+    assert [answer.json()["items"][0]["id"] for answer in paged] == [newest["id"], other["id"]]

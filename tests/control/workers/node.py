@@ -21,6 +21,7 @@ from control.peer.call import PeerCall
 from control.peer.result import CallResult
 from tenants.keys import signing_keys
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from tests import clusters
 from tests.control.api.house import ACME
 from tests.pipelines.virtual import eventually
 
@@ -110,6 +111,11 @@ class Node:
         found = self.ready().get("processes", [])
         return [one for one in found if one["role"] == "media" and one["state"] == state]
 
+    def models_pid(self) -> int:
+        """Of the process that has the models, as it tells on its socket."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.folder / "data" / "models.sock"))) as client:
+            return int(client.get("http://models/health", timeout=5).json()["pid"])
+
     async def all_well(self) -> list[Process]:
         """Return the two processes when both take calls and answer for both tenants, and nobody is draining."""
         found: list[Process] = []
@@ -195,6 +201,7 @@ def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
     environ |= {f"ATENDE_{name.upper()}": value for name, value in (wanted | settings).items()}
     environ["PYTHONPATH"] = str(folder / PLUGIN)
+    clusters.copy(folder / "data")
     command, options = program("serve", environ=environ)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **options)

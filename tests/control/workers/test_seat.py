@@ -7,7 +7,7 @@ import pytest
 
 from control.settings import PortRange, Settings, SettingsError, checked
 from control.workers.parent import connections
-from control.workers.seat import Place, Role, Seat, node_of, seated, url_of
+from control.workers.seat import Place, Role, Seat, node_of, seated, seats, url_of
 from tenants.database import PoolBounds
 from tenants.embedded import EmbeddedPostgres
 
@@ -31,6 +31,18 @@ def test_processes_that_take_calls_share_the_ports_out() -> None:
     assert len(own) == 8
 
 
+def test_who_does_jobs_has_the_port_behind_theirs_and_a_folder_and_no_door() -> None:
+    from msgspec import structs
+
+    found = structs.replace(FOUND, internal_port=9200)
+    jobs = Seat(role="jobs")
+    ports = [seated(found, Place(seat=seat)).internal_port for seat in [*SEATS, jobs]]
+    assert ports == [9200, 9201, 9202, 9203, 9204]
+    assert jobs.folder(Path("data")) == Path("data/processes/jobs-0")
+    assert (jobs.takes_calls, jobs.has_api, jobs.does_jobs) == (False, False, True)
+    assert [seat.name for seat in seats(found)] == ["control-0", "media-0", "media-1", "jobs-0"]
+
+
 @pytest.mark.parametrize("role", ["control", "all"])
 def test_the_others_have_what_a_process_always_had(role: Role) -> None:
     assert seated(FOUND, Place(seat=Seat(role=role))) == FOUND
@@ -45,7 +57,7 @@ def test_the_others_have_what_a_process_always_had(role: Role) -> None:
             "ATENDE_MEDIA_PORTS: there are 50 pairs for each of 4 places, and ATENDE_MAX_CALLS is 60",
         ),
         ({"again_port": 9001}, "ATENDE_MEDIA_SOCKET_PORT: 9000 and the 3 ports after it reach into ATENDE_AGAIN_PORT"),
-        ({"internal_port": 8078}, "ATENDE_INTERNAL_PORT: 8078 and the 3 ports after it reach into ATENDE_HTTP_PORT"),
+        ({"internal_port": 8078}, "ATENDE_INTERNAL_PORT: 8078 and the 4 ports after it reach into ATENDE_HTTP_PORT"),
         ({"internal_host": "0.0.0.0"}, "ATENDE_INTERNAL_HOST: 0.0.0.0 is no address that others could ask"),
     ],
 )
@@ -61,7 +73,7 @@ def test_ports_that_would_be_shared_stop_the_start(given: dict[str, object], tol
 
 @pytest.mark.parametrize("workers", [2, 64])
 def test_the_embedded_database_has_room_for_all_processes_and_their_successors(workers: int, tmp_path: Path) -> None:
-    wanted = 2 * (workers + 1) * PoolBounds().max_connections
+    wanted = (2 * (workers + 1) + 1) * PoolBounds().max_connections
     server = EmbeddedPostgres(tmp_path, connections(Settings(workers=workers)))
     [given] = [word for word in server._options() if word.startswith("max_connections=")]
     assert int(given.partition("=")[2]) > wanted + 10, "commands and migrations come besides"

@@ -13,12 +13,13 @@ import pytest_asyncio
 import uvicorn
 from msgspec import structs
 
-from base.ids import CallId, TenantId
+from base.ids import AssistantName, CallId, TenantId
 from base.secret import Secret
 from control.workers.seat import Place, url_of
+from pipelines.calls import Call
 from tenants.api_key_store import PostgresApiKeys
 from tenants.embedded import EmbeddedPostgres
-from tenants.leases import CallLease, PostgresLeases
+from tenants.leases import PostgresLeases
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 from tests.tenants.conftest import module_folder
@@ -153,9 +154,10 @@ async def test_a_node_that_does_not_answer_is_told_in_two_seconds(nodes: tuple[A
     leases, call = PostgresLeases(store._database), CallId(str(uuid.uuid4()))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         row = structs.replace(presence.me, id=str(uuid.uuid4()), node="three", url=url_of(silent, "127.0.0.1"))
-        has = CallLease(
-            tenant_id=ACME, call_id=call, process_id=row.id, assistant="ana", since=asked.service.clock.now()
-        )
+        has = Call(
+            id=call, tenant_id=ACME, tenant_slug="acme", assistant=AssistantName("ana"), number="100", caller="",
+            revision=1, language="en", opened_at=asked.service.clock.now(),
+        )  # fmt: skip
         await leases.register(row)
         await leases.renew(row.id, "ok", "{}", [has])
         await eventually(lambda: presence.owner(call, ACME) is not None, limit_s=10.0)

@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,19 +74,71 @@ async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_th
 
 async def test_each_process_is_there_for_prometheus_and_answers_no_stranger(served: Node) -> None:
     targets = (await served.ask("GET", "/metrics/targets")).json()
-    assert sorted(one["labels"]["atende_role"] for one in targets) == ["control", "media", "media"]
-    media = [f"http://{one['targets'][0]}" for one in targets if one["labels"]["atende_role"] == "media"]
-    for url in media:
+    assert sorted(one["labels"]["atende_role"] for one in targets) == ["control", "jobs", "media", "media"]
+    others = {f"http://{one['targets'][0]}": one["labels"]["atende_role"] for one in targets}
+    tells = {"media": "atende_live_calls 0.0", "jobs": 'atende_jobs_ended_total{kind="retention",outcome="failed"} 0.0'}
+    for url, role in others.items():
+        if role == "control":
+            continue
         there = served.url
         served.url = url
         try:
-            assert "atende_live_calls 0.0" in (await served.ask("GET", "/metrics")).text
+            assert tells[role] in (await served.ask("GET", "/metrics")).text
             assert (await served.ask("GET", "/internal/v1/live-calls")).status_code == 404
             forged = {"Atende-Signature": f"1.abc.{'0' * 64}"}
             assert (await served.ask("GET", "/internal/v1/live-calls", headers=forged)).status_code == 404
             assert (await served.ask("GET", "/api/v1/live-calls")).status_code == 404, "it has no REST API"
         finally:
             served.url = there
+
+
+async def test_jobs_have_a_process_of_their_own_without_models_whose_death_is_nobody_elses(served: Node) -> None:
+    takers = {one["pid"] for one in await served.all_well()}
+    before = (await jobs_process(served))["pid"]
+    assert not loads_models(before)
+    assert all(map(loads_models, takers)), "of others it would be seen"
+    await everything_was_done(served)
+    async with ringing(served, 2) as calls:
+        os.kill(before, signal.SIGKILL)
+        await eventually(lambda: not alive(before), 10)
+        assert (await jobs_process(served, other_than=before))["pid"] != before
+        assert all(one.goes_on for one in calls)
+        assert {one["pid"] for one in await served.all_well()} == takers
+    # What it had in hand, or was due, is done by its successor.
+    told = (served.folder / "output").read_text()
+    assert "process=jobs-0" in told
+    assert served.ready()["ready"]
+    [queue] = [one for one in served.ready()["dependencies"] if one["name"] == "jobs"]
+    assert queue["state"] == "ok"
+
+
+async def jobs_process(served: Node, other_than: int = 0) -> dict[str, Any]:
+    """The one that does jobs, once it says that it does."""
+    found: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        found[:] = [one for one in served.ready().get("processes", []) if one["role"] == "jobs"]
+        return [one["state"] for one in found] == ["ok"] and found[0]["pid"] != other_than
+
+    await eventually(there, 60)
+    return found[0]
+
+
+def loads_models(pid: int) -> bool:
+    """Whether the process has the library on which every model of ours runs."""
+    return "onnxruntime" in Path(f"/proc/{pid}/maps").read_text()
+
+
+async def everything_was_done(served: Node) -> None:
+    """What there is to do at a first start was done, and is told by the REST API: of an audit log there is none yet."""
+    async with asyncio.timeout(60):
+        while True:
+            kinds = (await served.ask("GET", "/api/v1/jobs/kinds")).raise_for_status().json()["items"]
+            if {one["kind"] for one in kinds if one["done_last_day"]} >= {"retention", "events", "upkeep"}:
+                break
+    assert (await served.ask("GET", "/api/v1/jobs")).raise_for_status().json()["items"] == []
+    [recordings] = [one for one in kinds if one["kind"] == "recordings"]
+    assert recordings["node"], "each node has its own"
 
 
 async def test_what_is_put_answers_in_every_process(served: Node) -> None:
@@ -143,6 +197,25 @@ async def stored(served: Node, calls: list[str], end_reason: str) -> None:
             assert answer.json()["end_reason"] == end_reason
 
 
+async def test_the_models_process_is_started_anew_and_no_call_hears_of_it(served: Node) -> None:
+    await served.all_well()
+
+    def models() -> str | None:
+        found = {one["name"]: one["state"] for one in served.ready().get("dependencies", ())}
+        return found.get("model server")
+
+    assert models() == "ok"
+    former = served.models_pid()
+    async with ringing(served, 2) as calls:
+        os.kill(former, signal.SIGKILL)
+        await eventually(lambda: models() == "down", 10)
+        await eventually(lambda: models() == "ok", 60)
+        assert served.models_pid() != former
+        assert all(one.goes_on for one in calls)
+        assert len(await served.live_calls()) == 2
+    await served.all_well()
+
+
 async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(served: Node) -> None:
     before = {one["pid"] for one in await served.all_well()}
     async with ringing(served, 4) as calls, Switch(*served.door) as switch:
@@ -164,6 +237,7 @@ async def test_one_that_hangs_is_killed_says_where_and_another_takes_its_place(s
 
 async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) -> None:
     before = {one["pid"] for one in await served.all_well()}
+    models = served.models_pid()
     async with ringing(served, 4) as calls:
         served.process.send_signal(signal.SIGHUP)
         # The first fresh one is there, and the former drains with the calls that it has.
@@ -177,6 +251,7 @@ async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) ->
         await eventually(lambda: not any(map(alive, before)), 90)
     after = {one["pid"] for one in await served.all_well()}
     assert not after & before
+    assert served.models_pid() != models
     async with ringing(served, 2) as calls:
         assert all(one.goes_on for one in calls)
 

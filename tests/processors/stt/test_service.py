@@ -22,6 +22,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.transcriptions.language import Language
 
 from processors.compute import ComputeLanes
+from processors.stt.ears import OwnEars
 from processors.stt.recogniser import DEFAULT_PROMPTS, Recognition, Samples
 from processors.stt.service import Hearing, WhisperSttService
 
@@ -49,8 +50,7 @@ class Scripted:
 
 def service(recogniser: Scripted, lanes: ComputeLanes, timeout_s: float = 5.0) -> WhisperSttService:
     hearing = Hearing(
-        recogniser=recogniser,  # type: ignore[arg-type]
-        compute=lanes,
+        ears=OwnEars(recogniser, lanes),  # type: ignore[arg-type]
         language="pt",
         prompt="Olá!",
         beam_size=2,

@@ -25,8 +25,8 @@ from processors.compute import ComputeLanes
 from processors.factory import CallContext, Persona, PrepareError, StageContext
 from processors.models.store import ModelStore
 from processors.stt.belief import believed
-from processors.stt.recogniser import DEFAULT_PROMPTS
-from processors.stt.service import samples_of
+from processors.stt.ears import OwnEars
+from processors.stt.recogniser import DEFAULT_PROMPTS, Recogniser, samples_of
 from processors.stt.whisper import WhisperConfig, WhisperPrepared, WhisperStt
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
@@ -50,14 +50,19 @@ def persona(language: str = "pt-BR") -> Persona:
 
 
 async def prepared(factory: WhisperStt, models: ModelStore, lanes: ComputeLanes) -> WhisperPrepared:
-    workshop: Any = SimpleNamespace(models=models, compute=lanes)
+    workshop: Any = SimpleNamespace(models=models, compute=lanes, served=None)
     context = StageContext(tenant_id=TenantId("t"), persona=persona())
     return await factory.prepare(WhisperConfig(), context, workshop)
 
 
+def recogniser_of(ready: WhisperPrepared) -> Recogniser:
+    assert isinstance(ready.ears, OwnEars)
+    return ready.ears.recogniser
+
+
 def understood(ready: WhisperPrepared, pcm: bytes, language: str) -> str:
     prompt = DEFAULT_PROMPTS[language]
-    found = ready.recogniser.recognise(samples_of(pcm, RATE), language, prompt, WhisperConfig().beam_size)
+    found = recogniser_of(ready).recognise(samples_of(pcm, RATE), language, prompt, WhisperConfig().beam_size)
     return believed(found, prompt)
 
 
@@ -103,7 +108,7 @@ async def test_the_language_that_is_spoken_is_told_rightly_or_not_at_all(
     for name, line in lines.items():
         audio, _ = soundfile.read(SPEECH / "first" / f"{name}.wav", dtype="int16")
         other = "en" if primary(line.lang) == "pt" else "pt"
-        found = ready.recogniser.recognise(samples_of(audio.tobytes(), RATE), other, "", 1, tell_language=True)
+        found = recogniser_of(ready).recognise(samples_of(audio.tobytes(), RATE), other, "", 1, tell_language=True)
         told.append((primary(line.lang), found.sounds_like))
     assert [pair for pair in told if pair[1] not in (None, pair[0])] == []
     assert sum(found is not None for _, found in told) >= 0.8 * len(told)
@@ -155,7 +160,7 @@ async def test_a_missing_model_names_the_command(factory: WhisperStt, tmp_path: 
 async def test_a_language_that_whisper_does_not_know_is_refused(
     factory: WhisperStt, tmp_path: Path, lanes: ComputeLanes
 ) -> None:
-    workshop: Any = SimpleNamespace(models=ModelStore(tmp_path), compute=lanes)
+    workshop: Any = SimpleNamespace(models=ModelStore(tmp_path), compute=lanes, served=None)
     context = StageContext(tenant_id=TenantId("t"), persona=persona())
     with pytest.raises(PrepareError, match="does not know the language"):
         await factory.prepare(WhisperConfig(language="tlh"), context, workshop)

@@ -20,11 +20,12 @@ from processors.factory import CallContext, Persona, PrepareError, StageContext
 from processors.models.manifest import builtin_manifest
 from processors.models.store import ModelStore
 from processors.stt.belief import believed
+from processors.stt.ears import Asked
 from processors.stt.recogniser import DEFAULT_PROMPTS
-from processors.stt.service import samples_of
 from processors.stt.whisper import WhisperConfig, WhisperStt
 from processors.tts import engine
 from processors.tts.kokoro import KokoroConfig, KokoroTts, manner_of
+from processors.tts.mouth import OwnMouth
 from processors.tts.speaker import Speaker
 from processors.tts.voices import DEFAULT_VOICES, SHAPE, load_voice, speech_language
 
@@ -37,7 +38,7 @@ def persona(language: str = "pt-BR") -> Persona:
 
 
 def workshop(models: ModelStore, lanes: ComputeLanes, data_dir: Path) -> Any:
-    return SimpleNamespace(models=models, compute=lanes, data_dir=data_dir)
+    return SimpleNamespace(models=models, compute=lanes, data_dir=data_dir, served=None)
 
 
 async def prepared(
@@ -45,6 +46,11 @@ async def prepared(
 ) -> Speaker:
     context = StageContext(tenant_id=TENANT, persona=persona())
     return await factory.prepare(config, context, workshop(models, lanes, data_dir))
+
+
+def mouth_of(ready: Speaker) -> OwnMouth:
+    assert isinstance(ready.mouth, OwnMouth)
+    return ready.mouth
 
 
 async def spoken(factory: KokoroTts, config: KokoroConfig, ready: Speaker, text: str, language: str) -> bytes:
@@ -72,7 +78,8 @@ async def test_what_is_said_in_three_languages_is_understood(
     }.items():
         silence = bytes(RATE)  # half a second, as before any sentence in a call
         pcm = silence + await spoken(factory, config, ready, text, language)
-        found = ear.recogniser.recognise(samples_of(pcm, RATE), language, DEFAULT_PROMPTS[language], 2)
+        asked = Asked(language=language, prompt=DEFAULT_PROMPTS[language], beam_size=2)
+        found = await ear.ears.recognise(pcm, RATE, asked)
         heard = fold(believed(found, DEFAULT_PROMPTS[language]))
         assert heard == fold(text)
 
@@ -85,7 +92,7 @@ async def test_two_configs_share_one_engine_and_a_rehearsal_reports_progress(
     slow, quick = KokoroConfig(), KokoroConfig(speed=1.2, voice="pm_alex")
     one = await prepared(factory, slow, models, lanes, tmp_path)
     two = await prepared(factory, quick, models, lanes, tmp_path)
-    assert one.engine is two.engine
+    assert mouth_of(one).engine is mouth_of(two).engine
     context, steps = StageContext(tenant_id=TENANT, persona=persona()), list[tuple[int, int]]()
     await factory.rehearse(slow, one, context, ["Oi!", "Oi! Até logo!"], lambda *step: steps.append(step))
     assert steps == [(1, 2), (2, 2)]
@@ -104,8 +111,8 @@ async def test_a_text_longer_than_the_models_context_is_rendered_whole(
         batches.append(len(tokens))
         return np.random.default_rng(0).normal(0, 0.1, 2400).astype(np.float32), None
 
-    monkeypatch.setattr(ready.engine._kokoro, "_infer", infer)  # type: ignore[attr-defined]
-    samples = ready.engine.render(" ".join(["muito"] * 90), ready.voices["pf_dora"], "pt-br", 1.0)
+    monkeypatch.setattr(mouth_of(ready).engine._kokoro, "_infer", infer)  # type: ignore[attr-defined]
+    samples = mouth_of(ready).engine.render(" ".join(["muito"] * 90), mouth_of(ready).voices["pf_dora"], "pt-br", 1.0)
     assert len(batches) == 2
     assert max(batches) <= 510
     assert len(samples) >= 4000

@@ -31,8 +31,9 @@ from base.ids import TenantId
 from processors.compute import ComputeLanes
 from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.engine import SAMPLE_RATE, Samples
+from processors.tts.mouth import Manner, OwnMouth
 from processors.tts.service import KokoroTtsService
-from processors.tts.speaker import Manner, Speaker
+from processors.tts.speaker import Speaker
 from processors.tts.voices import Voice
 
 RATE = 8000
@@ -67,9 +68,8 @@ def engine() -> Engine:
 @pytest.fixture
 def service(engine: Engine, lanes: ComputeLanes, tmp_path: Path) -> KokoroTtsService:
     speaker = Speaker(
-        engine=engine,
+        mouth=OwnMouth(engine, {"v": np.zeros((510, 1, 256), dtype=np.float32)}, lanes),
         model="m",
-        voices={"v": np.zeros((510, 1, 256), dtype=np.float32)},
         compute=lanes,
         memory=MemoryCache(),
         disk=DiskCache(tmp_path),
@@ -167,7 +167,11 @@ async def test_another_language_is_spoken_with_its_own_voice_and_one_without_a_v
 
     voices = {name: np.full((510, 1, 256), n, dtype=np.float32) for n, name in enumerate(["pf_dora", "af_heart"])}
     speaker = Speaker(
-        engine=Noting(), model="m", voices=voices, compute=lanes, memory=MemoryCache(), disk=DiskCache(tmp_path)
+        mouth=OwnMouth(Noting(), voices, lanes),
+        model="m",
+        compute=lanes,
+        memory=MemoryCache(),
+        disk=DiskCache(tmp_path),
     )
     manner = Manner(voice="pf_dora", language="pt-BR", speech="pt-br", speed=1.0)
     service = KokoroTtsService(speaker, TenantId("t"), manner, RATE, timeout_s=2.0)

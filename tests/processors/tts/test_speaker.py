@@ -13,7 +13,8 @@ from base.ids import TenantId
 from processors.compute import ComputeLanes
 from processors.tts.cache import DiskCache, MemoryCache
 from processors.tts.engine import SAMPLE_RATE, Samples
-from processors.tts.speaker import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, WORD_PAUSE_S, Manner, Speaker, pause_after
+from processors.tts.mouth import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, WORD_PAUSE_S, Manner, OwnMouth, pause_after
+from processors.tts.speaker import Speaker
 from processors.tts.voices import Voice
 
 TENANT, OTHER = TenantId("a"), TenantId("b")
@@ -48,7 +49,9 @@ def speaker(engine: Humming, lanes: ComputeLanes, tmp_path: Path) -> Speaker:
 
 def make(engine: Humming, lanes: ComputeLanes, folder: Path) -> Speaker:
     voices = {"v": np.zeros((510, 1, 256), dtype=np.float32)}
-    return Speaker(engine=engine, model="m", voices=voices, compute=lanes, memory=MemoryCache(), disk=DiskCache(folder))
+    return Speaker(
+        mouth=OwnMouth(engine, voices, lanes), model="m", compute=lanes, memory=MemoryCache(), disk=DiskCache(folder)
+    )
 
 
 async def said(speaker: Speaker, text: str, rate: int = 8000, tenant: TenantId = TENANT) -> list[bytes]:

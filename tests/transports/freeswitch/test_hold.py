@@ -250,7 +250,7 @@ def test_held_or_not_no_word_is_told_twice_or_unplayed(steps: list[str], lags: b
     heard = 0
     for number, step in enumerate(steps):
         if step == "sentence":
-            put.append(f"a{number} b{number} c{number}")
+            put.append(f"a{number:02} b{number:02} c{number:02}")  # none begins as another does
             sentence(playout, put[-1], 300, str(number))
         elif step == "hold":
             playout.hold(unheard_ms=100 if lags else 0)

@@ -1,0 +1,202 @@
+"""What there is to do: each kind of job, when, for whom, and how, in batches between which it may be given back."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from base.clock import Clock
+from base.ids import TenantId
+from pipelines.events import Event, EventData, event
+from tenants.audit import Link
+from tenants.audit_store import AuditLog, Chain
+from tenants.event_store import KEPT, EventStore
+from tenants.job_store import JobStore, Kind
+from tenants.retention import Erasing, Retentions, cutoff
+from tenants.revisions import PostgresRevisions
+
+CALLS_AT_ONCE: Final = 200
+"""That one transaction takes the words of."""
+FILES_AT_ONCE: Final = 100
+"""That are removed without a look whether the process is to end."""
+ROWS_AT_ONCE: Final = 1000
+EVERYBODY: Final[Sequence[TenantId | None]] = (None,)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """`times` is a cron expression in UTC. `whose` has a job each; `work` tells after each batch how much it dealt
+    with, and may be broken off there: begun anew it goes on with what is left.
+    """
+
+    name: Kind
+    times: str
+    whose: Callable[[], Awaitable[Sequence[TenantId | None]]]
+    work: Callable[[TenantId | None], AsyncGenerator[int, None]]
+    of_node: bool = False
+    """Every node has its own."""
+
+
+@dataclass(frozen=True)
+class Workroom:
+    """What the work is done with."""
+
+    clock: Clock
+    revisions: PostgresRevisions
+    retentions: Retentions
+    erasing: Erasing
+    audit: AuditLog
+    events: EventStore
+    jobs: JobStore
+    recordings_dir: Path
+    """This node's."""
+    events_days: int
+    tell: Callable[[Event], Awaitable[None]]
+    broken: Callable[[], None]
+    """Counts a chain of the audit log that does not hold."""
+
+
+def kinds(room: Workroom) -> tuple[JobKind, ...]:
+    """All that there are."""
+    work = Work(room)
+    return (
+        JobKind("retention", "17 * * * *", work.tenants, work.retention),
+        JobKind("recordings", "27 * * * *", work.recorded, work.recordings, of_node=True),
+        JobKind("audit", "41 3 * * *", work.chains, work.audit),
+        JobKind("events", "7 * * * *", _everybody, work.events),
+        JobKind("upkeep", "52 * * * *", _everybody, work.upkeep),
+    )
+
+
+class Work:
+    """See `JobKind`: for whom, and how."""
+
+    def __init__(self, room: Workroom) -> None:
+        self._room = room
+
+    async def tenants(self) -> Sequence[TenantId | None]:
+        """All of whom a document was ever stored: what was said to one that was removed grows old, too."""
+        return [change.tenant_id for change in await self._room.revisions.changes()]
+
+    async def retention(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
+        """What the tenant's newest document does not let be kept any longer."""
+        room = self._room
+        if tenant_id is None or (keeps := await room.retentions.of(tenant_id)) is None:
+            return
+        now = room.clock.now()
+        before, calls = cutoff(now, keeps.transcripts_days), 0
+        while gone := await room.erasing.words(tenant_id, before, now, CALLS_AT_ONCE):
+            calls += gone
+            yield gone
+        before, recordings = cutoff(now, keeps.recordings_days), 0
+        while gone := await room.erasing.recordings(tenant_id, before, CALLS_AT_ONCE):
+            recordings += gone
+            yield gone
+        if calls or recordings:
+            log.info("what was said is kept no longer", tenant=tenant_id, calls=calls, recordings=recordings)
+
+    async def recorded(self) -> Sequence[TenantId | None]:
+        """Who has recordings on this node."""
+        return await asyncio.to_thread(_tenants_in, self._room.recordings_dir)
+
+    async def recordings(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
+        """Files of this node."""
+        room, files = self._room, 0
+        if tenant_id is None or not _is_id(tenant_id) or (keeps := await room.retentions.of(tenant_id)) is None:
+            return
+        before = cutoff(room.clock.now(), keeps.recordings_days).date()
+        if keeps.recordings_days == 0:
+            before += timedelta(days=1)  # today's, too
+        folder = room.recordings_dir / tenant_id
+        while gone := await asyncio.to_thread(remove_before, folder, before, FILES_AT_ONCE):
+            files += gone
+            yield gone
+        if files:
+            log.info("recordings are kept no longer", tenant=tenant_id, files=files)
+
+    async def chains(self) -> Sequence[TenantId | None]:
+        """The platform's, and those of all companies that ever had one."""
+        found: list[TenantId | None] = []
+        last: Chain | None = None
+        while some := await self._room.audit.chains(ROWS_AT_ONCE, last):
+            found += some
+            last = Chain(some[-1])
+        return found
+
+    async def audit(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
+        """The whole chain of the audit log. Its number and digest in the service's log prove later what there was."""
+        room = self._room
+        verdict = await room.audit.verify(tenant_id, None, ROWS_AT_ONCE)
+        yield verdict.held_to
+        while not verdict.whole:
+            behind = Link(verdict.held_to, verdict.digest)
+            verdict = await room.audit.verify(tenant_id, behind, ROWS_AT_ONCE)
+            yield verdict.held_to - behind.number
+        facts = {"of": tenant_id or "platform", "number": verdict.held_to, "digest": verdict.digest}
+        if verdict.broken_at is None:
+            log.info("the audit log holds", **facts)
+            return
+        log.error("the audit log does not hold", broken_at=verdict.broken_at, **facts)
+        room.broken()
+        data = EventData(number=verdict.broken_at)
+        await room.tell(event(None, room.clock.now(), "audit.broken", tenant_id or "", data))
+
+    async def events(self, _: TenantId | None) -> AsyncGenerator[int, None]:
+        """What happened long ago, and what is more than so many."""
+        room = self._room
+        before = cutoff(room.clock.now(), room.events_days)
+        while gone := await room.events.trim(before, KEPT):
+            yield gone
+
+    async def upkeep(self, _: TenantId | None) -> AsyncGenerator[int, None]:
+        """The jobs' own log, and jobs that nobody is there for any more."""
+        while gone := await self._room.jobs.tidy(self._room.clock.now(), ROWS_AT_ONCE):
+            yield gone
+
+
+async def _everybody() -> Sequence[TenantId | None]:
+    return EVERYBODY
+
+
+def _tenants_in(folder: Path) -> list[TenantId | None]:
+    try:
+        found = sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
+    except FileNotFoundError:
+        return []
+    return [TenantId(name) for name in found if _is_id(name)]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def remove_before(folder: Path, before: date, most: int) -> int:
+    """Recordings of the folder `YYYY-MM-DD` of each day before that one, and the folders that are empty then; how many
+    files, `most` at the most. What is named otherwise is nobody's recording, and stays.
+    """
+    gone = 0
+    for day in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if day.is_symlink() or not day.is_dir() or not _DAY.fullmatch(day.name) or day.name >= before.isoformat():
+            continue
+        for file in sorted(day.glob("*.wav")):
+            if gone == most:
+                return gone
+            if _is_id(file.stem):
+                file.unlink(missing_ok=True)
+                gone += 1
+        with suppress(OSError):  # something else is in it, or comes just now
+            day.rmdir()
+    return gone

@@ -1,0 +1,219 @@
+"""A model server that goes away and comes back, one of others that knows only the reference, and one that is odd."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from litestar import Litestar, Request, Response, get, post
+from litestar.response import Stream
+from msgspec.structs import replace
+
+from base.secret import Secret
+from control.models_role.app import models_app
+from control.models_role.shelf import OwnShelf
+from control.settings import Settings
+from knowledge.embedder import UseEmbedder
+from knowledge.passages import KnowledgeError
+from processors.compute import ComputeLanes
+from processors.factory import PrepareError
+from processors.models.store import ModelStore
+from processors.served.client import AWAY, ServedModels, open_models
+from processors.served.embedding import ServedEmbedder
+from processors.served.protocol import ModelServerError, SpeechRequest, Transcribed
+from processors.served.stages import ServedEars, ServedMouth
+from processors.stt.ears import Asked
+from processors.stt.recogniser import Recognition
+from processors.tts.mouth import Manner
+from tests.control.models_role.serving import EARS, MOUTH, Engines, Gate, mock_app, reached, served_on, serving, until
+
+UTTERANCE = Transcribed(
+    model=EARS, pcm=bytes(16_000), sample_rate=8000, language="en", prompt="", beam_size=1, tell_language=False
+)
+SENTENCE = SpeechRequest(model=MOUTH, input="Good day.", voice="af_heart", response_format="pcm")
+MANNER = Manner(voice="alloy", language="en", speech="en-us", speed=1.0)
+
+
+async def spoken(server: ServedModels, text: str = SENTENCE.input) -> bytes:
+    async with aclosing(server.speak(replace(SENTENCE, input=text), "en-us")) as stream:
+        return b"".join([part async for part in stream])
+
+
+async def test_what_was_asked_while_it_was_away_is_answered_when_it_is_back(tmp_path: Path) -> None:
+    path, engines = tmp_path / "m.sock", Engines()
+    async with AsyncExitStack() as after:
+        async with serving(mock_app(tmp_path, engines), path) as url:
+            server = await after.enter_async_context(open_models(url))
+            await server.model(EARS)
+            await server.model(MOUTH)
+            assert not server.away
+        utterance = asyncio.create_task(server.transcribe(UTTERANCE))
+        sentence = asyncio.create_task(spoken(server))
+        await until(lambda: server.away)
+        assert server.look("stt").problem == server.look("tts").problem == AWAY
+        fresh = Engines()
+        async with serving(mock_app(tmp_path, fresh), path):
+            assert (await utterance).text == engines.found.text
+            assert len(await sentence) > 4800
+            assert sorted(fresh.loaded) == sorted([EARS, MOUTH]), "before anybody waited for them"
+            assert server.look("stt").problem == ""
+
+
+async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_stage_that_is_not_ready(
+    tmp_path: Path,
+) -> None:
+    async with open_models(f"unix://{tmp_path / 'nobody.sock'}", patience_s=0.05) as server:
+        assert server.away
+        with pytest.raises(ModelServerError, match=AWAY):
+            await server.transcribe(UTTERANCE)
+        with pytest.raises(ModelServerError, match=AWAY):
+            await spoken(server)
+        with pytest.raises(PrepareError, match=r"whisper-base.*ATENDE_MODELS_URL"):
+            await server.model(EARS)
+
+
+async def test_it_tells_how_much_it_does_for_whom(tmp_path: Path) -> None:
+    engines, gate = Engines(), Gate()
+    app = mock_app(tmp_path, engines)
+    async with serving(app, tmp_path / "m.sock") as url, open_models(url) as mine, open_models(url) as theirs:
+        engines.before = gate
+        asked = [asyncio.create_task(mine.transcribe(UTTERANCE)) for _ in range(9)]
+        await reached(gate)
+        await until(lambda: mine.look("stt").waiting == 9 - mine.look("stt").threads)
+        await until(lambda: theirs.look("stt").wait_s > 0)
+        gate.open()
+        await asyncio.gather(*asked)
+        await until(lambda: mine.look("stt").busy_s > 0 and theirs.look("stt").others_s > 0)
+        assert mine.look("stt").others_s == 0
+        assert theirs.look("stt").busy_s == 0
+        assert mine.look("tts").busy_s == theirs.look("tts").others_s == 0
+        engines.before = lambda: time.sleep(0.02)
+        await spoken(theirs, "One two three four, five six seven eight.")
+        await until(lambda: theirs.look("tts").busy_s >= 0.04 and mine.look("tts").others_s >= 0.04)
+        assert mine.look("tts").busy_s == theirs.look("tts").others_s == 0
+
+
+async def test_a_voice_or_model_that_is_not_there_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    async with serving(mock_app(tmp_path, Engines()), tmp_path / "m.sock") as url, open_models(url) as server:
+        with pytest.raises(PrepareError, match=f"has {MOUTH}, use-multilingual-v3, {EARS}"):
+            await server.model("whisper-enormous")
+        nobody = SpeechRequest(model=MOUTH, input="Good day.", voice="pm_santa", response_format="pcm")
+        with pytest.raises(ModelServerError, match="atende models pull kokoro-voices"):
+            async with aclosing(server.speak(nobody, "en-us")) as stream:
+                await anext(stream)
+
+
+def others(asked: list[Any], *, key: str = "", rate: str = "") -> Litestar:
+    """A server of others, strict in what the reference has and without anything else."""
+
+    def let_in(request: Request[Any, Any, Any]) -> None:
+        assert request.headers.get("Authorization", "") == key
+
+    @get("/v1/models")
+    async def models(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        let_in(request)
+        data = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in (EARS, MOUTH)]
+        return {"object": "list", "data": data}
+
+    @post("/v1/audio/transcriptions", status_code=200)
+    async def transcriptions(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        form = await request.form()
+        asked.append(sorted(form))
+        segments = [
+            {"id": 0, "start": 0.0, "end": 1.0, "text": " One.", "avg_logprob": -0.4, "no_speech_prob": 0.3},
+            {"id": 1, "start": 1.0, "end": 4.0, "text": " Two.", "avg_logprob": -0.8, "no_speech_prob": 0.1},
+        ]
+        whole = {"text": " One. Two.", "language": "english", "duration": 4.0}
+        return whole if form["prompt"] == "plain" else {**whole, "segments": segments, "x": 1}
+
+    @post("/v1/audio/speech", status_code=200)
+    async def speech(request: Request[Any, Any, Any]) -> Stream | Response[Any]:
+        asked.append(await request.json())
+
+        async def odd() -> AsyncIterator[bytes]:
+            for part in (b"\1", b"\0\2", b"\0\3\0"):
+                yield part
+
+        return Stream(odd(), media_type="audio/pcm" + rate)
+
+    return Litestar([models, transcriptions, speech], openapi_config=None)
+
+
+async def test_a_server_that_has_only_what_the_reference_has_is_enough(tmp_path: Path) -> None:
+    asked: list[Any] = []
+    async with serving(others(asked), tmp_path / "m.sock") as url, open_models(url) as server:
+        assert not server.away
+        assert server.look("stt").problem == ""
+        assert (await server.model(EARS)).languages is None
+        with pytest.raises(PrepareError, match=r"has kokoro-v1\.0-int8, whisper-base"):
+            await server.model("kokoro-v1.0-torch")
+        ears, mouth = ServedEars(server, EARS), ServedMouth(server, MOUTH, None)
+        plain = Asked(language="en", prompt="plain", beam_size=1)
+        assert await ears.recognise(bytes(800), 8000, plain) == Recognition("One. Two.", 0.0, 0.0, None)
+        told = Asked(language="en", prompt="Hello", beam_size=1)
+        found = await ears.recognise(bytes(800), 8000, told)
+        assert found._replace(confidence=0.0) == Recognition("One. Two.", 0.0, 0.1, None)
+        assert found.confidence == pytest.approx(-0.7)
+        pieces = [piece async for piece in mouth.speak("Hello.", MANNER)]
+        assert np.concatenate([piece.samples for piece in pieces]).tolist() == [1, 2, 3]
+    fields = ["file", "language", "model", "prompt", "response_format", "temperature"]
+    assert asked == [
+        fields,
+        fields,
+        {"model": MOUTH, "input": "Hello.", "voice": "alloy", "response_format": "pcm", "speed": 1.0},
+    ]
+
+
+async def test_over_http_it_is_shown_the_key_and_a_rate_that_is_not_wanted_is_an_error() -> None:
+    app = others([], key="Bearer k", rate=";rate=16000")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with served_on(app, listening):
+            async with open_models(url, Secret("wrong"), patience_s=0.05) as server:
+                assert server.away
+            async with open_models(url, Secret("k")) as server:
+                with pytest.raises(ModelServerError, match="16000"):
+                    await spoken(server)
+
+
+async def test_words_become_the_same_vectors(tmp_path: Path) -> None:
+    texts = ["Abre aos sábados?", "Do you open on Saturdays?", "Abre aos sábados?"]
+    lanes, shelves = ComputeLanes(), list[OwnShelf]()
+
+    def shelf(_: Any) -> OwnShelf:
+        shelves.append(OwnShelf(ModelStore(tmp_path), lanes))
+        return shelves[-1]
+
+    app = models_app(Settings(data_dir=tmp_path), shelf_of=shelf)
+    own = UseEmbedder().encode(texts)
+    async with serving(app, tmp_path / "m.sock") as url:
+        served = ServedEmbedder(url)
+        assert np.array_equal(await asyncio.to_thread(served.encode, texts), own)
+        many = [f"{number} {texts[0]}" for number in range(300)]
+        assert (await asyncio.to_thread(served.encode, many)).shape == (300, 512)
+        assert served.encode([]).shape == (0, 512)
+        served.close()
+    for one in shelves:
+        one.close()
+    lanes.close()
+
+
+# httpcore leaves a socket on which nobody listens to the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_without_the_embedder_there_it_is_in_this_process_and_a_server_that_is_away_is_told(
+    tmp_path: Path,
+) -> None:
+    own = UseEmbedder().encode(["Hello"])
+    nobody = ServedEmbedder(f"unix://{tmp_path / 'nobody.sock'}")
+    with pytest.raises(KnowledgeError, match="ConnectError"):
+        nobody.encode(["Hello"])
+    nobody.close()
+    async with serving(others([]), tmp_path / "m.sock") as url:
+        elsewhere = ServedEmbedder(url)
+        assert np.array_equal(await asyncio.to_thread(elsewhere.encode, ["Hello"]), own)
+        elsewhere.close()
