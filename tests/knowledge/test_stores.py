@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from knowledge.passages import KnowledgeError, Passage
 from knowledge.stores.chroma import ANSWER_TIMEOUT_S, ChromaServer, ChromaStore, _sessions
 from knowledge.stores.memory import MemoryStore
 from knowledge.stores.pgvector import PgVectorStore
-from knowledge.stores.protocol import StoredDocument, VectorStore
+from knowledge.stores.protocol import Hit, StoredDocument, VectorStore
 from tests.knowledge.servers import chroma_server, guarded_server
 from tests.knowledge.vector_database import vector_database
 from tests.tenants.conftest import postgres
@@ -157,10 +158,64 @@ async def test_vectors_of_another_dimension_are_refused(store: VectorStore) -> N
         await store.nearest(ONE, np.zeros(3, dtype=np.float32), 1)
 
 
-async def test_closing_twice_is_fine(store: VectorStore) -> None:
+async def test_closing_twice_is_fine_and_what_was_kept_is_not_told_any_more(store: VectorStore) -> None:
     await put(store, ONE, "d", "x", "um")
+    for _ in range(2):
+        await store.close()
+        try:
+            left = await store.passages(ONE)
+        except KnowledgeError as error:
+            assert "closed" in str(error)  # noqa: PT017 - a store in memory has nothing to refuse with
+        else:
+            assert left == []
+
+
+def open_files(folder: Path) -> list[Path]:
+    """Those of this process."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [target for link in links if (target := link.readlink()).is_relative_to(folder)]
+
+
+async def test_a_closed_chroma_has_no_file_and_no_thread(tmp_path: Path) -> None:
+    store = ChromaStore(tmp_path, "e", DIMENSION)
+    await put(store, ONE, "d", "x", "um")
+    (thread,) = store._thread._threads
+    assert open_files(tmp_path)
     await store.close()
+    thread.join(10)
+    assert (open_files(tmp_path), thread.is_alive()) == ([], False)
+
+
+async def test_a_search_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the database would be closed under it."""
+    store, looks, may_end = ChromaStore(tmp_path, "e", DIMENSION), threading.Event(), threading.Event()
+    await put(store, ONE, "d", "x", "um")
+
+    def slow(*_: object) -> list[Hit]:
+        looks.set()
+        may_end.wait(10)
+        return []
+
+    monkeypatch.setattr(store, "_search", slow)
+    searching = asyncio.create_task(store.nearest(ONE, axes((0,))[0, 0], 1))
+    assert await asyncio.to_thread(looks.wait, 10)
+    closing = asyncio.create_task(store.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.05)
+    assert not done
+    assert open_files(tmp_path), "it is not closed under the search"
+    may_end.set()
+    assert await searching == []
+    await closing
+    assert open_files(tmp_path) == []
+
+
+async def test_a_closed_chroma_has_no_connection_to_its_server(server: ChromaServer) -> None:
+    store = ChromaStore(server, str(uuid.uuid4()), DIMENSION)
+    await put(store, ONE, "d", "x", "um")
+    sessions = _sessions(store._client)  # type: ignore[arg-type]
+    assert not any(session.is_closed for session in sessions)
     await store.close()
+    assert all(session.is_closed for session in sessions)
 
 
 async def test_chroma_keeps_what_it_had_over_a_restart(tmp_path: Path) -> None:

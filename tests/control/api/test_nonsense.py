@@ -199,6 +199,7 @@ NEEDS: Final[Mapping[str, Callable[[Served], Awaitable[Parts]]]] = {
 }
 """What a request needs beside the names of things that are there, so that it does what it is for."""
 PLATFORMS: Final = {
+    "GET /api/v1/audit/chains",
     "GET /api/v1/endpoints",
     "GET /api/v1/jobs",
     "GET /api/v1/jobs/kinds",
