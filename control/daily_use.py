@@ -3,11 +3,12 @@ once, what came since is counted here.
 
 A call belongs to the day on which it began, in its company's time zone. No call waits for the database: until what was
 before is known (it is read before the door opens, and for a limit that is new within half a minute) only what this
-process counted itself counts. Of other processes that share the tenants a call counts within half a minute of its end.
+process counted itself counts. Of other processes that share the tenants a call counts within half a minute of its end,
+and at once after a ring that follows a while without one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, time
 from typing import Final, Literal, Protocol, TypeAlias
@@ -77,13 +78,19 @@ class DailyUse:
         self._days: dict[tuple[TenantId, AssistantName], _Day] = {}
         self._asked: set[tuple[TenantId, AssistantName]] = set()
         """Who was rung here since it was read last: of nobody else is anything read again."""
+        self._rung: asyncio.Queue[tuple[TenantEntry, AssistantName]] = asyncio.Queue()
+        """Those of them of whom the next reading is some time away; each is there once at most."""
+        self._reading = asyncio.Lock()
 
     def used_up(self, tenant: TenantEntry, assistant: AssistantName) -> Limit | None:
         """Which limit of the assistant's is used up today; None: it may have one more call. Never waits."""
         minutes, cost_usd = tenant.daily_minutes.get(assistant), tenant.daily_cost.get(assistant)
         if minutes is None and cost_usd is None:
             return None
-        self._asked.add((tenant.tenant_id, assistant))
+        if (asked := (tenant.tenant_id, assistant)) not in self._asked:
+            self._asked.add(asked)
+            if self._shared:
+                self._rung.put_nowait((tenant, assistant))
         taken = self._day(tenant, assistant).taken(self._clock.monotonic())
         if minutes is not None and taken.seconds >= minutes * 60:
             return "daily_minutes"
@@ -112,7 +119,16 @@ class DailyUse:
                     if not day.live:
                         self._asked.discard((tenant.tenant_id, assistant))
 
+    async def count_who_is_rung(self) -> None:
+        """Wait for a ring after a while without one, and read what others have taken. Raises what the store does."""
+        tenant, assistant = await self._rung.get()
+        await self._read(tenant, assistant, self._day(tenant, assistant))
+
     async def _read(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
+        async with self._reading:  # what has ended is taken out once
+            await self._read_alone(tenant, assistant, day)
+
+    async def _read_alone(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
         midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
         until = self._clock.now() if self._shared else self._since
         ended = day.ended if self._shared else Taken()
@@ -142,9 +158,9 @@ async def counted(
 ) -> AsyncIterator[None]:
     """What was before is known when the block begins, where the database answers; of new limits soon after."""
 
-    async def count() -> None:
+    async def heeded(counting: Awaitable[None]) -> None:
         try:
-            await use.count(tenants())
+            await counting
         except Exception as error:
             # The limit counts from here on; the calls go on.
             log.warning("what the day has taken could not be read", error=type(error).__name__)
@@ -152,8 +168,12 @@ async def counted(
     async def again() -> None:
         while True:
             await asyncio.sleep(every_s)
-            await count()
+            await heeded(use.count(tenants()))
 
-    await count()
-    async with beside(count_what_the_day_takes=again()):
+    async def after_rings() -> None:
+        while True:
+            await heeded(use.count_who_is_rung())
+
+    await heeded(use.count(tenants()))
+    async with beside(count_what_the_day_takes=again(), count_after_rings=after_rings()):
         yield

@@ -113,10 +113,9 @@ class Parent:
             self._relieving = asyncio.create_task(self._relieve(), name="relieve the processes")
 
     async def _work(self) -> None:
-        first = [Seat(role="models")] if self._serves_models else []
         stopped = asyncio.create_task(self._stopping.wait())
         try:
-            for together in first, seats(self._found):
+            for together in seats(self._found):
                 if not self._stopping.is_set():
                     for child in [await self._start(seat) for seat in together]:
                         await self._has_begun(child, stopped)

@@ -56,10 +56,14 @@ class Seat(Struct, frozen=True, kw_only=True):
 ALL: Final = Seat()
 
 
-def seats(found: Settings) -> list[Seat]:
-    """Of a node with workers, when it begins."""
+def seats(found: Settings) -> tuple[list[Seat], ...]:
+    """Of a node with workers, when it begins: those that begin together, each behind those whom it needs.
+
+    Who does jobs needs the companies, which the one with the REST API has stored when it has begun.
+    """
+    models = [Seat(role="models")] if found.models_url is None else []
     media = (Seat(role="media", slot=slot) for slot in range(found.workers))
-    return [Seat(role="control"), *media, *(Seat(role=role) for role in BESIDE)]
+    return models, [Seat(role="control"), *media], [Seat(role=role) for role in BESIDE]
 
 
 class Place(Struct, frozen=True, kw_only=True):

@@ -210,6 +210,51 @@ async def test_two_processes_have_one_days_money() -> None:
         assert use.used_up(PAID, ANA) == "daily_cost"
 
 
+class Distant(MemoryConversations):
+    """Others do something while it answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered = asyncio.Event()
+
+    async def taken(
+        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
+    ) -> Taken:
+        await asyncio.sleep(0)
+        self.answered.set()
+        return await super().taken(tenant_id, assistant, opened_from, opened_to)
+
+
+async def test_who_was_not_rung_for_a_while_is_looked_up_at_once() -> None:
+    clock, store = MovedClock(), Distant()
+    use = DailyUse(store, clock, shared=True)
+    async with counted(use, lambda: [PAID], every_s=1000):
+        clock.s = 120.0
+        await cost(store, "theirs", 1, 1.2)
+        assert use.used_up(PAID, ANA) is None, "this one is let in"
+        store.answered.clear()
+        await asyncio.wait_for(store.answered.wait(), 5)
+        await asyncio.sleep(0)
+        assert use.used_up(PAID, ANA) == "daily_cost"
+
+
+async def test_two_readings_at_once_take_out_what_has_ended_once() -> None:
+    clock, store, spending = MovedClock(), Distant(), Spending()
+    use = DailyUse(store, clock, shared=True)
+    await use.count([PAID])
+    with use.call(PAID, ANA, spending):
+        spend(spending, 0.9)
+    clock.s = 60.0
+    await cost(store, "ours", 0, 0.9)
+    assert use.used_up(PAID, ANA) is None
+    async with asyncio.timeout(5):
+        await asyncio.gather(use.count([PAID]), use.count_who_is_rung())
+    spending = Spending()
+    with use.call(PAID, ANA, spending):
+        spend(spending, 0.2)
+        assert use.used_up(PAID, ANA) == "daily_cost"
+
+
 async def test_the_first_limit_that_is_used_up_is_named() -> None:
     clock, spending = MovedClock(), Spending()
     both = structs.replace(PAID, daily_minutes={ANA: 10})
