@@ -78,10 +78,11 @@ class OwnShelf:
     async def ears(self, name: str) -> Ears:
         if not name.startswith("whisper") or builtin_manifest().find(name) is None:
             raise ModelUnknownError(name)
-        async with self._loading["ears"]:
-            if name not in self._ears:
-                self._ears[name] = await self._recognisers.ears(name, None, self._models, self._compute)
-            return self._ears[name]
+        if name not in self._ears:  # who has what is there waits for nobody who loads another
+            async with self._loading["ears"]:
+                if name not in self._ears:
+                    self._ears[name] = await self._recognisers.ears(name, None, self._models, self._compute)
+        return self._ears[name]
 
     async def mouth(self, name: str, manner: Manner) -> Mouth:
         mouth = await self._mouth(name)
@@ -111,11 +112,12 @@ class OwnShelf:
     async def _mouth(self, name: str) -> OwnMouth:
         if name not in ENGINES:
             raise ModelUnknownError(name)
-        async with self._loading["mouth"]:
-            if name not in self._mouths:
-                voices = set(DEFAULT_VOICES.values())
-                self._mouths[name] = await self._engines.mouth(ENGINES[name], None, voices, self._models, self._compute)
-            return self._mouths[name]
+        if name not in self._mouths:
+            async with self._loading["mouth"]:
+                if name not in self._mouths:
+                    kind, voices = ENGINES[name], set(DEFAULT_VOICES.values())
+                    self._mouths[name] = await self._engines.mouth(kind, None, voices, self._models, self._compute)
+        return self._mouths[name]
 
     def _is_here(self, name: str) -> bool:
         try:
