@@ -61,7 +61,7 @@ class ServedModels:
         self._patience_s = patience_s
         self._there = asyncio.Event()
         self._look_now = asyncio.Event()
-        self._known: set[str] = set()
+        self._known: dict[str, Model] = {}
         self._health: ServerHealth | None = None
         self._missed = 0
         self._lost_once = False
@@ -95,7 +95,7 @@ class ServedModels:
             found = await self._patiently(lambda: self._loaded(name))
         except (ModelServerError, LaneFullError) as error:
             raise PrepareError(f"the model {name!r} cannot be had: {error}; see ATENDE_MODELS_URL") from error
-        self._known.add(name)
+        self._known[name] = found
         return found
 
     async def transcribe(self, asked: Transcribed) -> Transcription:
@@ -207,8 +207,18 @@ class ServedModels:
                 self._there.set()
 
     async def _load_again(self) -> None:
-        """All at once, before anybody waits for it in a call."""
-        await asyncio.gather(*map(self._loaded, self._known))
+        """All at once, before anybody waits for it in a call. One that is not to be had any more is missed by the
+        documents that name it, and by nobody else while there is another that hears, or speaks, as it did.
+        """
+        names = tuple(self._known)
+        found = await asyncio.gather(*map(self._loaded, names), return_exceptions=True)
+        there = {_does(one) for one in found if isinstance(one, Model)}
+        for name, one in zip(names, found, strict=True):
+            if not isinstance(one, BaseException):
+                continue
+            if not isinstance(one, ModelServerError) or _does(self._known[name]) not in there:
+                raise one
+            log.error("the model server has a model no longer", model=name, reason=str(one))
 
     def _gone(self) -> None:
         if not self.away:
@@ -216,6 +226,11 @@ class ServedModels:
         self._lost_once = True
         self._there.clear()
         self._health = None
+
+
+def _does(model: Model) -> str:
+    """What it is for, as our server tells it."""
+    return "speaks" if model.voices is not None else "hears"
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """A model server that goes away and comes back, one of others that knows only the reference, and one that is odd."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -25,12 +26,26 @@ from processors.factory import PrepareError
 from processors.models.store import ModelStore
 from processors.served.client import AWAY, ServedModels, open_models
 from processors.served.embedding import ServedEmbedder
-from processors.served.protocol import ModelServerError, SpeechRequest, Transcribed
+from processors.served.protocol import Model, ModelServerError, SpeechRequest, Transcribed
 from processors.served.stages import ServedEars, ServedMouth
 from processors.stt.ears import Asked
 from processors.stt.recogniser import Recognition
 from processors.tts.mouth import Manner
-from tests.control.models_role.serving import EARS, MOUTH, Engines, Gate, mock_app, reached, served_on, serving, until
+from tests.control.models_role.serving import (
+    EARS,
+    MOUTH,
+    VOICES,
+    Engines,
+    Gate,
+    MockShelf,
+    mock_app,
+    reached,
+    served_on,
+    serving,
+    until,
+)
+
+OTHER_MOUTH = "kokoro-v1.0-torch"
 
 UTTERANCE = Transcribed(
     model=EARS, pcm=bytes(16_000), sample_rate=8000, language="en", prompt="", beam_size=1, tell_language=False
@@ -62,6 +77,44 @@ async def test_what_was_asked_while_it_was_away_is_answered_when_it_is_back(tmp_
             assert len(await sentence) > 4800
             assert sorted(fresh.loaded) == sorted([EARS, MOUTH]), "before anybody waited for them"
             assert server.look("stt").problem == ""
+
+
+class TwoMouths(MockShelf):
+    """One of them is there as long as the file is."""
+
+    file = Path()
+
+    async def model(self, name: str) -> Model:
+        if name != OTHER_MOUTH:
+            return await super().model(name)
+        if not self.file.exists():
+            raise PrepareError(f"the model {name} is missing")
+        return Model(id=name, voices=VOICES)
+
+
+async def test_a_model_that_is_gone_after_a_restart_is_missed_by_its_own_documents_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, settings = tmp_path / "weights", Settings(data_dir=tmp_path)
+    file.touch()
+    monkeypatch.setattr(TwoMouths, "file", file)
+
+    def app() -> Litestar:
+        return models_app(settings, shelf_of=lambda ledger: TwoMouths(Engines(), ledger))
+
+    async with AsyncExitStack() as after:
+        async with serving(app(), tmp_path / "m.sock") as url:
+            server = await after.enter_async_context(open_models(url, patience_s=2.0))
+            for name in (EARS, MOUTH, OTHER_MOUTH):
+                await server.model(name)
+        await until(lambda: server.away)
+        file.unlink()
+        async with serving(app(), tmp_path / "m.sock"):
+            await until(lambda: not server.away)
+            assert server.look("stt").problem == server.look("tts").problem == ""
+            assert await spoken(server)
+            with pytest.raises(PrepareError, match=f"{re.escape(OTHER_MOUTH)} is missing"):
+                await server.model(OTHER_MOUTH)
 
 
 async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_stage_that_is_not_ready(
