@@ -154,17 +154,22 @@ class Parent:
             await child.ended.wait()
             self._children.remove(child)
             never_began = not child.began.is_set() and (child.spare or not self._begun)
-            if child.told or never_began or self._stopping.is_set():
+            if child.told or never_began or self._is_over(child.seat):
                 return
             failures = 0 if time.monotonic() - since > WELL_S else failures
             pause_s = 0.0 if failures == 0 else min(MOST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
             facts = {"process": child.seat.name, "status": child.exit_code, "pause_s": pause_s}
             log.error("a process ended and is started anew", **facts)
             await asyncio.sleep(pause_s)
-            if self._stopping.is_set():
+            if self._is_over(child.seat):
                 return
             failures, since = min(failures + 1, 20), time.monotonic()
             child = await self._successor(child)
+
+    def _is_over(self, seat: Seat) -> bool:
+        """Whether nobody is to take that place any more: of the models somebody is as long as live calls end."""
+        needed = seat.role == "models" and any(child.seat.takes_calls for child in self._children)
+        return self._stopping.is_set() and not needed
 
     async def _successor(self, former: Child) -> Child:
         while True:

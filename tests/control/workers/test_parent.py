@@ -1,0 +1,103 @@
+"""What a parent does when its processes end at bad moments; the processes have a script, and are none."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from base.secret import Secret
+from control.settings import Settings
+from control.workers import parent as parents
+from control.workers.parent import Parent
+from control.workers.seat import Seat
+from tests.pipelines.virtual import eventually
+
+
+class ScriptedChild:
+    """Satisfies what a parent asks of `Child`. It begins at once, and ends when it is told, if it is not `busy`."""
+
+    started: list["ScriptedChild"]
+    slow: bool
+    """From now on they do not begin by themselves."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.began, self.ended = asyncio.Event(), asyncio.Event()
+        self.exit_code: int | None = None
+        self.pid, self.missed = 1, 0
+        self.told = self.spare = self.busy = False
+
+    async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
+        self.started.append(self)
+        if not self.slow:
+            self.began.set()
+
+    def drain(self, *, others: bool = False) -> None:
+        self.told = True
+        if not self.busy:
+            self.dies()
+
+    def end(self) -> None:
+        self.told = True
+        self.dies()
+
+    def kill(self) -> None:
+        self.dies()
+
+    def look(self) -> int:
+        return 0
+
+    def dies(self) -> None:
+        self.exit_code = -9
+        self.ended.set()
+
+
+class Family:
+    """A parent that runs."""
+
+    def __init__(self, parent: Parent) -> None:
+        self.parent = parent
+
+    def alive(self, role: str) -> list[ScriptedChild]:
+        return [child for child in ScriptedChild.started if child.seat.role == role and not child.ended.is_set()]
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as door:
+        yield http, door
+
+
+@pytest.fixture
+async def family(
+    tmp_path: Path, sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Family]:
+    monkeypatch.setattr(parents, "Child", ScriptedChild)
+    monkeypatch.setattr(ScriptedChild, "started", [], raising=False)
+    monkeypatch.setattr(ScriptedChild, "slow", False, raising=False)
+    found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
+    made = Family(Parent(found, *sockets, {}))
+    running = asyncio.create_task(made.parent.run())
+    await eventually(lambda: len(made.alive("jobs")) == 1)
+    yield made
+    for child in ScriptedChild.started:
+        child.busy = False
+    made.parent.stop()
+    for child in ScriptedChild.started:
+        child.dies()
+    async with asyncio.timeout(10):
+        await running
+
+
+async def test_models_that_die_while_live_calls_end_have_a_successor(family: Family) -> None:
+    (caller,), (models,) = family.alive("media"), family.alive("models")
+    caller.busy = True
+    family.parent.stop()
+    await eventually(lambda: caller.told)
+    models.dies()
+    await eventually(lambda: len(family.alive("models")) == 1)
+    caller.dies()
+    await eventually(lambda: not family.alive("models"))
+    assert not family.alive("control")
