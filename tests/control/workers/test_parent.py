@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,8 @@ class ScriptedChild:
     """Satisfies what a parent asks of `Child`. It begins at once, and ends when it is told, if it is not `busy`."""
 
     started: list["ScriptedChild"]
-    slow: bool
-    """From now on they do not begin by themselves."""
+    slow: Collection[str]
+    """Those of these roles do not begin by themselves."""
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
@@ -28,10 +28,11 @@ class ScriptedChild:
         self.exit_code: int | None = None
         self.pid, self.missed = 1, 0
         self.told = self.spare = self.busy = False
+        self.heir: ScriptedChild | None = None
 
     async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
         self.started.append(self)
-        if not self.slow:
+        if self.seat.role not in self.slow:
             self.began.set()
 
     def drain(self, *, others: bool = False) -> None:
@@ -76,7 +77,7 @@ async def family(
 ) -> AsyncIterator[Family]:
     monkeypatch.setattr(parents, "Child", ScriptedChild)
     monkeypatch.setattr(ScriptedChild, "started", [], raising=False)
-    monkeypatch.setattr(ScriptedChild, "slow", False, raising=False)
+    monkeypatch.setattr(ScriptedChild, "slow", (), raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
     made = Family(Parent(found, *sockets, {}))
     running = asyncio.create_task(made.parent.run())
@@ -101,3 +102,20 @@ async def test_models_that_die_while_live_calls_end_have_a_successor(family: Fam
     caller.dies()
     await eventually(lambda: not family.alive("models"))
     assert not family.alive("control")
+
+
+@pytest.mark.parametrize("role", ["models", "media"])
+async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
+    family: Family, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    (former,) = family.alive(role)
+    (jobs,) = family.alive("jobs")
+    monkeypatch.setattr(ScriptedChild, "slow", {role})
+    family.parent.relieve()
+    await eventually(lambda: len(family.alive(role)) == 2)
+    former.dies()
+    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == role]) == 3)
+    for child in family.alive(role):
+        child.began.set()
+    await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
+    assert len(family.alive(role)) == 1
