@@ -65,6 +65,7 @@ class ServedModels:
         self._health: ServerHealth | None = None
         self._missed = 0
         self._lost_once = False
+        self._seen = self._never_there = False
 
     @property
     def url(self) -> str:
@@ -164,10 +165,14 @@ class ServedModels:
             raise _failure(error) from error
 
     async def _back(self) -> None:
+        """One that has never answered, since its URL is wrong, is waited for once: not by each company at the start."""
+        if self._never_there:
+            raise ModelServerError(AWAY)
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._there.wait()
         except TimeoutError as error:
+            self._never_there = not self._seen
             raise ModelServerError(AWAY) from error
 
     def _lost(self) -> None:
@@ -200,7 +205,7 @@ class ServedModels:
         except (httpx.HTTPError, ModelServerError, LaneFullError):
             self._gone()
         else:
-            self._missed, self._health = 0, health
+            self._missed, self._health, self._seen, self._never_there = 0, health, True, False
             if self.away:
                 if self._lost_once:
                     log.warning("the model server answers again")

@@ -130,6 +130,21 @@ async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_st
             await server.model(EARS)
 
 
+async def test_one_that_has_never_answered_is_waited_for_once_and_found_when_it_is_there(tmp_path: Path) -> None:
+    async with open_models(f"unix://{tmp_path / 'm.sock'}", patience_s=0.5) as server:
+        async with asyncio.timeout(20):
+            for _ in range(100):  # of as many companies when the service starts
+                with pytest.raises(PrepareError, match=AWAY):
+                    await server.model(EARS)
+        async with serving(mock_app(tmp_path, Engines()), tmp_path / "m.sock"):
+            await until(lambda: not server.away)
+            assert (await server.model(EARS)).id == EARS
+        await until(lambda: server.away)
+        asked = asyncio.create_task(server.model(EARS))
+        async with serving(mock_app(tmp_path, Engines()), tmp_path / "m.sock"):
+            assert (await asked).id == EARS, "it is waited for again"
+
+
 async def test_it_tells_how_much_it_does_for_whom(tmp_path: Path) -> None:
     engines, gate = Engines(), Gate()
     app = mock_app(tmp_path, engines)
