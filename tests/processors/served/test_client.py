@@ -237,6 +237,26 @@ async def test_a_server_that_has_only_what_the_reference_has_is_enough(tmp_path:
     ]
 
 
+async def test_a_server_of_others_that_sends_no_audio_has_not_spoken(tmp_path: Path) -> None:
+    @post("/v1/audio/speech", status_code=200)
+    async def speech() -> Response[bytes]:
+        return Response(b"", media_type="audio/pcm")
+
+    @get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": []}
+
+    app = Litestar([speech, models], openapi_config=None)
+    async with serving(app, tmp_path / "m.sock") as url, open_models(url) as server:
+        mouth = ServedMouth(server, MOUTH, None)
+        with pytest.raises(ModelServerError, match="without audio"):
+            await mouth.rehearse("Good day.", MANNER)
+        with pytest.raises(ModelServerError, match="without audio"):
+            _ = [piece async for piece in mouth.speak("Good day.", MANNER)]
+        assert [piece.last async for piece in mouth.speak("…", MANNER)] == [True]
+        assert len(await ServedMouth(server, MOUTH, ("alloy",)).rehearse("Good day.", MANNER)) == 0
+
+
 async def test_over_http_it_is_shown_the_key_and_a_rate_that_is_not_wanted_is_an_error() -> None:
     app = others([], key="Bearer k", rate=";rate=16000")
     with socket.create_server(("127.0.0.1", 0)) as listening:
