@@ -117,9 +117,10 @@ class Parent:
         try:
             for together in seats(self._found):
                 if not self._stopping.is_set():
+                    # Calls are taken before those begin that none needs: they end none if they fail.
+                    self._begun = all(seat.role in BESIDE for seat in together)
                     for child in [await self._start(seat) for seat in together]:
                         await self._has_begun(child, stopped)
-            self._begun = True
             if not self._stopping.is_set():
                 log.info("all processes have begun", workers=self._found.workers)
             await stopped
@@ -136,7 +137,7 @@ class Parent:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits[:2]:
             wait.cancel()
-        if child.ended.is_set() and not child.began.is_set() and not self._stopping.is_set():
+        if child.ended.is_set() and not (child.began.is_set() or self._begun or self._stopping.is_set()):
             raise StartFailedError(f"{child.seat.name} ended with status {child.exit_code} before it had begun")
 
     async def _start(self, seat: Seat, *, spare: bool = False) -> Child:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ class ScriptedChild:
     started: list["ScriptedChild"]
     slow: Collection[str]
     """Those of these roles do not begin by themselves."""
+    failing: Collection[str]
+    """Those of these roles end at once."""
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
@@ -32,7 +34,9 @@ class ScriptedChild:
 
     async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
         self.started.append(self)
-        if self.seat.role not in self.slow:
+        if self.seat.role in self.failing:
+            self.dies()
+        elif self.seat.role not in self.slow:
             self.began.set()
 
     def drain(self, *, others: bool = False) -> None:
@@ -72,24 +76,34 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-async def family(
+async def starting(
     tmp_path: Path, sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Family]:
+) -> AsyncIterator[Callable[[], Family]]:
+    """Starts a family, which ends with the test."""
     monkeypatch.setattr(parents, "Child", ScriptedChild)
-    monkeypatch.setattr(ScriptedChild, "started", [], raising=False)
-    monkeypatch.setattr(ScriptedChild, "slow", (), raising=False)
+    for name in ("started", "slow", "failing"):
+        monkeypatch.setattr(ScriptedChild, name, [], raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
-    made = Family(Parent(found, *sockets, {}))
-    running = asyncio.create_task(made.parent.run())
-    await eventually(lambda: len(made.alive("jobs")) == 1)
-    yield made
-    for child in ScriptedChild.started:
-        child.busy = False
+    made, running = Family(Parent(found, *sockets, {})), list[asyncio.Task[None]]()
+
+    def start() -> Family:
+        running.append(asyncio.create_task(made.parent.run()))
+        return made
+
+    yield start
     made.parent.stop()
     for child in ScriptedChild.started:
+        child.busy = False
         child.dies()
     async with asyncio.timeout(10):
-        await running
+        await asyncio.gather(*running)
+
+
+@pytest.fixture
+async def family(starting: Callable[[], Family]) -> Family:
+    made = starting()
+    await eventually(lambda: len(made.alive("jobs")) == 1)
+    return made
 
 
 async def test_models_that_die_while_live_calls_end_have_a_successor(family: Family) -> None:
@@ -119,3 +133,15 @@ async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
         child.began.set()
     await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
     assert len(family.alive(role)) == 1
+
+
+async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedChild, "failing", {"jobs"})
+    family = starting()
+    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == "jobs"]) > 1)
+    assert len(family.alive("media")) == len(family.alive("control")) == 1
+    monkeypatch.setattr(ScriptedChild, "failing", ())
+    await eventually(lambda: len(family.alive("jobs")) == 1)
+    assert not family.alive("media")[0].told
