@@ -1,7 +1,7 @@
 """The models that a model server has, each loaded when it is first wanted and kept."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -69,9 +69,10 @@ class OwnShelf:
             return Model(id=name, owned_by=OWNER)
         if name in ENGINES:
             mouth = await self._mouth(name)
-            voices = [voice for voice in KNOWN_VOICES if voice in mouth.voices or self._has_voice(voice)]
+            # Half a hundred files: callers get their audio meanwhile.
+            voices = await asyncio.to_thread(self._voices, frozenset(mouth.voices))
             sha256 = weights_of(ENGINES[name]).sha256
-            return Model(id=name, owned_by=OWNER, sha256=sha256, voices=tuple(voices))
+            return Model(id=name, owned_by=OWNER, sha256=sha256, voices=voices)
         await self.ears(name)
         return Model(id=name, owned_by=OWNER, languages=whisper_languages())
 
@@ -125,6 +126,9 @@ class OwnShelf:
         except PrepareError:
             return False
         return True
+
+    def _voices(self, loaded: Collection[str]) -> tuple[str, ...]:
+        return tuple(voice for voice in KNOWN_VOICES if voice in loaded or self._has_voice(voice))
 
     def _has_voice(self, name: str) -> bool:
         try:

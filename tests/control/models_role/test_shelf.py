@@ -1,6 +1,7 @@
 """The shelf of embedded models: what is loaded, and who waits for it."""
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from control.models_role.ledger import Ledger
 from control.models_role.shelf import OwnShelf
 from processors.compute import ComputeLanes
+from processors.factory import PrepareError
 from processors.models.store import ModelStore
 from processors.tts.mouth import MODELS, Engines, Manner, OwnMouth
 
@@ -37,5 +39,26 @@ async def test_while_an_engine_is_loaded_the_other_one_speaks(tmp_path: Path, mo
     assert not other.done()
     go_on.set()
     assert await other is not spoken
+    shelf.close()
+    lanes.close()
+
+
+async def test_voices_are_looked_for_beside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes, looking = ComputeLanes(), set[int]()
+
+    async def mouth(*_: Any) -> OwnMouth:
+        return OwnMouth(SimpleNamespace(), {}, lanes)  # type: ignore[arg-type]
+
+    def load_voice(name: str, _: Any) -> None:
+        looking.add(threading.get_ident())
+        if name != MANNER.voice:
+            raise PrepareError("there is no such voice")
+
+    monkeypatch.setattr(Engines, "mouth", mouth)
+    monkeypatch.setattr("control.models_role.shelf.load_voice", load_voice)
+    shelf = OwnShelf(ModelStore(tmp_path), Ledger(lanes))
+    assert (await shelf.model(MODELS["onnx"])).voices == (MANNER.voice,)
+    assert looking
+    assert threading.get_ident() not in looking
     shelf.close()
     lanes.close()
