@@ -1,7 +1,7 @@
 """The models that a model server has, each loaded when it is first wanted and kept."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -69,19 +69,21 @@ class OwnShelf:
             return Model(id=name, owned_by=OWNER)
         if name in ENGINES:
             mouth = await self._mouth(name)
-            voices = [voice for voice in KNOWN_VOICES if voice in mouth.voices or self._has_voice(voice)]
+            # Half a hundred files: callers get their audio meanwhile.
+            voices = await asyncio.to_thread(self._voices, frozenset(mouth.voices))
             sha256 = weights_of(ENGINES[name]).sha256
-            return Model(id=name, owned_by=OWNER, sha256=sha256, voices=tuple(voices))
+            return Model(id=name, owned_by=OWNER, sha256=sha256, voices=voices)
         await self.ears(name)
         return Model(id=name, owned_by=OWNER, languages=whisper_languages())
 
     async def ears(self, name: str) -> Ears:
         if not name.startswith("whisper") or builtin_manifest().find(name) is None:
             raise ModelUnknownError(name)
-        async with self._loading["ears"]:
-            if name not in self._ears:
-                self._ears[name] = await self._recognisers.ears(name, None, self._models, self._compute)
-            return self._ears[name]
+        if name not in self._ears:  # who has what is there waits for nobody who loads another
+            async with self._loading["ears"]:
+                if name not in self._ears:
+                    self._ears[name] = await self._recognisers.ears(name, None, self._models, self._compute)
+        return self._ears[name]
 
     async def mouth(self, name: str, manner: Manner) -> Mouth:
         mouth = await self._mouth(name)
@@ -111,11 +113,12 @@ class OwnShelf:
     async def _mouth(self, name: str) -> OwnMouth:
         if name not in ENGINES:
             raise ModelUnknownError(name)
-        async with self._loading["mouth"]:
-            if name not in self._mouths:
-                voices = set(DEFAULT_VOICES.values())
-                self._mouths[name] = await self._engines.mouth(ENGINES[name], None, voices, self._models, self._compute)
-            return self._mouths[name]
+        if name not in self._mouths:
+            async with self._loading["mouth"]:
+                if name not in self._mouths:
+                    kind, voices = ENGINES[name], set(DEFAULT_VOICES.values())
+                    self._mouths[name] = await self._engines.mouth(kind, None, voices, self._models, self._compute)
+        return self._mouths[name]
 
     def _is_here(self, name: str) -> bool:
         try:
@@ -123,6 +126,9 @@ class OwnShelf:
         except PrepareError:
             return False
         return True
+
+    def _voices(self, loaded: Collection[str]) -> tuple[str, ...]:
+        return tuple(voice for voice in KNOWN_VOICES if voice in loaded or self._has_voice(voice))
 
     def _has_voice(self, name: str) -> bool:
         try:

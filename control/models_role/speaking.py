@@ -32,6 +32,10 @@ LANGUAGES: Final[Mapping[str, str]] = {"a": "en", "b": "en", "e": "es", "p": "pt
 Key = tuple[str, str, Manner]
 
 
+class SpeechBrokenOffError(Exception):
+    """Nothing follows what was sent."""
+
+
 def speaking(shelf: Shelf) -> HTTPRouteHandler:
     """The endpoint."""
     rehearsals = Rehearsals()
@@ -119,8 +123,12 @@ async def _begun(request: Ask, pieces: AsyncGenerator[bytes, None]) -> AsyncGene
     async def every() -> AsyncGenerator[bytes, None]:
         async with aclosing(pieces):
             yield first
-            async for piece in pieces:
-                yield piece
+            try:
+                async for piece in pieces:
+                    yield piece
+            except Exception as error:
+                # The server logs whatever comes out of here: its type alone, as `refusals` has it.
+                raise SpeechBrokenOffError(type(error).__name__) from None
 
     return every()
 

@@ -37,6 +37,8 @@ class Child:
         """It was asked to end: nobody takes its place."""
         self.spare = False
         """It is to take another's place, and has not begun: where it fails the other stays."""
+        self.heir: Child | None = None
+        """Who had to take its place, since it ended unasked."""
         self.ending = False
         self.missed = 0
         """Looks in a row at which it had not told that its event loop turns."""

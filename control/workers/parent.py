@@ -117,9 +117,10 @@ class Parent:
         try:
             for together in seats(self._found):
                 if not self._stopping.is_set():
+                    # Calls are taken before those begin that none needs: they end none if they fail.
+                    self._begun = all(seat.role in BESIDE for seat in together)
                     for child in [await self._start(seat) for seat in together]:
                         await self._has_begun(child, stopped)
-            self._begun = True
             if not self._stopping.is_set():
                 log.info("all processes have begun", workers=self._found.workers)
             await stopped
@@ -136,7 +137,7 @@ class Parent:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits[:2]:
             wait.cancel()
-        if child.ended.is_set() and not child.began.is_set() and not self._stopping.is_set():
+        if child.ended.is_set() and not (child.began.is_set() or self._begun or self._stopping.is_set()):
             raise StartFailedError(f"{child.seat.name} ended with status {child.exit_code} before it had begun")
 
     async def _start(self, seat: Seat, *, spare: bool = False) -> Child:
@@ -154,17 +155,25 @@ class Parent:
             await child.ended.wait()
             self._children.remove(child)
             never_began = not child.began.is_set() and (child.spare or not self._begun)
-            if child.told or never_began or self._stopping.is_set():
+            if never_began or self._is_over(child):
                 return
             failures = 0 if time.monotonic() - since > WELL_S else failures
             pause_s = 0.0 if failures == 0 else min(MOST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
             facts = {"process": child.seat.name, "status": child.exit_code, "pause_s": pause_s}
             log.error("a process ended and is started anew", **facts)
             await asyncio.sleep(pause_s)
-            if self._stopping.is_set():
+            if self._is_over(child):
                 return
             failures, since = min(failures + 1, 20), time.monotonic()
-            child = await self._successor(child)
+            child.heir = heir = await self._successor(child)
+            if self._is_over(child):
+                heir.drain(others=True)
+            child = heir
+
+    def _is_over(self, child: Child) -> bool:
+        """Whether nobody is to take its place any more: of the models somebody is as long as live calls end."""
+        needed = child.seat.role == "models" and any(one.seat.takes_calls for one in self._children)
+        return child.told or (self._stopping.is_set() and not needed)
 
     async def _successor(self, former: Child) -> Child:
         while True:
@@ -213,6 +222,7 @@ class Parent:
             fresh = await self._start(self._place(Seat(role="media", slot=0)), spare=True)
             if not await self._begins(fresh):
                 return
+            former = self._last(former)
             former.drain(others=True)
             await all_ended([former], self._found.drain_s + ENDS_WITHIN_S)
             former.kill()
@@ -227,11 +237,18 @@ class Parent:
             if not self._stopping.is_set():
                 await self._start(former.seat)
 
+    def _last(self, child: Child) -> Child:
+        """Who has its place now: meanwhile it may have ended unasked, and its heir, too."""
+        while child.heir is not None:
+            child = child.heir
+        return child
+
     async def _relieve_models(self) -> bool:
         """Whether the others may follow."""
         for former in [child for child in self._children if child.seat.role == "models"]:
             if not await self._begins(await self._start(former.seat, spare=True)):
                 return False
+            former = self._last(former)
             former.drain()
             await all_ended([former], ENDS_WITHIN_S)
             former.kill()

@@ -61,10 +61,11 @@ class ServedModels:
         self._patience_s = patience_s
         self._there = asyncio.Event()
         self._look_now = asyncio.Event()
-        self._known: set[str] = set()
+        self._known: dict[str, Model] = {}
         self._health: ServerHealth | None = None
         self._missed = 0
         self._lost_once = False
+        self._seen = self._never_there = False
 
     @property
     def url(self) -> str:
@@ -95,7 +96,7 @@ class ServedModels:
             found = await self._patiently(lambda: self._loaded(name))
         except (ModelServerError, LaneFullError) as error:
             raise PrepareError(f"the model {name!r} cannot be had: {error}; see ATENDE_MODELS_URL") from error
-        self._known.add(name)
+        self._known[name] = found
         return found
 
     async def transcribe(self, asked: Transcribed) -> Transcription:
@@ -164,10 +165,14 @@ class ServedModels:
             raise _failure(error) from error
 
     async def _back(self) -> None:
+        """One that has never answered, since its URL is wrong, is waited for once: not by each company at the start."""
+        if self._never_there:
+            raise ModelServerError(AWAY)
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._there.wait()
         except TimeoutError as error:
+            self._never_there = not self._seen
             raise ModelServerError(AWAY) from error
 
     def _lost(self) -> None:
@@ -200,15 +205,25 @@ class ServedModels:
         except (httpx.HTTPError, ModelServerError, LaneFullError):
             self._gone()
         else:
-            self._missed, self._health = 0, health
+            self._missed, self._health, self._seen, self._never_there = 0, health, True, False
             if self.away:
                 if self._lost_once:
                     log.warning("the model server answers again")
                 self._there.set()
 
     async def _load_again(self) -> None:
-        """All at once, before anybody waits for it in a call."""
-        await asyncio.gather(*map(self._loaded, self._known))
+        """All at once, before anybody waits for it in a call. One that is not to be had any more is missed by the
+        documents that name it, and by nobody else while there is another that hears, or speaks, as it did.
+        """
+        names = tuple(self._known)
+        found = await asyncio.gather(*map(self._loaded, names), return_exceptions=True)
+        there = {_does(one) for one in found if isinstance(one, Model)}
+        for name, one in zip(names, found, strict=True):
+            if not isinstance(one, BaseException):
+                continue
+            if not isinstance(one, ModelServerError) or _does(self._known[name]) not in there:
+                raise one
+            log.error("the model server has a model no longer", model=name, reason=str(one))
 
     def _gone(self) -> None:
         if not self.away:
@@ -216,6 +231,11 @@ class ServedModels:
         self._lost_once = True
         self._there.clear()
         self._health = None
+
+
+def _does(model: Model) -> str:
+    """What it is for, as our server tells it."""
+    return "speaks" if model.voices is not None else "hears"
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from processors.served.protocol import ModelServer, Segment, SpeechRequest, Transcribed, Transcription
+from processors.served.protocol import ModelServer, ModelServerError, Segment, SpeechRequest, Transcribed, Transcription
 from processors.stt.ears import Asked
 from processors.stt.recogniser import Recognition
 from processors.tts.cache import Pcm16
@@ -50,19 +50,30 @@ class ServedMouth:
 
     async def speak(self, text: str, manner: Manner) -> AsyncGenerator[Piece, None]:
         async with aclosing(self.server.speak(self._asked(text, manner), manner.speech)) as stream:
-            left = b""
+            left, received = b"", 0
             async for part in stream:
+                received += len(part)
                 left += part
                 whole = len(left) // 2 * 2
                 if whole:
                     yield Piece(_samples(left[:whole]), last=False)
                 left = left[whole:]
+        self._require_audio(text, received)
         yield Piece(NOTHING, last=True)
 
     async def rehearse(self, text: str, manner: Manner) -> Pcm16:
         async with aclosing(self.server.speak(self._asked(text, manner), manner.speech, rehearsal=True)) as stream:
             pcm = b"".join([part async for part in stream])
+        self._require_audio(text, len(pcm))
         return _samples(pcm[: len(pcm) // 2 * 2])
+
+    def _require_audio(self, text: str, received: int) -> None:
+        """Silence in place of words would be kept as how they sound. Ours knows when there is nothing to be heard.
+
+        Raises ModelServerError.
+        """
+        if self.voices is None and not received and any(map(str.isalnum, text)):
+            raise ModelServerError("the model server answers without audio")
 
     def _asked(self, text: str, manner: Manner) -> SpeechRequest:
         return SpeechRequest(

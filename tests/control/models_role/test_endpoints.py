@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import logging
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -171,3 +172,13 @@ async def test_what_several_rehearse_at_once_is_rendered_once_and_for_nobody_not
     engines.before = lambda: None
     assert (await client.post("/v1/audio/speech", **asked)).content == one  # type: ignore[arg-type]
     assert engines.rendered == ["Good day."] * 2
+
+
+async def test_what_breaks_behind_the_first_audio_ends_it_and_no_word_of_it_is_logged(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(httpx.RemoteProtocolError):
+        await client.post("/v1/audio/speech", json=SPEECH | {"input": f"Good day to you, {WORDS} broken."})
+    told = "\n".join(logging.Formatter().format(one) for one in caplog.records)
+    assert "RuntimeError" in told
+    assert WORDS not in told

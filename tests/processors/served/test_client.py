@@ -1,6 +1,7 @@
 """A model server that goes away and comes back, one of others that knows only the reference, and one that is odd."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -25,12 +26,26 @@ from processors.factory import PrepareError
 from processors.models.store import ModelStore
 from processors.served.client import AWAY, ServedModels, open_models
 from processors.served.embedding import ServedEmbedder
-from processors.served.protocol import ModelServerError, SpeechRequest, Transcribed
+from processors.served.protocol import Model, ModelServerError, SpeechRequest, Transcribed
 from processors.served.stages import ServedEars, ServedMouth
 from processors.stt.ears import Asked
 from processors.stt.recogniser import Recognition
 from processors.tts.mouth import Manner
-from tests.control.models_role.serving import EARS, MOUTH, Engines, Gate, mock_app, reached, served_on, serving, until
+from tests.control.models_role.serving import (
+    EARS,
+    MOUTH,
+    VOICES,
+    Engines,
+    Gate,
+    MockShelf,
+    mock_app,
+    reached,
+    served_on,
+    serving,
+    until,
+)
+
+OTHER_MOUTH = "kokoro-v1.0-torch"
 
 UTTERANCE = Transcribed(
     model=EARS, pcm=bytes(16_000), sample_rate=8000, language="en", prompt="", beam_size=1, tell_language=False
@@ -64,6 +79,44 @@ async def test_what_was_asked_while_it_was_away_is_answered_when_it_is_back(tmp_
             assert server.look("stt").problem == ""
 
 
+class TwoMouths(MockShelf):
+    """One of them is there as long as the file is."""
+
+    file = Path()
+
+    async def model(self, name: str) -> Model:
+        if name != OTHER_MOUTH:
+            return await super().model(name)
+        if not self.file.exists():
+            raise PrepareError(f"the model {name} is missing")
+        return Model(id=name, voices=VOICES)
+
+
+async def test_a_model_that_is_gone_after_a_restart_is_missed_by_its_own_documents_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, settings = tmp_path / "weights", Settings(data_dir=tmp_path)
+    file.touch()
+    monkeypatch.setattr(TwoMouths, "file", file)
+
+    def app() -> Litestar:
+        return models_app(settings, shelf_of=lambda ledger: TwoMouths(Engines(), ledger))
+
+    async with AsyncExitStack() as after:
+        async with serving(app(), tmp_path / "m.sock") as url:
+            server = await after.enter_async_context(open_models(url, patience_s=2.0))
+            for name in (EARS, MOUTH, OTHER_MOUTH):
+                await server.model(name)
+        await until(lambda: server.away)
+        file.unlink()
+        async with serving(app(), tmp_path / "m.sock"):
+            await until(lambda: not server.away)
+            assert server.look("stt").problem == server.look("tts").problem == ""
+            assert await spoken(server)
+            with pytest.raises(PrepareError, match=f"{re.escape(OTHER_MOUTH)} is missing"):
+                await server.model(OTHER_MOUTH)
+
+
 async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_stage_that_is_not_ready(
     tmp_path: Path,
 ) -> None:
@@ -75,6 +128,21 @@ async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_st
             await spoken(server)
         with pytest.raises(PrepareError, match=r"whisper-base.*ATENDE_MODELS_URL"):
             await server.model(EARS)
+
+
+async def test_one_that_has_never_answered_is_waited_for_once_and_found_when_it_is_there(tmp_path: Path) -> None:
+    async with open_models(f"unix://{tmp_path / 'm.sock'}", patience_s=0.5) as server:
+        async with asyncio.timeout(20):
+            for _ in range(100):  # of as many companies when the service starts
+                with pytest.raises(PrepareError, match=AWAY):
+                    await server.model(EARS)
+        async with serving(mock_app(tmp_path, Engines()), tmp_path / "m.sock"):
+            await until(lambda: not server.away)
+            assert (await server.model(EARS)).id == EARS
+        await until(lambda: server.away)
+        asked = asyncio.create_task(server.model(EARS))
+        async with serving(mock_app(tmp_path, Engines()), tmp_path / "m.sock"):
+            assert (await asked).id == EARS, "it is waited for again"
 
 
 async def test_it_tells_how_much_it_does_for_whom(tmp_path: Path) -> None:
@@ -167,6 +235,26 @@ async def test_a_server_that_has_only_what_the_reference_has_is_enough(tmp_path:
         fields,
         {"model": MOUTH, "input": "Hello.", "voice": "alloy", "response_format": "pcm", "speed": 1.0},
     ]
+
+
+async def test_a_server_of_others_that_sends_no_audio_has_not_spoken(tmp_path: Path) -> None:
+    @post("/v1/audio/speech", status_code=200)
+    async def speech() -> Response[bytes]:
+        return Response(b"", media_type="audio/pcm")
+
+    @get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": []}
+
+    app = Litestar([speech, models], openapi_config=None)
+    async with serving(app, tmp_path / "m.sock") as url, open_models(url) as server:
+        mouth = ServedMouth(server, MOUTH, None)
+        with pytest.raises(ModelServerError, match="without audio"):
+            await mouth.rehearse("Good day.", MANNER)
+        with pytest.raises(ModelServerError, match="without audio"):
+            _ = [piece async for piece in mouth.speak("Good day.", MANNER)]
+        assert [piece.last async for piece in mouth.speak("…", MANNER)] == [True]
+        assert len(await ServedMouth(server, MOUTH, ("alloy",)).rehearse("Good day.", MANNER)) == 0
 
 
 async def test_over_http_it_is_shown_the_key_and_a_rate_that_is_not_wanted_is_an_error() -> None:

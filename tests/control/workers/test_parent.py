@@ -1,0 +1,147 @@
+"""What a parent does when its processes end at bad moments; the processes have a script, and are none."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from base.secret import Secret
+from control.settings import Settings
+from control.workers import parent as parents
+from control.workers.parent import Parent
+from control.workers.seat import Seat
+from tests.pipelines.virtual import eventually
+
+
+class ScriptedChild:
+    """Satisfies what a parent asks of `Child`. It begins at once, and ends when it is told, if it is not `busy`."""
+
+    started: list["ScriptedChild"]
+    slow: Collection[str]
+    """Those of these roles do not begin by themselves."""
+    failing: Collection[str]
+    """Those of these roles end at once."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.began, self.ended = asyncio.Event(), asyncio.Event()
+        self.exit_code: int | None = None
+        self.pid, self.missed = 1, 0
+        self.told = self.spare = self.busy = False
+        self.heir: ScriptedChild | None = None
+
+    async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
+        self.started.append(self)
+        if self.seat.role in self.failing:
+            self.dies()
+        elif self.seat.role not in self.slow:
+            self.began.set()
+
+    def drain(self, *, others: bool = False) -> None:
+        self.told = True
+        if not self.busy:
+            self.dies()
+
+    def end(self) -> None:
+        self.told = True
+        self.dies()
+
+    def kill(self) -> None:
+        self.dies()
+
+    def look(self) -> int:
+        return 0
+
+    def dies(self) -> None:
+        self.exit_code = -9
+        self.ended.set()
+
+
+class Family:
+    """A parent that runs."""
+
+    def __init__(self, parent: Parent) -> None:
+        self.parent = parent
+
+    def alive(self, role: str) -> list[ScriptedChild]:
+        return [child for child in ScriptedChild.started if child.seat.role == role and not child.ended.is_set()]
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as door:
+        yield http, door
+
+
+@pytest.fixture
+async def starting(
+    tmp_path: Path, sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[], Family]]:
+    """Starts a family, which ends with the test."""
+    monkeypatch.setattr(parents, "Child", ScriptedChild)
+    for name in ("started", "slow", "failing"):
+        monkeypatch.setattr(ScriptedChild, name, [], raising=False)
+    found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
+    made, running = Family(Parent(found, *sockets, {})), list[asyncio.Task[None]]()
+
+    def start() -> Family:
+        running.append(asyncio.create_task(made.parent.run()))
+        return made
+
+    yield start
+    made.parent.stop()
+    for child in ScriptedChild.started:
+        child.busy = False
+        child.dies()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*running)
+
+
+@pytest.fixture
+async def family(starting: Callable[[], Family]) -> Family:
+    made = starting()
+    await eventually(lambda: len(made.alive("jobs")) == 1)
+    return made
+
+
+async def test_models_that_die_while_live_calls_end_have_a_successor(family: Family) -> None:
+    (caller,), (models,) = family.alive("media"), family.alive("models")
+    caller.busy = True
+    family.parent.stop()
+    await eventually(lambda: caller.told)
+    models.dies()
+    await eventually(lambda: len(family.alive("models")) == 1)
+    caller.dies()
+    await eventually(lambda: not family.alive("models"))
+    assert not family.alive("control")
+
+
+@pytest.mark.parametrize("role", ["models", "media"])
+async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
+    family: Family, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    (former,) = family.alive(role)
+    (jobs,) = family.alive("jobs")
+    monkeypatch.setattr(ScriptedChild, "slow", {role})
+    family.parent.relieve()
+    await eventually(lambda: len(family.alive(role)) == 2)
+    former.dies()
+    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == role]) == 3)
+    for child in family.alive(role):
+        child.began.set()
+    await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
+    assert len(family.alive(role)) == 1
+
+
+async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedChild, "failing", {"jobs"})
+    family = starting()
+    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == "jobs"]) > 1)
+    assert len(family.alive("media")) == len(family.alive("control")) == 1
+    monkeypatch.setattr(ScriptedChild, "failing", ())
+    await eventually(lambda: len(family.alive("jobs")) == 1)
+    assert not family.alive("media")[0].told
