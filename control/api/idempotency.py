@@ -106,8 +106,11 @@ class Idempotency(ASGIMiddleware):
         sent: list[Message] = []
         try:
             await next_app(scope, receive, _into(sent))
-        finally:
+        except Exception:
             await _keep(store, found.attempt, whose, claim, _answer_of(sent), seal)
+            raise
+        # Who is cancelled, since the service ends, may have acted: it is as where the process dies.
+        await _keep(store, found.attempt, whose, claim, _answer_of(sent), seal)
         for message in sent:
             await send(message)
 

@@ -183,6 +183,22 @@ async def test_what_ends_without_an_answer_may_be_tried_again() -> None:
     assert await desk.post() == (200, "2")
 
 
+async def test_what_is_cut_off_when_the_service_ends_may_have_been_done_and_does_not_act_at_once_again() -> None:
+    desk = Desk()
+    desk.hold = asyncio.Event()
+    first = asyncio.create_task(desk.post())
+    await eventually(lambda: desk.acted == 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    desk.hold = None
+    with pytest.raises(Refusal) as refused:
+        await desk.post()
+    assert (refused.value.status_code, desk.acted) == (409, 1)
+    desk.at += Lifetimes().working_s
+    assert await desk.post() == (200, "2")
+
+
 async def test_what_was_done_is_told_though_it_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
 
