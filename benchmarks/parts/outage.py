@@ -19,8 +19,8 @@ from tenants.lost import LOST_AFTER_S
 
 TENANTS: Final = 4
 STAGGER_S: Final = 0.1
-TURN_S: Final = 4.0
-"""About so long a caller's question, the wait and the answer take."""
+TURN_S: Final = 3.0
+"""A caller's question, the wait and the answer take no less."""
 RING_EVERY_S: Final = 2.0
 POLL_S: Final = 0.25
 AFTER_TIMEOUT_S: Final = 90.0
