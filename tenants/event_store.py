@@ -156,15 +156,11 @@ async def written(connection: Any, tenant_id: TenantId | None, *events: Event) -
     """Add events in a transaction that sees the tenant, the last thing that is done in it; how many are new."""
     _refuse_foreign(tenant_id, events)
     await connection.execute(_SQL["lock"])
-    new = 0
-    for event in events:
-        data = msgspec.json.encode(event.data).decode()
-        new += bool(
-            await connection.fetchval(
-                _SQL["append"], tenant_id, event.at, event.kind, event.subject[:200], data, event.key
-            )
-        )
-    return new
+    rows = [
+        (tenant_id, event.at, event.kind, event.subject[:200], msgspec.json.encode(event.data).decode(), event.key)
+        for event in events
+    ]
+    return len(await connection.fetchmany(_SQL["append"], rows))
 
 
 def _refuse_foreign(tenant_id: TenantId | None, events: Sequence[Event]) -> None:

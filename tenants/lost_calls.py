@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 from base.ids import TenantId
@@ -29,16 +30,23 @@ def events_of(record: CallRecord) -> tuple[Event, Event]:
 async def tell_lost(connection: Any, records: Sequence[CallRecord]) -> int:
     """In a transaction of the platform: each is kept with its events, unless there is a record; how many were."""
     kept: dict[TenantId, list[Event]] = {}
-    for record in sorted(records, key=_place):
-        tenant_id = record.call.tenant_id
+    for tenant_id, calls in groupby(sorted(records, key=_place), key=_tenant):
+        of_tenant = list(calls)
         await seeing_too(connection, tenant_id)
-        row = conversation_row(tenant_id, storable(tenant_id, record))
-        if await connection.fetchval(_SQL["store_lost"], *row):
-            kept.setdefault(tenant_id, []).extend(events_of(record))
+        rows = [conversation_row(tenant_id, storable(tenant_id, record)) for record in of_tenant]
+        # At once: a process has hundreds of calls, and who looks for lost ones has seconds.
+        new = {row["call_id"] for row in await connection.fetchmany(_SQL["store_lost"], rows)}
+        told = [event for record in of_tenant if record.call.id in new for event in events_of(record)]
+        if told:
+            kept[tenant_id] = told
     for tenant_id, events in kept.items():
         await seeing_too(connection, tenant_id)
         await written(connection, tenant_id, *events)
     return sum(map(len, kept.values())) // 2
+
+
+def _tenant(record: CallRecord) -> TenantId:
+    return record.call.tenant_id
 
 
 def _place(record: CallRecord) -> tuple[str, str]:

@@ -5,6 +5,7 @@ idempotency key. What failed on our side (5xx) or was refused for its pace (429)
 The answer is kept before it is sent, sealed by what only the client has: an answer may have a key in it.
 """
 
+import gzip
 import hashlib
 import hmac
 import secrets
@@ -106,8 +107,11 @@ class Idempotency(ASGIMiddleware):
         sent: list[Message] = []
         try:
             await next_app(scope, receive, _into(sent))
-        finally:
+        except Exception:
             await _keep(store, found.attempt, whose, claim, _answer_of(sent), seal)
+            raise
+        # Who is cancelled, since the service ends, may have acted: it is as where the process dies.
+        await _keep(store, found.attempt, whose, claim, _answer_of(sent), seal)
         for message in sent:
             await send(message)
 
@@ -134,7 +138,11 @@ def _answer_of(sent: list[Message]) -> _Kept | None:
     if status >= 500 or status == 429:
         return None
     body = b"".join(message["body"] for message in sent[1:] if message["type"] == "http.response.body")
-    headers = [(bytes(name), bytes(value)) for name, value in sent[0]["headers"]]
+    headers = [(bytes(name).lower(), bytes(value)) for name, value in sent[0]["headers"]]
+    if (b"content-encoding", b"gzip") in headers:  # this request allowed it; the next may not
+        body = gzip.decompress(body)
+        headers = [one for one in headers if one[0] not in (b"content-encoding", b"content-length")]
+        headers.append((b"content-length", str(len(body)).encode()))
     return _Kept(status, headers, body) if len(body) <= MAX_ANSWER_BYTES else _Kept(status, [], None)
 
 

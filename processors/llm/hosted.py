@@ -138,8 +138,10 @@ class Hosted(_Service):
                 self._estimate(context)
 
     async def start_llm_usage_metrics(self, tokens: LLMTokenUsage) -> None:
-        """pipecat's, with the usage that the provider has told."""
-        self._count(used_of(tokens, cache_is_input=self.cache_is_input))
+        """pipecat's, with the usage that the provider has told; of an answer that is broken off, not all of it."""
+        task = asyncio.current_task()
+        broken_off = task is not None and task.cancelling() > 0
+        self._count(replace(used_of(tokens, cache_is_input=self.cache_is_input), estimated=broken_off))
         await super().start_llm_usage_metrics(tokens)
 
     def _estimate(self, context: LLMContext) -> None:

@@ -22,7 +22,7 @@ INSERT INTO atende.conversations ( -- of a call whose process is gone; that one'
     opened_at, ended_at, end_reason, hangup_cause, errors, recording, revisions, cost_usd, usage,
     words_erased_at, provisional
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, true)
-ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING true;
+ON CONFLICT (tenant_id, call_id) DO NOTHING RETURNING call_id;
 
 -- store_message --
 INSERT INTO atende.messages (

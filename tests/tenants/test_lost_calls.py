@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
@@ -19,7 +19,7 @@ from tenants.conversations import ConversationStore, MemoryConversations, Postgr
 from tenants.database import Database
 from tenants.event_store import EventStore, MemoryEvents, PostgresEvents
 from tenants.leases import LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
-from tenants.lost_calls import lost_record
+from tenants.lost_calls import lost_record, tell_lost
 from tenants.migrate import connect
 from tests.tenants.known import known
 from tests.tenants.records import NOON, TURNS, record, someone
@@ -196,6 +196,32 @@ async def test_nothing_is_half_written(database: Database, monkeypatch: pytest.M
     monkeypatch.undo()
     assert await house.leases.lose(row.id, row.renewed_at) == 1
     assert len(await told(house, ours)) == 2
+
+
+@pytest.mark.postgres
+async def test_a_process_with_many_calls_is_told_of_in_few_requests(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks for lost processes has five seconds for all of them, however far away the database is."""
+    house, ours, theirs = of_postgres(database), someone(), someone()
+    row = await dead(house, *(call(one) for one in (ours, theirs) for _ in range(30)))
+    asked: list[str] = []
+
+    class Counting:
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(self._connection, name)
+
+    monkeypatch.setattr(
+        "tenants.leases.tell_lost", lambda connection, records: tell_lost(Counting(connection), records)
+    )
+    assert await house.leases.lose(row.id, row.renewed_at) == 60
+    assert len(asked) < 15
+    for tenant in (ours, theirs):
+        assert len(await told(house, tenant)) == 60
 
 
 @pytest.mark.postgres

@@ -1,6 +1,7 @@
 """A POST that is sent again: by the middleware itself, in time that is set."""
 
 import asyncio
+import gzip
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ class Desk:
         self.status = 200
         self.hold: asyncio.Event | None = None
         self.body: bytes | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
         self.store = MemoryIdempotency(cast(Clock, SimpleNamespace(monotonic=lambda: self.at)))
         self._middleware = Idempotency(lambda: self.store)
 
@@ -35,7 +37,7 @@ class Desk:
             await self.hold.wait()
         if not self.status:
             raise RuntimeError
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body or str(number).encode(), "more_body": False})
 
     async def post(
@@ -68,7 +70,8 @@ class Desk:
             "state": {},
             "route_handler": SimpleNamespace(resolve_request_max_body_size=lambda: 1000),
         }
-        sent: list[Any] = []
+        self.sent: list[Any] = []
+        sent = self.sent
 
         async def receive() -> Any:
             return {"type": "http.request", "body": body, "more_body": False}
@@ -77,7 +80,7 @@ class Desk:
             sent.append(message)
 
         await self._middleware.handle(cast(Scope, scope), receive, cast(Any, send), cast(ASGIApp, self._act))
-        return sent[0]["status"], sent[1]["body"].decode()
+        return sent[0]["status"], sent[1]["body"].decode(errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,17 @@ async def test_an_answer_is_sealed_by_what_only_the_client_has() -> None:
     assert desk.acted == 1
 
 
+async def test_an_answer_that_was_compressed_is_told_again_to_who_does_not_take_that() -> None:
+    desk, text = Desk(), b"x" * 2000
+    desk.body = gzip.compress(text)
+    desk.headers = [(b"content-encoding", b"gzip"), (b"content-length", str(len(desk.body)).encode()), (b"etag", b"1")]
+    await desk.post()
+    assert desk.sent[1]["body"] == desk.body, "as it was asked for"
+    assert await desk.post() == (200, text.decode())
+    headers = dict(desk.sent[0]["headers"])
+    assert headers == {b"etag": b"1", b"content-length": b"2000", b"idempotency-replayed": b"true"}
+
+
 async def test_an_answer_that_is_too_long_is_not_told_once_more_and_acts_once() -> None:
     desk = Desk()
     desk.body = b"x" * (MAX_ANSWER_BYTES + 1)
@@ -180,6 +194,22 @@ async def test_what_ends_without_an_answer_may_be_tried_again() -> None:
     with pytest.raises(RuntimeError):
         await desk.post()
     desk.status = 200
+    assert await desk.post() == (200, "2")
+
+
+async def test_what_is_cut_off_when_the_service_ends_may_have_been_done_and_does_not_act_at_once_again() -> None:
+    desk = Desk()
+    desk.hold = asyncio.Event()
+    first = asyncio.create_task(desk.post())
+    await eventually(lambda: desk.acted == 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    desk.hold = None
+    with pytest.raises(Refusal) as refused:
+        await desk.post()
+    assert (refused.value.status_code, desk.acted) == (409, 1)
+    desk.at += Lifetimes().working_s
     assert await desk.post() == (200, "2")
 
 

@@ -97,6 +97,17 @@ async def test_an_answer_that_is_broken_off_is_paid_for(stall_after: int) -> Non
     assert one.input_tokens > 100
 
 
+@pytest.mark.parametrize("stall_after", [0, 3])
+async def test_what_claude_had_not_told_when_it_was_broken_off_is_called_a_guess(stall_after: int) -> None:
+    script = scripted.Script(scripted.ANTHROPIC_HI, stall_after=stall_after)
+    frames = [asked(), SleepFrame(0.5), InterruptionFrame(), SleepFrame(0.1)]
+    async with script:
+        spending, _, _ = await spent(AnthropicLlm(), anthropic_config(script.port, price=PRICE), script.port, *frames)
+    (one,) = spending.usage
+    assert (one.answers, one.estimated) == (1, 1)
+    assert one.output_tokens == 0 or stall_after
+
+
 async def test_a_refused_request_takes_nothing_and_no_price_is_no_cost() -> None:
     async with scripted.Script(status=429) as script:
         spending, errors, _ = await spent(OpenAiLlm(), openai_config(script.port, price=PRICE), script.port)
