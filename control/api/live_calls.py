@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
+import structlog
 from litestar import Controller, Response, get, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_204_NO_CONTENT
@@ -19,8 +20,10 @@ from control.api.problems import FieldError, Refusal, answers, not_found
 from control.live_board import LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
 from control.service import Service
-from control.workers.everywhere import ProcessSilentError
+from control.workers.everywhere import ASK_TIMEOUT_S, ProcessSilentError
 from tenants.audit import State, ends_of
+
+log = structlog.get_logger()
 
 SILENT: Final = "Atende-Processes-Silent"
 T = TypeVar("T")
@@ -150,7 +153,11 @@ async def _told(asked: Coroutine[Any, Any, T]) -> T:
     try:
         return await asked
     except ProcessSilentError as error:
-        raise Refusal("silent" if error.late else "unavailable", str(error), headers={"Retry-After": "2"}) from error
+        # Which one it is, and where, is the platform's business and in its log; a company's key may have asked.
+        log.warning("a process does not tell of a call", reason=str(error))
+        what = f"did not answer within {ASK_TIMEOUT_S:g} s" if error.late else "cannot be reached"
+        told = f"the process that may have the call {what}; /health/ready and the log tell which it is"
+        raise Refusal("silent" if error.late else "unavailable", told, headers={"Retry-After": "2"}) from error
 
 
 def _done(found: bool) -> None:

@@ -143,7 +143,10 @@ class Parent:
     async def _start(self, seat: Seat, *, spare: bool = False) -> Child:
         child = await self._child(seat)
         child.spare = spare
-        keeper = asyncio.create_task(self._keep(child), name=f"keep {seat.name}")
+        return self._kept(child)
+
+    def _kept(self, child: Child) -> Child:
+        keeper = asyncio.create_task(self._keep(child), name=f"keep {child.seat.name}")
         self._keepers.add(keeper)
         keeper.add_done_callback(self._keepers.discard)
         return child
@@ -235,7 +238,7 @@ class Parent:
             former.kill()
             await former.ended.wait()
             if not self._stopping.is_set():
-                await self._start(former.seat)
+                self._kept(await self._successor(former))
 
     def _last(self, child: Child) -> Child:
         """Who has its place now: meanwhile it may have ended unasked, and its heir, too."""
