@@ -1,9 +1,11 @@
-"""Work that goes on beside a block."""
+"""Work that goes on beside a block, and how it is given up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
+
+AGAIN_S: Final = 1.0
 
 
 @asynccontextmanager
@@ -19,9 +21,21 @@ async def beside(**work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await given_up(tasks)
+
+
+async def given_up(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """They are cancelled, and have ended when this returns; how they ended is nobody's business.
+
+    They are cancelled again where once is not enough. Python 3.11's `asyncio.wait_for`, by which asyncpg waits for a
+    connection, returns what is ready in the moment of the cancellation, and the cancellation is lost
+    (https://github.com/python/cpython/issues/86296): who tries for ever would then go on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=AGAIN_S)
 
 
 def _tell(task: asyncio.Task[None]) -> None:

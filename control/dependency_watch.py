@@ -11,6 +11,7 @@ from typing import Final, Self
 import structlog
 
 from base.clock import Clock
+from base.tasks import given_up
 from control import dependencies as judge
 from control.dependencies import Dependency, Room, StorageBounds
 from pipelines.events import EventData, EventKind, Tell, event
@@ -73,8 +74,7 @@ class DependencyWatch:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await given_up([self._task])
 
     async def _watch(self) -> None:
         while True:

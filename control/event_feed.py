@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from base.ids import ApiKeyId, TenantId
+from base.tasks import given_up
 from tenants.event_store import EventStore, EventsUnavailableError, KeptEvent, Kinds
 
 PAGE: Final = 500
@@ -142,9 +143,7 @@ class EventFeed:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await given_up(self._tasks)
         self._end_all("the service ends")
 
     @property

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from base.clock import Clock
 from base.ids import TenantId
+from base.tasks import given_up
 from pipelines import spool_files as files
 from pipelines.calls import Call, CallRecord
 from pipelines.events import Event
@@ -129,10 +130,9 @@ class Spool:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        tasks = [one for one in (self._task, self._adopting) if one is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait({*tasks, *([] if self._writing is None else [self._writing])})
+        await given_up(one for one in (self._task, self._adopting) if one is not None)
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         try:
             async with asyncio.timeout(self._close_timeout_s):
                 await self._round()

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from base.ids import TenantId
+from base.tasks import given_up
 from tenants.document import TenantDocument
 
 log = structlog.get_logger()
@@ -52,10 +53,7 @@ class ColdTenants:
 
     async def close(self) -> None:
         """Load nothing more. Idempotent."""
-        tasks = [*self._loading.values(), *([self._behind] if self._behind is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await given_up([*self._loading.values(), *([self._behind] if self._behind is not None else [])])
 
     async def _load_all(self) -> None:
         for tenant_id in list(self._of):

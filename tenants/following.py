@@ -18,6 +18,7 @@ import structlog
 from msgspec import structs
 
 from base.ids import TenantId
+from base.tasks import given_up
 from pipelines.events import Event, Tell, event
 from tenants.folder import TenantFolder
 from tenants.revisions import ChangeFeed, RevisionStore, TenantChange
@@ -80,10 +81,7 @@ class Follower:
         try:
             yield
         finally:
-            tasks = [task, *self._busy.values()]
-            for one in tasks:
-                one.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await given_up([task, *self._busy.values()])
 
     async def _follow(self, tenants: TenantFolder[Any]) -> None:
         while True:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from base.clock import Clock
+from base.tasks import given_up
 from tenants.document import TenantDocument
 from tenants.statuses import Statuses
 
@@ -50,8 +51,7 @@ class Retries:
         """The file has changed: what it said is tried no more. Idempotent."""
         task = self._waiting.pop(file, None)
         if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+            await given_up([task])
             self._statuses.note(file, retry=None, next_try=None)
 
     def waits(self, file: Path) -> bool:

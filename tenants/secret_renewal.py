@@ -12,6 +12,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from base.ids import TenantId
+from base.tasks import given_up
 from pipelines.problems import SpecError
 from pipelines.supervisor import Swap
 from processors.factory import PrepareError
@@ -75,10 +76,7 @@ class SecretRenewal(Generic[L]):
     async def close(self) -> None:
         """Nothing is changed any more. Idempotent."""
         renewing = [task for task, _ in self._renewing.values()]
-        tasks = [*renewing, *([] if self._following is None else [self._following])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await given_up([*renewing, *([] if self._following is None else [self._following])])
 
     def renew(self, tenant_id: TenantId) -> None:
         """Behind: what answers gets the values that count, and what was refused for want of one is read again."""

@@ -110,8 +110,12 @@ async def _killed(report: Report, three: Cluster, crowd: Crowd, out: Console) ->
     told = await _told_lost(three, answered)
     report.add("killed_records_missing_while_it_is_gone", len(answered - told), most=0)
     await victim.start(three.client)
-    dropped = {end.call_id for _, at, end in crowd.results if at >= killed_at and ending(end) != "caller"}
-    report.add("killed_other_calls_dropped", len(dropped - its_calls), most=0)
+    dropped = [(host, at, end) for host, at, end in crowd.results if at >= killed_at and ending(end) != "caller"]
+    # Whom it was just taking when it died is its own, too, although nobody knows yet who has him.
+    its = {"", victim.host}
+    others_dropped = [end for host, at, end in dropped if host not in its or at > killed_at + FALL_BACK_MS / 1e3]
+    report.add("killed_other_calls_dropped", len(others_dropped), most=0)
+    report.notes += [f"{victim.host} killed: another call ended by {ending(end)}" for end in others_dropped]
     told = await _told_lost(three, answered)
     report.add("killed_records_missing", len(answered - told), most=0)
     report.add("killed_records_of_others", len(told - its_calls), most=0)

@@ -55,6 +55,7 @@ class ReadyTold(NamedTuple):
     ready: bool
     database: str
     live_calls: int
+    problems: tuple[str, ...]
 
 
 @dataclass
@@ -161,7 +162,11 @@ def _tell_of_ready(report: Report, seen: Seen, calls: int, stopped: float, back:
     report.add("ready_asked_meanwhile", len(meanwhile), least=(back - stopped) / (4 * POLL_S))
     report.add("ready_untrue_meanwhile", len(untrue), most=0)
     report.add("ready_live_calls_meanwhile", min((one.live_calls for one in meanwhile), default=0), least=calls)
-    report.add("not_ready", sum(not one.ready for one in seen.told), most=0)
+    not_ready = [one for one in seen.told if not one.ready]
+    report.add("not_ready", len(not_ready), most=0)
+    for problems in sorted({one.problems for one in not_ready}):
+        ats = [one.at - stopped for one in not_ready if one.problems == problems]
+        report.notes.append(f"not ready {min(ats):.1f} to {max(ats):.1f} s behind the stop: {'; '.join(problems)}")
     report.add("ready_unanswered", seen.unanswered, most=2)
     report.add("ready_p95_ms", percentile(seen.took_ms, 0.95), "ms", most=READY_P95_MS)
 
@@ -233,7 +238,9 @@ async def _poll(service: Serving, seen: Seen, over: asyncio.Event) -> None:
         seen.took_ms.append((time.monotonic() - began) * 1000)
         found = told.json()
         states = {one["name"]: one["state"] for one in found["dependencies"]}
-        seen.told.append(ReadyTold(began, found["ready"], states["database"], found["live_calls"]))
+        seen.told.append(
+            ReadyTold(began, found["ready"], states["database"], found["live_calls"], tuple(found["problems"]))
+        )
         await asyncio.sleep(POLL_S)
 
 

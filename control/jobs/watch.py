@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from base.clock import Clock
+from base.tasks import given_up
 from control import dependencies as judge
 from control.dependencies import Dependency
 from tenants.job_store import KINDS, JobStore, JobsUnavailableError, KindLoad
@@ -36,8 +37,7 @@ class JobWatch:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await given_up([self._task])
 
     @property
     def found(self) -> Dependency:

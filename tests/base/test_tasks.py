@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from base.tasks import beside
+from base import tasks
+from base.tasks import beside, given_up
 
 
 async def for_ever(began: asyncio.Event, ended: list[str]) -> None:
@@ -44,3 +45,26 @@ async def test_what_ends_by_a_mistake_is_told_at_once_and_the_rest_goes_on() -> 
         await asyncio.sleep(0)
         assert [(one["message"], str(one["exception"])) for one in told] == [("'break at once' has ended", "no")]
         assert ended == []
+
+
+async def loses_a_cancellation(began: asyncio.Event) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does when what is waited for is ready in that moment."""
+    for _ in range(2):
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+    await asyncio.Event().wait()
+
+
+async def test_a_cancellation_that_is_lost_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "AGAIN_S", 0.001)
+    began = asyncio.Event()
+    task = asyncio.create_task(loses_a_cancellation(began))
+    await began.wait()
+    async with asyncio.timeout(10):
+        await given_up([task])
+    assert task.cancelled()
+    await given_up([task])
+    await given_up([])

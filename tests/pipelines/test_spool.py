@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -492,3 +493,22 @@ async def test_a_folder_whose_process_is_about_to_end_is_waited_for(tmp_path: Pa
     with pytest.raises(files.SpoolError):
         await spool(tmp_path, Sink()).__aenter__()
     await heir.__aexit__()
+
+
+async def test_it_closes_also_when_the_sink_loses_the_cancellation(tmp_path: Path) -> None:
+    """As asyncpg does under Python 3.11 that cannot connect in just that moment: a process hung for ever."""
+    asked = asyncio.Event()
+
+    async def store(_: CallRecord) -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise FileNotFoundError(2, "no such socket") from None
+
+    async with asyncio.timeout(30):
+        async with Spool(tmp_path / "spool", store, SystemClock(), close_timeout_s=0.1) as spool:
+            await spool.opened(a_call())
+            shutil.rmtree(tmp_path / "spool")  # the record is kept in memory, and goes to the sink from there
+            await spool.closed(a_record())
+            await asked.wait()
