@@ -16,7 +16,7 @@ from control.cli.draining import DrainingServer
 from control.cli.serve import configured, watch
 from control.cli.starting import Starting, told
 from control.process import Process
-from control.workers.lifeline import STACKS, Lifeline
+from control.workers.lifeline import STACKS, Lifeline, end_at_last
 from control.workers.seat import Place, Seat, seated, url_of
 from tenants.leases import Role
 
@@ -57,7 +57,7 @@ def worker_command(context: click.Context, handed: str) -> None:
     """One process of several."""
     tool = program(context)
     given = msgspec.json.decode(handed, type=Handed)
-    seat, line = Seat(role=given.role, slot=given.slot), Lifeline(socket.socket(fileno=given.line))
+    seat, line = Seat(role=given.role, slot=given.slot), Lifeline(socket.socket(fileno=given.line), end_at_last)
     found = seated(tool.settings, Place(seat=seat))
     structlog.contextvars.bind_contextvars(process=seat.name)
     faulthandler.register(STACKS, all_threads=True)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from control import logs, settings
 from control.models_role.app import models_app
 from control.models_role.socket import listener, socket_path
-from control.workers.lifeline import STACKS, Lifeline
+from control.workers.lifeline import STACKS, Lifeline, end_at_last
 
 ENDS_WITHIN_S: Final = 10
 """Whoever waits for an answer has it in so many seconds, or asks the process that comes next."""
@@ -62,7 +62,7 @@ def main() -> None:
     """Serve on the node's socket until the parent says that it is enough, or is gone."""
     os.umask(0o077)
     given = msgspec.json.decode(sys.argv[-1], type=Handed)
-    line = Lifeline(socket.socket(fileno=given.line))
+    line = Lifeline(socket.socket(fileno=given.line), end_at_last)
     found, _ = settings.load(os.environ, Path(".env"))
     logs.configure(found.log_format, found.log_level)
     structlog.contextvars.bind_contextvars(process=f"{given.role}-{given.slot}")

@@ -5,8 +5,10 @@ end; when the line breaks the parent is gone, and the process ends: nobody would
 """
 
 import asyncio
+import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
@@ -25,6 +27,8 @@ DRAIN: Final = b"d"
 RELIEVED: Final = b"r"
 """Drain, and leave what comes to the others."""
 END: Final = b"x"
+ORPHAN_S: Final = 60.0
+"""A process whose parent is gone has so long to put its things away: nobody else would end it."""
 STACKS: Final = signal.SIGUSR2
 """The one wish that is no word on the line: it is heard where nobody listens any more."""
 
@@ -40,8 +44,10 @@ class Drain(Protocol):
 class Lifeline:
     """Of one process. `up` and `ending` never wait."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, orphaned: Callable[[], None] = lambda: None) -> None:
+        """`orphaned` is called when the parent is gone, before the process is told to end."""
         self._line = line
+        self._orphaned = orphaned
         line.setblocking(False)
 
     def up(self) -> None:
@@ -73,9 +79,17 @@ class Lifeline:
             if END in said or not said:
                 if not said:
                     log.warning("the parent is gone: calls go back to their dialplans")
+                    self._orphaned()
                 end()
                 return
 
     def _say(self, word: bytes) -> None:
         with suppress(OSError):  # a parent that is stopped, or gone, which is noticed otherwise
             self._line.send(word)
+
+
+def end_at_last() -> None:
+    """The process ends in `ORPHAN_S`, whatever its event loop does."""
+    last = threading.Timer(ORPHAN_S, os.kill, (os.getpid(), signal.SIGKILL))
+    last.daemon = True
+    last.start()

@@ -1,7 +1,11 @@
 """What a process and its parent say to each other, and how one process proves to another that it is one of ours."""
 
 import asyncio
+import os
+import signal
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP, Lif
 from control.workers.node_key import GOOD_S, MisdirectedError, NodeDoor, node_key, signed
 from control.workers.parent import STUCK_LOOKS
 from control.workers.seat import Seat
+
+ROOT = Path(__file__).parents[3]
 
 
 class Told:
@@ -104,3 +110,34 @@ def test_a_signed_request_for_another_process_is_refused_as_such() -> None:
         door.admits(*ASKED, theirs, now=1000.0)
     assert not door.admits(*ASKED, theirs.replace("them", "me"), now=1000.0), "whom it is for is signed"
     assert NodeDoor(KEY, "them").admits(*ASKED, theirs, now=1000.0)
+
+
+ORPHAN = """
+import asyncio, socket, sys
+from control.workers import lifeline
+
+async def main():
+    line = lifeline.Lifeline(socket.socket(fileno=int(sys.argv[1])), lifeline.end_at_last)
+    async with line.held(lambda *, others: None, lambda: None):
+        print("held", flush=True)
+        await asyncio.Event().wait()
+
+lifeline.ORPHAN_S = 0.1
+asyncio.run(main())
+"""
+
+
+async def test_who_does_not_end_without_a_parent_is_ended() -> None:
+    ours, its = socket.socketpair()
+    with ours, its:
+        orphan = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ORPHAN, str(its.fileno()), pass_fds=[its.fileno()], cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        its.close()
+        assert orphan.stdout is not None
+        while b"held" not in (said := await orphan.stdout.readline()):
+            assert said, "it did not begin"
+        ours.close()
+        async with asyncio.timeout(30):
+            assert await orphan.wait() == -signal.SIGKILL
