@@ -10,7 +10,8 @@ from rich.console import Console
 
 from base.secret import Secret
 from benchmarks.parts.judge import Report, percentile
-from benchmarks.parts.nodes import TENANT, Cluster, Crowd, Node, cluster, ending, until
+from benchmarks.parts.nodes import HOSTS, TENANT, Cluster, Crowd, Node, cluster, ending, until
+from benchmarks.parts.searching import bring_in, measured_search
 from control import logs
 from control.workers.presence import RENEW_S
 from tenants.database import PoolBounds, connect_app
@@ -34,12 +35,14 @@ async def measured_nodes(
     await migrate(url)
     database = await connect_app(url, None, PoolBounds(max_connections=2))
     try:
+        bring_in(folder / f"knowledge-{HOSTS[0]}")
         async with cluster(folder, url, database, drain_s=60) as three:
             out.print("what is put at one node …")
             took_ms = [await three.put(f"Welcome {n}", three.nodes[n % 3]) for n in range(puts + 1)][1:]
             for name, q in (("p50", 0.5), ("p95", 0.95)):
                 report.add(f"put_everywhere_{name}_ms", percentile(took_ms, q), "ms")
             report.add("put_everywhere_max_ms", max(took_ms), "ms", most=PUT_EVERYWHERE_MS)
+            await measured_search(report, three)
             crowd = Crowd(three, callers, talk_s)
             async with crowd.rings():
                 await _restarted(report, three, crowd, out)
@@ -113,8 +116,11 @@ async def _killed(report: Report, three: Cluster, crowd: Crowd, out: Console) ->
     dropped = [(host, at, end) for host, at, end in crowd.results if at >= killed_at and ending(end) != "caller"]
     # Whom it was just taking when it died is its own, too, although nobody knows yet who has him.
     its = {"", victim.host}
-    others_dropped = [end for host, at, end in dropped if host not in its or at > killed_at + FALL_BACK_MS / 1e3]
+    elsewhere = [end for host, at, end in dropped if host not in its or at > killed_at + FALL_BACK_MS / 1e3]
+    others_dropped = [end for end in elsewhere if end.answered]
     report.add("killed_other_calls_dropped", len(others_dropped), most=0)
+    # All of its callers ring the others at once: a node without room refuses, and the dialplan goes on.
+    report.add("killed_new_calls_refused", len(elsewhere) - len(others_dropped))
     report.notes += [f"{victim.host} killed: another call ended by {ending(end)}" for end in others_dropped]
     told = await _told_lost(three, answered)
     report.add("killed_records_missing", len(answered - told), most=0)

@@ -115,24 +115,35 @@ class Cluster:
     key: str
     keys: Any
     database: Database
-    digest: str | None = None
+    digests: dict[TenantId, str] = field(default_factory=dict)
+    """Of what each company has now."""
 
     async def put(self, greeting: str, at: Node) -> float:
         """Milliseconds from the answer of a PUT until every node answers with that revision."""
-        url = f"{at.url}/api/v1/tenants/{TENANT}/document"
-        wish = {"If-None-Match": "*"} if self.digest is None else {"If-Match": f'"{self.digest}"'}
-        headers = {"Authorization": f"Bearer {self.key}"} | wish
-        answer = (await self.client.put(url, headers=headers, content=document(greeting))).raise_for_status().json()
+        revision = await self.put_document(TENANT, document(greeting), at)
         answered_at = time.perf_counter()
-        self.digest = answer["digest"]
-        async with asyncio.timeout(30):
-            await asyncio.gather(*(self._answers(node, answer["revision"]) for node in self.nodes))
+        await self.answers(revision, TENANT)
         return (time.perf_counter() - answered_at) * 1e3
 
-    async def _answers(self, node: Node, revision: int) -> None:
+    async def put_document(self, tenant_id: TenantId, document: bytes, at: Node) -> int:
+        """The number of its revision."""
+        url, digest = f"{at.url}/api/v1/tenants/{tenant_id}/document", self.digests.get(tenant_id)
+        wish = {"If-None-Match": "*"} if digest is None else {"If-Match": f'"{digest}"'}
+        headers = {"Authorization": f"Bearer {self.key}"} | wish
+        answer = (await self.client.put(url, headers=headers, content=document)).raise_for_status().json()
+        self.digests[tenant_id] = answer["digest"]
+        return int(answer["revision"])
+
+    async def answers(self, revision: int, tenant_id: TenantId) -> None:
+        """Return when every node answers with that revision. Raises TimeoutError."""
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(self._answers(node, revision, tenant_id) for node in self.nodes))
+
+    async def _answers(self, node: Node, revision: int, tenant_id: TenantId) -> None:
         while True:
             ready = await node.ready(self.client, self.key) or {}
-            if any(tenant["revision"] == revision for tenant in ready.get("tenants") or ()):
+            tenants = ready.get("tenants") or ()
+            if any((one["tenant_id"], one["revision"]) == (tenant_id, revision) for one in tenants):
                 return
             await asyncio.sleep(0.01)
 
@@ -157,8 +168,8 @@ async def cluster(folder: Path, url: Secret, database: Database, *, drain_s: int
                 "DATA_DIR": str(folder / host), "DATABASE_URL": url.reveal(), "TENANTS": "database", "NODE": host,
                 "HTTP_HOST": host, "HTTP_PORT": str(http_port), "ESL_HOST": host, "ESL_PORT": str(esl_port),
                 "MEDIA_PORTS": f"{first}-{first + 2999}", "SIGNING_KEYS": keys.reveal(), "INTERNAL_HOST": host,
-                "API_KEY_SECRET": pepper.reveal(), "DRAIN_S": str(drain_s), "KNOWLEDGE_DIR": str(folder / "knowledge"),
-                "API_REQUESTS_PER_S": "1000",
+                "API_KEY_SECRET": pepper.reveal(), "DRAIN_S": str(drain_s), "API_REQUESTS_PER_S": "1000",
+                "KNOWLEDGE_DIR": str(folder / f"knowledge-{host}"), "VECTORS": "pgvector",
             }  # fmt: skip
             environ = bare | {f"ATENDE_{name}": value for name, value in settings.items()}
             nodes.append(Node(host, environ, http_port, esl_port, folder / f"{host}.log"))
