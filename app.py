@@ -27,9 +27,8 @@ from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
 from control.cli.context import Program
-from control.daily_use import DailyUse, counted
 from control.documents import WithDocuments
-from control.event_feed import EventFeed
+from control.grounds import laid
 from control.http import Life, health_router, metrics_handlers, readiness
 from control.jobs.process import open_jobs
 from control.keeping import Keeping
@@ -38,18 +37,15 @@ from control.looking import Look, looking
 from control.metrics import Metrics
 from control.phone import PhoneDoor
 from control.process import Process
-from control.provider_rates import ProviderRates
-from control.secret_access import NOT_TOLD, ring_source, visited_secrets
+from control.secret_access import NOT_TOLD, visited_secrets
 from control.security_headers import secured
 from control.service import Service
 from control.settings import Settings
-from control.sink import Sink
-from control.tenant_limits import TenantLimits
 from control.tracing import traces
 from control.watch import watched_documents
 from control.workers.everywhere import Neighbours
 from control.workers.internal import internal_router
-from control.workers.joining import alone, joined
+from control.workers.joining import alone
 from control.workers.node_key import node_key
 from control.workers.seat import Place, seated
 from pipelines.calls import LiveEvent, LiveFeed
@@ -58,14 +54,10 @@ from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
 from processors.plugins import stages_with
-from tenants.audit_store import PostgresAuditLog
-from tenants.conversations import PostgresConversations
 from tenants.directory import Directory
-from tenants.event_store import PostgresEvents
 from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
 from tenants.leases import Role
-from tenants.master_keys import read_ring
 from tenants.revisions import PostgresRevisions
 from tenants.secret_desk import SecretDesk
 from tenants.secrets import TenantSecrets
@@ -100,19 +92,10 @@ async def open_service(
     for folder in (found.data_dir, own):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys, clock, directory = signing_keys(found.data_dir, found.signing_keys), SystemClock(), Directory()
-    ring = await read_ring(ring_source(found))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(parts.service_database(found))
-        conversations, events = PostgresConversations(database), PostgresEvents(database)
-        api_keys = parts.api_keys(found, database, clock)
-        event_feed = EventFeed(events, api_keys.checker.still_good, lambda: phone.draining)
-        sink = Sink(conversations, events, event_feed.wake)
-        call_log = await stack.enter_async_context(parts.spool(found, seat, sink, clock))
-        presence = await joined(found, database, place, clock)
-        watch = await stack.enter_async_context(parts.dependency_watch(found, seat, database, call_log, clock))
-        library = await parts.open_library(found, own, stack, database.tenant)
-        audit = PostgresAuditLog(database)
-        secrets = await parts.open_secrets(found, seat, ring, database, audit, clock)
+        grounds = await laid(found, place, clock, stack)
+        presence, secrets, call_log = grounds.presence, grounds.secrets, grounds.call_log
+        library = await parts.open_library(found, own, stack, grounds.database.tenant)
         compute, served = parts.compute_lanes(stack), await parts.served_models(found, stack)
         workshop = parts.workshop(found, compute, clock, library, served, secrets.read, secrets.version)
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
@@ -121,19 +104,25 @@ async def open_service(
             workshop, stages, ended_trials, room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell
         )
         stack.push_async_callback(supervisor.close)
-        shelved, revisions = WithDocuments(supervisor, library, found.knowledge_dir), PostgresRevisions(database)
-        nobody_else = alone(found, database, presence)
-        keeping = Keeping(found, seat, revisions, shelved, directory, nobody_else, secrets.has, clock, call_log.tell)
+        shelved = WithDocuments(supervisor, library, found.knowledge_dir)
+        keeping = Keeping(
+            found,
+            seat,
+            revisions=PostgresRevisions(grounds.database),
+            shelved=shelved,
+            directory=directory,
+            alone=alone(found, grounds.database, presence),
+            has_secret=secrets.has,
+            clock=clock,
+            tell=call_log.tell,
+        )
         tenants = await keeping.open(stack, stages)
         publishing = keeping.publishing(tenants)
         desk = SecretDesk(secrets, tenants, publishing.puts, supervisor, shelved, clock, swap=found.swap)
         stack.push_async_callback(desk.renewal.close)
         board, metrics = LiveBoard(clock), Metrics()
         traced = await stack.enter_async_context(traces(found.otlp_endpoint))
-        daily_use = DailyUse(conversations, clock, shared=found.shared)
-        rates = ProviderRates(clock.monotonic, lambda: 1 if presence is None else presence.processes)
-        if seat.takes_calls:
-            await stack.enter_async_context(counted(daily_use, directory.tenants))
+        limits = await parts.tenant_limits(found, seat, grounds.conversations, presence, directory, clock, stack)
         phone = PhoneDoor(
             keys=keys,
             directory=directory,
@@ -150,31 +139,31 @@ async def open_service(
             options=await parts.phone_options(found),
             media_server=await parts.open_media_server(found, seat, stack),
             warm=tenants.warm,
-            limits=TenantLimits(rates, daily_use),
-            room=lambda: watch.room,
+            limits=limits,
+            room=lambda: grounds.watch.room,
         )
         look = Look(phone.headroom, phone.media_clock, compute if served is None else served, lambda: phone.live_calls)
         await stack.enter_async_context(looking(look))
-        await stack.enter_async_context(event_feed)
+        await stack.enter_async_context(grounds.event_feed)
         memory.settle()
         door = await parts.open_door(found, place, presence, stack, phone) if seat.takes_calls else None
         desk.renewal.follow()
-        neighbours = None if presence is None else Neighbours(presence, node_key(api_keys.pepper))
-        jobs = parts.job_desk(seat, database, clock)
+        neighbours = None if presence is None else Neighbours(presence, node_key(grounds.api_keys.pepper))
+        jobs = parts.job_desk(seat, grounds.database, clock)
         service = Service(
             settings=found,
             clock=clock,
             keys=keys,
-            api_keys=api_keys,
-            audit=audit,
+            api_keys=grounds.api_keys,
+            audit=grounds.audit,
             secrets=desk,
-            idempotency=PostgresIdempotency(database),
-            events=events,
-            feed=event_feed,
-            watch=watch,
+            idempotency=PostgresIdempotency(grounds.database),
+            events=grounds.events,
+            feed=grounds.event_feed,
+            watch=grounds.watch,
             directory=directory,
             supervisor=supervisor,
-            conversations=conversations,
+            conversations=grounds.conversations,
             phone=phone,
             board=board,
             metrics=metrics,
@@ -198,7 +187,7 @@ async def open_service(
         if seat.has_api:
             await stack.enter_async_context(jobs.watch)
         if seat.does_jobs:
-            await stack.enter_async_context(await parts.jobs(found, database, clock, jobs))
+            await stack.enter_async_context(await parts.jobs(found, grounds.database, clock, jobs))
         yield service
 
 

@@ -120,13 +120,12 @@ class EventFeed:
         self,
         store: EventStore,
         still_good: Callable[[ApiKeyId], Awaitable[bool]],
-        draining: Callable[[], bool],
         bounds: FeedBounds | None = None,
     ) -> None:
-        """`still_good` tells whether a key opens; `draining` whether the process is to end."""
+        """`still_good` tells whether a key opens."""
         self._store = store
         self._still_good = still_good
-        self._draining = draining
+        self._draining = False
         self._bounds = bounds or FeedBounds()
         self._following: dict[Following, int] = {}
         """To the id that the feed had reached when it joined."""
@@ -156,6 +155,11 @@ class EventFeed:
         """Events that the slowest of them has not sent yet."""
         return max((following.waiting for following in self._following), default=0)
 
+    def drain(self) -> None:
+        """The process is to end: nobody follows any more. Idempotent."""
+        self._draining = True
+        self._end_all("the service ends")
+
     def wake(self) -> None:
         """Something was kept just now: a hint, which spares those who follow the rest of the second."""
         self._news.set()
@@ -166,7 +170,7 @@ class EventFeed:
             if self._reached is None:
                 reached = await self._last()
                 self._reached = reached
-            if self._draining() or len(self._following) >= self._bounds.max_streams:
+            if self._draining or len(self._following) >= self._bounds.max_streams:
                 raise TooManyStreamsError(of_key=False)
             if self._of_key[key_id] >= self._bounds.max_of_key:
                 raise TooManyStreamsError(of_key=True)
@@ -217,9 +221,7 @@ class EventFeed:
             except TimeoutError:
                 pass
             self._news.clear()
-            if self._draining():
-                self._end_all("the service ends")
-            elif self._following:
+            if self._following:
                 try:
                     await self._hand_on()
                 except Exception:

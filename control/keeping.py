@@ -40,6 +40,7 @@ class Keeping:
         self,
         found: Settings,
         seat: Seat,
+        *,
         revisions: PostgresRevisions,
         shelved: WithDocuments,
         directory: Directory,

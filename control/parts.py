@@ -14,6 +14,7 @@ from base.clock import Clock, SystemClock
 from base.http import OutboundPolicy
 from base.ids import TenantId
 from base.secret import Secret
+from control.daily_use import DailyUse, counted
 from control.dependencies import MB, StorageBounds
 from control.dependency_watch import DependencyWatch, free_bytes
 from control.headroom import Bounds
@@ -21,11 +22,13 @@ from control.jobs.counts import JobCounts
 from control.jobs.desk import JobDesk
 from control.jobs.watch import JobWatch
 from control.phone import PhoneDoor, PhoneOptions
+from control.provider_rates import ProviderRates
 from control.secret_access import ring_source
 from control.service import ApiKeys
 from control.setting_values import endpoint_of
 from control.settings import Settings
 from control.sink import Sink
+from control.tenant_limits import TenantLimits
 from control.vector_stores import OfTenant, vector_store
 from control.workers.joining import shared_door
 from control.workers.presence import Presence
@@ -41,7 +44,9 @@ from processors.served.client import ServedModels, open_models
 from processors.served.embedding import ServedEmbedder
 from tenants.api_key_store import PostgresApiKeys
 from tenants.audit_store import PostgresAuditLog
+from tenants.conversations import PostgresConversations
 from tenants.database import Database, derived_password, open_database
+from tenants.directory import Directory
 from tenants.job_store import PostgresJobs
 from tenants.key_checker import KeyChecker
 from tenants.keys import api_key_pepper
@@ -185,6 +190,22 @@ def workshop(
         served=served,
         outbound=OutboundPolicy(allow=frozenset((*found.outbound_allow, *map(endpoint_of, found.endpoints.values())))),
     )
+
+
+async def tenant_limits(
+    found: Settings,
+    seat: Seat,
+    conversations: PostgresConversations,
+    presence: Presence | None,
+    directory: Directory,
+    clock: SystemClock,
+    stack: AsyncExitStack,
+) -> TenantLimits:
+    daily_use = DailyUse(conversations, clock, shared=found.shared)
+    rates = ProviderRates(clock.monotonic, lambda: 1 if presence is None else presence.processes)
+    if seat.takes_calls:
+        await stack.enter_async_context(counted(daily_use, directory.tenants))
+    return TenantLimits(rates, daily_use)
 
 
 async def open_media_server(found: Settings, seat: Seat, stack: AsyncExitStack) -> MediaServer | None:

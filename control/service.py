@@ -144,6 +144,7 @@ class Service:
         this process leaves the door; where none does, who comes is told that we are busy.
         """
         self.phone.drain()
+        self.feed.drain()
         if self.door is not None and (others or self.settings.tenants == "database"):
             self.door.leave()
         if self.neighbours is not None:

@@ -39,8 +39,7 @@ class House:
     def __init__(self, **bounds: Any) -> None:
         self.store = Store()
         self.bad: set[ApiKeyId] = set()
-        self.draining = False
-        self.feed = EventFeed(self.store, self._good, lambda: self.draining, FeedBounds(**bounds))
+        self.feed = EventFeed(self.store, self._good, FeedBounds(**bounds))
 
     async def _good(self, key_id: ApiKeyId) -> bool:
         return key_id not in self.bad
@@ -178,7 +177,7 @@ async def test_streams_end_when_the_service_is_to_end() -> None:
     house = House()
     async with house.feed as feed:
         following = await feed.join(KEY, OURS, None)
-        house.draining = True
+        house.feed.drain()
         with pytest.raises(StreamOverError):
             await following.next(1.5)
         with pytest.raises(TooManyStreamsError):
@@ -238,7 +237,7 @@ async def test_a_stream_on_the_wire_has_ids_kinds_json_and_a_heartbeat() -> None
         reading = asyncio.create_task(reader.reads(EventStream(following, None)))
         house.store.add(told)
         await asyncio.sleep(20)
-        house.draining = True
+        house.feed.drain()
         await reading
     begin, message, heartbeat, end = reader.got
     assert begin.startswith(b"retry: ")

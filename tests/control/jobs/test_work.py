@@ -89,7 +89,7 @@ async def replayed(hall: Hall, tenant_id: TenantId, after: int) -> Sequence[Kept
     async def good(_: ApiKeyId) -> bool:
         return True
 
-    async with EventFeed(hall.events, good, lambda: False) as feed:
+    async with EventFeed(hall.events, good) as feed:
         following = await feed.join(ApiKeyId("aaaaaaaaaaaa"), tenant_id, None)
         found = [kept async for kept in following.before(after)]
         following.close()
