@@ -307,7 +307,7 @@ async def test_without_a_database_streams_go_on_until_the_service_is_stopped() -
             house.service.call_log.tell(event(ACME, house.service.clock.now(), "call.ended", str(uuid.uuid4())))
             await eventually(lambda: any((house.service.settings.data_dir / "spool").glob("*.event")))
             assert not followed.over
-            house.service.phone.drain()
+            house.service.drain()
             await eventually(lambda: followed.over, 5.0)
         async with stream(house, key) as refused:
             assert refused.status == 503

@@ -198,7 +198,7 @@ async def test_what_happens_is_followed_from_where_it_was_left(desk: Desk) -> No
             async with desk.house.call(ACME) as call_id:
                 assert desk.house.service.phone.hang_up(ACME, call_id)
                 await desk.house.service.stored(ACME, call_id, 20)
-            desk.house.service.phone.drain()  # streams end
+            desk.house.service.drain()  # streams end
             done = await following
     finally:
         desk.house.service.phone.draining = False
