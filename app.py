@@ -172,6 +172,7 @@ async def open_service(
             call_log=call_log,
             folder=tenants,
             documents=shelved,
+            library=library,
             publishing=publishing,
             jobs=jobs,
             seat=seat,

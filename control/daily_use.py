@@ -1,10 +1,10 @@
-"""What an assistant's calls of a day take of its `daily_minutes` and `daily_cost`: what was before this process is read
-once, what came since is counted here.
+"""What an assistant's calls of a day take of its `daily_minutes` and `daily_cost`: what was before this process is
+read, and again while the assistant is rung, since records may wait in the spool; what came since is counted here.
 
 A call belongs to the day on which it began, in its company's time zone. No call waits for the database: until what was
 before is known (it is read before the door opens, and for a limit that is new within half a minute) only what this
 process counted itself counts. Of other processes that share the tenants a call counts within half a minute of its end,
-and at once after a ring that follows a while without one.
+and at once after a ring that follows a while without one; so do records from before that are stored late.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class DailyUse:
     """Of all assistants of this process."""
 
     def __init__(self, store: CallsTaken, clock: Clock, *, shared: bool = False) -> None:
-        """`shared`: other processes have calls of the same assistants, and what is stored is read again and again."""
+        """`shared`: other processes have calls of the same assistants, and what is stored of these counts, too."""
         self._store, self._clock, self._shared = store, clock, shared
         self._since: Final = clock.now()
         """Calls that began from now on are counted here."""
@@ -89,8 +89,7 @@ class DailyUse:
             return None
         if (asked := (tenant.tenant_id, assistant)) not in self._asked:
             self._asked.add(asked)
-            if self._shared:
-                self._rung.put_nowait((tenant, assistant))
+            self._rung.put_nowait((tenant, assistant))
         taken = self._day(tenant, assistant).taken(self._clock.monotonic())
         if minutes is not None and taken.seconds >= minutes * 60:
             return "daily_minutes"
@@ -109,18 +108,19 @@ class DailyUse:
             day.ended = _sum(day.ended, live.taken(self._clock.monotonic()))
 
     async def count(self, tenants: Iterable[TenantEntry]) -> None:
-        """Read what was before, of those that have a limit and of which it is not known. Raises what the store does."""
+        """Read what was before, of those that have a limit and were rung, or of which it is not known yet. Raises what
+        the store does.
+        """
         for tenant in tenants:
             for assistant in {**tenant.daily_minutes, **tenant.daily_cost}:
                 day = self._day(tenant, assistant)
-                rung = self._shared and (tenant.tenant_id, assistant) in self._asked
-                if rung or day.before is None:
+                if (tenant.tenant_id, assistant) in self._asked or day.before is None:
                     await self._read(tenant, assistant, day)
                     if not day.live:
                         self._asked.discard((tenant.tenant_id, assistant))
 
     async def count_who_is_rung(self) -> None:
-        """Wait for a ring after a while without one, and read what others have taken. Raises what the store does."""
+        """Wait for a ring after a while without one, and read what is stored. Raises what the store does."""
         tenant, assistant = await self._rung.get()
         await self._read(tenant, assistant, self._day(tenant, assistant))
 

@@ -56,6 +56,8 @@ class Present(Struct, frozen=True, kw_only=True):
     """Share of its time that the event loop works."""
     lanes: Mapping[str, Lane]
     """Of the threads on which the embedded recogniser and voice work."""
+    missed_retrievals: Mapping[str, int]
+    """That found out nothing, since the start: `failed`, or `late`."""
     clock: Lateness
     """The media clock's, of the last 5 to 10 seconds."""
     models_mb: float
@@ -214,6 +216,12 @@ class _Now(Collector):
         for use, count in sorted(now.held_requests.items()):
             held.add_metric([use], count)
         yield held
+        missed = CounterMetricFamily(
+            "atende_retrievals_missed", "Looks into documents that found out nothing.", labels=["reason"]
+        )
+        for reason, count in sorted(now.missed_retrievals.items()):
+            missed.add_metric([reason], count)
+        yield missed
         full = {limiting: float(limiting == now.full_by) for limiting in get_args(Limiting)}
         yield _by("atende_full", "1: this leaves no room for a call more.", "by", full)
         yield _gauge("atende_event_loop_load_ratio", "Share of its time that the event loop works.", now.loop_load)

@@ -31,6 +31,7 @@ from control.workers.presence import Present as Presently
 from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
 from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, targets_of
+from knowledge.retrieval import TenantLibrary
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
@@ -89,6 +90,7 @@ class Service:
     call_log: Spool
     folder: TenantFolder[LoadedRevision]
     documents: WithDocuments
+    library: TenantLibrary
     publishing: Publishing[LoadedRevision]
     jobs: JobDesk
     traces: Traces | None = None
@@ -183,6 +185,7 @@ class Service:
             stage_errors=self.supervisor.listing.stage_errors(),
             refused=self.phone.refused,
             held_requests=self.phone.limits.held_requests,
+            missed_retrievals={"failed": self.library.failed, "late": self.library.late},
             clock=self.phone.clock_lateness,
             models_mb=self.supervisor.weight_mb,
             revisions=self.supervisor.listing.revisions(),

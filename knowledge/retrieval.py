@@ -55,8 +55,8 @@ class TenantLibrary:
     """Every tenant's knowledge over one store and one embedder.
 
     A tenant's index is built at its first use, and again after a `sync` that finds other documents in the store. All
-    computing happens on threads of ours. `failed` and `late` count what went wrong since the start. Close it to end
-    the threads; the store is closed by whoever made it.
+    computing happens on threads of ours. `failed` and `late` count retrievals that found out nothing since the start.
+    Close it to end the threads; the store is closed by whoever made it.
     """
 
     def __init__(self, store: VectorStore, embedder: Embedder, *, exact_passages: int = EXACT_PASSAGES) -> None:

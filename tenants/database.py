@@ -12,6 +12,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,6 +92,12 @@ class Database:
                 return bool(await connection.fetchval("SELECT true"))
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return False
+
+    async def now(self) -> datetime:
+        """The server's clock. Raises what a transaction raises."""
+        async with self.platform() as connection:
+            at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        return at
 
     async def close(self) -> None:
         """Let statements that run end, then cut what is left. Idempotent."""

@@ -31,6 +31,7 @@ async def made(
 
     room = Workroom(
         clock=clock,
+        database_now=database.now,
         revisions=revisions,
         retentions=Retentions(revisions),
         erasing=Erasing(database),

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,8 @@ FILES_AT_ONCE: Final = 100
 """That are removed without a look whether the process is to end."""
 ROWS_AT_ONCE: Final = 1000
 EVERYBODY: Final[Sequence[TenantId | None]] = (None,)
+CLOCKS_APART: Final = timedelta(minutes=1)
+"""By which this machine's clock may be ahead of the database's before it is told."""
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 log = structlog.get_logger()
@@ -52,6 +54,8 @@ class Workroom:
     """What the work is done with."""
 
     clock: Clock
+    database_now: Callable[[], Awaitable[datetime]]
+    """The database's clock."""
     revisions: PostgresRevisions
     retentions: Retentions
     erasing: Erasing
@@ -83,6 +87,7 @@ class Work:
 
     def __init__(self, room: Workroom) -> None:
         self._room = room
+        self._ahead = False
 
     async def tenants(self) -> Sequence[TenantId | None]:
         """All of whom a document was ever stored: what was said to one that was removed grows old, too."""
@@ -93,7 +98,7 @@ class Work:
         room = self._room
         if tenant_id is None or (keeps := await room.retentions.of(tenant_id)) is None:
             return
-        now = room.clock.now()
+        now = await self._now()
         before, calls = cutoff(now, keeps.transcripts_days), 0
         while gone := await room.erasing.words(tenant_id, before, now, CALLS_AT_ONCE):
             calls += gone
@@ -114,7 +119,7 @@ class Work:
         room, files = self._room, 0
         if tenant_id is None or not _is_id(tenant_id) or (keeps := await room.retentions.of(tenant_id)) is None:
             return
-        before = cutoff(room.clock.now(), keeps.recordings_days).date()
+        before = cutoff(await self._now(), keeps.recordings_days).date()
         if keeps.recordings_days == 0:
             before += timedelta(days=1)  # today's, too
         folder = room.recordings_dir / tenant_id
@@ -154,14 +159,29 @@ class Work:
     async def events(self, _: TenantId | None) -> AsyncGenerator[int, None]:
         """What happened long ago, and what is more than so many."""
         room = self._room
-        before = cutoff(room.clock.now(), room.events_days)
+        before = cutoff(await self._now(), room.events_days)
         while gone := await room.events.trim(before, KEPT):
             yield gone
 
     async def upkeep(self, _: TenantId | None) -> AsyncGenerator[int, None]:
         """The jobs' own log, and jobs that nobody is there for any more."""
-        while gone := await self._room.jobs.tidy(self._room.clock.now(), ROWS_AT_ONCE):
+        now = await self._now()
+        while gone := await self._room.jobs.tidy(now, ROWS_AT_ONCE):
             yield gone
+
+    async def _now(self) -> datetime:
+        """By this machine's clock or the database's, whichever is earlier: what one that is ahead takes away is gone,
+        and what one that is behind leaves goes another time. Raises what the database raises.
+        """
+        here, there = self._room.clock.now(), await self._room.database_now()
+        ahead = here - there > CLOCKS_APART
+        if ahead and not self._ahead:
+            log.error(
+                "this machine's clock is ahead of the database's, which counts",
+                ahead_s=round((here - there).total_seconds()),
+            )
+        self._ahead = ahead
+        return min(here, there)
 
 
 async def _everybody() -> Sequence[TenantId | None]:

@@ -91,7 +91,7 @@ async def found_in(library: Library, call: CallContext, query: str, config: Retr
             "retrieval failed",
             call=call.call_id,
             tenant=call.tenant_id,
-            reason=type(error).__name__,
+            reason=str(error) or type(error).__name__,
             budget_ms=config.budget_ms,
         )
         return None

@@ -111,7 +111,33 @@ async def test_a_database_that_is_away_stops_nothing_and_is_asked_again() -> Non
         await asyncio.wait_for(store.answered.wait(), 5)
         await asyncio.sleep(0)
         assert minutes.used_up(ENTRY, ANA)
-    assert store.asked == 2, "what is known is not asked for again"
+
+
+async def test_what_is_known_is_not_asked_for_again_of_who_is_not_rung() -> None:
+    store = Away(601.0)
+    store.asked = 1
+    minutes = DailyUse(store, MovedClock())
+    for _ in range(3):
+        await minutes.count([ENTRY])
+    assert store.asked == 2
+
+
+async def test_a_record_of_before_that_was_still_in_the_spool_counts_when_it_is_stored() -> None:
+    clock = MovedClock()
+    store = await kept((-60, 4.0))
+    minutes = DailyUse(store, clock)
+    await minutes.count([ENTRY])
+    with minutes.call(ENTRY, ANA, Spending()):
+        clock.s = 120.0
+    assert not minutes.used_up(ENTRY, ANA), "4 before, 2 here"
+    for name, began, lasted in ("late", -30.0, 4.0), ("ours", 0.0, 2.0):
+        opened = NOON + timedelta(minutes=began)
+        ended = opened + timedelta(minutes=lasted)
+        await store.store(TENANT, record(TENANT, name, assistant=ANA, opened_at=opened, ended_at=ended))
+    await minutes.count([ENTRY])
+    assert minutes.used_up(ENTRY, ANA), "10"
+    more = structs.replace(ENTRY, daily_minutes={ANA: 10.1})
+    assert not minutes.used_up(more, ANA), "ours, which is stored too, once"
 
 
 async def test_what_other_processes_have_talked_counts_when_it_is_stored_and_ours_once() -> None:

@@ -49,6 +49,7 @@ NOW = Present(
     held_requests={"llm.openai": 6},
     loop_load=0.5,
     lanes={"stt": Lane(waiting=7, wait_ms=900.0, load=0.65)},
+    missed_retrievals={"failed": 8, "late": 2},
     clock=Lateness(count=10, p50_ms=1.0, p99_ms=4.0, max_ms=6.0),
     models_mb=230.0,
     revisions={"active": 3, "on trial": 1, "retiring": 0},
@@ -169,6 +170,7 @@ def test_what_is_so_now_is_read_when_it_is_scraped() -> None:
     assert found["atende_full", (("by", "stt"),)] == 1
     assert found["atende_full", (("by", "media_clock"),)] == 0
     assert found["atende_event_loop_load_ratio", ()] == 0.5
+    assert found["atende_retrievals_missed_total", (("reason", "failed"),)] == 8
     assert found["atende_lane_waiting", (("lane", "stt"),)] == 7
     assert found["atende_lane_wait_seconds", (("lane", "stt"),)] == 0.9
     assert found["atende_lane_load_ratio", (("lane", "stt"),)] == 0.65

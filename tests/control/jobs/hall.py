@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
-from base.clock import SystemClock
+from base.clock import Clock, SystemClock
 from base.ids import CallId, TenantId
 from base.secret import Secret
 from control.jobs.counts import JobCounts
@@ -38,7 +38,7 @@ class Hall:
     def __init__(self, database: Database, url: Secret) -> None:
         self.database = database
         self.url = url
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.revisions = PostgresRevisions(database)
         self.conversations = PostgresConversations(database)
         self.events = PostgresEvents(database)
@@ -80,6 +80,7 @@ class Hall:
 
         return Workroom(
             clock=self.clock,
+            database_now=database.now,
             revisions=PostgresRevisions(database),
             retentions=Retentions(PostgresRevisions(database)),
             erasing=Erasing(database),

@@ -1,14 +1,17 @@
 """What was said is taken away when its time is over: of whom, when, and what stays."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from base.clock import SystemClock
 from base.ids import TenantId
 from control.jobs.work import remove_before
 from pipelines.calls import without_words
+from pipelines.events import event
 from tenants.call_search import CallFilter
 from tenants.retention import RetentionUnknownError, cutoff, retention_of
 from tenants.spec import RetentionSpec
@@ -169,6 +172,48 @@ async def test_recordings_go_from_their_own_node_and_records_name_them_no_more(h
     async with hall.node(hall.kinds("recordings", room=hall.room(there)), "node-2"):
         await hall.done("recordings@node-2")
     assert not elsewhere.exists()
+
+
+class FarClock(SystemClock):
+    """A machine's that is so many days ahead."""
+
+    def __init__(self, days: int) -> None:
+        self._ahead = timedelta(days=days)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+async def test_a_machine_whose_clock_is_years_ahead_takes_nothing_away(
+    hall: Hall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = await hall.tenant("{transcripts_days: 30, recordings_days: 30}")
+    young = await hall.call(ours, "young", days_ago=29)
+    old = await hall.call(ours, "old", days_ago=31.5)
+    [recorded] = files(tmp_path, ours, 29)
+    await hall.events.append(ours, event(ours, hall.now(), "call.ended", "young"))
+    await hall.is_put("of_a_node_that_is_away")
+    hall.clock = FarClock(days=20 * 365)
+    async with hall.node(hall.kinds("retention", "recordings", "events", "upkeep", room=hall.room(tmp_path))):
+        for name in ("retention", "recordings@node-1", "events", "upkeep"):
+            await hall.done_of(name)
+    assert await hall.read(ours, "young") == young
+    assert await hall.read(ours, "old") != old, "by the database's clock"
+    assert recorded.exists()
+    assert "young" in [one.event.subject for one in await hall.events.of_tenant(ours, 0, 10)]
+    assert [one.kind for one in await hall.queue()] == ["of_a_node_that_is_away"]
+    assert capsys.readouterr().out.count("this machine's clock is ahead of the database's") == 1
+
+
+async def test_nor_does_one_whose_database_is_ahead(hall: Hall) -> None:
+    async def far() -> datetime:
+        return hall.now() + timedelta(days=20 * 365)
+
+    ours = await hall.tenant("{transcripts_days: 30}")
+    young = await hall.call(ours, "young", days_ago=29)
+    [retention] = hall.kinds("retention", room=replace(hall.room(), database_now=far))
+    assert [gone async for gone in retention.work(ours)] == []
+    assert await hall.read(ours, "young") == young
 
 
 def test_only_recordings_are_removed_and_only_so_many_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from litestar import Litestar, Request, Response, get, post
+from litestar.params import FromPath, JSONBody
 from litestar.response import Stream
 from msgspec.structs import replace
 
@@ -19,13 +20,13 @@ from base.secret import Secret
 from control.models_role.app import models_app
 from control.models_role.shelf import OwnShelf
 from control.settings import Settings
-from knowledge.embedder import UseEmbedder
+from knowledge.embedder import UseEmbedder, Vectors
 from knowledge.passages import KnowledgeError
 from processors.compute import ComputeLanes
 from processors.factory import PrepareError
 from processors.models.store import ModelStore
 from processors.served.client import AWAY, ServedModels, open_models
-from processors.served.embedding import ServedEmbedder
+from processors.served.embedding import ASK_AGAIN_S, ServedEmbedder
 from processors.served.protocol import Model, ModelServerError, SpeechRequest, Transcribed
 from processors.served.stages import ServedEars, ServedMouth
 from processors.stt.ears import Asked
@@ -300,8 +301,70 @@ async def test_without_the_embedder_there_it_is_in_this_process_and_a_server_tha
     nobody = ServedEmbedder(f"unix://{tmp_path / 'nobody.sock'}")
     with pytest.raises(KnowledgeError, match="ConnectError"):
         nobody.encode(["Hello"])
+    async with serving(Embeds(has=True).app(), tmp_path / "nobody.sock"):
+        assert (await asyncio.to_thread(nobody.encode, ["Hello"])).shape == (1, 512), "it is back"
     nobody.close()
     async with serving(others([]), tmp_path / "m.sock") as url:
         elsewhere = ServedEmbedder(url)
         assert np.array_equal(await asyncio.to_thread(elsewhere.encode, ["Hello"]), own)
         elsewhere.close()
+
+
+class Embeds:
+    """A server that has the embedder, or does not."""
+
+    def __init__(self, *, has: bool) -> None:
+        self.has, self.asked, self.embedded = has, 0, 0
+
+    def app(self) -> Litestar:
+        @get("/v1/models/{name:str}")
+        async def model(name: FromPath[str]) -> Response[Any]:
+            self.asked += 1
+            return Response({"id": name}, status_code=200 if self.has else 404)
+
+        @post("/v1/embeddings", status_code=200)
+        async def embeddings(data: JSONBody[dict[str, Any]]) -> Response[Any]:
+            if not self.has:
+                return Response({}, status_code=404)
+            self.embedded += 1
+            vectors = [{"index": at, "embedding": [1.0] + [0.0] * 511} for at, _ in enumerate(data["input"])]
+            return Response({"data": vectors})
+
+        return Litestar([model, embeddings], openapi_config=None)
+
+
+class Light:
+    """Has nothing to load."""
+
+    def encode(self, texts: list[str]) -> Vectors:
+        return np.zeros((len(texts), 512), dtype=np.float32)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_that_is_given_the_embedder_is_used_and_one_that_lost_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processors.served.embedding.UseEmbedder", Light)
+    there, at, theirs = Embeds(has=False), 0.0, [1.0] + [0.0] * 511
+    async with serving(there.app(), tmp_path / "m.sock") as url:
+        served = ServedEmbedder(url, now=lambda: at)
+
+        async def embedded(text: str) -> bool:
+            """Whether the server did it."""
+            return (await asyncio.to_thread(served.encode, [text]))[0].tolist() == theirs
+
+        assert not await embedded("one")
+        there.has = True
+        assert not await embedded("two"), "it is not asked each time"
+        at = ASK_AGAIN_S
+        assert await embedded("three")
+        there.has = False
+        with pytest.raises(KnowledgeError):
+            await embedded("four")
+        assert not await embedded("four"), "it was asked anew"
+        at = 2 * ASK_AGAIN_S
+        assert not await embedded("five")
+        assert there.asked == 4
+    at = 3 * ASK_AGAIN_S
+    assert not await embedded("six"), "what is here needs no server"
+    served.close()
