@@ -305,13 +305,14 @@ async def test_without_its_parent_a_process_gives_its_calls_back_and_ends() -> N
     folder = folder_of_tenants()
     try:
         with node(folder, workers=1) as orphaned:
+            await jobs_process(orphaned)  # the last to begin
             pids = [orphaned.models_pid(), *(one["pid"] for one in orphaned.ready()["processes"])]
+            assert len(pids) == 4, "models, REST API, calls and jobs"
             async with ringing(orphaned, 2) as calls:
                 orphaned.process.kill()
                 for one in calls:
                     result = await asyncio.wait_for(one.task, 15)
                     assert (result.ended_by, result.door) == ("dialplan", "failed")
-            assert len(pids) == 4, "models, REST API, calls and jobs"
             await eventually(lambda: not any(map(alive, pids)), 30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
