@@ -32,7 +32,7 @@ from transports.lateness import Lateness
 
 UNASKED = (
     "clock", "keys", "api_keys", "audit", "idempotency", "events", "feed", "conversations", "board", "metrics", "door",
-    "call_log", "publishing",
+    "call_log", "publishing", "library",
 )  # fmt: skip
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACME, BETA = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
