@@ -115,8 +115,8 @@ async def test_a_listener_who_leaves_has_nothing_more_rendered(both: Both) -> No
             await both.mouth.server.model(MOUTH)
     gate.open()
     await both.mouth.rehearse("fim.", MANNER)
-    assert len(both.engines.rendered) <= 3, "the third clause is nobody's"
-    assert both.engines.rendered[-1] == "fim."
+    assert "fim." in both.engines.rendered
+    assert not any("oito" in text for text in both.engines.rendered), "the third clause is nobody's"
 
 
 async def test_an_utterance_that_is_given_up_is_not_recognised_when_its_turn_comes(both: Both) -> None:
