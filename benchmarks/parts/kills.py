@@ -31,6 +31,8 @@ class Accepted:
     """(tenant, number) to the digest of what was put."""
     refused: Counter[int] = field(default_factory=Counter)
     """By status."""
+    cut: int = 0
+    """Changes that a kill met half-way: they were begun, and refused."""
 
 
 async def measure_kills(report: Report, kills: int, folder: Path, out: Console) -> None:
@@ -54,6 +56,7 @@ async def measure_kills(report: Report, kills: int, folder: Path, out: Console) 
     report.add("kills", kills)
     report.add("puts_accepted", len(accepted.revisions), least=kills)
     report.add("puts_refused", accepted.refused.total())
+    report.add("puts_cut_by_a_kill", accepted.cut, least=1)
     report.add("puts_refused_otherwise", sum(n for status, n in accepted.refused.items() if status != 503), most=0)
     report.add("current_behind_accepted", behind, most=0)
 
@@ -79,6 +82,7 @@ async def _put(service: Serving, number: int, accepted: Accepted, over: asyncio.
             accepted.revisions[asked, told.json()["revision"]] = hashlib.sha256(text.encode()).hexdigest()
         else:
             accepted.refused[told.status_code] += 1
+            accepted.cut += 1
 
 
 async def _accepts_again(accepted: Accepted, timeout_s: float = 60.0) -> None:
