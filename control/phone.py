@@ -321,7 +321,7 @@ class PhoneDoor:
                 self._live.leave(live)
                 if tried:
                     failure = lease.pipeline.persona.texts.get("failure", "")
-                    self._supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
+                    self._supervisor.count(lease, outcome_of(record, failure, lease.stage_errors, lease.held_requests))
                 timeline.ended(record.end_reason)
                 spent = taken.spending
                 record = structs.replace(record, timeline=timeline.moments, cost_usd=spent.cost_usd, usage=spent.usage)

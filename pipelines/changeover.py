@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
+from msgspec import structs
 
 from pipelines.assembly import Spine
 from pipelines.carrying import carry_over, go_on
@@ -137,7 +138,7 @@ class ChangeOver:
 
     async def _make(self, pipeline: LoadedPipeline) -> "_Candidates":
         assert self._spine is not None
-        stages = pipeline.create_stages(self._context_of(pipeline))
+        stages = pipeline.create_stages(structs.replace(self._context_of(pipeline), begins=False))
         ear = None if same_ear(self._lease.pipeline, pipeline) else stages.ear
         candidates = _Candidates(pipeline, keeps_ear=ear is None)
         try:

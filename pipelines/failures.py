@@ -7,6 +7,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from processors.compute import LaneFullError
 from processors.factory import Role
+from processors.metering import RateReachedError
 
 OVERLOADED: Final = "overloaded"
 """Our own threads had no room for it."""
@@ -20,6 +21,11 @@ def reason_of(frame: ErrorFrame) -> str:
     if isinstance(frame.exception, LaneFullError):
         return OVERLOADED
     return (frame.category or ErrorCategory.UNKNOWN).value
+
+
+def held_back(frame: ErrorFrame) -> bool:
+    """Whether nothing failed: the assistant's own `limits.provider_rpm` was reached, and no provider was asked."""
+    return isinstance(frame.exception, RateReachedError)
 
 
 def kind_of(use: str) -> str:

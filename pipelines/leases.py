@@ -23,7 +23,9 @@ class Lease:
         self._taking: tuple[LoadedRevision, LoadedPipeline] | None = None
         self.heed: Callable[[], None] | None = None
         self.stage_errors = 0
-        """That stages of the revision that is held have reported in this call."""
+        """That stages of the revision that is held have reported in this call; not of requests that were held back."""
+        self.held_requests = 0
+        """That were not sent in this call, on whatever it ran, since `limits.provider_rpm` was reached."""
 
     @property
     def pipeline(self) -> LoadedPipeline:

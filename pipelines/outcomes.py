@@ -36,7 +36,9 @@ class CanarySpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_calls: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
     """Finished calls before anything is decided; of an assistant, before anything is decided by its own."""
     max_failed: Rate | None = 0.05
-    """Of the calls, 0 to 1: ended by a failure of ours, or with errors of a stage."""
+    """Of the calls, 0 to 1: ended by a failure of ours, or with errors of a stage. Requests that the assistant's
+    `limits.provider_rpm` held back are none, here and below.
+    """
     max_fallback_turns: Rate | None = 0.2
     """Of the assistant's turns, 0 to 1: the failure sentence instead of an answer."""
     max_p95_ms: Annotated[float, Meta(ge=1.0)] | None = None
@@ -66,20 +68,21 @@ class Outcome(Struct, frozen=True, kw_only=True):
     latencies_ms: tuple[float, ...]
 
 
-def outcome_of(record: CallRecord, failure_text: str, *, stage_errors: int = 0) -> Outcome:
+def outcome_of(record: CallRecord, failure_text: str, stage_errors: int = 0, held_requests: int = 0) -> Outcome:
     """`failure_text` is the sentence that the assistant says instead of an answer.
 
     `stage_errors` are those that the revision's own stages reported: what else the record tells of (a full disk, a
-    telephone that could not be called, a line that was lost) is no fault of a revision.
+    telephone that could not be called, a line that was lost) is no fault of a revision. Of `held_requests` it is none
+    either: for each the failure sentence was due, and a second one in a row ends a call.
     """
     said = [turn for turn in record.turns if turn.role == "assistant"]
     latencies = [turn.waterfall.first_audio for turn in said if turn.waterfall is not None]
     talked_s = (record.ended_at - record.call.opened_at).total_seconds()
     return Outcome(
-        failed=record.end_reason in FAILED or stage_errors > 0,
-        early_hangup=record.end_reason == "caller_hangup" and talked_s < EARLY_S,
+        failed=(record.end_reason in FAILED and not held_requests) or stage_errors > 0,
+        early_hangup=record.end_reason == "caller_hangup" and talked_s < EARLY_S and not held_requests,
         turns=len(said),
-        fallback_turns=sum(turn.text.strip() == failure_text.strip() for turn in said),
+        fallback_turns=max(0, sum(turn.text.strip() == failure_text.strip() for turn in said) - held_requests),
         latencies_ms=tuple(latency for latency in latencies if latency is not None),
     )
 

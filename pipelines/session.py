@@ -32,7 +32,7 @@ from pipelines.calls import (
 from pipelines.changeover import ChangeOver
 from pipelines.check import transfer_number
 from pipelines.conduct import Action, Conduct, End, Phase, Reach, Say, SayTheirs
-from pipelines.failures import kind_of, reason_of
+from pipelines.failures import held_back, kind_of, reason_of
 from pipelines.hold_music import HoldMusic
 from pipelines.leases import Lease
 from pipelines.listening import Listening
@@ -387,7 +387,10 @@ class CallSession:
         use = self._loaded.use_of(frame.processor)
         self.timeline.note("stage_failed", use)
         self._feed(StageFailed(call_id=self._call.id, kind=kind_of(use), reason=reason_of(frame)))
-        self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
+        if held_back(frame):
+            self._lease.held_requests += 1
+        else:
+            self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)
         log.warning("a stage failed", stage=str(frame.processor), category=str(frame.category))
         if not self._opened:
             # pipecat goes on without a stage whose setup failed; a call does not begin like that.

@@ -137,7 +137,8 @@ class LimitsSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     provider_rpm: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     """Requests to hosted providers in a minute, of all this assistant's calls; several processes have a share each. One
-    more is not sent: the caller hears the `failure` text, as where a provider fails. Absent: no bound.
+    more is not sent: the caller hears the `failure` text, as where a provider fails, and the second time in a row goes
+    on in the dialplan. In a trial (`canary`) it counts against nothing. Absent: no bound.
     """
     daily_minutes: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """Of this assistant's calls in a day of `time_zone`: who calls when they are used up goes on in the dialplan, and

@@ -173,6 +173,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """Of the wire, in Hz; audio in the pipeline has this rate both ways."""
     meter: Meter = Unmetered()
     """Of this stage in this call: what it asks of a hosted provider, and what that takes."""
+    begins: bool = True
+    """The call begins with it; False where others work in the call, whose place it may take."""
 
 
 @runtime_checkable

@@ -175,9 +175,8 @@ class Hosted(_Service):
         kind = category or (classify_http_exception(exception) if exception else None)
         ours = isinstance(exception, TimeoutError | RateReachedError)
         message = error_msg if ours else _told(kind, exception)
-        await super().push_error(
-            message, LanguageModelError(message), category=kind, force_treat_as_permanent=force_treat_as_permanent
-        )
+        told = exception if isinstance(exception, RateReachedError) else LanguageModelError(message)
+        await super().push_error(message, told, category=kind, force_treat_as_permanent=force_treat_as_permanent)
 
 
 def used_of(tokens: LLMTokenUsage, *, cache_is_input: bool) -> Usage:

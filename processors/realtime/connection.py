@@ -56,13 +56,13 @@ class Connection:
         assert owner is not None, "its cleanup ends the connection"
         return owner
 
-    async def open(self) -> SpeechSession:
-        """Have a session. Raises SpeechModelError."""
+    async def open(self, *, whatever: bool = False) -> SpeechSession:
+        """Have a session; with `whatever` however much was asked already. Raises SpeechModelError."""
         if self._over():
             raise SpeechModelError("the call is over")
         if self.session is not None:
             return self.session
-        session = await self._model.connect(self._brief, self._call)
+        session = await self._model.connect(self._brief, self._call, whatever=whatever)
         if self._over():
             await session.close()
             raise SpeechModelError("the call is over")

@@ -82,7 +82,7 @@ class MockSpeechModel:
     async def use(self, tool: str, arguments: Mapping[str, str], call: CallContext) -> str:
         return "There is no such tool."
 
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         return MockSession(self._config)
 
 

@@ -20,7 +20,7 @@ from processors.realtime.openai_bill import SessionBill
 from processors.realtime.openai_session import OpenAiSession
 from processors.realtime.outbound import SocketRefusedError, guarded_websocket
 from processors.realtime.service import SpeechService
-from processors.realtime.speech_model import Brief, SpeechModelError, SpeechSession, Tool
+from processors.realtime.speech_model import Brief, NotAskedError, SpeechModelError, SpeechSession, Tool
 
 TURN_S: Final = 60.0
 """Of a caller's turn that is written down, for the estimate of what one costs."""
@@ -115,17 +115,17 @@ class OpenAiSpeechModel:
             return "There is no such tool."
         return await self._documents.look_up(arguments.get("question", ""), call)
 
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         config = self._config
         answers, words = _tariffs(config)
         bill = Bill(call.meter, config.model, answers)
         try:
-            bill.ask()
+            bill.ask(whatever=whatever)
             socket = await guarded_websocket(self._url, self._outbound, secret_headers=self._headers)
         except (SocketRefusedError, OutboundRefusedError) as error:
             raise SpeechModelError(f"the realtime model cannot be reached: {error}") from error
         except RateReachedError as error:
-            raise SpeechModelError(str(error)) from error
+            raise NotAskedError from error
         bills = SessionBill(bill, Bill(call.meter, config.transcription_model, words))
         session = OpenAiSession(socket, bills)
         try:

@@ -46,7 +46,7 @@ class SessionBill:
         try:
             self._answers.ask()
         except RateReachedError as error:
-            raise NotAskedError(str(error)) from error
+            raise NotAskedError from error
 
     def sentence(self) -> None:
         """One of ours is. A caller who is told nothing is worse than a request too many."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
+from pipecat.utils.errors import ErrorCategory
 
 from processors.factory import CallContext
 from processors.frames import SpokenTurn, UnderstoodFrame
@@ -38,7 +39,8 @@ MAX_LOOK_UPS: Final = 4
 class Replying(FrameProcessor):
     """Asks the model, and makes frames of what it tells; has the tools used, and does what is to be done behind them.
 
-    Connects in `setup`, so that a candidate which cannot be connected is never exchanged.
+    Connects in `setup`, so that a candidate which cannot be connected is never exchanged. Where a call begins it is
+    connected however much was asked already, as for every fixed sentence: the greeting follows.
     """
 
     def __init__(self, model: SpeechModel, call: CallContext, deadline_s: float) -> None:
@@ -66,7 +68,7 @@ class Replying(FrameProcessor):
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as FrameProcessor does
         """Connect. Raises SpeechModelError."""
         await super().setup(setup)
-        await self._line.open()
+        await self._line.open(whatever=self._call.begins)
 
     async def cleanup(self) -> None:
         """Hang up."""
@@ -78,14 +80,14 @@ class Replying(FrameProcessor):
         """Have the model answer the conversation, or say a sentence."""
         self._replies.append(reply)
         try:
-            session = await self._line.open()
+            session = await self._line.open(whatever=reply.says is not None)
             if reply not in self._replies:
                 return  # dropped meanwhile
             if self._replies[0] is reply:
                 await self._begin(reply)
             await (session.answer() if reply.says is None else session.say(reply.says))
         except NotAskedError as error:
-            await self._not_asked(reply, str(error))
+            await self._not_asked(reply, error)
         except SpeechModelError as error:
             await self._failed(str(error))
 
@@ -133,13 +135,13 @@ class Replying(FrameProcessor):
             try:
                 await self._session.answer(more=True)
             except NotAskedError as error:
-                await self._not_asked(reply, str(error))
+                await self._not_asked(reply, error)
         else:
             await self._over(reply)
             if done.failed:
                 await self.push_error(done.failed)
 
-    async def _not_asked(self, reply: Reply, why: str) -> None:
+    async def _not_asked(self, reply: Reply, why: NotAskedError) -> None:
         """There will be no answer, or no more of it; the connection is as good as before."""
         if self._replies and self._replies[0] is reply:
             self._line.expect_nothing()
@@ -147,7 +149,10 @@ class Replying(FrameProcessor):
         elif reply in self._replies:
             self._replies.remove(reply)
             self._changed.set()
-        await self.push_error(why)
+        await self._held_back(why)
+
+    async def _held_back(self, why: NotAskedError) -> None:
+        await self.push_error(str(why), why, category=ErrorCategory.RATE_LIMIT)
 
     async def _use(self, reply: Reply, wanted: Wanted) -> bool:
         """Do what the model asks for; whether it is to go on with the result."""

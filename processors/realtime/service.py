@@ -37,6 +37,7 @@ from processors.realtime.hearing import Utterance
 from processors.realtime.reply import Reply
 from processors.realtime.replying import Replying
 from processors.realtime.speech_model import (
+    NotAskedError,
     SpeechModel,
     SpeechModelError,
     SpeechSession,
@@ -126,6 +127,9 @@ class SpeechService(Replying):
                 await self._line.tell(last)
             self._told_messages = len(messages)
             await self._end_turn(session, spoken)
+        except NotAskedError as error:
+            await self._held_back(error)
+            return
         except SpeechModelError as error:
             await self._failed(str(error))
             return

@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from processors.factory import CallContext
+from processors.metering import RateReachedError
 
 MODEL_RATE: Final = 24_000
 """Hz, of the audio that a model hears and makes."""
@@ -20,8 +21,8 @@ class SpeechModelError(Exception):
     """The model cannot be had, or not any more; the message is ours, with nothing of what the provider sent."""
 
 
-class NotAskedError(SpeechModelError):
-    """It was not asked for an answer, since it has been asked too often; what was said before it knows."""
+class NotAskedError(SpeechModelError, RateReachedError):
+    """It was not asked, since it has been asked too often; a session that there is knows what was said before."""
 
 
 class Tool(Struct, frozen=True):
@@ -142,6 +143,9 @@ class SpeechModel(Protocol):
         """What comes of one of `tools`, as the model is to read it. Raises nothing that is not a bug."""
         ...
 
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
-        """A session that is ready to be asked. Raises SpeechModelError, also where too much was asked already."""
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
+        """A session that is ready to be asked. Raises SpeechModelError.
+
+        That is NotAskedError where too much was asked already, but not with `whatever`.
+        """
         ...

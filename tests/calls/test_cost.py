@@ -7,11 +7,14 @@ import pytest
 
 from base.clock import SystemClock
 from control.daily_use import DailyUse
+from control.peer import Say
+from control.peer import Script as Caller
 from pipelines.calls import Said
-from tests.calls.callers import SPEECH, asks, document, tenant
+from tests.calls.callers import SPEECH, STAYS, asks, document, hears, tenant
 from tests.calls.house import Rung, house
 from tests.processors.llm.scripted import Script
 from tests.processors.llm.test_usage import OPENAI_TELLS
+from tests.processors.realtime.scripted import Model
 
 OTHER = tenant(2)
 ANSWER, SORRY = "Das oito às seis.", "Something went wrong"
@@ -59,6 +62,43 @@ async def test_calls_are_paid_for_until_the_days_money_is_spent_and_it_is_after_
     assert len(script.seen) == 3
     assert theirs.heard() == ["Welcome to us"], "another company's money is its own"
     assert (theirs.record.cost_usd, theirs.record.usage) == (0.0, ())
+
+
+async def test_a_trial_does_not_end_by_what_the_companys_own_limit_held_back() -> None:
+    async with Script(OPENAI_TELLS) as script:
+        limits = {"provider_rpm": 1}
+        async with house(hosted(limits=limits), endpoints=at(script), monotonic=lambda: 0.0) as home:
+            tried = msgspec.json.decode(hosted(limits=limits, texts={"greeting": "Welcome again"}))
+            tried["canary"] = {"share": 100, "min_calls": 1, "max_failed": 0.0, "max_fallback_turns": 0.0}
+            await home.publish(msgspec.json.encode(tried))
+            first = await home.call(asks(SPEECH, SPEECH))
+            second = await home.call(Caller(steps=(hears(), Say(SPEECH), hears(), Say(SPEECH), STAYS), limit_s=25))
+            _, trial = home.supervisor.status()
+    assert first.heard() == ["Welcome again", ANSWER, SORRY]
+    assert second.heard() == ["Welcome again", SORRY]
+    assert second.record.end_reason == "failure"
+    assert home.supervisor.rolled_back == {}
+    assert trial.outcomes.calls == 2
+    assert (trial.outcomes.failed, trial.outcomes.fallback_turns, trial.outcomes.early_hangups) == (0, 0, 0)
+
+
+async def test_a_caller_who_comes_when_the_rate_is_reached_is_greeted_and_told_by_a_mind_that_hears() -> None:
+    minute = [0.0]
+    written = msgspec.json.decode(document(realtime={}, limits={"provider_rpm": 2}))
+    mind = {"base_url": {"endpoint": "model"}, "passages": 0}
+    written["assistants"][0]["pipeline"][1] |= {"use": "realtime.openai", "config": mind}
+    async with Model("At nine.", transcripts=["open", "open"], reads_s=0.05) as model:
+        raw, endpoints = msgspec.json.encode(written), {"model": model.base_url}
+        async with house(raw, endpoints=endpoints, monotonic=lambda: minute[0]) as home:
+            greeted = await home.call(asks())
+            told = await home.call(asks(SPEECH))
+            held = dict(home.phone.limits.held_requests)
+            minute[0] = 60.0
+            answered = await home.call(asks())
+    assert greeted.heard() == answered.heard() == ["Welcome to us"]
+    assert told.heard() == ["Welcome to us", SORRY]
+    assert told.record.end_reason == "caller_hangup"
+    assert held == {"realtime.openai": 1}
 
 
 async def test_beyond_the_rate_a_caller_is_told_and_a_minute_later_answered() -> None:

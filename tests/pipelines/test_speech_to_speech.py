@@ -14,7 +14,16 @@ from processors.catalog import AnyFactory, Stages
 from processors.factory import CallContext, StageContext, Workshop
 from processors.frames import UNHEARD
 from processors.realtime.mock import MockRealtime, MockRealtimeConfig, MockSession, MockSpeechModel
-from processors.realtime.speech_model import Brief, Done, Heard, SpeechEvent, SpeechModelError, SpeechSession, Wanted
+from processors.realtime.speech_model import (
+    Brief,
+    Done,
+    Heard,
+    NotAskedError,
+    SpeechEvent,
+    SpeechModelError,
+    SpeechSession,
+    Wanted,
+)
 from tests.pipelines.harness import Ringing, assistant, ringing, speech_to_speech
 from tests.pipelines.transport import HoldingTransport
 from tests.pipelines.virtual import virtual
@@ -245,7 +254,7 @@ def otherwise(**config: object) -> AssistantSpec:
 
 
 class Unreachable(MockSpeechModel):
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         raise SpeechModelError("the realtime model cannot be reached: HTTP 401")
 
 
@@ -271,6 +280,39 @@ async def test_a_model_that_cannot_be_connected_is_not_changed_to() -> None:
     assert "HTTP 401" in record.errors[0]
 
 
+class Held(MockSpeechModel):
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
+        call.meter.ask(whatever=whatever)
+        if not whatever:
+            raise NotAskedError
+        return MockSession(self._config)
+
+
+@virtual
+async def test_where_a_call_begins_a_model_is_connected_whatever_was_asked() -> None:
+    async with ringing(otherwise(answers=["yes"]), stages=like(Held)) as call:
+        await call.until(2.0)
+        await call.caller.speaks(1.0)
+        await call.until(6.0)
+        record = await hung_up(call)
+    assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "yes"]
+    assert record.errors == ()
+
+
+@virtual
+async def test_a_model_whose_connection_is_held_back_is_not_changed_to() -> None:
+    async with ringing(assistant(llm={"answers": ["yes"]}), stages=like(Held)) as call:
+        await call.until(2.0)
+        await call.publish(otherwise(), 2)
+        await call.until(4.0)
+        await call.caller.speaks(1.0)
+        await call.until(9.0)
+        record = await hung_up(call)
+    assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "yes"]
+    assert record.revisions == (1,)
+    assert "limits.provider_rpm is reached" in record.errors[0]
+
+
 @virtual
 async def test_an_interruption_while_something_is_looked_up_ends_that_answer() -> None:
     """What is looked up takes a second; the caller says something else meanwhile."""
@@ -290,7 +332,7 @@ class Looks(MockSpeechModel):
         await asyncio.sleep(1.0)
         return "found"
 
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         return LooksFirst(self._config)
 
 
@@ -325,7 +367,7 @@ async def test_what_the_caller_said_last_is_waited_for_when_the_mind_is_changed(
 
 
 class Breaks(MockSpeechModel):
-    async def connect(self, brief: Brief, call: CallContext) -> SpeechSession:
+    async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         return Bug(self._config)
 
 

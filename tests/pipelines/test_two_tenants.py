@@ -175,7 +175,7 @@ class House:
             session.end("caller_hangup")
             record = await running
             failure = lease.pipeline.persona.texts["failure"]
-            self.supervisor.count(lease, outcome_of(record, failure, stage_errors=lease.stage_errors))
+            self.supervisor.count(lease, outcome_of(record, failure, lease.stage_errors, lease.held_requests))
         return record
 
     def status(self, tenant_id: TenantId) -> PipelineStatus:

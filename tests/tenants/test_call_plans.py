@@ -1,7 +1,6 @@
 """How PostgreSQL finds calls: by an index of the tenant's, whatever is looked for together."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -16,6 +15,7 @@ from tenants.conversations import Cursor, search_arguments
 from tenants.database import Database
 from tenants.migrate import connect, migrate
 from tenants.sql import queries
+from tests.tenants.plans import scans
 from tests.tenants.records import someone
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,22 +71,6 @@ async def clear(postgres: Secret, tenants: Sequence[TenantId]) -> None:
     await owner.execute("DELETE FROM atende.conversations WHERE tenant_id = ANY ($1)", tenants)
     await owner.execute("ANALYZE atende.conversations, atende.messages")
     await owner.close()
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All steps but those that are never taken: PostgreSQL 16 plans the second half even without a revision."""
-    if plan.get("One-Time Filter") == "false":
-        return
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
-
-
-def scans(explained: str) -> list[dict[str, Any]]:
-    """The steps that read a table or an index, but for those on a bitmap, whose index is a step of its own."""
-    plan = json.loads(explained)[0]["Plan"]
-    reading = [node for node in nodes(plan) if "Relation Name" in node or "Index Name" in node]
-    return [node for node in reading if node["Node Type"] != "Bitmap Heap Scan"]
 
 
 async def explained(connection: Any, tenant: TenantId, wanted: CallFilter, before: Cursor | None) -> str:

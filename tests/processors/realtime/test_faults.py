@@ -369,10 +369,10 @@ async def stage_without_connection(stage: Any, *, slow_s: float) -> None:
     """The first connection is made in `setup` and breaks at once; the next takes a while."""
     connect, made = stage._line._model.connect, []
 
-    async def slow(brief: Any, call: Any) -> Any:
+    async def slow(brief: Any, call: Any, **kind: bool) -> Any:
         if made:
             await asyncio.sleep(slow_s)
-        session = await connect(brief, call)
+        session = await connect(brief, call, **kind)
         if not made:
             await session.close()
         made.append(session)

@@ -1,13 +1,17 @@
 """What a realtime model is asked and what that takes: told by the server, guessed where it cannot be, held back."""
 
+import asyncio
 from collections import deque
 from typing import Any
 
 import pytest
 from pipecat.frames.frames import ErrorFrame, InterruptionFrame, TTSSpeakFrame, TTSTextFrame
+from pipecat.utils.errors import ErrorCategory
 
 from pipelines.spending import Spending
+from processors.metering import RateReachedError
 from processors.realtime.openai import OpenAiRealtime, OpenAiRealtimeConfig
+from processors.realtime.speech_model import MODEL_RATE
 from tests.processors.realtime.scripted import Answer, Model
 from tests.processors.realtime.talk import SETTLES_S, said, service, turn
 from tests.processors.stages import Step, played
@@ -83,7 +87,7 @@ async def test_usage_that_cannot_be_read_ends_nothing(odd: Any) -> None:
 
 
 async def test_beyond_the_rate_no_answer_is_asked_for_and_the_next_one_is() -> None:
-    rate = Rate(True, False, True)  # the session, the first answer, the second
+    rate = Rate(False, True)  # the first answer, the second
     async with Model("Sim.") as model:
         stage = await service(model, spending=Spending(rate))
         steps: list[Step] = [*QUESTION, *said(), turn(1), SETTLES_S]
@@ -98,19 +102,47 @@ async def test_beyond_the_rate_no_answer_is_asked_for_and_the_next_one_is() -> N
 
 
 async def test_what_has_to_be_said_is_said_and_counted() -> None:
-    rate = Rate(True, False)
+    rate = Rate(False)
     async with Model() as model:
         steps: list[Step] = [*QUESTION, TTSSpeakFrame("Desculpe."), SETTLES_S]
         behind, _ = await played(await service(model, spending=Spending(rate)), steps)
     assert behind.texts(TTSTextFrame) == ["Desculpe."]
-    assert rate.asked == [False, False, True]
+    assert rate.asked == [True, False, True]
 
 
-async def test_beyond_the_rate_nobody_is_connected() -> None:
+async def test_where_a_call_begins_the_connection_is_counted_and_not_held_back() -> None:
+    rate = Rate(False)
     async with Model() as model:
-        _, ahead = await played(await service(model, spending=Spending(Rate(False, False))), QUESTION)
-    assert model.requests == []
-    assert "limits.provider_rpm" in ahead.of(ErrorFrame)[0].error
+        behind, _ = await played(
+            await service(model, spending=Spending(rate)), [TTSSpeakFrame("Bom dia!"), SETTLES_S, *QUESTION]
+        )
+    assert behind.texts(TTSTextFrame) == ["Bom dia!"]
+    assert rate.asked == [True, True, False]
+
+
+async def test_beyond_the_rate_no_connection_is_made_anew_for_a_turn_and_one_is_to_say_so() -> None:
+    rate = Rate(False, True)  # the connection that the first turn needs, and the second answer
+    async with Model("Sim.", transcripts=["dois"]) as model:
+        stage = await service(model, spending=Spending(rate))
+        hung_up = asyncio.create_task(_hangs_up(model, 0.1))
+        steps: list[Step] = [0.2, *QUESTION, TTSSpeakFrame("Desculpe."), SETTLES_S, *said(), turn(1), SETTLES_S]
+        behind, ahead = await played(stage, steps)
+        await hung_up
+    (error,) = ahead.of(ErrorFrame)
+    assert (error.error, error.category) == (
+        "limits.provider_rpm is reached: the provider was not asked",
+        ErrorCategory.RATE_LIMIT,
+    )
+    assert isinstance(error.exception, RateReachedError)
+    assert behind.texts(TTSTextFrame) == ["Desculpe.", "Sim."]
+    assert rate.asked == [True, False, True, True, False]
+    assert len(model.requests) == 2
+    assert [len(heard) for heard in model.heard] == [2 * MODEL_RATE * 2], "the first question was kept"
+
+
+async def _hangs_up(model: Model, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    await model.hangs_up()
 
 
 def test_what_a_turn_costs_is_known_with_both_prices() -> None:
