@@ -224,7 +224,7 @@ class Service:
             dependencies=self.dependencies(states),
             processes=()
             if presence is None
-            else tuple(health_of(one, seen if rows else ()) for one in presence.leases.processes),
+            else tuple(health_of(one, seen if rows else ()) for one in presence.everybody),
         )
 
     def _readiness_problems(self) -> tuple[str, ...]:
@@ -278,7 +278,7 @@ class Service:
 
     def scrape_targets(self) -> list[ScrapeTarget]:
         """Every process that has metrics; of a process that is alone, none."""
-        return [] if self.neighbours is None else targets_of(self.neighbours.presence.leases.processes)
+        return [] if self.neighbours is None else targets_of(self.neighbours.presence.everybody)
 
     def dependencies(self, states: Mapping[str, int]) -> tuple[Dependency, ...]:
         """What the service depends on, and how each fares. `states` as that method has them."""

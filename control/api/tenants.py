@@ -1,6 +1,6 @@
 """Tenants, their assistants and numbers, and how their pipelines fare."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from litestar import Controller, get
@@ -155,8 +155,9 @@ def views(service: Service, tenant_ids: Sequence[TenantId]) -> list[TenantView]:
     for row in service.health(tenant_ids):
         if row.tenant_id is not None:
             rows[row.tenant_id].append(row)
-    others = Counter[TenantId]() if service.neighbours is None else service.neighbours.presence.elsewhere()
-    return [_view(one, service.directory.get(one), rows[one], others[one]) for one in tenant_ids]
+    presence = None if service.neighbours is None else service.neighbours.presence
+    others = {} if presence is None else {one: presence.elsewhere(one) for one in tenant_ids}
+    return [_view(one, service.directory.get(one), rows[one], others.get(one, 0)) for one in tenant_ids]
 
 
 def _view(
