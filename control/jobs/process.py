@@ -66,7 +66,7 @@ class JobsProcess:
             processes=tuple(health_of(one, seen if rows else ()) for one in processes),
         )
 
-    def scraped(self) -> bytes:
+    async def scraped(self) -> bytes:
         """The metrics of this process."""
         return self.desk.scraped() + generate_latest(self._registry)
 
