@@ -8,9 +8,10 @@ and at once after a ring that follows a while without one; so do records from be
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, time
+from itertools import islice
 from typing import Final, Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -21,10 +22,14 @@ from base.clock import Clock
 from base.ids import AssistantName, TenantId
 from base.tasks import beside
 from pipelines.spending import Spending
-from tenants.conversations import Taken
+from tenants.conversations import CallsOfTime, Taken
 from tenants.directory import TenantEntry
 
 COUNT_EVERY_S: Final = 30.0
+LOOK_AT_ONCE: Final = 500
+"""Tenants of which it is seen, in one step of the event loop, whether anything is to be read: a millisecond of it."""
+READ_AT_ONCE: Final = 250
+"""Assistants' days that are read with one question."""
 
 log = structlog.get_logger()
 
@@ -35,11 +40,12 @@ Limit: TypeAlias = Literal["daily_minutes", "daily_cost"]
 class CallsTaken(Protocol):
     """What `tenants.conversations` knows of it."""
 
-    async def taken(
-        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> Taken:
-        """What the assistant's finished calls took that began in that time."""
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
+        """What each of these took, in their order."""
         ...
+
+
+_Whose: TypeAlias = tuple[TenantEntry, AssistantName]
 
 
 class _Live(Struct, eq=False):
@@ -78,7 +84,7 @@ class DailyUse:
         self._days: dict[tuple[TenantId, AssistantName], _Day] = {}
         self._asked: set[tuple[TenantId, AssistantName]] = set()
         """Who was rung here since it was read last: of nobody else is anything read again."""
-        self._rung: asyncio.Queue[tuple[TenantEntry, AssistantName]] = asyncio.Queue()
+        self._rung: asyncio.Queue[_Whose] = asyncio.Queue()
         """Those of them of whom the next reading is some time away; each is there once at most."""
         self._reading = asyncio.Lock()
 
@@ -110,34 +116,57 @@ class DailyUse:
     async def count(self, tenants: Iterable[TenantEntry]) -> None:
         """Read what was before, of those that have a limit and were rung, or of which it is not known yet. Raises what
         the store does.
+
+        Of however many tenants: neither a step of the event loop nor a question is of more than a bound of them.
         """
-        for tenant in tenants:
-            for assistant in {**tenant.daily_minutes, **tenant.daily_cost}:
-                day = self._day(tenant, assistant)
-                if (tenant.tenant_id, assistant) in self._asked or day.before is None:
-                    await self._read(tenant, assistant, day)
-                    if not day.live:
-                        self._asked.discard((tenant.tenant_id, assistant))
+        rest, found = iter(tenants), list[_Whose]()
+        while some := list(islice(rest, LOOK_AT_ONCE)):
+            found += (whose for tenant in some for whose in self._to_read(tenant))
+            while len(found) >= READ_AT_ONCE:
+                await self._count(found[:READ_AT_ONCE])
+                del found[:READ_AT_ONCE]
+            await asyncio.sleep(0)
+        if found:
+            await self._count(found)
 
     async def count_who_is_rung(self) -> None:
         """Wait for a ring after a while without one, and read what is stored. Raises what the store does."""
-        tenant, assistant = await self._rung.get()
-        await self._read(tenant, assistant, self._day(tenant, assistant))
+        await self._read([await self._rung.get()])
 
-    async def _read(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
+    def _to_read(self, tenant: TenantEntry) -> Iterator[_Whose]:
+        """Of a day that is over nothing is read: who is rung on the next one is."""
+        for assistant in {**tenant.daily_minutes, **tenant.daily_cost}:
+            day = self._days.get(whose := (tenant.tenant_id, assistant))
+            if whose in self._asked or day is None or day.before is None:
+                yield tenant, assistant
+
+    async def _count(self, whose: Sequence[_Whose]) -> None:
+        days = await self._read(whose)
+        for (tenant, assistant), day in zip(whose, days, strict=True):
+            if not day.live:
+                self._asked.discard((tenant.tenant_id, assistant))
+
+    async def _read(self, whose: Sequence[_Whose]) -> Sequence[_Day]:
         async with self._reading:  # what has ended is taken out once
-            await self._read_alone(tenant, assistant, day)
+            return await self._read_alone(whose)
 
-    async def _read_alone(self, tenant: TenantEntry, assistant: AssistantName, day: _Day) -> None:
-        midnight = datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
+    async def _read_alone(self, whose: Sequence[_Whose]) -> Sequence[_Day]:
         until = self._clock.now() if self._shared else self._since
-        ended = day.ended if self._shared else Taken()
-        stored = Taken()
-        if midnight < until:
-            stored = await self._store.taken(tenant.tenant_id, assistant, midnight, until)
-        day.before = stored
-        # They are among those that are stored, or will be when it is read next.
-        day.ended = Taken(day.ended.seconds - ended.seconds, day.ended.cost_usd - ended.cost_usd)
+        days = [self._day(tenant, assistant) for tenant, assistant in whose]
+        began = [
+            datetime.combine(day.day, time(), ZoneInfo(tenant.time_zone))
+            for (tenant, _), day in zip(whose, days, strict=True)
+        ]
+        asked = [
+            CallsOfTime(tenant.tenant_id, assistant, midnight, until)
+            for (tenant, assistant), midnight in zip(whose, began, strict=True)
+        ]
+        ended = [day.ended if self._shared else Taken() for day in days]
+        for day, gone, stored in zip(days, ended, await self._store.taken(asked), strict=True):
+            day.before = stored
+            # They are among those that are stored, or will be when it is read next.
+            day.ended = Taken(day.ended.seconds - gone.seconds, day.ended.cost_usd - gone.cost_usd)
+        return days
 
     def _day(self, tenant: TenantEntry, assistant: AssistantName) -> _Day:
         """Today's; a new one after midnight, in which yesterday's calls that go on have no part."""

@@ -48,9 +48,9 @@ def metrics_handlers(process: Begun) -> tuple[HTTPRouteHandler, ...]:
     They tell of no tenant and no call, and need no key. 503 while the service starts.
     """
 
-    @get("/metrics", media_type=CONTENT_TYPE, sync_to_thread=False, include_in_schema=False)
-    def metrics() -> Response[bytes]:
-        found = None if (begun := process()) is None else begun.scraped()
+    @get("/metrics", media_type=CONTENT_TYPE, include_in_schema=False)
+    async def metrics() -> Response[bytes]:
+        found = None if (begun := process()) is None else await begun.scraped()
         return Response(found or b"", status_code=HTTP_503_SERVICE_UNAVAILABLE if found is None else HTTP_200_OK)
 
     @get("/metrics/targets", sync_to_thread=False, include_in_schema=False)

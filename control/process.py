@@ -43,7 +43,7 @@ class Process(Protocol):
         """`rows`: with one for each tenant, of those that are `seen`; None: of all."""
         ...
 
-    def scraped(self) -> bytes:
+    async def scraped(self) -> bytes:
         """The metrics of this process, in Prometheus' text format."""
         ...
 

@@ -170,8 +170,9 @@ class Service:
                 await asyncio.sleep(pause_s)
         raise TimeoutError
 
-    def scraped(self) -> bytes:
+    async def scraped(self) -> bytes:
         """The metrics of this process, in Prometheus' text format."""
+        stage_errors = await self.supervisor.listing.stage_errors()
         stored = {one.name: one for one in self.watch.found}
         full = self.phone.full
         now = Present(
@@ -182,7 +183,7 @@ class Service:
             loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
             tenants=self.states(),
-            stage_errors=self.supervisor.listing.stage_errors(),
+            stage_errors=stage_errors,
             refused=self.phone.refused,
             held_requests=self.phone.limits.held_requests,
             missed_retrievals={"failed": self.library.failed, "late": self.library.late},
@@ -224,7 +225,7 @@ class Service:
             dependencies=self.dependencies(states),
             processes=()
             if presence is None
-            else tuple(health_of(one, seen if rows else ()) for one in presence.leases.processes),
+            else tuple(health_of(one, seen if rows else ()) for one in presence.everybody),
         )
 
     def _readiness_problems(self) -> tuple[str, ...]:
@@ -259,8 +260,8 @@ class Service:
 
     def present(self) -> Presently:
         """What this process tells the others."""
-        failed = {tenant_id for tenant_id, states in self.supervisor.listing.states().items() if "failed" in states}
-        failed |= {one.tenant_id for one in self.folder.each_status() if one.tenant_id is not None and one.problems}
+        failed = {*self.supervisor.listing.failed()}
+        failed |= {one.tenant_id for one in self.folder.unsettled() if one.tenant_id is not None and one.problems}
         failed |= {*self.documents.problems, *self.secrets.renewal.problems, *self.supervisor.rolled_back}
         lacking = [one for one in self.health(failed) if one.problem] if failed else []
         return Presently(
@@ -268,7 +269,7 @@ class Service:
             told=Told(
                 live_calls=self.phone.live_calls,
                 max_calls=self.settings.max_calls if self.seat.takes_calls else 0,
-                tenants=len(self.directory.tenants()),
+                tenants=self.directory.count,
                 problem=self._no_room()[:MAX_PROBLEM_CHARS],
                 failing=len(lacking),
                 failed=failures(lacking),
@@ -278,7 +279,7 @@ class Service:
 
     def scrape_targets(self) -> list[ScrapeTarget]:
         """Every process that has metrics; of a process that is alone, none."""
-        return [] if self.neighbours is None else targets_of(self.neighbours.presence.leases.processes)
+        return [] if self.neighbours is None else targets_of(self.neighbours.presence.everybody)
 
     def dependencies(self, states: Mapping[str, int]) -> tuple[Dependency, ...]:
         """What the service depends on, and how each fares. `states` as that method has them."""
@@ -297,11 +298,11 @@ class Service:
 
     def states(self) -> Counter[str]:
         """How many tenants there are in each state of `health`, a trial counted beside what it is tried beside."""
-        found = self.supervisor.listing.states()
-        counts: Counter[str] = Counter(state for states in found.values() for state in states)
-        for status in self.folder.each_status():
-            if status.tenant_id is None or status.tenant_id not in found:
-                counts.update(["waiting"] if status.waiting else ["failed"] if status.problems else [])
+        listing = self.supervisor.listing
+        counts: Counter[str] = Counter(listing.states())
+        for status in self.folder.unsettled():
+            if status.tenant_id is None or not listing.has(status.tenant_id):
+                counts["waiting" if status.waiting else "failed"] += 1
         return counts
 
     def health(self, seen: Collection[TenantId] | None = None) -> tuple[TenantHealth, ...]:

@@ -35,6 +35,15 @@ class Cursor(Struct, frozen=True):
     call_id: CallId
 
 
+class CallsOfTime(Struct, frozen=True):
+    """An assistant's finished calls that began in that time; the end of it is not of it."""
+
+    tenant_id: TenantId
+    assistant: AssistantName
+    opened_from: datetime
+    opened_to: datetime
+
+
 class Taken(Struct, frozen=True):
     """What calls took together."""
 
@@ -69,10 +78,8 @@ class ConversationStore(Protocol):
         """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
         ...
 
-    async def taken(
-        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> Taken:
-        """What the assistant's calls took that began in that time; the end of it is not of it."""
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
+        """What each of these took, in their order; of however many tenants, it is one question."""
         ...
 
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
@@ -145,11 +152,12 @@ class MemoryConversations:
     ) -> Sequence[CallSummary]:
         return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
 
-    async def taken(
-        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> Taken:
-        wanted = CallFilter(assistant=assistant, opened_from=opened_from, opened_to=opened_to)
-        found = self._found(tenant_id, wanted)
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
+        return [self._taken(one) for one in asked]
+
+    def _taken(self, asked: CallsOfTime) -> Taken:
+        wanted = CallFilter(assistant=asked.assistant, opened_from=asked.opened_from, opened_to=asked.opened_to)
+        found = self._found(asked.tenant_id, wanted)
         seconds = sum((one.ended_at - one.call.opened_at).total_seconds() for one in found)
         return Taken(seconds, sum(one.cost_usd or 0.0 for one in found))
 
@@ -227,12 +235,12 @@ class PostgresConversations:
             rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
         return [summary_of(tenant_id, row) for row in rows]
 
-    async def taken(
-        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> Taken:
-        async with self._database.tenant(tenant_id) as connection:
-            row = await connection.fetchrow(_SQL["taken"], tenant_id, assistant, opened_from, opened_to)
-        return Taken(row["seconds"], row["cost_usd"])
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
+        tenants, assistants = [one.tenant_id for one in asked], [one.assistant for one in asked]
+        begins, ends = [one.opened_from for one in asked], [one.opened_to for one in asked]
+        async with self._database.platform() as connection:
+            rows = await connection.fetch(_SQL["taken"], tenants, assistants, begins, ends)
+        return [Taken(row["seconds"], row["cost_usd"]) for row in rows]
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         before: Cursor | None = None

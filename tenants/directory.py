@@ -150,6 +150,11 @@ class Directory:
         return self._entries.get(tenant_id)
 
     @property
+    def count(self) -> int:
+        """How many tenants answer."""
+        return len(self._entries)
+
+    @property
     def empty(self) -> bool:
         """Whether nobody is answered."""
         return not self._entries

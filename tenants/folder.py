@@ -116,9 +116,9 @@ class TenantFolder(Generic[L]):
         """Those of these tenants, by name."""
         return self._statuses.of(tenant_ids)
 
-    def each_status(self) -> Collection[TenantStatus]:
-        """As `statuses`, in no order."""
-        return self._statuses.each()
+    def unsettled(self) -> Collection[TenantStatus]:
+        """Those of `statuses` that wait, or have problems, in no order."""
+        return self._statuses.unsettled()
 
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""

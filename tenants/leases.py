@@ -1,19 +1,21 @@
-"""Which processes live and which calls they have: rows that each process renews, and that all of them read.
+"""Which processes live and which calls they have: rows that each process renews. All of them read the processes' rows,
+and of the calls how many there are.
 
 A row says nothing by its age: who was lost is judged by those who read it (`tenants/lost.py`).
 """
 
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct, structs
 
 from base.clock import Clock
-from base.ids import CallId, TenantId
+from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call
 from tenants.conversations import MemoryConversations, cleaned
 from tenants.database import Database
@@ -30,7 +32,7 @@ HAVE_THE_API: Final[frozenset[Role]] = frozenset({"all", "control"})
 DO_JOBS: Final[frozenset[Role]] = frozenset({"all", "jobs"})
 State = Literal["starting", "ok", "full", "draining"]
 MAX_PROCESSES: Final = 1000
-MAX_CALLS: Final = 100_000
+MAX_COUNTS: Final = 100_000
 
 
 class ProcessRow(Struct, frozen=True, kw_only=True):
@@ -53,21 +55,8 @@ class ProcessRow(Struct, frozen=True, kw_only=True):
     renewed_at: datetime
 
 
-class CallLease(Struct, frozen=True, kw_only=True):
-    """A live call and the process that has it."""
-
-    tenant_id: TenantId
-    call_id: CallId
-    process_id: str
-    assistant: str
-    since: datetime
-
-
-class Leases(Struct, frozen=True, kw_only=True):
-    """Everything at one time."""
-
-    processes: tuple[ProcessRow, ...] = ()
-    calls: tuple[CallLease, ...] = ()
+LiveCounts: TypeAlias = Mapping[TenantId, Mapping[AssistantName, int]]
+"""How many calls are live, by tenant and assistant."""
 
 
 class LeaseStore(Protocol):
@@ -88,8 +77,16 @@ class LeaseStore(Protocol):
         """It lives and has these calls, and no others. False: it was taken for lost, and has to register anew."""
         ...
 
-    async def everything(self) -> Leases:
-        """Processes by node, role and slot, at most `MAX_PROCESSES`, and at most `MAX_CALLS` calls."""
+    async def processes(self) -> Sequence[ProcessRow]:
+        """By node, role and slot, at most `MAX_PROCESSES`."""
+        ...
+
+    async def elsewhere(self, process_id: str) -> LiveCounts:
+        """The calls of all processes but this one; of `MAX_COUNTS` assistants at most."""
+        ...
+
+    async def owner(self, tenant_id: TenantId | None, call_id: CallId) -> str | None:
+        """The process that has the tenant's call, or anybody's; None: it is nobody's."""
         ...
 
     async def drop(self, process_id: str) -> bool:
@@ -129,19 +126,21 @@ class MemoryLeases:
         self._calls |= {(call.tenant_id, call.id): (process_id, call) for call in calls}
         return True
 
-    async def everything(self) -> Leases:
-        processes = sorted(self._processes.values(), key=_place)
-        calls = [
-            CallLease(
-                tenant_id=call.tenant_id,
-                call_id=call.id,
-                process_id=process_id,
-                assistant=call.assistant,
-                since=call.opened_at,
-            )
-            for process_id, call in self._calls.values()
-        ]
-        return Leases(processes=tuple(processes[:MAX_PROCESSES]), calls=tuple(calls[:MAX_CALLS]))
+    async def processes(self) -> Sequence[ProcessRow]:
+        return sorted(self._processes.values(), key=_place)[:MAX_PROCESSES]
+
+    async def elsewhere(self, process_id: str) -> LiveCounts:
+        counts: dict[TenantId, Counter[AssistantName]] = {}
+        for owner, call in self._calls.values():
+            if owner != process_id:
+                counts.setdefault(call.tenant_id, Counter())[call.assistant] += 1
+        return counts
+
+    async def owner(self, tenant_id: TenantId | None, call_id: CallId) -> str | None:
+        found = (
+            owner for (whose, one), (owner, _) in self._calls.items() if one == call_id and tenant_id in (None, whose)
+        )
+        return next(found, None)
 
     async def drop(self, process_id: str) -> bool:
         if self._processes.pop(process_id, None) is None:
@@ -188,14 +187,20 @@ class PostgresLeases:
         async with self._database.platform() as connection:
             return bool(await connection.fetchval(_SQL["renew"], process_id, state, told, has))
 
-    async def everything(self) -> Leases:
+    async def processes(self) -> Sequence[ProcessRow]:
         async with self._database.platform() as connection:
-            processes = await connection.fetch(_SQL["processes"], MAX_PROCESSES)
-            calls = await connection.fetch(_SQL["calls"], MAX_CALLS)
-        return Leases(
-            processes=tuple(ProcessRow(**_plain(row)) for row in processes),
-            calls=tuple(CallLease(**_plain(row)) for row in calls),
-        )
+            rows = await connection.fetch(_SQL["processes"], MAX_PROCESSES)
+        return [ProcessRow(**_plain(row)) for row in rows]
+
+    async def elsewhere(self, process_id: str) -> LiveCounts:
+        async with self._database.platform() as connection:
+            counts = await connection.fetchval(_SQL["elsewhere"], process_id, MAX_COUNTS)
+        return msgspec.json.decode(counts, type=dict[TenantId, dict[AssistantName, int]])
+
+    async def owner(self, tenant_id: TenantId | None, call_id: CallId) -> str | None:
+        async with self._database.platform() as connection:
+            found = await connection.fetchval(_SQL["owner"], tenant_id, call_id)
+        return None if found is None else str(found)
 
     async def drop(self, process_id: str) -> bool:
         async with self._database.platform() as connection:

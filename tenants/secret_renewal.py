@@ -89,7 +89,7 @@ class SecretRenewal(Generic[L]):
 
     async def refused_files(self, tenant_id: TenantId) -> Sequence[Path]:
         """The tenant's files with which something is wrong."""
-        wrong = [(Path(one.file), one.tenant_id) for one in self._tenants.statuses if one.problems]
+        wrong = [(Path(one.file), one.tenant_id) for one in self._tenants.unsettled() if one.problems]
         nobodys = [file for file, owner in wrong if owner is None]
         own = [file for file, owner in wrong if owner == tenant_id]
         if nobodys:

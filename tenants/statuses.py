@@ -52,6 +52,7 @@ class Statuses:
         self._clock = clock or SystemClock()
         self._tell = tell
         self._of: dict[Path, TenantStatus] = {}
+        self._unsettled: dict[Path, TenantStatus] = {}
 
     @property
     def files(self) -> frozenset[Path]:
@@ -67,9 +68,9 @@ class Statuses:
         found = [one for one in self._of.values() if tenant_ids is None or one.tenant_id in tenant_ids]
         return tuple(sorted(found, key=lambda status: status.file))
 
-    def each(self) -> Collection[TenantStatus]:
-        """All, in no order, and without any cost."""
-        return self._of.values()
+    def unsettled(self) -> Collection[TenantStatus]:
+        """Those that wait, or have problems, in no order; the others cost nothing."""
+        return self._unsettled.values()
 
     def get(self, file: Path) -> TenantStatus | None:
         """A file's; None when nothing is known of it."""
@@ -78,22 +79,27 @@ class Statuses:
     def put(self, file: Path, status: TenantStatus) -> None:
         """It fared so."""
         self._of[file] = status
+        if status.waiting or status.problems:
+            self._unsettled[file] = status
+        else:
+            self._unsettled.pop(file, None)
 
     def pop(self, file: Path) -> TenantStatus | None:
         """The file is no more."""
+        self._unsettled.pop(file, None)
         return self._of.pop(file, None)
 
     def note(self, file: Path, **changes: object) -> None:
         """Change some of a status; nothing happens when the file is gone."""
         if file in self._of:
-            self._of[file] = structs.replace(self._of[file], **changes)
+            self.put(file, structs.replace(self._of[file], **changes))
 
     def failed(
         self, file: Path, problems: tuple[str, ...], *, slug: str | None = None, tenant_id: TenantId | None = None
     ) -> None:
         """What the file said before goes on answering, if it said anything."""
         former = self._of.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
-        self._of[file] = structs.replace(former, problems=problems)
+        self.put(file, structs.replace(former, problems=problems))
         answers = former.revision if former.tenant_id is not None else None
         if problems != former.problems:
             data = EventData(revision=answers, problems=len(problems))

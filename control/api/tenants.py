@@ -1,6 +1,6 @@
 """Tenants, their assistants and numbers, and how their pipelines fare."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from litestar import Controller, get
@@ -132,10 +132,10 @@ def slugs(service: Service) -> list[tuple[str, TenantId]]:
     """Of all tenants, in their order. A view is made of those that are asked for: there may be ten thousand."""
     found = [(entry.slug, entry.tenant_id) for entry in service.directory.tenants()]
     others: dict[TenantId, str] = {}
-    for status in service.folder.each_status():
-        if status.tenant_id is not None and (status.waiting or status.problems):
+    for status in service.folder.unsettled():
+        if status.tenant_id is not None:
             others.setdefault(status.tenant_id, status.slug)
-    for tenant_id in service.supervisor.listing.states():
+    for tenant_id in service.supervisor.listing.tenants():
         if tenant_id not in others and service.directory.get(tenant_id) is None:
             others[tenant_id] = service.supervisor.status([tenant_id])[0].slug
     more = [(slug, tenant_id) for tenant_id, slug in others.items() if service.directory.get(tenant_id) is None]
@@ -155,8 +155,9 @@ def views(service: Service, tenant_ids: Sequence[TenantId]) -> list[TenantView]:
     for row in service.health(tenant_ids):
         if row.tenant_id is not None:
             rows[row.tenant_id].append(row)
-    others = Counter[TenantId]() if service.neighbours is None else service.neighbours.presence.elsewhere()
-    return [_view(one, service.directory.get(one), rows[one], others[one]) for one in tenant_ids]
+    presence = None if service.neighbours is None else service.neighbours.presence
+    others = {} if presence is None else {one: presence.elsewhere(one) for one in tenant_ids}
+    return [_view(one, service.directory.get(one), rows[one], others.get(one, 0)) for one in tenant_ids]
 
 
 def _view(

@@ -56,7 +56,7 @@ class JobsProcess:
     def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
         """Whether it does jobs; how the queue fares hinders nobody."""
         problems = ("it is being stopped: no further job is begun",) if self.draining else ()
-        processes = () if self.presence is None else self.presence.leases.processes
+        processes = () if self.presence is None else self.presence.everybody
         return ReadyView(
             ready=not self.draining,
             problems=problems,
@@ -66,13 +66,13 @@ class JobsProcess:
             processes=tuple(health_of(one, seen if rows else ()) for one in processes),
         )
 
-    def scraped(self) -> bytes:
+    async def scraped(self) -> bytes:
         """The metrics of this process."""
         return self.desk.scraped() + generate_latest(self._registry)
 
     def scrape_targets(self) -> list[ScrapeTarget]:
         """Every process that has metrics."""
-        return [] if self.presence is None else targets_of(self.presence.leases.processes)
+        return [] if self.presence is None else targets_of(self.presence.everybody)
 
 
 @asynccontextmanager

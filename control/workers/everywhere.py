@@ -154,7 +154,7 @@ class Everywhere:
     ) -> httpx.Response | None:
         """The answer of the process that has the call, by its lease; of whichever has it where none is known to."""
         assert self._neighbours is not None
-        owner = self._neighbours.presence.owner(call_id, tenant_id)
+        owner = await self._neighbours.presence.owner(call_id, tenant_id)
         asked = (owner,) if owner is not None else self._neighbours.with_calls
         answers: list[Any] = await asyncio.gather(
             *(self._neighbours.ask(one, method, path, body) for one in asked), return_exceptions=True

@@ -6,8 +6,7 @@ everybody is taken to be as he was, and the limits of tenants are shared out bet
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from base.ids import AssistantName, CallId, TenantId
 from base.tasks import beside
 from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
-from tenants.leases import TAKE_CALLS, Leases, LeaseStore, ProcessRow, State
+from tenants.leases import TAKE_CALLS, LeaseStore, LiveCounts, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
 from transports.freeswitch.peers import LOOPBACK, is_within
 
@@ -29,6 +28,8 @@ READ_S: Final = 1.0
 SOON_S: Final = 0.25
 """A call that begins or ends is told so soon after the one before it."""
 ASK_TIMEOUT_S: Final = 5.0
+OWNER_TIMEOUT_S: Final = 1.0
+"""An operator waits for the answer, and for that of the process that has the call."""
 
 log = structlog.get_logger()
 
@@ -81,12 +82,12 @@ class Presence:
         self._judge = LostProcesses()
         self._news = asyncio.Event()
         self._read_at: float | None = None
-        self._elsewhere: Counter[tuple[TenantId, str]] = Counter()
+        self._elsewhere: LiveCounts = {}
         self._away = False
         self._begun = False
         self._unreachable = False
-        self.leases = Leases()
-        """As they were read last."""
+        self.everybody: Sequence[ProcessRow] = ()
+        """All processes, this one among them, as they were read last."""
         self.lost_calls = 0
         """Calls of processes that are gone, of which this one wrote down that they are lost."""
 
@@ -98,7 +99,7 @@ class Presence:
     @property
     def others(self) -> tuple[ProcessRow, ...]:
         """All but this one."""
-        return tuple(one for one in self.leases.processes if one.id != self.me.id)
+        return tuple(one for one in self.everybody if one.id != self.me.id)
 
     def room(self, tenant_id: TenantId, assistant: AssistantName | None, limit: int, here: int) -> bool:
         """Whether one more call may be taken, of `limit` in all processes, beside the `here` of this one.
@@ -107,23 +108,27 @@ class Presence:
         and one call at the least.
         """
         if self.fresh:
-            others = self.elsewhere()[tenant_id] if assistant is None else self._elsewhere[tenant_id, assistant]
+            others = self.elsewhere(tenant_id) if assistant is None else self._of(tenant_id).get(assistant, 0)
             return here + others < limit
         return here < max(1, limit // self.processes)
 
-    def elsewhere(self) -> Counter[TenantId]:
-        """Live calls of each tenant in other processes, as they told last."""
-        found: Counter[TenantId] = Counter()
-        for (tenant_id, _), calls in self._elsewhere.items():
-            found[tenant_id] += calls
-        return found
+    def elsewhere(self, tenant_id: TenantId) -> int:
+        """The tenant's live calls in other processes, as they told last."""
+        return sum(self._of(tenant_id).values())
 
-    def owner(self, call_id: CallId, tenant_id: TenantId | None) -> ProcessRow | None:
-        """The other process that has the call; None where none is known to."""
-        for call in self.leases.calls:
-            if call.call_id == call_id and tenant_id in (None, call.tenant_id):
-                return next((one for one in self.others if one.id == call.process_id), None)
-        return None
+    def _of(self, tenant_id: TenantId) -> Mapping[AssistantName, int]:
+        return self._elsewhere.get(tenant_id, {})
+
+    async def owner(self, call_id: CallId, tenant_id: TenantId | None) -> ProcessRow | None:
+        """The other process that has the call, which is the tenant's or anybody's (None); None where none is known to,
+        or the database does not say.
+        """
+        try:
+            async with asyncio.timeout(OWNER_TIMEOUT_S):
+                found = await self._store.owner(tenant_id, call_id)
+        except OUTAGES:
+            return None
+        return next((one for one in self.others if one.id == found), None)
 
     async def alone(self) -> bool:
         """Whether no other node uses the database. Asks it, and raises what it raises."""
@@ -191,15 +196,18 @@ class Presence:
             self._begun = True
 
     async def _read(self) -> None:
-        leases = await self._store.everything()
-        self._away, self._read_at = False, self._now()
-        lost = [one for one in self._judge.answered(self._now(), leases.processes) if one.id != self.me.id]
+        processes = await self._store.processes()
+        self._away, now = False, self._now()
+        lost = [one for one in self._judge.answered(now, processes) if one.id != self.me.id]
         for one in lost:
             calls = await self._store.lose(one.id, one.renewed_at)
             if calls is not None:
                 self.lost_calls += calls
                 log.error("a process is lost", process=one.id, node=one.node, role=one.role, slot=one.slot, calls=calls)
-        self._take(leases, {one.id for one in lost})
+        gone = {one.id for one in lost}
+        self.everybody = [one for one in processes if one.id not in gone]
+        self.processes = max(1, sum(one.role in TAKE_CALLS for one in self.everybody))
+        self._elsewhere, self._read_at = await self._store.elsewhere(self.me.id), now
         self._see_whether_others_reach_us()
 
     def _see_whether_others_reach_us(self) -> None:
@@ -211,13 +219,6 @@ class Presence:
             self._unreachable = True
             fix = "set ATENDE_INTERNAL_HOST, and without workers ATENDE_HTTP_HOST, to an address that they reach"
             log.warning("other machines cannot ask this process", url=self.me.url, node=away[0].node, fix=fix)
-
-    def _take(self, leases: Leases, lost: set[str]) -> None:
-        processes = tuple(one for one in leases.processes if one.id not in lost)
-        calls = tuple(call for call in leases.calls if call.process_id not in lost)
-        self.leases = Leases(processes=processes, calls=calls)
-        self._elsewhere = Counter((c.tenant_id, c.assistant) for c in calls if c.process_id != self.me.id)
-        self.processes = max(1, sum(one.role in TAKE_CALLS for one in processes))
 
 
 def reaches(asker: str, asked: str) -> bool:
@@ -231,7 +232,7 @@ def reaches(asker: str, asked: str) -> bool:
 
 async def is_alone(store: LeaseStore, node: str) -> bool:
     """Whether no other node has processes that tell of themselves. Raises what the database raises."""
-    return all(one.node == node for one in (await store.everything()).processes)
+    return all(one.node == node for one in await store.processes())
 
 
 def told_of(process: ProcessRow) -> Told:

@@ -51,7 +51,5 @@ INSERT INTO atende.timelines (tenant_id, call_id, moments) VALUES ($1, $2, $3);
 SELECT call_id, moments FROM atende.timelines WHERE tenant_id = $1 AND call_id = ANY ($2);
 
 -- taken --
-SELECT coalesce(sum(extract(epoch FROM ended_at - opened_at)), 0)::double precision AS seconds,
-    coalesce(sum(cost_usd), 0)::double precision AS cost_usd
-FROM atende.conversations
-WHERE tenant_id = $1 AND assistant = $2 AND opened_at >= $3 AND opened_at < $4;
+-- In the order in which they are asked for.
+SELECT seconds, cost_usd FROM atende.taken($1, $2, $3, $4);

@@ -51,8 +51,20 @@ SELECT count(*) FROM me;
 SELECT id, node, role, slot, pid, url, version, state, told, started_at, renewed_at FROM atende.processes
 ORDER BY node, role, slot LIMIT $1;
 
--- calls --
-SELECT tenant_id, call_id, process_id, assistant, since FROM atende.live_calls LIMIT $1;
+-- elsewhere --
+-- Counted here, and told as one value: who asks does so each second, however many calls the others have.
+SELECT coalesce(json_object_agg(tenant_id, counts), '{}')::text
+FROM (
+    SELECT tenant_id, json_object_agg(assistant, calls) AS counts
+    FROM (
+        SELECT tenant_id, assistant, count(*) AS calls FROM atende.live_calls WHERE process_id <> $1
+        GROUP BY tenant_id, assistant LIMIT $2
+    ) AS of_assistants
+    GROUP BY tenant_id
+) AS of_tenants;
+
+-- owner --
+SELECT process_id FROM atende.live_calls WHERE ($1::uuid IS NULL OR tenant_id = $1) AND call_id = $2 LIMIT 1;
 
 -- drop --
 DELETE FROM atende.processes WHERE id = $1 RETURNING true;

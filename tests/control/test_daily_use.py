@@ -1,15 +1,18 @@
 """What an assistant's calls of a day took, before this process and since; time is made up."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from msgspec import structs
 
 from base.ids import AssistantName, TenantId
-from control.daily_use import DailyUse, counted
+from base.tasks import beside
+from control.daily_use import LOOK_AT_ONCE, READ_AT_ONCE, DailyUse, counted
 from pipelines.spending import Spending
 from processors.metering import Usage
-from tenants.conversations import MemoryConversations, Taken
+from tenants.conversations import CallsOfTime, MemoryConversations, Taken
 from tenants.directory import TenantEntry
 from tests.tenants.records import record
 
@@ -47,12 +50,12 @@ class Away:
         self.asked, self._then_s = 0, then_s
         self.answered = asyncio.Event()
 
-    async def taken(self, *_: object) -> Taken:
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
         self.asked += 1
         if self.asked == 1:
             raise ConnectionError("no database")
         self.answered.set()
-        return Taken(self._then_s)
+        return [Taken(self._then_s) for _ in asked]
 
 
 async def kept(*calls: tuple[float, float]) -> MemoryConversations:
@@ -243,12 +246,10 @@ class Distant(MemoryConversations):
         super().__init__()
         self.answered = asyncio.Event()
 
-    async def taken(
-        self, tenant_id: TenantId, assistant: AssistantName, opened_from: datetime, opened_to: datetime
-    ) -> Taken:
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
         await asyncio.sleep(0)
         self.answered.set()
-        return await super().taken(tenant_id, assistant, opened_from, opened_to)
+        return await super().taken(asked)
 
 
 async def test_who_was_not_rung_for_a_while_is_looked_up_at_once() -> None:
@@ -299,3 +300,59 @@ async def test_who_may_spend_nothing_and_spends_nothing_is_answered() -> None:
         assert use.used_up(free, ANA) is None
         spend(spending, 0.001)
         assert use.used_up(free, ANA) == "daily_cost"
+
+
+MANY = [
+    structs.replace(ENTRY, tenant_id=TenantId(f"0f0f0f0f-0000-4000-8000-{place:012}"), slug=f"t{place}")
+    for place in range(10_000)
+]
+
+
+class Questions(MemoryConversations):
+    """How many days each of them was for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
+        self.sizes.append(len(asked))
+        return await super().taken(asked)
+
+
+async def test_of_ten_thousand_tenants_no_step_of_the_loop_looks_at_many_and_few_questions_are_asked() -> None:
+    store, looked_at, steps = Questions(), 0, [0]
+    use = DailyUse(store, MovedClock(), shared=True)
+
+    def looked() -> Iterator[TenantEntry]:
+        nonlocal looked_at
+        for tenant in MANY:
+            looked_at += 1
+            yield tenant
+
+    async def step() -> None:
+        while True:
+            steps.append(looked_at)
+            await asyncio.sleep(0)
+
+    async with beside(step=step()):
+        await use.count(looked())
+        assert store.sizes == [READ_AT_ONCE] * (len(MANY) // READ_AT_ONCE), "before the door opens"
+        assert use.used_up(MANY[-1], ANA) is None
+        looked_at, steps[:] = 0, [0]
+        await use.count(looked())
+    assert store.sizes[len(MANY) // READ_AT_ONCE :] == [1], "who was rung"
+    assert looked_at == len(MANY)
+    assert max(after - before for before, after in pairwise(steps)) == LOOK_AT_ONCE
+
+
+async def test_on_a_new_day_nobody_is_read_who_is_not_rung() -> None:
+    clock, store = MovedClock(), Questions()
+    use = DailyUse(store, clock, shared=True)
+    await use.count(MANY[:3])
+    clock.s = 12 * 3600
+    await use.count(MANY[:3])
+    assert store.sizes == [3]
+    assert use.used_up(MANY[1], ANA) is None
+    await use.count(MANY[:3])
+    assert store.sizes == [3, 1]

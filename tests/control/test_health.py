@@ -56,13 +56,20 @@ class Supervisor:
     def status(self, seen: list[TenantId] | None = None) -> list[PipelineStatus]:
         return [one for one in self._statuses if seen is None or one.tenant_id in seen]
 
-    def states(self) -> dict[TenantId, list[str]]:
-        found: dict[TenantId, list[str]] = {}
-        for one in self._statuses:
-            state = ("ready" if one.rehearsal_over else "preparing") if one.state == "active" else str(one.state)
-            if state != "failed" or one.tenant_id not in found:
-                found.setdefault(one.tenant_id, []).append(state)
-        return found
+    def states(self) -> Counter[str]:
+        return Counter(
+            ("ready" if one.rehearsal_over else "preparing") if one.state == "active" else str(one.state)
+            for one in self._statuses
+            if one.state != "failed" or one.tenant_id in self.failed()
+        )
+
+    def failed(self) -> set[TenantId]:
+        return {one.tenant_id for one in self._statuses} - {
+            one.tenant_id for one in self._statuses if one.state != "failed"
+        }
+
+    def has(self, tenant_id: TenantId) -> bool:
+        return any(one.tenant_id == tenant_id for one in self._statuses)
 
 
 def service(
@@ -99,7 +106,7 @@ def service(
             Any,
             SimpleNamespace(
                 statuses=tuple(published),
-                each_status=lambda: published,
+                unsettled=lambda: [one for one in published if one.waiting or one.problems],
                 statuses_of=lambda seen: [one for one in published if one.tenant_id in seen],
             ),
         ),
@@ -113,9 +120,7 @@ def service(
 
 def beside(one: Service, *processes: ProcessRow, role: Role = "control") -> Service:
     """The same among others of its node."""
-    presence = SimpleNamespace(
-        fresh=True, leases=SimpleNamespace(processes=processes), others=processes, me=SimpleNamespace(node="pbx-1")
-    )
+    presence = SimpleNamespace(fresh=True, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1"))
     return replace(one, seat=Seat(role=role), neighbours=cast(Any, SimpleNamespace(presence=presence)))
 
 

@@ -1,12 +1,15 @@
 """What a supervisor has, in order, in pages, and in short."""
 
+import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from base.ids import AssistantName, TenantId
+from base.tasks import beside
 from pipelines.listing import Listing
 from pipelines.loaded import LoadedPipeline, LoadedRevision, Rehearsal
 from pipelines.outcomes import CanaryPolicy
@@ -86,8 +89,33 @@ def test_pages_are_the_whole(listing: Listing, limit: int) -> None:
 
 
 def test_states_are_those_that_are_told_at_length(listing: Listing) -> None:
-    assert listing.states() == {A: ("ready", "on trial"), B: ("ready",), C: ("failed",), D: ("preparing",)}
+    assert listing.states() == {"ready": 2, "on trial": 1, "failed": 1, "preparing": 1}
+    assert (listing.tenants(), listing.failed()) == ({A, B, C, D}, {C})
+    assert (listing.has(C), listing.has(TenantId("tx"))) == (True, False)
 
 
-def test_errors_of_all_that_is_loaded_are_counted_by_stage(listing: Listing) -> None:
-    assert listing.stage_errors() == {"use0": 8, "use1": 4}
+async def test_of_many_tenants_the_errors_are_counted_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.listing.AT_ONCE", 10)
+    looked_at, steps = 0, [0]
+
+    class Routes(TenantRoutes, frozen=True):
+        @property
+        def revisions(self) -> tuple[LoadedRevision, ...]:
+            nonlocal looked_at
+            looked_at += 1
+            return super().revisions
+
+    async def step() -> None:
+        while True:
+            steps.append(looked_at)
+            await asyncio.sleep(0)
+
+    one = loaded(A, 1, errors=(1,))
+    many = Listing({TenantId(f"t{place}"): Routes(one) for place in range(35)}, [], {})
+    async with beside(step=step()):
+        assert await many.stage_errors() == {"use0": 35}
+    assert [after - before for before, after in pairwise(steps) if after > before] == [10, 10, 10, 5]
+
+
+async def test_errors_of_all_that_is_loaded_are_counted_by_stage(listing: Listing) -> None:
+    assert await listing.stage_errors() == {"use0": 8, "use1": 4}

@@ -11,6 +11,7 @@ from msgspec import structs
 from base.ids import AssistantName, CallId
 from pipelines.calls import Turn
 from tenants.conversations import (
+    CallsOfTime,
     ConversationStore,
     Cursor,
     ForeignRecordError,
@@ -71,8 +72,11 @@ async def test_what_an_assistants_calls_of_a_day_took(conversations: Conversatio
     await conversations.store(ours, record(ours, "not known", minutes=6, cost_usd=None))
     await conversations.store(ours, record(ours, "another's", minutes=1, assistant=AssistantName("bia")))
     until = NOON + timedelta(minutes=10)
-    assert await conversations.taken(ours, sofia, NOON, until) == Taken(180, 0.75), "that of the end is not of it"
-    assert await conversations.taken(ours, AssistantName("nobody"), NOON, until) == Taken()
+    asked = [(ours, sofia), (ours, AssistantName("nobody")), (theirs, sofia), (someone(), sofia), (ours, sofia)]
+    found = await conversations.taken([CallsOfTime(*who, NOON, until) for who in asked])
+    assert found[0] == found[4] == Taken(180, 0.75), "that of the end is not of it"
+    assert found[1:4] == [Taken(), Taken(60, 100.0), Taken()], "each its own, in the order in which they were asked for"
+    assert await conversations.taken([]) == []
 
 
 async def test_lists_are_newest_first_in_pages_that_lose_and_double_nothing(conversations: ConversationStore) -> None:
@@ -100,6 +104,16 @@ async def test_what_a_caller_sends_cannot_make_a_record_unstorable(conversations
     assert found is not None
     assert found.turns[0].text == "abc'; DROP TABLE x; --"
     assert found.call.caller == "555"
+
+
+@pytest.mark.postgres
+async def test_after_a_question_for_many_tenants_a_transaction_sees_none_of_them(database: Database) -> None:
+    ours = someone()
+    await PostgresConversations(database).store(ours, record(ours))
+    async with database.platform() as connection:
+        asked = [ours], ["sofia"], [NOON - timedelta(days=1)], [NOON + timedelta(days=1)]
+        assert await connection.fetchval("SELECT seconds FROM atende.taken($1, $2, $3, $4)", *asked) > 0
+        assert await connection.fetchval("SELECT count(*) FROM atende.conversations") == 0
 
 
 @pytest.mark.postgres

@@ -13,7 +13,7 @@ from base.clock import SystemClock
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call
 from tenants.database import Database
-from tenants.leases import CallLease, LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
+from tenants.leases import LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
 from tenants.lost import LostProcesses
 from tests.tenants.known import known
 
@@ -38,15 +38,15 @@ def call(tenant_id: TenantId = ACME, call_id: str = "", assistant: str = "ana", 
     return Call(**facts | changed)
 
 
-def lease(call: Call, process_id: str) -> CallLease:
-    return CallLease(
-        tenant_id=call.tenant_id, call_id=call.id, process_id=process_id, assistant=call.assistant, since=call.opened_at
-    )
+@pytest.fixture
+def tenants() -> tuple[TenantId, TenantId]:
+    """Two of this test's own."""
+    return TenantId(fresh()), TenantId(fresh())
 
 
 @pytest.fixture
-async def postgres_store(database: Database) -> LeaseStore:
-    await known(database, ACME, BETA)
+async def postgres_store(database: Database, tenants: tuple[TenantId, TenantId]) -> LeaseStore:
+    await known(database, ACME, BETA, *tenants)
     return PostgresLeases(database)
 
 
@@ -64,11 +64,12 @@ def node() -> str:
     return f"node-{fresh()}"
 
 
-async def of_node(store: LeaseStore, node: str) -> tuple[list[ProcessRow], list[CallLease]]:
-    found = await store.everything()
-    processes = [one for one in found.processes if one.node == node]
-    ids = {one.id for one in processes}
-    return processes, [one for one in found.calls if one.process_id in ids]
+async def of_node(store: LeaseStore, node: str) -> list[ProcessRow]:
+    return [one for one in await store.processes() if one.node == node]
+
+
+async def owners(store: LeaseStore, *calls: Call) -> list[str | None]:
+    return [await store.owner(one.tenant_id, one.id) for one in calls]
 
 
 async def test_a_process_tells_of_itself_and_its_calls_and_what_it_leaves_out_is_over(
@@ -77,19 +78,47 @@ async def test_a_process_tells_of_itself_and_its_calls_and_what_it_leaves_out_is
     mine, other = process(node), process(node, 1, told='{"a": 1}')
     await store.register(other)
     await store.register(mine)
-    processes, _ = await of_node(store, node)
+    processes = await of_node(store, node)
     assert [structs.replace(one, renewed_at=NOON) for one in processes] == [mine, other], "by their places"
     first, second = call(), call(BETA, assistant="bia")
     assert await store.renew(mine.id, "full", '{"b": 2}', [first, second])
-    (row, _), calls = await of_node(store, node)
+    row, _ = await of_node(store, node)
     assert (row.state, row.told, row.renewed_at > processes[0].renewed_at) == ("full", '{"b": 2}', True)
-    assert sorted(calls, key=lambda one: one.assistant) == [lease(one, mine.id) for one in (first, second)]
+    assert await owners(store, first, second) == [mine.id, mine.id]
     assert await store.renew(mine.id, "ok", "{}", [second])
-    assert [one.call_id for one in (await of_node(store, node))[1]] == [second.id]
+    assert await owners(store, first, second) == [None, mine.id]
     assert await store.renew(other.id, "ok", "{}", [second]), "a call that came by another door is that process's now"
-    assert [one.process_id for one in (await of_node(store, node))[1]] == [other.id]
+    assert await owners(store, second) == [other.id]
     assert await store.renew(mine.id, "ok", "{}", [])
-    assert len((await of_node(store, node))[1]) == 1
+    assert await owners(store, second) == [other.id]
+
+
+async def test_a_call_is_found_by_its_tenant_and_by_who_may_know_of_all(store: LeaseStore, node: str) -> None:
+    await store.register(mine := process(node))
+    await store.renew(mine.id, "ok", "{}", [one := call()])
+    assert await store.owner(None, one.id) == mine.id
+    assert await store.owner(BETA, one.id) is None
+    assert await store.owner(None, CallId(fresh())) is None
+
+
+async def test_how_many_calls_the_others_have_is_counted_by_tenant_and_assistant(
+    store: LeaseStore, node: str, tenants: tuple[TenantId, TenantId]
+) -> None:
+    ours, theirs = tenants
+    for one in (mine := process(node), other := process(node, 1), third := process(node, 2)):
+        await store.register(one)
+    await store.renew(mine.id, "ok", "{}", [call(ours), call(theirs)])
+    await store.renew(other.id, "ok", "{}", [call(ours), call(ours), call(ours, assistant="bia")])
+    await store.renew(third.id, "ok", "{}", [call(ours), call(ours, assistant='o"hara')])
+
+    async def counts(process_id: str) -> list[dict[str, int]]:
+        found = await store.elsewhere(process_id)
+        return [dict(found.get(tenant_id, {})) for tenant_id in tenants]
+
+    assert await counts(mine.id) == [{"ana": 3, "bia": 1, 'o"hara': 1}, {}]
+    assert await counts(other.id) == [{"ana": 2, 'o"hara': 1}, {"ana": 1}]
+    await store.drop(third.id)
+    assert await counts(fresh()) == [{"ana": 3, "bia": 1}, {"ana": 1}]
 
 
 async def test_one_place_is_one_processs_and_whoever_had_it_is_gone_with_its_calls(
@@ -98,25 +127,25 @@ async def test_one_place_is_one_processs_and_whoever_had_it_is_gone_with_its_cal
     former, elsewhere, control = process(node), process(node, 1), process(node, role="control")
     for one in (former, elsewhere, control):
         await store.register(one)
-    await store.renew(former.id, "ok", "{}", [call()])
+    await store.renew(former.id, "ok", "{}", [had := call()])
     successor = process(node)
     await store.register(successor)
-    processes, calls = await of_node(store, node)
-    assert ([one.id for one in processes], calls) == ([control.id, successor.id, elsewhere.id], [])
-    assert not await store.renew(former.id, "ok", "{}", [call()]), "it has to register anew"
-    assert (await of_node(store, node))[1] == []
+    assert [one.id for one in await of_node(store, node)] == [control.id, successor.id, elsewhere.id]
+    assert await owners(store, had) == [None]
+    assert not await store.renew(former.id, "ok", "{}", [has := call()]), "it has to register anew"
+    assert await owners(store, has) == [None]
 
 
 async def test_only_who_has_not_renewed_since_is_lost(store: LeaseStore, node: str) -> None:
     mine = process(node)
     await store.register(mine)
-    (seen,), _ = await of_node(store, node)
-    await store.renew(mine.id, "ok", "{}", [call()])
+    (seen,) = await of_node(store, node)
+    await store.renew(mine.id, "ok", "{}", [has := call()])
     assert await store.lose(mine.id, seen.renewed_at) is None
-    (now,), calls = await of_node(store, node)
-    assert len(calls) == 1
+    (now,) = await of_node(store, node)
+    assert await owners(store, has) == [mine.id]
     assert await store.lose(mine.id, now.renewed_at) == 1
-    assert await of_node(store, node) == ([], [])
+    assert (await of_node(store, node), await owners(store, has)) == ([], [None])
     assert await store.lose(mine.id, now.renewed_at) is None
     assert not await store.drop(mine.id)
     await store.register(mine)
@@ -141,7 +170,7 @@ async def test_a_tenant_sees_its_own_calls_and_no_process_and_changes_neither(
             await connection.execute(
                 "INSERT INTO atende.live_calls VALUES ($1, 'x', $2, 'ana', now())", ACME, one.id
             )  # fmt: skip
-    assert len((await of_node(store, node))[1]) == 2
+    assert await owners(store, mine, theirs) == [one.id, one.id]
 
 
 @pytest.mark.postgres
@@ -150,8 +179,8 @@ async def test_a_call_of_a_tenant_that_the_database_does_not_know_hinders_no_oth
 ) -> None:
     store, mine = postgres_store, process(node)
     await store.register(mine)
-    assert await store.renew(mine.id, "ok", "{}", [call(TenantId(fresh())), there := call()])
-    assert [one.call_id for one in (await of_node(store, node))[1]] == [there.id]
+    assert await store.renew(mine.id, "ok", "{}", [absent := call(TenantId(fresh())), there := call()])
+    assert await owners(store, absent, there) == [None, mine.id]
 
 
 # Who is lost

@@ -45,7 +45,7 @@ class House:
         self.load_s = 0.2
         self.loads = 0
         self.read: list[Path] = []
-        self.folder = SimpleNamespace(locks=defaultdict(asyncio.Lock), statuses=(), refresh=self.refresh)
+        self.folder = SimpleNamespace(locks=defaultdict(asyncio.Lock), unsettled=tuple, refresh=self.refresh)
         pipelines: Any = SimpleNamespace(secrets=self.used, load_again=self.load_again, exchange=self.exchange)
         self.renewal: SecretRenewal[int] = SecretRenewal(self.secrets, self.folder, pipelines)  # type: ignore[arg-type]
 
@@ -143,7 +143,7 @@ async def test_a_database_that_is_away_is_told_once_and_followed_when_it_is_back
 async def test_the_files_that_were_refused_are_read_again_and_no_others() -> None:
     house = House()
     await house.begun()
-    house.folder.statuses = tuple(
+    house.folder.unsettled = lambda: tuple(
         TenantStatus(file=f"{name}.yaml", slug=name, tenant_id=owner, problems=problems)
         for name, owner, problems in (("a", OURS, ("no secret",)), ("b", OURS, ()), ("c", THEIRS, ("no secret",)))
     )

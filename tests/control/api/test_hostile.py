@@ -153,10 +153,10 @@ async def test_of_ten_thousand_tenants_a_page_is_made_and_no_more() -> None:
             TenantHealth(slug=f"s{one}", tenant_id=one, state="ready", revision=1, live_calls=0) for one in tenant_ids
         ]
 
-    listing = SimpleNamespace(states=lambda: dict.fromkeys(ids, ("ready",)))
+    listing = SimpleNamespace(tenants=lambda: set(ids))
     service: Any = SimpleNamespace(
         directory=directory,
-        folder=SimpleNamespace(each_status=list),
+        folder=SimpleNamespace(unsettled=list),
         supervisor=SimpleNamespace(listing=listing),
         health=health,
         neighbours=None,

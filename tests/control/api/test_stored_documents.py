@@ -56,7 +56,7 @@ async def test_a_company_from_its_first_text_to_its_end(house: ApiHouse) -> None
     assert sorted(house.service.settings.tenants_dir.iterdir()) == files, "no file was written"
     neighbours = house.service.neighbours
     assert neighbours is not None
-    await eventually(lambda: bool(neighbours.presence.leases.processes), limit_s=10)  # read once a second
+    await eventually(lambda: bool(neighbours.presence.everybody), limit_s=10)  # read once a second
     ready = (await house.client.get("/health/ready")).json()
     assert [(one["role"], one["state"]) for one in ready["processes"]] == [("all", "ok")]
 

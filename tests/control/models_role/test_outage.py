@@ -123,7 +123,7 @@ async def test_killed_under_live_calls_none_is_dropped_and_what_was_said_is_answ
         assert (full.by, AWAY in full.told) == ("stt", True)
         down = {one.name: one.state for one in service.readiness().dependencies}
         assert (down["model server"], service.readiness().ready) == ("down", False)
-        assert b"atende_model_server_up 0.0" in service.scraped()
+        assert b"atende_model_server_up 0.0" in await service.scraped()
         refused = await switch.call(dialed(house, ACME), Script(steps=(Wait(5), HangUp()), limit_s=20))
         assert (refused.ended_by, refused.door, refused.answered) == ("dialplan", "busy", False)
         needs_none = switch.dial(dialed(house, BRAVO), Script(steps=(LISTENS, HangUp()), limit_s=30))
@@ -135,7 +135,7 @@ async def test_killed_under_live_calls_none_is_dropped_and_what_was_said_is_answ
         assert not ringing.done()
         await eventually(lambda: service.phone.full is None, 10)
         assert {one.name: one.state for one in service.readiness().dependencies}["model server"] == "ok"
-        assert b"atende_model_server_up 1.0" in service.scraped()
+        assert b"atende_model_server_up 1.0" in await service.scraped()
         async with speaking(house, switch) as (again, _):
             assert said(house, again)[0][1] == "Welcome to acme"
     record = await service.stored(ACME, call_id, 15)

@@ -24,7 +24,8 @@ from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Presence
 from pipelines.calls import Call, Opened
 from tenants.conversations import Cursor
-from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
+from tenants.leases import MemoryLeases, ProcessRow
+from tests.tenants.test_leases import call
 
 ACME, BETA = (TenantId(f"0f0f0f0f-0000-4000-8000-00000000000{letter}") for letter in "ab")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -96,10 +97,11 @@ async def one(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., tu
     opened: list[Neighbours] = []
 
     def make(key: Secret = PEPPER, **hosts: Other | float | None) -> tuple[Everywhere, Net]:
-        presence = Presence(MemoryLeases(SystemClock()), row("me"))
-        lease = CallLease(tenant_id=ACME, call_id=CallId("theirs"), process_id="b", assistant="ana", since=NOON)
+        store = MemoryLeases(SystemClock())
+        store._calls[ACME, CallId("theirs")] = "b", call(ACME, "theirs")
+        presence = Presence(store, row("me"))
         control = structs.replace(row("control"), role="control")
-        presence.leases = Leases(processes=(row("me"), control, *map(row, hosts)), calls=(lease,))
+        presence.everybody = (row("me"), control, *map(row, hosts))
         neighbours = Neighbours(presence, node_key(key))
         net = Net(**hosts)
         neighbours._client = httpx.AsyncClient(transport=net)

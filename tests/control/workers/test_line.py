@@ -11,9 +11,9 @@ import pytest
 
 from base.secret import Secret
 from control.workers.child import Child
+from control.workers.family import STUCK_LOOKS
 from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP, Lifeline
 from control.workers.node_key import GOOD_S, MisdirectedError, NodeDoor, node_key, signed
-from control.workers.parent import STUCK_LOOKS
 from control.workers.seat import Seat
 
 ROOT = Path(__file__).parents[3]

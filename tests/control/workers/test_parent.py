@@ -9,7 +9,6 @@ import pytest
 
 from base.secret import Secret
 from control.settings import Settings
-from control.workers import parent as parents
 from control.workers.parent import Parent
 from control.workers.seat import Seat
 from tests.pipelines.virtual import eventually
@@ -80,7 +79,7 @@ async def starting(
     tmp_path: Path, sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[[], Family]]:
     """Starts a family, which ends with the test."""
-    monkeypatch.setattr(parents, "Child", ScriptedChild)
+    monkeypatch.setattr("control.workers.family.Child", ScriptedChild)
     for name in ("started", "slow", "failing"):
         monkeypatch.setattr(ScriptedChild, name, [], raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from control.workers.presence import Presence, Present, Told, is_alone, reaches,
 from pipelines.calls import Call, CallRecord
 from tenants.conversations import MemoryConversations
 from tenants.event_store import MemoryEvents
-from tenants.leases import Leases, MemoryLeases, ProcessRow
+from tenants.leases import MemoryLeases, ProcessRow
 from tests.pipelines.virtual import LoopClock, virtual
 from tests.tenants.test_leases import call
 
@@ -41,9 +41,17 @@ class Store(MemoryLeases):
     async def record(self, call_id: str) -> CallRecord | None:
         return await self.records.get(ACME, CallId(call_id))
 
-    async def everything(self) -> Leases:
+    async def processes(self) -> Sequence[ProcessRow]:
         self._answers()
-        return await super().everything()
+        return await super().processes()
+
+    async def owner(self, tenant_id: TenantId | None, call_id: CallId) -> str | None:
+        self._answers()
+        return await super().owner(tenant_id, call_id)
+
+    async def live(self) -> int:
+        """Calls of all processes."""
+        return sum(sum(counts.values()) for counts in (await self.elsewhere("nobody")).values())
 
     async def renew(self, process_id: str, *told: Any) -> bool:
         self._answers(process_id)
@@ -92,15 +100,15 @@ async def test_who_has_a_call_is_known_to_the_others_soon_and_when_he_ends_too()
         async with other.lives():
             other.has("a")
             await asyncio.sleep(1.6)
-            owner = one.presence.owner(CallId("a"), ACME)
+            owner = await one.presence.owner(CallId("a"), ACME)
             assert owner is not None
             assert (owner.id, owner.state, told_of(owner).live_calls) == (other.presence.me.id, "ok", 1)
-            assert one.presence.owner(CallId("a"), TenantId(str(uuid.uuid4()))) is None, "another tenant's key"
-            assert one.presence.owner(CallId("a"), None) is not None
-            assert other.presence.owner(CallId("a"), ACME) is None, "it is its own"
+            assert await one.presence.owner(CallId("a"), TenantId(str(uuid.uuid4()))) is None, "another tenant's key"
+            assert await one.presence.owner(CallId("a"), None) is not None
+            assert await other.presence.owner(CallId("a"), ACME) is None, "it is its own"
             assert one.presence.least_busy() == 1
         await asyncio.sleep(1.1)
-        assert [row.id for row in one.presence.leases.processes] == [one.presence.me.id], "it said that it goes"
+        assert [row.id for row in one.presence.everybody] == [one.presence.me.id], "it said that it goes"
 
 
 @virtual
@@ -112,7 +120,7 @@ async def test_a_limit_is_for_all_processes_together() -> None:
         one.has("d")
         await asyncio.sleep(1.6)
         assert (one.room(5), one.room(4), other.room(5), other.room(4)) == (True, False, True, False)
-        assert one.presence.elsewhere()[ACME] + other.presence.elsewhere()[ACME] == 4
+        assert one.presence.elsewhere(ACME) + other.presence.elsewhere(ACME) == 4
         assert (one.presence.room(ACME, None, 5, 1), one.presence.room(ACME, None, 4, 1)) == (True, False)
 
 
@@ -131,11 +139,11 @@ async def test_without_the_database_each_has_its_share_and_nobody_is_lost() -> N
         assert (one.room(4), one.room(2), one.room(1)) == (True, True, True), "half of it, and one at the least"
         one.has("d", "e")
         assert (one.room(4), one.room(6)) == (False, True)
-        assert one.presence.owner(CallId("a"), ACME) is not None
+        assert await one.presence.owner(CallId("a"), ACME) is None, "all are asked for it"
         store.away = False
         await asyncio.sleep(3)
         assert one.presence.fresh
-        assert len(one.presence.leases.processes) == 2
+        assert len(one.presence.everybody) == 2
         assert not one.room(5)
 
 
@@ -148,10 +156,10 @@ async def test_one_that_is_gone_without_a_word_is_lost_after_ten_seconds_of_answ
         await store.renew(dead.presence.me.id, "ok", "{}", [structs.replace(CALL, id=CallId("a"))])
         await asyncio.sleep(9)
         assert not one.room(1)
-        assert len(one.presence.leases.processes) == 2
+        assert len(one.presence.everybody) == 2
         await asyncio.sleep(4)
         assert one.room(1)
-        assert [row.id for row in (await store.everything()).processes] == [one.presence.me.id]
+        assert [row.id for row in await store.processes()] == [one.presence.me.id]
 
 
 @virtual
@@ -161,7 +169,7 @@ async def test_its_calls_are_told_as_lost_once_however_many_look() -> None:
     async with one.lives(), other.lives():
         await store.register(dead.presence.me)
         await store.renew(dead.presence.me.id, "ok", "{}", [CALL])
-        told_at = next(row.renewed_at for row in (await store.everything()).processes if row.id == dead.presence.me.id)
+        told_at = next(row.renewed_at for row in await store.processes() if row.id == dead.presence.me.id)
         await asyncio.sleep(9)
         assert await store.record(CALL.id) is None
         await asyncio.sleep(4)
@@ -187,7 +195,7 @@ async def test_no_call_is_lost_for_a_database_that_was_away() -> None:
             store.away = False
             await asyncio.sleep(9)
         assert (await store.records.list(ACME, 9), await store.told.last()) == ([], 0)
-        assert len((await store.everything()).calls) == 2
+        assert await store.live() == 2
 
 
 @virtual
@@ -204,7 +212,7 @@ async def test_one_that_was_only_cut_off_has_its_calls_again_and_their_true_reco
         assert told.end_reason == "lost"
         store.cut_off = set()
         await asyncio.sleep(5)
-        assert [call.call_id for call in (await store.everything()).calls] == ["a"]
+        assert await store.owner(ACME, CallId("a")) == other.presence.me.id
         true = structs.replace(told, ended_at=NOON, end_reason="goodbye")
         assert await store.records.store(ACME, true)
         other.has()
@@ -232,7 +240,7 @@ async def test_who_goes_of_its_own_accord_tells_of_its_calls_itself() -> None:
     async with one.lives():
         one.has("a")
         await asyncio.sleep(1.6)
-    assert await store.everything() == Leases()
+    assert (await store.processes(), await store.live()) == ([], 0)
     assert await store.record("a") is None
 
 
@@ -245,9 +253,8 @@ async def test_who_was_taken_for_lost_and_lives_is_there_again() -> None:
         await asyncio.sleep(1)
         await store.drop(one.presence.me.id)
         await asyncio.sleep(2.1)
-        found = await store.everything()
-        assert [row.id for row in found.processes] == [one.presence.me.id]
-        assert [call.call_id for call in found.calls] == ["a"]
+        assert [row.id for row in await store.processes()] == [one.presence.me.id]
+        assert await store.owner(ACME, CallId("a")) == one.presence.me.id
 
 
 def test_what_a_lease_tells_has_a_bound_and_another_versions_words_are_no_failure() -> None:

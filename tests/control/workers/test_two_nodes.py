@@ -160,7 +160,7 @@ async def test_a_node_that_does_not_answer_is_told_in_two_seconds(nodes: tuple[A
         )  # fmt: skip
         await leases.register(row)
         await leases.renew(row.id, "ok", "{}", [has])
-        await eventually(lambda: presence.owner(call, ACME) is not None, limit_s=10.0)
+        await eventually(lambda: row.id in {one.id for one in presence.everybody}, limit_s=10.0)
         try:
             for verb in VERBS:
                 await leases.renew(row.id, "ok", "{}", [has])  # it lives, and is not taken for lost
