@@ -10,9 +10,9 @@ from msgspec import structs
 
 from base.ids import AssistantName, CallId
 from pipelines.calls import Turn
+from tenants.call_search import Cursor
 from tenants.conversations import (
     ConversationStore,
-    Cursor,
     ForeignRecordError,
     PostgresConversations,
     Taken,

@@ -44,7 +44,7 @@ async def test_words_older_than_the_tenants_days_go_and_its_figures_and_everybod
     old = await hall.call(ours, "old", days_ago=31.5)
     young = await hall.call(ours, "young", days_ago=29)
     others = [await hall.call(tenant_id, "old", days_ago=31.5) for tenant_id in (theirs, undocumented)]
-    before = await hall.conversations.search(ours, CallFilter(), 10)
+    before = (await hall.conversations.search(ours, CallFilter(), 10)).calls
     async with hall.node(hall.kinds("retention")):
         await hall.done("retention", times=2)
     erased = await hall.read(ours, "old")
@@ -57,11 +57,13 @@ async def test_words_older_than_the_tenants_days_go_and_its_figures_and_everybod
     assert (erased.timeline, erased.errors) == (TIMELINE, old.errors)
     assert await hall.read(ours, "young") == young
     assert [await hall.read(one.call.tenant_id, "old") for one in others] == others
-    after = await hall.conversations.search(ours, CallFilter(), 10)
+    after = (await hall.conversations.search(ours, CallFilter(), 10)).calls
     assert [(one.call, one.turns, one.duration_s) for one in after] == [
         (one.call, one.turns, one.duration_s) for one in before
     ]
-    assert [one.call.id for one in await hall.conversations.search(ours, CallFilter(text="sábado"), 10)] == ["young"]
+    assert [one.call.id for one in (await hall.conversations.search(ours, CallFilter(text="sábado"), 10)).calls] == [
+        "young"
+    ]
     rows = await hall.ask("SELECT * FROM atende.messages WHERE tenant_id = $1 AND call_id = 'old'", ours)
     assert "sábado" not in repr(rows)
     assert 'atende_jobs_items_total{kind="retention"} 1.0' in hall.counts.text().decode()

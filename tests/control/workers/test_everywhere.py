@@ -23,7 +23,7 @@ from control.workers.internal import internal_router
 from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Presence
 from pipelines.calls import Call, Opened
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 from tenants.leases import CallLease, Leases, MemoryLeases, ProcessRow
 
 ACME, BETA = (TenantId(f"0f0f0f0f-0000-4000-8000-00000000000{letter}") for letter in "ab")
