@@ -50,6 +50,10 @@ class JobKind:
     of_node: bool = False
     """Every node has its own."""
 
+    def queued_as(self, node: str) -> str:
+        """The name of its jobs that a process of that node does."""
+        return f"{self.name}@{node}" if self.of_node else self.name
+
 
 @dataclass(frozen=True)
 class Workroom:
@@ -64,6 +68,8 @@ class Workroom:
     audit: AuditLog
     events: EventStore
     jobs: JobStore
+    node: str
+    """This machine's name among those that share the database."""
     recordings_dir: Path
     """This node's."""
     events_days: int
@@ -75,13 +81,15 @@ class Workroom:
 def kinds(room: Workroom) -> tuple[JobKind, ...]:
     """All that there are."""
     work = Work(room)
-    return (
+    found = (
         JobKind("retention", "17 * * * *", work.due, work.retention),
         JobKind("recordings", "27 * * * *", work.recorded, work.recordings, of_node=True),
         JobKind("audit", "41 3 * * *", work.chains, work.audit),
         JobKind("events", "7 * * * *", _everybody, work.events),
         JobKind("upkeep", "52 * * * *", _everybody, work.upkeep),
     )
+    work.done_here = tuple(kind.queued_as(room.node) for kind in found)
+    return found
 
 
 class Work:
@@ -90,6 +98,8 @@ class Work:
     def __init__(self, room: Workroom) -> None:
         self._room = room
         self._ahead = False
+        self.done_here: Sequence[str] = ()
+        """The names of all jobs that are done where this is."""
 
     async def due(self) -> Sequence[TenantId | None]:
         """Of whom a document was ever stored (what was said to one that was removed grows old, too), and who has
@@ -195,7 +205,7 @@ class Work:
     async def upkeep(self, _: TenantId | None) -> AsyncGenerator[int, None]:
         """The jobs' own log, and jobs that nobody is there for any more."""
         now = await self._now()
-        while gone := await self._room.jobs.tidy(now, ROWS_AT_ONCE):
+        while gone := await self._room.jobs.tidy(now, ROWS_AT_ONCE, self.done_here):
             yield gone
 
     async def _now(self) -> datetime:
