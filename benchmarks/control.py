@@ -6,8 +6,9 @@ calls: 10,000 tenants and a million calls with six million turns in an embedded 
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
 `dates` by any tenant with calls, all others by the largest. Peer in the same run: the same store and the same searches
 without the indexes that migration `finding_calls` makes (`…_without_…`), before they are made. What no index can be
-made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
-its own, and a text, which has none but the time after which a search is given up (5 s).
+made for is looked for in a part of the calls, and the page tells how far it looked: two things that are each in very
+many calls and never in one (`never_together`), and a text. Pages from the newest call and from anywhere are judged like
+all others; how many pages, and how long, it takes to look through everything is told beside them (`…_whole_…`).
 
 beside: 20 live calls in a process with 20 requests in a second beside them (what is loaded, live calls, a list of 50 of
 2,000 finished ones), service and database on one core, callers on another. Phases without requests and with them take
@@ -36,41 +37,26 @@ Full run: some 17 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 
 
 import asyncio
 import os
-import random
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from msgspec import structs
 from rich.console import Console
 
-from base.ids import CallId, TenantId
-from base.secret import Secret
-from benchmarks.parts import many_calls as data
 from benchmarks.parts.beside import measured, staged
 from benchmarks.parts.command import judged, options_of
-from benchmarks.parts.judge import Report, percentile
+from benchmarks.parts.finding import Rounds, measured_finding
+from benchmarks.parts.judge import Report, tell
 from benchmarks.parts.kills import measure_kills
-from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.many_calls import many_calls
 from benchmarks.parts.node_figures import measured_nodes
 from benchmarks.parts.outage import measure_outage
-from tenants.call_search import CallFilter, SearchTooWideError
-from tenants.conversations import ConversationStore, Cursor, PostgresConversations
-from tenants.database import PoolBounds, connect_app
 from tenants.embedded import embedded_postgres
-from tenants.migrate import connect, migrate
 
-PAGE: Final = 50
-SEARCH_P95_MS: Final = 100.0
-NEVER_TOGETHER_P95_MS: Final = 400.0
-"""All calls with one of the two are looked through: 30,000 of the largest tenant's."""
-EXPORTED: Final = 5000
 LIVE: Final = 20
 REQUESTS_PER_S: Final = 20.0
 BESIDE_P95_MS: Final = 50.0
@@ -78,11 +64,6 @@ ADDED_MS: Final = 2.0
 """By requests, to a 99th percentile."""
 ADDED_LATE: Final = 0.0005
 """By requests, to the share of frames that come late by a frame."""
-NEW_INDEXES: Final = """
-SELECT indexname AS name, indexdef AS made_by, pg_relation_size(format('atende.%I', indexname)::regclass) AS bytes
-FROM pg_indexes WHERE schemaname = 'atende' AND tablename = 'conversations'
-    AND indexname NOT IN ('conversations_pkey', 'conversations_newest') ORDER BY indexname
-"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +91,7 @@ FULL = Size(
     calls=1_000_000,
     rounds=400,
     peer_rounds=60,
-    text_rounds=20,
+    text_rounds=60,
     pairs=10,
     phase_s=12.0,
     outage_s=60,
@@ -137,45 +118,6 @@ QUICK = Size(
 )
 
 
-class Asker:
-    """Draws what is asked for; the same seed asks the same."""
-
-    def __init__(self, many: ManyCalls, seed: int) -> None:
-        self._many, self._chance = many, random.Random(seed)
-        self._largest = many.tenants[data.LARGEST]
-        self._its_calls = many.of(data.LARGEST)
-
-    def asked(self, kind: str) -> tuple[TenantId, CallFilter, Cursor | None]:
-        """Tenant, filter and cursor of one search."""
-        chance, one = self._chance, self._chance.choice(self._its_calls)
-        tenant = self._many.tenants[chance.choice(self._many.owners)]
-        since = data.FIRST + timedelta(days=chance.uniform(0, data.DAYS - 30))
-        dates = {"opened_from": since, "opened_to": since + timedelta(days=chance.uniform(1, 30))}
-        facts: Mapping[str, Mapping[str, Any]] = {
-            "list": {},
-            "cursor": {},
-            "dates": dates,
-            "assistant": {"assistant": chance.choice(data.ASSISTANTS)},
-            "number": {"number": chance.choice(data.NUMBERS)},
-            "caller": {"caller": self._many.caller(one)},
-            "end_reason": {"end_reason": chance.choice(list(data.ENDS))},
-            "revision": {"revision": chance.randint(1, data.REVISIONS)},
-            "several": {**dates, "assistant": data.ASSISTANTS[1], "end_reason": chance.choice(list(data.ENDS))},
-            "never_together": {"assistant": data.ASSISTANTS[0], "number": data.NUMBERS[1]},
-        }
-        before = Cursor(self._many.opened_at(one), call_id(one)) if kind == "cursor" else None
-        return tenant if kind in ("list", "dates") else self._largest, CallFilter(**facts[kind]), before
-
-    def said(self, text: str, days: float) -> tuple[TenantId, CallFilter]:
-        """A text of the largest tenant's, within so many days."""
-        since = data.FIRST + timedelta(days=self._chance.uniform(0, data.DAYS - days))
-        return self._largest, CallFilter(text=text, opened_from=since, opened_to=since + timedelta(days=days))
-
-
-KINDS: Final = ("list", "cursor", "dates", "assistant", "number", "caller", "end_reason", "revision", "several",
-                "never_together")  # fmt: skip
-
-
 def main() -> int:
     """Run it and judge it; the exit code."""
     parser = options_of(__doc__)
@@ -196,7 +138,9 @@ def main() -> int:
 async def measure_calls(report: Report, size: Size, folder: Path, out: Console) -> None:
     """In a database of its own."""
     async with embedded_postgres(folder) as url:
-        await _measure(report, size, url, out)
+        many = many_calls(size.tenants, size.calls)
+        rounds = Rounds(of_each=size.rounds, peer=size.peer_rounds, text=size.text_rounds)
+        await measured_finding(report, many, rounds, url, out)
 
 
 async def measure_beside(report: Report, size: Size, folder: Path, out: Console) -> None:
@@ -206,7 +150,7 @@ async def measure_beside(report: Report, size: Size, folder: Path, out: Console)
         found = await measured(stage, size.pairs, size.phase_s, REQUESTS_PER_S)
     report.add("live_calls", found.live_calls, least=LIVE)
     for name, took in found.took_ms.items():
-        _tell(report, f"beside_{name}", took, most=BESIDE_P95_MS)
+        tell(report, f"beside_{name}", took, most=BESIDE_P95_MS)
     report.add("beside_requests_per_s", found.requests_per_s, "1/s", least=0.95 * REQUESTS_PER_S)
     report.add("beside_failed", found.failed, most=0)
     for of, unit, most in (
@@ -219,113 +163,6 @@ async def measure_beside(report: Report, size: Size, folder: Path, out: Console)
         report.add(f"{of}_added", found.difference(of), unit, most=most)
     report.add("foreign_share_without", median(phase.foreign_share for phase in found.without))
     report.add("foreign_share_with", median(phase.foreign_share for phase in found.beside))
-
-
-async def _measure(report: Report, size: Size, url: Secret, out: Console) -> None:
-    """Fill it, ask without the new indexes, make them, ask again."""
-    many = many_calls(size.tenants, size.calls)
-    await migrate(url)
-    owner = await connect(url)
-    database = await connect_app(url, None, PoolBounds(max_connections=2))
-    store = PostgresConversations(database)
-    try:
-        indexes = await owner.fetch(NEW_INDEXES)
-        for index in indexes:
-            await owner.execute(f"DROP INDEX atende.{index['name']}")
-        out.print(f"{size.calls:,} calls of {size.tenants:,} tenants …")
-        report.add("tenants", size.tenants)
-        report.add("calls", size.calls)
-        report.add("largest_tenant_calls", len(many.of(data.LARGEST)))
-        report.add("fill_s", await _seconds(data.fill(owner, many)), "s")
-        out.print("without the indexes …")
-        without = await _searched(store, Asker(many, 1), size.peer_rounds)
-        stored_without = await _stored(store, many, "without")
-        report.add("indexes_s", await _seconds(_make(owner, indexes)), "s")
-        out.print("with them …")
-        found = await _searched(store, Asker(many, 2), size.rounds)
-        for kind in KINDS:
-            most = NEVER_TOGETHER_P95_MS if kind == "never_together" else SEARCH_P95_MS
-            _tell(report, kind, found[kind], most=most)
-            report.add(f"{kind}_without_p95_ms", percentile(without[kind], 0.95), "ms")
-        await _texts(report, store, Asker(many, 3), size)
-        report.add("export_calls_per_s", await _exported(store, many), "1/s")
-        report.add("store_p50_ms", percentile(await _stored(store, many, "with"), 0.5), "ms")
-        report.add("store_without_p50_ms", percentile(stored_without, 0.5), "ms")
-        report.add("indexes_mb", sum(index["bytes"] for index in await owner.fetch(NEW_INDEXES)) / 1e6, "MB")
-    finally:
-        await database.close()
-        await owner.close()
-
-
-def _tell(report: Report, name: str, took_ms: Sequence[float], most: float | None = None) -> None:
-    report.add(f"{name}_p50_ms", percentile(took_ms, 0.5), "ms")
-    report.add(f"{name}_p95_ms", percentile(took_ms, 0.95), "ms", most=most)
-    report.add(f"{name}_p99_ms", percentile(took_ms, 0.99), "ms")
-
-
-async def _seconds(work: Coroutine[Any, Any, Any]) -> float:
-    """It begins when it is awaited."""
-    began = time.perf_counter()
-    await work
-    return time.perf_counter() - began
-
-
-async def _make(owner: Any, indexes: Sequence[Any]) -> None:
-    """The migration's indexes, as it makes them: in one transaction."""
-    async with owner.transaction():
-        for index in indexes:
-            await owner.execute(index["made_by"])
-    await owner.execute("VACUUM (ANALYZE) atende.conversations")
-
-
-async def _searched(store: ConversationStore, asker: Asker, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each search; the kinds take turns."""
-    took: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for _ in range(rounds):
-        for kind in KINDS:
-            tenant, wanted, before = asker.asked(kind)
-            seconds = await _seconds(store.search(tenant, wanted, PAGE, before))
-            took[kind].append(seconds * 1e3)
-    return took
-
-
-async def _texts(report: Report, store: ConversationStore, asker: Asker, size: Size) -> None:
-    """Texts that are often and hardly ever said, within a week, a quarter and all time."""
-    for name, text, days in (
-        ("text_common", data.COMMON, data.DAYS), ("text_rare_week", data.RARE, 7), ("text_rare_quarter", data.RARE, 91),
-        ("text_rare_year", data.RARE, data.DAYS),
-    ):  # fmt: skip
-        took, too_wide = [], 0
-        for _ in range(size.text_rounds):
-            tenant, wanted = asker.said(text, days)
-            began = time.perf_counter()
-            try:
-                await store.search(tenant, wanted, PAGE)
-            except SearchTooWideError:
-                too_wide += 1
-            took.append((time.perf_counter() - began) * 1e3)
-        _tell(report, name, took)
-        report.add(f"{name}_too_wide", too_wide)
-
-
-async def _exported(store: ConversationStore, many: ManyCalls) -> float:
-    """Whole records of the largest tenant's in a second."""
-    began, count = time.perf_counter(), 0
-    async for _ in store.export(many.tenants[data.LARGEST], CallFilter()):
-        count += 1
-        if count == EXPORTED:
-            break
-    return count / (time.perf_counter() - began)
-
-
-async def _stored(store: ConversationStore, many: ManyCalls, name: str, calls: int = 200) -> list[float]:
-    """Milliseconds of keeping another call, each like the newest."""
-    tenant, took = many.tenants[data.LARGEST], []
-    (whole,) = await store.list(tenant, 1)
-    for number in range(calls):
-        call = structs.replace(whole.call, id=CallId(f"{name}-{number}"))
-        took.append(await _seconds(store.store(tenant, structs.replace(whole, call=call))) * 1e3)
-    return took
 
 
 async def _outage(report: Report, size: Size, folder: Path, out: Console) -> None:

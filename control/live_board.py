@@ -20,7 +20,7 @@ from pipelines.calls import (
     Understood,
     Waterfall,
 )
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 
 MAX_TURNS: Final = 500
 """Of one call, the latest; a call of a thousand turns is no reason to hold all of them twice."""

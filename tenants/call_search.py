@@ -1,10 +1,12 @@
 """Finished calls as they are looked for: by what, and what a list shows of each. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
+from base.ids import CallId
 from pipelines.calls import Call, CallRecord
 
 TEXT_CHARACTERS: Final = (3, 100)
@@ -15,7 +17,7 @@ _MAX_REVISION: Final = 2**31 - 1
 
 
 class SearchTooWideError(Exception):
-    """A search was not done in its time: of so many calls, narrow the dates."""
+    """Not even the first piece of a search was done in its time: narrow the dates, or come again."""
 
 
 class CallFilter(Struct, frozen=True, kw_only=True):
@@ -65,6 +67,22 @@ class CallSummary(Struct, frozen=True, kw_only=True):
     has_errors: bool
     cost_usd: float | None = None
     """What hosted providers cost, in US dollars; null where it is not known."""
+
+
+class Cursor(Struct, frozen=True):
+    """Where a list goes on: behind this call, whether it is there or not."""
+
+    opened_at: datetime
+    call_id: CallId
+
+
+class Found(Struct, frozen=True):
+    """One page of a search."""
+
+    calls: Sequence[CallSummary]
+    """Fewer than were asked for, or none, do not say that there are no more: `behind` does."""
+    behind: Cursor | None
+    """So far it was looked, and there it goes on; None: to the end."""
 
 
 def duration_s(opened_at: datetime, ended_at: datetime) -> float:

@@ -8,12 +8,13 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import CallRecord
+from tenants.call_looking import Looking
 from tenants.call_rows import conversation_row, message_row, read_records, summary_of, timeline_row
-from tenants.call_search import CallFilter, CallSummary, SearchTooWideError, matches, summary
+from tenants.call_search import CallFilter, CallSummary, Cursor, Found, SearchTooWideError, matches, summary
 from tenants.database import Database
 from tenants.sql import queries
 
@@ -26,13 +27,6 @@ EXPORT_PAGE: Final = 100
 
 class ForeignRecordError(ValueError):
     """A record of another tenant than the one it was to be stored for."""
-
-
-class Cursor(Struct, frozen=True):
-    """Where a list goes on: behind this call."""
-
-    opened_at: datetime
-    call_id: CallId
 
 
 class CallsOfTime(Struct, frozen=True):
@@ -72,10 +66,11 @@ class ConversationStore(Protocol):
         """Newest first, at most `limit` (200 at most), those behind `before`."""
         ...
 
-    async def search(
-        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
-    ) -> Sequence[CallSummary]:
-        """Those that are wanted, as `list` has them. Raises SearchTooWideError when it takes too long."""
+    async def search(self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None) -> Found:
+        """Those that are wanted, as `list` has them, as far as they are found in a short time; `behind` goes on.
+
+        Raises SearchTooWideError.
+        """
         ...
 
     async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
@@ -85,7 +80,7 @@ class ConversationStore(Protocol):
     def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
         """All that are wanted, whole, newest first; between two of them no connection is held.
 
-        None comes twice; what is stored meanwhile may be missing. Raises SearchTooWideError, hardly ever for a text.
+        None comes twice; what is stored meanwhile may be missing. Raises SearchTooWideError.
         """
         ...
 
@@ -147,10 +142,9 @@ class MemoryConversations:
     async def list(self, tenant_id: TenantId, limit: int, before: Cursor | None = None) -> Sequence[CallRecord]:
         return self._found(tenant_id, CallFilter(), before)[: _bound(limit)]
 
-    async def search(
-        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
-    ) -> Sequence[CallSummary]:
-        return [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
+    async def search(self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None) -> Found:
+        found = [summary(record) for record in self._found(tenant_id, wanted, before)[: _bound(limit)]]
+        return Found(found, cursor(found[-1]) if found and len(found) == _bound(limit) else None)
 
     async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
         return [self._taken(one) for one in asked]
@@ -180,7 +174,6 @@ def _age(record: CallRecord) -> tuple[datetime, str]:
 
 
 _SQL: Final = queries("conversations")
-_SEARCH_SQL: Final = queries("call_search")
 _FOR_A_SEARCH: Final = (
     "SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
@@ -190,9 +183,16 @@ class PostgresConversations:
     """Records in PostgreSQL."""
 
     def __init__(
-        self, database: Database, *, search_timeout_s: float = SEARCH_TIMEOUT_S, export_page: int = EXPORT_PAGE
+        self,
+        database: Database,
+        *,
+        looking: Looking | None = None,
+        search_timeout_s: float = SEARCH_TIMEOUT_S,
+        export_page: int = EXPORT_PAGE,
     ) -> None:
+        """`search_timeout_s` bounds each statement of a search."""
         self._database = database
+        self._looking = looking or Looking()
         self._search_timeout_ms = str(round(search_timeout_s * 1000))
         self._export_page = export_page
         self._texts = asyncio.Semaphore(TEXT_SEARCHES)
@@ -226,14 +226,12 @@ class PostgresConversations:
                 )
             return await read_records(connection, tenant_id, rows)
 
-    async def search(
-        self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None
-    ) -> Sequence[CallSummary]:
-        room = nullcontext() if wanted.text is None else self._texts
-        async with room, self._searching(tenant_id) as connection:
-            arguments = search_arguments(tenant_id, wanted, _bound(limit), before)
-            rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
-        return [summary_of(tenant_id, row) for row in rows]
+    async def search(self, tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None = None) -> Found:
+        if not (most := _bound(limit)):
+            return Found((), None)
+        async with self._searching(tenant_id, wanted) as connection:
+            rows, behind = await self._looking.rows(connection, tenant_id, wanted, most, before)
+        return Found([summary_of(tenant_id, row) for row in rows], behind)
 
     async def taken(self, asked: Sequence[CallsOfTime]) -> Sequence[Taken]:
         tenants, assistants = [one.tenant_id for one in asked], [one.assistant for one in asked]
@@ -243,43 +241,23 @@ class PostgresConversations:
         return [Taken(row["seconds"], row["cost_usd"]) for row in rows]
 
     async def export(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[CallRecord]:
-        before: Cursor | None = None
-        # The text is looked for in one page after the other, whatever is found: no page reads more than another.
-        whatever_was_said = structs.replace(wanted, text=None)
+        behind: Cursor | None = None
         while True:
-            async with self._searching(tenant_id) as connection:
-                arguments = search_arguments(tenant_id, whatever_was_said, self._export_page, before)
-                rows = await connection.fetch(_SEARCH_SQL["search"], *arguments)
-                said = await _saying(connection, tenant_id, rows, wanted.text)
-                records = await read_records(connection, tenant_id, said)
+            async with self._searching(tenant_id, wanted) as connection:
+                rows, behind = await self._looking.rows(connection, tenant_id, wanted, self._export_page, behind)
+                records = await read_records(connection, tenant_id, rows)
             for record in records:
                 yield record
-            if len(rows) < self._export_page:
+            if behind is None:
                 return
-            before = Cursor(rows[-1]["opened_at"], CallId(rows[-1]["call_id"]))
 
     @asynccontextmanager
-    async def _searching(self, tenant_id: TenantId) -> AsyncIterator[Any]:
+    async def _searching(self, tenant_id: TenantId, wanted: CallFilter) -> AsyncIterator[Any]:
         """A transaction whose statements have a time limit of their own and are planned for their values."""
+        room = nullcontext() if wanted.text is None else self._texts
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with room, self._database.tenant(tenant_id) as connection:
                 await connection.fetchrow(_FOR_A_SEARCH, self._search_timeout_ms)
                 yield connection
         except asyncpg.QueryCanceledError as error:
             raise SearchTooWideError("there are too many calls to look through; narrow the dates") from error
-
-
-def search_arguments(tenant_id: TenantId, wanted: CallFilter, limit: int, before: Cursor | None) -> tuple[Any, ...]:
-    """What the query `search` takes."""
-    return (tenant_id, limit, wanted.assistant, wanted.number, wanted.caller, wanted.end_reason, wanted.revision,
-            wanted.opened_from, wanted.opened_to, wanted.text, before and before.opened_at,
-            before and before.call_id)  # fmt: skip
-
-
-async def _saying(connection: Any, tenant_id: TenantId, rows: Sequence[Any], text: str | None) -> Sequence[Any]:
-    """Of these rows of conversations, those in which somebody says it."""
-    if text is None:
-        return rows
-    found = await connection.fetch(_SEARCH_SQL["saying"], tenant_id, [row["call_id"] for row in rows], text)
-    said = {row["call_id"] for row in found}
-    return [row for row in rows if row["call_id"] in said]

@@ -1,6 +1,6 @@
 """Jobs as an operator sees them: what waits, what is under way, what fails, and when each kind was done last."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
@@ -79,8 +79,11 @@ class JobStore(Protocol):
         """By kind and node."""
         ...
 
-    async def tidy(self, now: datetime, limit: int) -> int:
-        """Take away what is old of the log, the queue and the timetable: so many at the most; how many went."""
+    async def tidy(self, now: datetime, limit: int, done_here: Collection[str]) -> int:
+        """Take away what is old of the log, the queue and the timetable: so many at the most; how many went.
+
+        Jobs of these names wait for as long as they have to.
+        """
         ...
 
 
@@ -142,12 +145,12 @@ class PostgresJobs:
             found.append(one)
         return found
 
-    async def tidy(self, now: datetime, limit: int) -> int:
+    async def tidy(self, now: datetime, limit: int, done_here: Collection[str]) -> int:
         with answering(JobsUnavailableError, "be tidied"):
             async with self._database.platform() as connection:
                 done = [
                     await connection.execute(_SQL["old_log"], now - LOG_KEPT, now - FAILURES_KEPT, limit),
-                    await connection.execute(_SQL["forgotten"], now - FORGOTTEN_AFTER, limit),
+                    await connection.execute(_SQL["forgotten"], now - FORGOTTEN_AFTER, limit, list(done_here)),
                     await connection.execute(_SQL["forgotten_times"], now - FAILURES_KEPT),
                 ]
         return sum(int(told.rpartition(" ")[2]) for told in done)

@@ -7,14 +7,17 @@ stored to begin with (`pipelines.revision.Keeps`), and what is there from former
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from base.ids import TenantId
 from tenants.convert import convert
 from tenants.database import Database
 from tenants.report import Report
-from tenants.revisions import PostgresRevisions
+from tenants.revisions import PostgresRevisions, TenantChange
 from tenants.spec import RetentionSpec
 from tenants.sql import queries
 from tenants.yaml_nodes import Mapping, YamlError, compose
@@ -50,12 +53,37 @@ def retention_of(raw: bytes) -> RetentionSpec:
     return found
 
 
+class Oldest(Struct, frozen=True):
+    """When a tenant's oldest calls were opened that still have words, and that name a recording; None: none has."""
+
+    words: datetime | None
+    recording: datetime | None
+
+
+def is_due(oldest: Oldest, keeps: RetentionSpec, now: datetime) -> bool:
+    """Whether something is older than the tenant lets it be kept."""
+    words, recording = cutoff(now, keeps.transcripts_days), cutoff(now, keeps.recordings_days)
+    return (oldest.words is not None and oldest.words < words) or (
+        oldest.recording is not None and oldest.recording < recording
+    )
+
+
 class Retentions:
     """What every tenant's newest document says."""
 
     def __init__(self, revisions: PostgresRevisions) -> None:
         self._revisions = revisions
         self._known: OrderedDict[TenantId, tuple[str, RetentionSpec]] = OrderedDict()
+        self._as_of: dict[TenantId, datetime] = {}
+
+    async def as_of(self, change: TenantChange) -> RetentionSpec | None:
+        """As `of`, without a look into the database while the tenant has not changed since."""
+        known = self._known.get(change.tenant_id)
+        if known is not None and self._as_of.get(change.tenant_id) == change.changed_at:
+            return known[1]
+        if (found := await self._read(change.tenant_id)) is not None:
+            self._as_of[change.tenant_id] = change.changed_at
+        return found
 
     async def of(self, tenant_id: TenantId) -> RetentionSpec | None:
         """None: no document of this tenant is stored. Raises RetentionUnknownError, and what the database raises."""
@@ -63,12 +91,15 @@ class Retentions:
         known = self._known.get(tenant_id)
         if newest and known is not None and known[0] == newest[0].digest:
             return known[1]
+        return await self._read(tenant_id)
+
+    async def _read(self, tenant_id: TenantId) -> RetentionSpec | None:
         if (row := await self._revisions.current(tenant_id)) is None:
             return None
         found = await asyncio.to_thread(retention_of, row.document)
         self._known[tenant_id] = row.digest, found
         if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
+            self._as_of.pop(self._known.popitem(last=False)[0], None)
         return found
 
 
@@ -80,6 +111,12 @@ class Erasing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def oldest(self, tenants: Sequence[TenantId]) -> dict[TenantId, Oldest]:
+        """Of each that has any. Every statement sees one tenant alone."""
+        async with self._database.platform() as connection:
+            rows = await connection.fetch(_SQL["oldest"], tenants)
+        return {TenantId(str(row["tenant_id"])): Oldest(row["words"], row["recording"]) for row in rows}
 
     async def words(self, tenant_id: TenantId, before: datetime, now: datetime, limit: int) -> int:
         """Of calls that were opened before; of how many, `limit` at the most. Which turns there were, when, and how

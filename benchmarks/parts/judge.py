@@ -72,3 +72,10 @@ class Report:
         """One JSON object: every figure by name, and what fell short."""
         values = {f.name: None if math.isnan(f.value) else round(f.value, 4) for f in self.figures}
         return json.dumps({"benchmark": self.name, "mode": self.mode, **values, "short": [f.name for f in self.short]})
+
+
+def tell(report: Report, name: str, took_ms: Sequence[float], most: float | None = None) -> None:
+    """Add the percentiles of these milliseconds; `most` is the bound of the 95th."""
+    report.add(f"{name}_p50_ms", percentile(took_ms, 0.5), "ms")
+    report.add(f"{name}_p95_ms", percentile(took_ms, 0.95), "ms", most=most)
+    report.add(f"{name}_p99_ms", percentile(took_ms, 0.99), "ms")

@@ -1,6 +1,6 @@
 """Calls that are over: found, read, exported."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from base.ids import CallId, TenantId
 from control.api.access import may_read, one_tenant
 from control.api.described import CSV, NDJSON, Exports
 from control.api.given import Asker, CallPath, DomainUuid, Running
-from control.api.pages import CursorText, Limit, Page, after_call, behind_call
+from control.api.pages import CursorText, Limit, behind_call, written
 from control.api.problems import FieldError, Refusal, answers, not_found
 from control.service import Service
 from pipelines.calls import CallRecord
@@ -37,6 +37,15 @@ class Wanted(Struct, frozen=True):
 
     tenant_id: TenantId
     calls: CallFilter
+
+
+class CallsPage(Struct, frozen=True, kw_only=True):
+    """A part of a list. `next` is the `cursor` of the page behind it; null: there are no more."""
+
+    items: Sequence[CallSummary]
+    next: str | None = None
+    looked_to: datetime | None = None
+    """Until then, backwards, all that are wanted were found; of older ones the next page tells. Null: of all times."""
 
 
 def wanted(
@@ -86,15 +95,19 @@ class CallsController(Controller):
     @get("/", summary="Finished calls, the newest first", responses=answers("not-found"), dependencies=WANTED)
     async def list_calls(
         self, wanted: These, running: Running, limit: Limit = 50, cursor: CursorText = None
-    ) -> Page[CallSummary]:
-        """All conditions at once."""
+    ) -> CallsPage:
+        """All conditions at once. What is in few of very many calls is found a part of them at a time: as long as there
+        is a `next`, go on, also behind a page with fewer items than `limit`, or none.
+        """
         before = behind_call(cursor)
         try:
             found = await running.conversations.search(wanted.tenant_id, wanted.calls, limit, before)
         except SearchTooWideError as error:
             raise Refusal("bad-request", errors=[FieldError(path="text", message=str(error))]) from error
-        more = len(found) == limit
-        return Page(items=found, next=after_call(found[-1].call) if more else None)
+        behind = found.behind
+        if behind is None:
+            return CallsPage(items=found.calls)
+        return CallsPage(items=found.calls, next=written(behind), looked_to=behind.opened_at)
 
     @get(
         "/export",

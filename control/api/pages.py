@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from base.ids import CallId
 from control.api.problems import FieldError, Refusal
 from pipelines.calls import Call
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 
 T = TypeVar("T")
 

@@ -29,6 +29,7 @@ async def made(
         with suppress(EventsUnavailableError):  # the log has it
             await events.append(event.tenant_id, event)
 
+    node = await asyncio.to_thread(node_of, found)
     room = Workroom(
         clock=clock,
         database_now=database.now,
@@ -38,10 +39,10 @@ async def made(
         audit=PostgresAuditLog(database),
         events=events,
         jobs=desk.store,
+        node=node,
         recordings_dir=found.data_dir / "recordings",
         events_days=found.events_days,
         tell=tell,
         broken=counts.broken,
     )
-    node = await asyncio.to_thread(node_of, found)
     return Jobs(database, kinds(room), node, clock, tell, counts, bounds)

@@ -82,7 +82,7 @@ class Jobs:
     ) -> None:
         """`node` is this machine's name among those that share the database."""
         self._database = database
-        self._kinds = {f"{kind.name}@{node}" if kind.of_node else kind.name: kind for kind in kinds}
+        self._kinds = {kind.queued_as(node): kind for kind in kinds}
         self._clock = clock
         self._tell = tell
         self._counts = counts

@@ -3,10 +3,10 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +19,13 @@ from tenants.audit import Link
 from tenants.audit_store import AuditLog, Chain
 from tenants.event_store import KEPT, EventStore
 from tenants.job_store import JobStore, Kind
-from tenants.retention import Erasing, Retentions, cutoff
-from tenants.revisions import PostgresRevisions
+from tenants.retention import Erasing, Oldest, Retentions, RetentionUnknownError, cutoff, is_due
+from tenants.revisions import PostgresRevisions, TenantChange
 
 CALLS_AT_ONCE: Final = 200
 """That one transaction takes the words of."""
+TENANTS_AT_ONCE: Final = 500
+"""That one statement asks about."""
 FILES_AT_ONCE: Final = 100
 """That are removed without a look whether the process is to end."""
 ROWS_AT_ONCE: Final = 1000
@@ -48,6 +50,10 @@ class JobKind:
     of_node: bool = False
     """Every node has its own."""
 
+    def queued_as(self, node: str) -> str:
+        """The name of its jobs that a process of that node does."""
+        return f"{self.name}@{node}" if self.of_node else self.name
+
 
 @dataclass(frozen=True)
 class Workroom:
@@ -62,6 +68,8 @@ class Workroom:
     audit: AuditLog
     events: EventStore
     jobs: JobStore
+    node: str
+    """This machine's name among those that share the database."""
     recordings_dir: Path
     """This node's."""
     events_days: int
@@ -73,13 +81,15 @@ class Workroom:
 def kinds(room: Workroom) -> tuple[JobKind, ...]:
     """All that there are."""
     work = Work(room)
-    return (
-        JobKind("retention", "17 * * * *", work.tenants, work.retention),
+    found = (
+        JobKind("retention", "17 * * * *", work.due, work.retention),
         JobKind("recordings", "27 * * * *", work.recorded, work.recordings, of_node=True),
         JobKind("audit", "41 3 * * *", work.chains, work.audit),
         JobKind("events", "7 * * * *", _everybody, work.events),
         JobKind("upkeep", "52 * * * *", _everybody, work.upkeep),
     )
+    work.done_here = tuple(kind.queued_as(room.node) for kind in found)
+    return found
 
 
 class Work:
@@ -88,10 +98,36 @@ class Work:
     def __init__(self, room: Workroom) -> None:
         self._room = room
         self._ahead = False
+        self.done_here: Sequence[str] = ()
+        """The names of all jobs that are done where this is."""
 
-    async def tenants(self) -> Sequence[TenantId | None]:
-        """All of whom a document was ever stored: what was said to one that was removed grows old, too."""
-        return [change.tenant_id for change in await self._room.revisions.changes()]
+    async def due(self) -> Sequence[TenantId | None]:
+        """Of whom a document was ever stored (what was said to one that was removed grows old, too), and who has
+        something that is older than it lets it be kept. One whose document cannot be read has a job that says so.
+        """
+        changes, now = await self._room.revisions.changes(), await self._now()
+        found: list[TenantId | None] = []
+        for start in range(0, len(changes), TENANTS_AT_ONCE):
+            some = changes[start : start + TENANTS_AT_ONCE]
+            kept = await self._room.erasing.oldest([change.tenant_id for change in some])
+            found += await self._due_of(some, kept, now)
+        return found
+
+    async def _due_of(
+        self, changes: Sequence[TenantChange], kept: Mapping[TenantId, Oldest], now: datetime
+    ) -> list[TenantId | None]:
+        found: list[TenantId | None] = []
+        for change in changes:
+            if (oldest := kept.get(change.tenant_id)) is None:
+                continue
+            try:
+                keeps = await self._room.retentions.as_of(change)
+            except RetentionUnknownError:
+                found.append(change.tenant_id)
+            else:
+                if keeps is not None and is_due(oldest, keeps, now):
+                    found.append(change.tenant_id)
+        return found
 
     async def retention(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
         """What the tenant's newest document does not let be kept any longer."""
@@ -111,8 +147,11 @@ class Work:
             log.info("what was said is kept no longer", tenant=tenant_id, calls=calls, recordings=recordings)
 
     async def recorded(self) -> Sequence[TenantId | None]:
-        """Who has recordings on this node."""
-        return await asyncio.to_thread(_tenants_in, self._room.recordings_dir)
+        """Who has recordings on this node that are older than it lets them be kept."""
+        days = await asyncio.to_thread(_oldest_days, self._room.recordings_dir)
+        changes = [change for change in await self._room.revisions.changes() if change.tenant_id in days]
+        kept = {one: Oldest(None, datetime.combine(day, time(), UTC)) for one, day in days.items()}
+        return await self._due_of(changes, kept, await self._now())
 
     async def recordings(self, tenant_id: TenantId | None) -> AsyncGenerator[int, None]:
         """Files of this node."""
@@ -166,7 +205,7 @@ class Work:
     async def upkeep(self, _: TenantId | None) -> AsyncGenerator[int, None]:
         """The jobs' own log, and jobs that nobody is there for any more."""
         now = await self._now()
-        while gone := await self._room.jobs.tidy(now, ROWS_AT_ONCE):
+        while gone := await self._room.jobs.tidy(now, ROWS_AT_ONCE, self.done_here):
             yield gone
 
     async def _now(self) -> datetime:
@@ -188,12 +227,22 @@ async def _everybody() -> Sequence[TenantId | None]:
     return EVERYBODY
 
 
-def _tenants_in(folder: Path) -> list[TenantId | None]:
+def _oldest_days(folder: Path) -> dict[TenantId, date]:
+    """By tenant: the first day of which there is a folder."""
+    found: dict[TenantId, date] = {}
+    for whose in folder.iterdir() if folder.is_dir() else ():
+        if not whose.is_symlink() and whose.is_dir() and _is_id(whose.name):
+            days = [day for one in whose.iterdir() if (day := _day(one.name)) is not None]
+            if days:
+                found[TenantId(whose.name)] = min(days)
+    return found
+
+
+def _day(name: str) -> date | None:
     try:
-        found = sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
-    except FileNotFoundError:
-        return []
-    return [TenantId(name) for name in found if _is_id(name)]
+        return date.fromisoformat(name) if _DAY.fullmatch(name) else None
+    except ValueError:
+        return None
 
 
 def _is_id(name: str) -> bool:

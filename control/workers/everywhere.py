@@ -19,7 +19,7 @@ from control.phone import PhoneDoor
 from control.workers.internal import MISDIRECTED, PREFIX, Act
 from control.workers.node_key import HEADER, signed
 from control.workers.presence import Presence
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 from tenants.leases import TAKE_CALLS, ProcessRow
 
 ASK_TIMEOUT_S: Final = 2.0

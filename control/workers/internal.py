@@ -22,7 +22,7 @@ from control.live_board import LiveBoard, LiveCallDetail, LiveCallView
 from control.live_sessions import MAX_SAID_CHARS, TooMuchToSayError
 from control.phone import PhoneDoor
 from control.workers.node_key import HEADER, MisdirectedError, NodeDoor
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 
 PREFIX: Final = "/internal/v1"
 MISDIRECTED: Final = 421

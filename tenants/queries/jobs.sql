@@ -32,9 +32,11 @@ DELETE FROM atende.job_log WHERE id IN (
 );
 
 -- forgotten --
--- Of a node that is gone, or a kind that there is no more: who is there would have begun it within seconds.
+-- Of a node that is gone, or a kind that there is no more. What those who are there ($3) do is late and not forgotten.
 DELETE FROM atende.jobs WHERE id IN (
-    SELECT id FROM atende.jobs WHERE status = 'queued' AND execute_after < $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT id FROM atende.jobs
+    WHERE status = 'queued' AND execute_after < $1 AND entrypoint <> ALL ($3::text[])
+    ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 );
 
 -- forgotten_times --

@@ -4,6 +4,10 @@
 -- Until the transaction ends: the policies let nobody else.
 SELECT set_config('app.erasing', 'on', true);
 
+-- oldest --
+-- Of many tenants: when the oldest calls were that still have words, and that name a recording; no row: there are none.
+SELECT tenant_id, words, recording FROM atende.oldest_kept($1);
+
 -- due --
 SELECT call_id FROM atende.conversations
 WHERE tenant_id = $1 AND words_erased_at IS NULL AND NOT provisional AND opened_at < $2

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.control import Asker
+from benchmarks.parts.finding import Asker
 from benchmarks.parts.many_calls import CALL_COLUMNS, LARGEST, MESSAGE_COLUMNS, RARE, many_calls
 
 MANY = many_calls(tenants=50, calls=40_000)

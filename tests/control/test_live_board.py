@@ -19,7 +19,7 @@ from pipelines.calls import (
     Understood,
     Waterfall,
 )
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 from tests.pipelines.harness import TENANT, a_call
 
 OTHER = TenantId("0f0f0f0f-0000-4000-8000-000000000002")

@@ -10,8 +10,8 @@ import pytest
 
 from base.ids import CallId, TenantId
 from base.secret import Secret
-from tenants.call_search import CallFilter
-from tenants.conversations import Cursor, search_arguments
+from tenants.call_looking import By, Looking
+from tenants.call_search import CallFilter, Cursor
 from tenants.database import Database
 from tenants.migrate import connect, migrate
 from tenants.sql import queries
@@ -28,6 +28,15 @@ WANTED: dict[str, Any] = {
     "opened_from": NOON + timedelta(minutes=100),
     "opened_to": NOON + timedelta(minutes=1000),
     "text": "sábado",
+}
+INDEXES: dict[By, str] = {
+    "newest": "conversations_newest",
+    "assistant": "conversations_by_assistant",
+    "number": "conversations_by_number",
+    "caller": "conversations_by_caller",
+    "end_reason": "conversations_by_end",
+    "revision": "conversations_by_revision",
+    "changed_over": "conversations_changed_over",
 }
 CURSORS = (None, Cursor(NOON + timedelta(minutes=500), CallId("c500")))
 FILL = """
@@ -73,57 +82,80 @@ async def clear(postgres: Secret, tenants: Sequence[TenantId]) -> None:
     await owner.close()
 
 
-async def explained(connection: Any, tenant: TenantId, wanted: CallFilter, before: Cursor | None) -> str:
-    """As the service has it, its policies included."""
-    sql = "EXPLAIN (FORMAT JSON) " + queries("call_search")["search"]
-    return str(await connection.fetchval(sql, *search_arguments(tenant, wanted, 50, before)))
+Read = list[tuple[By, list[dict[str, Any]]]]
+"""For each statement of a search: the fact by which it reads, and its scans."""
+
+
+class Explained:
+    """A connection that explains what it is asked, as the service has it, its policies included, and then does it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.read: Read = []
+
+    async def fetch(self, sql: str, *arguments: Any) -> Any:
+        await self._explain(sql, arguments)
+        return await self._connection.fetch(sql, *arguments)
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> Any:
+        await self._explain(sql, arguments)
+        return await self._connection.fetchrow(sql, *arguments)
+
+    async def _explain(self, sql: str, arguments: Sequence[Any]) -> None:
+        await self._connection.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        plan = str(await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments))
+        self.read.append((arguments[11], scans(plan)))
+
+
+async def explained(
+    database: Database, tenant: TenantId, wanted: CallFilter, before: Cursor | None, piece: int = 200
+) -> Read:
+    """All statements of one search, in one piece."""
+    async with database.tenant(tenant) as connection:
+        explaining = Explained(connection)
+        await Looking(0, piece, piece).rows(explaining, tenant, wanted, 50, before)
+    return explaining.read
 
 
 @pytest.mark.postgres
-async def test_whatever_is_looked_for_together_is_read_by_an_index_of_the_tenants(
+async def test_whatever_is_looked_for_together_is_read_by_the_index_of_one_fact(
     database: Database, tenant: TenantId
 ) -> None:
-    async with database.tenant(tenant) as connection:
-        rows = await connection.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'atende'")
-        of_the_tenant = {row["indexname"] for row in rows if "(tenant_id, " in row["indexdef"]}
-        for before, taken in product(CURSORS, product((False, True), repeat=len(WANTED))):
-            facts = {name: WANTED[name] for name, take in zip(WANTED, taken, strict=True) if take}
-            read = scans(await explained(connection, tenant, CallFilter(**facts), before))
-            assert any(node.get("Index Name", "").startswith("conversations_") for node in read), facts
+    for before, taken in product(CURSORS, product((False, True), repeat=len(WANTED))):
+        facts = {name: WANTED[name] for name, take in zip(WANTED, taken, strict=True) if take}
+        for by, read in await explained(database, tenant, CallFilter(**facts), before):
+            of_the_calls = {node["Index Name"] for node in read} - {"messages_pkey"}
+            assert of_the_calls == ({INDEXES[by], INDEXES["changed_over"]} if by == "revision" and len(read) > 2
+                                    else {INDEXES[by]}), (facts, by, read)  # fmt: skip
             for node in read:
-                assert node.get("Index Name") in of_the_tenant, (facts, node)
                 assert "tenant_id = " in node["Index Cond"], (facts, node)
+                assert before is None or "opened_at <" in node["Index Cond"] or "call_id = " in node["Index Cond"]
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("before", CURSORS)
-@pytest.mark.parametrize(
-    ("name", "index"),
-    [
-        (None, "conversations_newest"),
-        ("assistant", "conversations_by_assistant"),
-        ("number", "conversations_by_number"),
-        ("caller", "conversations_by_caller"),
-        ("end_reason", "conversations_by_end"),
-        ("revision", "conversations_by_revision"),
-        ("opened_from", "conversations_newest"),
-        ("opened_to", "conversations_newest"),
-        ("text", "conversations_newest"),
-    ],
-)
+@pytest.mark.parametrize("name", [None, *WANTED])
 async def test_each_has_an_index_that_begins_where_the_page_begins(
-    database: Database, tenant: TenantId, name: str | None, index: str, before: Cursor | None
+    database: Database, tenant: TenantId, name: str | None, before: Cursor | None
 ) -> None:
     facts = {} if name is None else {name: WANTED[name]}
-    async with database.tenant(tenant) as connection:
-        read = scans(await explained(connection, tenant, CallFilter(**facts), before))
+    *_, (by, read) = await explained(database, tenant, CallFilter(**facts), before)
     of_the_calls = {node["Index Name"]: node["Index Cond"] for node in read if node["Index Name"] != "messages_pkey"}
-    assert set(of_the_calls) == {index} | ({"conversations_changed_over"} if name == "revision" else set())
+    assert by == (name if name in INDEXES else "newest")
+    assert set(of_the_calls) == {INDEXES[by]} | ({INDEXES["changed_over"]} if name == "revision" else set())
     if before is not None:
         assert all("opened_at <" in condition for condition in of_the_calls.values())
     if name not in (None, "text"):
         column = "opened_at" if name.startswith("opened_") else name
-        assert f"({column} " in of_the_calls[index]
+        assert f"({column} " in of_the_calls[INDEXES[by]]
+
+
+@pytest.mark.postgres
+async def test_a_piece_ends_in_the_index_too(database: Database, tenant: TenantId) -> None:
+    facts = {name: WANTED[name] for name in ("assistant", "number", "end_reason", "text")}
+    *_, (_, read) = await explained(database, tenant, CallFilter(**facts), CURSORS[1], piece=20)
+    (calls,) = (node for node in read if node["Index Name"] != "messages_pkey")
+    assert "opened_at >=" in calls["Index Cond"]
 
 
 @pytest.mark.postgres
@@ -131,8 +163,7 @@ async def test_a_text_is_looked_for_in_the_calls_that_are_in_question_alone(
     database: Database, tenant: TenantId
 ) -> None:
     wanted = CallFilter(text="sábado", opened_from=NOON + timedelta(minutes=2900))
-    async with database.tenant(tenant) as connection:
-        read = scans(await explained(connection, tenant, wanted, None))
+    *_, (_, read) = await explained(database, tenant, wanted, None)
     messages = [node for node in read if node["Index Name"] == "messages_pkey"]
     assert messages
     assert all("call_id = " in node["Index Cond"] for node in messages)

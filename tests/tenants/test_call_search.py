@@ -12,11 +12,11 @@ from msgspec import structs
 from base.ids import TenantId
 from base.secret import Secret
 from pipelines.calls import CallRecord
-from tenants.call_search import CallFilter, CallSummary, SearchTooWideError
+from tenants.call_looking import Looking
+from tenants.call_search import CallFilter, CallSummary, Cursor, SearchTooWideError
 from tenants.conversations import (
     MAX_LISTED,
     ConversationStore,
-    Cursor,
     MemoryConversations,
     PostgresConversations,
     cursor,
@@ -34,7 +34,7 @@ async def stored(store: ConversationStore, tenant: TenantId, *calls: CallRecord)
 
 
 async def found(store: ConversationStore, tenant: TenantId, **wanted: Any) -> list[str]:
-    return [one.call.id for one in await store.search(tenant, CallFilter(**wanted), 50)]
+    return [one.call.id for one in (await store.search(tenant, CallFilter(**wanted), 50)).calls]
 
 
 async def exported(store: ConversationStore, tenant: TenantId, wanted: CallFilter = EVERYTHING) -> list[CallRecord]:
@@ -46,7 +46,7 @@ async def test_a_summary_tells_all_but_what_was_said(conversations: Conversation
     full = record(tenant, revisions=(3, 4))
     bare = record(tenant, "c0", minutes=-1, turns=(), errors=(), recording=None)
     await stored(conversations, tenant, full, bare)
-    first, second = await conversations.search(tenant, EVERYTHING, 10)
+    first, second = (await conversations.search(tenant, EVERYTHING, 10)).calls
     assert first == CallSummary(
         call=full.call,
         ended_at=full.ended_at,
@@ -65,7 +65,7 @@ async def test_a_summary_tells_all_but_what_was_said(conversations: Conversation
 async def test_a_clock_that_was_put_back_makes_no_negative_call(conversations: ConversationStore) -> None:
     tenant = someone()
     await stored(conversations, tenant, record(tenant, ended_at=NOON - timedelta(seconds=2)))
-    (only,) = await conversations.search(tenant, EVERYTHING, 10)
+    (only,) = (await conversations.search(tenant, EVERYTHING, 10)).calls
     assert only.duration_s == 0
 
 
@@ -117,8 +117,9 @@ async def test_a_revision_has_the_calls_that_began_on_it_and_those_that_changed_
     assert await found(conversations, tenant, revision=7) == ["from before", "on it", "to it", "by it", "and back"]
     assert await found(conversations, tenant, revision=9) == ["on another"]
     page = await conversations.search(tenant, CallFilter(revision=7), 2)
-    rest = await conversations.search(tenant, CallFilter(revision=7), 2, cursor(page[-1]))
-    assert [one.call.id for one in (*page, *rest)] == ["from before", "on it", "to it", "by it"]
+    assert page.behind == cursor(page.calls[-1])
+    rest = await conversations.search(tenant, CallFilter(revision=7), 2, page.behind)
+    assert [one.call.id for one in (*page.calls, *rest.calls)] == ["from before", "on it", "to it", "by it"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ async def test_each_tenant_finds_its_own_alone(conversations: ConversationStore)
     await stored(conversations, ours, record(ours, "shared", turns=saying("nosso segredo")))
     await stored(conversations, theirs, record(theirs, "shared", turns=saying("outra coisa")))
     assert await found(conversations, theirs, text="segredo") == []
-    (only,) = await conversations.search(theirs, EVERYTHING, 10)
+    (only,) = (await conversations.search(theirs, EVERYTHING, 10)).calls
     assert (only.call.tenant_id, only.turns) == (theirs, 1)
     assert [one.turns for one in await exported(conversations, theirs)] == [saying("outra coisa")]
     assert [one async for one in conversations.export(someone(), EVERYTHING)] == []
@@ -162,9 +163,11 @@ async def test_each_tenant_finds_its_own_alone(conversations: ConversationStore)
 async def test_lists_are_bounded(conversations: ConversationStore) -> None:
     tenant = someone()
     await stored(conversations, tenant, *(record(tenant, f"c{n:03}", turns=()) for n in range(MAX_LISTED + 1)))
-    assert len(await conversations.search(tenant, EVERYTHING, 5000)) == MAX_LISTED
-    assert await conversations.search(tenant, EVERYTHING, 0) == []
-    assert await conversations.search(tenant, EVERYTHING, -1) == []
+    page = await conversations.search(tenant, EVERYTHING, 5000)
+    assert (len(page.calls), page.behind) == (MAX_LISTED, cursor(page.calls[-1]))
+    assert len((await conversations.search(tenant, EVERYTHING, 5000, page.behind)).calls) == 1
+    for none in (0, -1):
+        assert not (await conversations.search(tenant, EVERYTHING, none)).calls
 
 
 async def test_an_export_has_whole_records_newest_first(conversations: ConversationStore) -> None:
@@ -181,7 +184,7 @@ async def test_a_caller_too_long_for_an_index_is_kept_listed_and_not_looked_for(
     tenant = someone()
     endless = random.Random(7).randbytes(20_000).hex()
     await stored(conversations, tenant, record(tenant, caller=endless, number=endless))
-    (only,) = await conversations.search(tenant, CallFilter(assistant="sofia"), 10)
+    (only,) = (await conversations.search(tenant, CallFilter(assistant="sofia"), 10)).calls
     assert only.call.caller == endless
     with pytest.raises(ValueError, match="caller: more than 256 bytes"):
         CallFilter(caller=endless)
@@ -218,7 +221,8 @@ WANTED: dict[str, Any] = {
 @pytest.mark.postgres
 async def test_both_stores_find_the_same_by_every_combination_in_pages_and_exported(database: Database) -> None:
     tenant, chance = someone(), random.Random(11)
-    memory, postgres = MemoryConversations(), PostgresConversations(database, export_page=7)
+    # Pieces of seven calls, and one a page.
+    memory, postgres = MemoryConversations(), PostgresConversations(database, looking=Looking(0, 7, 7), export_page=7)
     for number in range(80):
         facts = {name: chance.choice(values) for name, values in CHOICES.items()}
         later = tuple(chance.choices(CHOICES["revision"], k=chance.choice((0, 0, 1, 2))))
@@ -230,7 +234,7 @@ async def test_both_stores_find_the_same_by_every_combination_in_pages_and_expor
     for taken in product((False, True), repeat=len(WANTED)):
         wanted = CallFilter(**{name: WANTED[name] for name, take in zip(WANTED, taken, strict=True) if take})
         ours = await paged(postgres, tenant, wanted)
-        assert ours == await memory.search(tenant, wanted, 200)
+        assert ours == (await memory.search(tenant, wanted, 200)).calls
         assert await exported(postgres, tenant, wanted) == await exported(memory, tenant, wanted)
         sizes.add(len(ours))
     assert max(sizes) == 80
@@ -240,10 +244,47 @@ async def test_both_stores_find_the_same_by_every_combination_in_pages_and_expor
 async def paged(store: ConversationStore, tenant: TenantId, wanted: CallFilter) -> list[CallSummary]:
     everything: list[CallSummary] = []
     behind: Cursor | None = None
-    while page := await store.search(tenant, wanted, 9, behind):
-        everything += page
-        behind = cursor(page[-1])
-    return everything
+    while True:
+        page = await store.search(tenant, wanted, 9, behind)
+        everything += page.calls
+        assert page.behind is None or behind is None or _age(page.behind) < _age(behind)
+        if (behind := page.behind) is None:
+            return everything
+
+
+def _age(place: Cursor) -> tuple[datetime, str]:
+    return place.opened_at, place.call_id
+
+
+@pytest.mark.postgres
+async def test_a_page_tells_how_far_it_was_looked_and_goes_on_there(database: Database) -> None:
+    tenant, store = someone(), PostgresConversations(database, looking=Looking(0, 10, 10))
+    calls = [record(tenant, f"c{minute:02}", minutes=minute, turns=saying("Bom dia")) for minute in range(25)]
+    calls[3] = structs.replace(calls[3], turns=saying("um ornitorrinco"))
+    await stored(store, tenant, *calls)
+    wanted = CallFilter(text="ornitorrinco")
+    first = await store.search(tenant, wanted, 5)
+    assert (first.calls, first.behind) == ([], cursor(calls[15]))
+    second = await store.search(tenant, wanted, 5, first.behind)
+    assert (second.calls, second.behind) == ([], cursor(calls[5]))
+    third = await store.search(tenant, wanted, 5, second.behind)
+    assert ([one.call.id for one in third.calls], third.behind) == (["c03"], None)
+    assert (
+        len((await PostgresConversations(database, looking=Looking(60, 10, 10)).search(tenant, wanted, 5)).calls) == 1
+    )
+
+
+@pytest.mark.postgres
+async def test_what_is_in_few_calls_is_found_at_once_beside_what_is_in_very_many(database: Database) -> None:
+    tenant, store = someone(), PostgresConversations(database, looking=Looking(0, 10, 10))
+    rare = {0: {"caller": "+551"}, 1: {"number": "2000"}, 2: {"end_reason": "lost"}, 3: {"revision": 9}}
+    rare |= {4: {"revisions": (3, 8)}, 5: {"assistant": "ana"}}
+    await stored(store, tenant, *(record(tenant, f"c{n:02}", minutes=n, **rare.get(n, {})) for n in range(40)))
+    often = {"assistant": "sofia", "number": "1000", "caller": "+5511988887777", "end_reason": "goodbye", "revision": 3}
+    for number, facts in rare.items():
+        fact = {"revision": 8} if "revisions" in facts else facts
+        page = await store.search(tenant, CallFilter(**often | fact, text="sábado"), 5)
+        assert ([one.call.id for one in page.calls], page.behind) == ([f"c{number:02}"], None), facts
 
 
 @pytest.mark.postgres

@@ -10,10 +10,10 @@ from msgspec import structs
 
 from base.ids import AssistantName, CallId
 from pipelines.calls import Turn
+from tenants.call_search import Cursor
 from tenants.conversations import (
     CallsOfTime,
     ConversationStore,
-    Cursor,
     ForeignRecordError,
     PostgresConversations,
     Taken,

@@ -77,7 +77,7 @@ async def test_each_of_its_calls_has_a_record_with_all_that_was_known_and_its_ev
         + [("call.ended", one.id, "lost") for one in (first, third)]
     )
     assert await told(house, theirs) == [("call.started", second.id, None), ("call.ended", second.id, "lost")]
-    found = await house.conversations.search(ours, CallFilter(end_reason="lost"), 10)
+    found = (await house.conversations.search(ours, CallFilter(end_reason="lost"), 10)).calls
     assert {one.call.id for one in found} == {first.id, third.id}
 
 

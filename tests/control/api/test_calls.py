@@ -12,6 +12,7 @@ from msgspec import structs
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call, CallRecord, Turn
+from tenants.call_looking import Looking
 from tests.control.api.house import ACME, BRAVO, SECRETARY, ApiHouse, api_house, problem
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -80,6 +81,19 @@ async def test_a_list_goes_on_where_its_page_ended(house: ApiHouse) -> None:
         found += [int(one["call"]["id"][-12:]) for one in told["items"]]
         cursor, pages = told["next"], pages + 1
     assert (found, pages) == (list(range(11, -1, -1)), 3)
+
+
+async def test_a_page_says_how_far_it_looked(house: ApiHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing was found: of very many calls a page looks through some."""
+    monkeypatch.setattr(house.service.conversations, "_looking", Looking(0, 5, 5))
+    looked, cursor = [], None
+    for _ in range(3):
+        asked = {"text": "open on day 1", "limit": 5} | ({"cursor": cursor} if cursor else {})
+        told = (await house.ask("GET", "/calls", "tenant-viewer", ACME, params=asked)).json()
+        looked.append(([int(one["call"]["id"][-12:]) for one in told["items"]], told["looked_to"]))
+        cursor = told["next"]
+    assert looked == [([11, 10], "2026-11-26T09:07:00Z"), ([], "2026-11-26T09:02:00Z"), ([1], None)]
+    assert cursor is None
 
 
 @pytest.mark.parametrize(

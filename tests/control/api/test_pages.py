@@ -7,7 +7,7 @@ import pytest
 from base.ids import CallId
 from control.api.pages import read, written
 from control.api.problems import Refusal
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 
 PLACE = Cursor(datetime(2026, 11, 26, 9, 30, 0, 123456, UTC), CallId("d2317f64-4e50-42fb-9843-0f0a0848899e"))
 

@@ -87,6 +87,7 @@ class Hall:
             audit=PostgresAuditLog(database),
             events=PostgresEvents(database),
             jobs=PostgresJobs(database),
+            node="node-1",
             recordings_dir=recordings_dir,
             events_days=events_days,
             tell=tell,

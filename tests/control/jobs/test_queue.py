@@ -261,6 +261,22 @@ async def test_old_rows_of_the_log_and_jobs_of_nodes_that_are_gone_are_taken_awa
     assert (logged, scheduled) == ({"recordings@here", "upkeep"}, {"upkeep"})
 
 
+async def test_what_somebody_is_there_for_is_not_forgotten_however_long_it_has_waited(hall: Hall) -> None:
+    """All were away for days, or had more to do than they could."""
+    queries = queries_on(PlatformDriver(hall.database))
+    await put(queries, "audit", [None, someone()])
+    for name in ("recordings@node-1", "recordings@gone", "of_another_version"):
+        await put(queries, name, [None])
+    await hall.ask("UPDATE atende.jobs SET execute_after = now() - interval '25 h'")
+    [upkeep] = hall.kinds("upkeep")
+    assert [gone async for gone in upkeep.work(None)] == [2]
+    assert sorted((job.kind, job.node) for job in await hall.queue()) == [
+        ("audit", ""),
+        ("audit", ""),
+        ("recordings", "node-1"),
+    ]
+
+
 async def test_how_each_kind_fares_is_told_and_what_waits_for_nobody_is_a_problem(hall: Hall) -> None:
     await put(queries_on(PlatformDriver(hall.database)), "recordings@away", [someone(), someone()])
     watch = JobWatch(hall.jobs, hall.clock)

@@ -44,9 +44,11 @@ async def test_words_older_than_the_tenants_days_go_and_its_figures_and_everybod
     old = await hall.call(ours, "old", days_ago=31.5)
     young = await hall.call(ours, "young", days_ago=29)
     others = [await hall.call(tenant_id, "old", days_ago=31.5) for tenant_id in (theirs, undocumented)]
-    before = await hall.conversations.search(ours, CallFilter(), 10)
+    before = (await hall.conversations.search(ours, CallFilter(), 10)).calls
     async with hall.node(hall.kinds("retention")):
-        await hall.done("retention", times=2)
+        await hall.done("retention")
+    queued = await hall.ask("SELECT id FROM atende.job_log WHERE status = 'queued'")
+    assert len(queued) == 1, "whoever has nothing that is due has no job"
     erased = await hall.read(ours, "old")
     assert erased.words_erased_at is not None
     assert erased == without_words(old, erased.words_erased_at)
@@ -57,11 +59,13 @@ async def test_words_older_than_the_tenants_days_go_and_its_figures_and_everybod
     assert (erased.timeline, erased.errors) == (TIMELINE, old.errors)
     assert await hall.read(ours, "young") == young
     assert [await hall.read(one.call.tenant_id, "old") for one in others] == others
-    after = await hall.conversations.search(ours, CallFilter(), 10)
+    after = (await hall.conversations.search(ours, CallFilter(), 10)).calls
     assert [(one.call, one.turns, one.duration_s) for one in after] == [
         (one.call, one.turns, one.duration_s) for one in before
     ]
-    assert [one.call.id for one in await hall.conversations.search(ours, CallFilter(text="sábado"), 10)] == ["young"]
+    assert [one.call.id for one in (await hall.conversations.search(ours, CallFilter(text="sábado"), 10)).calls] == [
+        "young"
+    ]
     rows = await hall.ask("SELECT * FROM atende.messages WHERE tenant_id = $1 AND call_id = 'old'", ours)
     assert "sábado" not in repr(rows)
     assert 'atende_jobs_items_total{kind="retention"} 1.0' in hall.counts.text().decode()
@@ -70,25 +74,27 @@ async def test_words_older_than_the_tenants_days_go_and_its_figures_and_everybod
 async def test_what_a_document_says_anew_counts_from_then_on_and_what_was_done_is_not_done_again(hall: Hall) -> None:
     ours = await hall.tenant("{transcripts_days: 365, recordings_days: 365}")
     await hall.call(ours, "old", days_ago=40)
-    retention = hall.kinds("retention")
-    async with hall.node(retention):
-        await hall.done("retention")
-    assert (await hall.read(ours, "old")).words_erased_at is None
-    async with hall.node([*retention, of("upkeep", [None], nothing)]):
-        await hall.done("upkeep")  # which was never due before, and has been looked for beside the other
-    queued = await hall.ask("SELECT id FROM atende.job_log WHERE status = 'queued' AND entrypoint = 'retention'")
-    assert len(queued) == 1, "it was not due again"
+    [retention] = hall.kinds("retention")
+    assert await retention.whose() == []
+    assert [gone async for gone in retention.work(ours)] == []
     await hall.tenant("{transcripts_days: 30, recordings_days: 365}", ours)
-    await hall.is_due("retention")
-    async with hall.node(retention):
-        await hall.done("retention", times=2)
+    async with hall.node([retention]):
+        await hall.done("retention")
     erased = await hall.read(ours, "old")
     assert erased.words_erased_at is not None
     assert erased.recording is not None, "of which another time counts"
-    await hall.is_due("retention")
-    async with hall.node(retention):
-        await hall.done("retention", times=3)
+    assert await retention.whose() == []
+    assert [gone async for gone in retention.work(ours)] == []
     assert await hall.read(ours, "old") == erased
+    await hall.call(ours, "older", days_ago=50)
+    async with hall.node([retention, of("upkeep", [None], nothing)]):
+        await hall.done("upkeep")  # which was never due before, and has been looked for beside the other
+    queued = await hall.ask("SELECT id FROM atende.job_log WHERE status = 'queued' AND entrypoint = 'retention'")
+    assert len(queued) == 1, "its time had not come again"
+    await hall.is_due("retention")
+    async with hall.node([retention]):
+        await hall.done("retention", times=2)
+    assert (await hall.read(ours, "older")).words_erased_at is not None
 
 
 async def test_a_tenant_that_was_removed_is_not_forgotten(hall: Hall) -> None:
@@ -98,6 +104,36 @@ async def test_a_tenant_that_was_removed_is_not_forgotten(hall: Hall) -> None:
     async with hall.node(hall.kinds("retention")):
         await hall.done("retention")
     assert (await hall.read(ours, "today")).turns[1].text == ""
+
+
+async def test_whose_time_has_come_is_asked_in_few_statements_and_each_tenant_sees_its_own(
+    hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.jobs.work.TENANTS_AT_ONCE", 4)
+    tenants = [await hall.tenant("{transcripts_days: 30, recordings_days: 60}") for _ in range(6)]
+    broken = await hall.tenant("{transcripts_days: soon}")
+    silent = await hall.tenant("{transcripts_days: soon}")
+    today = await hall.tenant("{transcripts_days: 0}")
+    for tenant_id in (*tenants[1:3], broken):
+        await hall.call(tenant_id, "old", days_ago=40, recording=None)
+    await hall.call(tenants[3], "young", days_ago=29)
+    await hall.call(tenants[4], "recorded", days_ago=29)
+    await hall.call(tenants[4], "old", days_ago=70, turns=(), words_erased_at=hall.now())
+    await hall.call(today, "now", days_ago=0)
+    old, young, *_ = files(tmp_path, tenants[0], 70, 1)
+    files(tmp_path, tenants[5], 59)
+    (tmp_path / tenants[5] / "0000-00-00").mkdir()
+    retention, recordings = hall.kinds("retention", "recordings", room=hall.room(tmp_path))
+    expected = {*tenants[1:3], tenants[4], broken, today}
+    assert set(await retention.whose()) == expected
+    assert set(await retention.whose()) == expected, "what is known of the documents is what they say"
+    assert silent not in expected
+    assert await recordings.whose() == [tenants[0]]
+    assert old.exists()
+    assert young.exists()
+    async with hall.database.platform() as connection:
+        await connection.fetch(queries("retention")["oldest"], tenants)
+        assert await connection.fetchval("SELECT count(*) FROM atende.conversations") == 0, "nobody is seen afterwards"
 
 
 async def test_many_calls_go_in_batches(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +197,8 @@ async def test_recordings_go_from_their_own_node_and_records_name_them_no_more(h
     await hall.call(ours, "old", days_ago=31)
     await hall.call(ours, "young", days_ago=29)
     async with hall.node(hall.kinds("retention", "recordings", room=hall.room(here))):
-        await hall.done("recordings@node-1", "retention", times=2)
+        await hall.done("recordings@node-1", times=2)
+        await hall.done("retention")
     assert not old.parent.exists()
     assert not today.exists()
     assert young.exists()
@@ -190,7 +227,7 @@ async def test_a_machine_whose_clock_is_years_ahead_takes_nothing_away(
     ours = await hall.tenant("{transcripts_days: 30, recordings_days: 30}")
     young = await hall.call(ours, "young", days_ago=29)
     old = await hall.call(ours, "old", days_ago=31.5)
-    [recorded] = files(tmp_path, ours, 29)
+    gone, recorded = files(tmp_path, ours, 40, 29)
     await hall.events.append(ours, event(ours, hall.now(), "call.ended", "young"))
     await hall.is_put("of_a_node_that_is_away")
     hall.clock = FarClock(days=20 * 365)
@@ -200,6 +237,7 @@ async def test_a_machine_whose_clock_is_years_ahead_takes_nothing_away(
     assert await hall.read(ours, "young") == young
     assert await hall.read(ours, "old") != old, "by the database's clock"
     assert recorded.exists()
+    assert not gone.exists()
     assert "young" in [one.event.subject for one in await hall.events.of_tenant(ours, 0, 10)]
     assert [one.kind for one in await hall.queue()] == ["of_a_node_that_is_away"]
     assert capsys.readouterr().out.count("this machine's clock is ahead of the database's") == 1

@@ -23,7 +23,7 @@ from control.workers.internal import internal_router
 from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Presence
 from pipelines.calls import Call, Opened
-from tenants.conversations import Cursor
+from tenants.call_search import Cursor
 from tenants.leases import MemoryLeases, ProcessRow
 from tests.tenants.test_leases import call
 
