@@ -4,6 +4,7 @@ A row says nothing by its age: who was lost is judged by those who read it (`ten
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
@@ -92,6 +93,10 @@ class LeaseStore(Protocol):
         """Processes by node, role and slot, at most `MAX_PROCESSES`, and at most `MAX_CALLS` calls."""
         ...
 
+    async def by_switch(self, but: str) -> dict[str, int]:
+        """How many live calls each PBX has that has any, without those of the process `but`."""
+        ...
+
     async def drop(self, process_id: str) -> bool:
         """It goes, and tells of its calls itself; whether it was there."""
         ...
@@ -142,6 +147,9 @@ class MemoryLeases:
             for process_id, call in self._calls.values()
         ]
         return Leases(processes=tuple(processes[:MAX_PROCESSES]), calls=tuple(calls[:MAX_CALLS]))
+
+    async def by_switch(self, but: str) -> dict[str, int]:
+        return Counter(call.switch for process_id, call in self._calls.values() if process_id != but)
 
     async def drop(self, process_id: str) -> bool:
         if self._processes.pop(process_id, None) is None:
@@ -196,6 +204,10 @@ class PostgresLeases:
             processes=tuple(ProcessRow(**_plain(row)) for row in processes),
             calls=tuple(CallLease(**_plain(row)) for row in calls),
         )
+
+    async def by_switch(self, but: str) -> dict[str, int]:
+        async with self._database.platform() as connection:
+            return {row["switch"]: row["calls"] for row in await connection.fetch(_SQL["by_switch"], but)}
 
     async def drop(self, process_id: str) -> bool:
         async with self._database.platform() as connection:

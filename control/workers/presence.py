@@ -118,6 +118,15 @@ class Presence:
             found[tenant_id] += calls
         return found
 
+    async def by_switch(self) -> Counter[str] | None:
+        """Live calls that each PBX has in other processes, as they told last. None: the database does not tell."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                return Counter(await self._store.by_switch(self.me.id))
+        except OUTAGES as error:
+            log.warning("live calls of other processes could not be counted", error=repr(error))
+            return None
+
     def owner(self, call_id: CallId, tenant_id: TenantId | None) -> ProcessRow | None:
         """The other process that has the call; None where none is known to."""
         for call in self.leases.calls:

@@ -54,5 +54,8 @@ ORDER BY node, role, slot LIMIT $1;
 -- calls --
 SELECT tenant_id, call_id, process_id, assistant, since FROM atende.live_calls LIMIT $1;
 
+-- by_switch --
+SELECT switch, count(*) AS calls FROM atende.live_calls WHERE process_id <> $1 GROUP BY switch;
+
 -- drop --
 DELETE FROM atende.processes WHERE id = $1 RETURNING true;
