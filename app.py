@@ -297,6 +297,7 @@ def main() -> None:
     from control.cli.calls import calls_command
     from control.cli.capacity import capacity_command
     from control.cli.check import check_command
+    from control.cli.database import database_command
     from control.cli.demo import demo_command
     from control.cli.dialplan import dialplan_command
     from control.cli.doctor import doctor_command
@@ -323,6 +324,7 @@ def main() -> None:
         calls_command,
         capacity_command,
         check_command,
+        database_command,
         dialplan_command,
         doctor_command,
         graph_command,

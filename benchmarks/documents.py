@@ -21,7 +21,7 @@ from benchmarks.parts.judge import Report, percentile
 from processors.catalog import Stages
 from tenants.document import parse_document
 from tenants.errors import DocumentError
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.nodes import MAX_BYTES
 
 HEAD: Final = """\
 slug: acme

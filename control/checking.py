@@ -23,11 +23,12 @@ from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError, Located
 from tenants.files import twin_of, twin_told
 from tenants.named import ServerFacts, tell_secrets
+from tenants.nodes import MAX_BYTES
 from tenants.notices import notices
 from tenants.placing import placed
 from tenants.report import Report
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import MAX_BYTES, compose
+from tenants.yaml_nodes import compose
 
 
 class CheckedFile(Struct, frozen=True, kw_only=True):

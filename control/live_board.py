@@ -1,6 +1,6 @@
 """The calls that are live in this process, and what has been said in them so far."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
@@ -124,6 +124,10 @@ class LiveBoard:
         """The tenant's live calls, as `newest` has them; of all tenants when None."""
         views = (live.view() for live in self._calls.values() if tenant_id in (None, live.call.tenant_id))
         return newest(views, limit, before)
+
+    def by_switch(self) -> Counter[str]:
+        """How many live calls each PBX has here."""
+        return Counter(live.call.switch for live in self._calls.values())
 
     def call(self, tenant_id: TenantId | None, call_id: CallId) -> LiveCallDetail | None:
         """A live call of the tenant, of any when None. None: there is none, or it is another tenant's."""

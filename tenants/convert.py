@@ -16,8 +16,8 @@ from msgspec import Struct, inspect
 from base import converting
 from pipelines.expectation import bare, choices, expectation, shown
 from tenants.errors import did_you_mean, nearest
+from tenants.nodes import Mapping, Node, Scalar, Sequence, plain
 from tenants.report import Report, member
-from tenants.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
 
 S = TypeVar("S", bound=Struct)
 

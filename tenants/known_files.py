@@ -9,7 +9,7 @@ import msgspec
 
 from base.ids import TenantId
 from pipelines.kept_file import KeptFile
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.nodes import MAX_BYTES
 
 _ID: Final = re.compile(
     rb"""^['"]?id['"]?[ \t]*:[ \t]*['"]?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b""", re.MULTILINE

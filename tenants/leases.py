@@ -89,6 +89,10 @@ class LeaseStore(Protocol):
         """The process that has the tenant's call, or anybody's; None: it is nobody's."""
         ...
 
+    async def by_switch(self, but: str) -> dict[str, int]:
+        """How many live calls each PBX has that has any, without those of the process `but`."""
+        ...
+
     async def drop(self, process_id: str) -> bool:
         """It goes, and tells of its calls itself; whether it was there."""
         ...
@@ -141,6 +145,9 @@ class MemoryLeases:
             owner for (whose, one), (owner, _) in self._calls.items() if one == call_id and tenant_id in (None, whose)
         )
         return next(found, None)
+
+    async def by_switch(self, but: str) -> dict[str, int]:
+        return Counter(call.switch for process_id, call in self._calls.values() if process_id != but)
 
     async def drop(self, process_id: str) -> bool:
         if self._processes.pop(process_id, None) is None:
@@ -201,6 +208,10 @@ class PostgresLeases:
         async with self._database.platform() as connection:
             found = await connection.fetchval(_SQL["owner"], tenant_id, call_id)
         return None if found is None else str(found)
+
+    async def by_switch(self, but: str) -> dict[str, int]:
+        async with self._database.platform() as connection:
+            return {row["switch"]: row["calls"] for row in await connection.fetch(_SQL["by_switch"], but)}
 
     async def drop(self, process_id: str) -> bool:
         async with self._database.platform() as connection:

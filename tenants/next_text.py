@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from base.ids import TenantId
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.nodes import MAX_BYTES
 
 NEW_MODE: Final = 0o640
 """Of a file that was not there before: the operators' group may read it."""

@@ -10,9 +10,10 @@ from tenants.convert import chosen, fields
 from tenants.document import TenantDocument
 from tenants.errors import Located
 from tenants.field_docs import KEPT_TEXT, acted_on
+from tenants.nodes import Mapping, Node, Sequence
 from tenants.report import Report, member
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import Mapping, Node, Sequence, compose
+from tenants.yaml_nodes import compose
 
 KEPT: Final = KEPT_TEXT[0].lower() + KEPT_TEXT[1:-1]
 FOR_MODELS: Final = ("instructions", "business_info", "forbidden_topics")

@@ -14,13 +14,13 @@ from processors.factory import PrepareError
 from tenants.directory import Directory, NumberConflictError, TenantUnknownError
 from tenants.document import TenantDocument
 from tenants.errors import DocumentError, Located
+from tenants.nodes import MAX_BYTES
 from tenants.notices import notices
 from tenants.placing import placed, placed_at
 from tenants.publishing import Keeper, publish
 from tenants.put_errors import Current, Expected, NotReadyError, OneOf, Published, StaleError, TooLargeError
 from tenants.reading import DocumentReader
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
-from tenants.yaml_nodes import MAX_BYTES
 
 L = TypeVar("L")
 

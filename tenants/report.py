@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tenants.errors import Located
-from tenants.yaml_nodes import START, Mapping, Mark, Node, Sequence
+from tenants.nodes import START, Mapping, Mark, Node, Sequence
 
 MAX_PROBLEMS: Final = 200
 """Of one document; what is found beyond is not kept."""

@@ -16,11 +16,12 @@ from msgspec import Struct
 from base.ids import TenantId
 from tenants.convert import convert
 from tenants.database import Database
+from tenants.nodes import Mapping, YamlError
 from tenants.report import Report
 from tenants.revisions import PostgresRevisions, TenantChange
 from tenants.spec import RetentionSpec
 from tenants.sql import queries
-from tenants.yaml_nodes import Mapping, YamlError, compose
+from tenants.yaml_nodes import compose
 
 MAX_KNOWN: Final = 20_000
 """Tenants whose retention is remembered beside the digest of the document that it is from."""

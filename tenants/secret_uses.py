@@ -7,9 +7,10 @@ from msgspec import UNSET, Struct
 
 from tenants.convert import salvage
 from tenants.named import secrets_of
+from tenants.nodes import YamlError
 from tenants.report import Report
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import YamlError, compose
+from tenants.yaml_nodes import compose
 
 _NODE: Final = re.compile(r"\$\.assistants\[(\d+)\]\.pipeline\[(\d+)\]")
 

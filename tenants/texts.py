@@ -9,8 +9,8 @@ from tenants.errors import DocumentError, Located
 from tenants.files import ENDINGS, files_of, twin_of, twin_told
 from tenants.known_files import KnownFiles
 from tenants.next_text import digest_of
+from tenants.nodes import MAX_BYTES
 from tenants.revisions import RevisionRow
-from tenants.yaml_nodes import MAX_BYTES
 
 STORED: Final = Path("stored")
 """In the place of a folder, for texts that are in none."""

@@ -4,21 +4,19 @@ Refused: aliases, anchors, tags, merge keys, a second document, a key that is se
 characters, depth and size without bound. A plain scalar is read by the core schema of YAML 1.2
 (section 10.3.2), narrower still where reading would change what was written: `0123`, `+5511999`, `0x1F`,
 `1_000` and `12:30` stay text, and so do the `yes`, `no`, `on` and `off` of YAML 1.1.
+
+A text that is an object of JSON is read as JSON, whoever sends it and however it is called.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
+from tenants.json_nodes import JsonError, compose_json, has_quoted_key, is_object
+from tenants.nodes import MAX_BYTES, MAX_DEPTH, MAX_EVENTS, START, Mapping, Mark, Node, Scalar, Sequence, YamlError
 from tenants.yaml_faults import fault_of
-
-MAX_BYTES: Final = 256 * 1024
-MAX_DEPTH: Final = 16
-MAX_EVENTS: Final = 30_000
-"""Beginnings and ends of collections, and values: reading them takes time from the calls beside."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -29,58 +27,28 @@ _WORDS: Final[dict[str, bool | None]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the text, counted from 1."""
-
-    line: int
-    column: int
-
-
-START: Final = Mark(1, 1)
-
-
-class YamlError(Exception):
-    """The text is not YAML that we read."""
-
-    def __init__(self, mark: Mark, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.mark = mark
-        self.message = message
-        self.hint = hint
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A value; `text` is as written, `value` as read (`str`, `int`, `float`, `bool` or None)."""
-
-    mark: Mark
-    text: str
-    value: str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    mark: Mark
-    items: tuple["Node", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """Keys as written, each with the place of the key; insertion order."""
-
-    mark: Mark
-    items: dict[str, tuple[Mark, "Node"]]
-
-
-Node = Scalar | Sequence | Mapping
-
-
 def compose(raw: bytes) -> Node:
     """The one document of `raw`. Raises YamlError at the first place that is not well formed."""
     if len(raw) > MAX_BYTES:
         raise YamlError(START, f"the document has {len(raw)} bytes; {MAX_BYTES} are the most")
     text = _decode(raw)
+    if not is_object(text):
+        return _compose_yaml(text)
+    try:
+        return compose_json(text)
+    except JsonError as no_json:
+        return _in_braces(text, no_json)
+
+
+def _in_braces(text: str, no_json: JsonError) -> Node:
+    """What begins like JSON and is none: YAML, or else told as what its first key makes it."""
+    try:
+        return _compose_yaml(text)
+    except YamlError as no_yaml:
+        raise (no_json if has_quoted_key(text) else no_yaml) from None
+
+
+def _compose_yaml(text: str) -> Node:
     events = _events(text)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -92,17 +60,6 @@ def compose(raw: bytes) -> Node:
         if isinstance(event, yaml.DocumentStartEvent):
             raise YamlError(_mark(event.start_mark), "a second document begins here", "one file, one tenant")
     return node
-
-
-def plain(node: Node) -> Any:
-    """The node as dicts, lists and values."""
-    match node:
-        case Scalar():
-            return node.value
-        case Sequence():
-            return [plain(item) for item in node.items]
-        case Mapping():
-            return {key: plain(value) for key, (_, value) in node.items.items()}
 
 
 def _decode(raw: bytes) -> str:

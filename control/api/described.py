@@ -36,6 +36,18 @@ class TakesDocument(Operation):
 
 
 @dataclass
+class TellsDocument(Operation):
+    """The answer is a tenant's document, as it was put."""
+
+    def __post_init__(self) -> None:
+        text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+        tree = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))
+        for status, response in (self.responses or {}).items():
+            if status == "200":
+                cast(OpenAPIResponse, response).content = {YAML: text, JSON: tree}
+
+
+@dataclass
 class TakesSecret(Operation):
     """The body is a secret's value."""
 

@@ -7,7 +7,7 @@ from litestar.status_codes import HTTP_204_NO_CONTENT
 
 from control.api.access import may_change, may_read, own, platform_may_change
 from control.api.conditions import IfMatch, IfNoneMatch, Unless, creates, expected
-from control.api.described import YAML, TakesDocument
+from control.api.described import YAML, TakesDocument, TellsDocument
 from control.api.given import Asker, Running, TenantPath
 from control.api.problems import Refusal, answers, not_found
 from control.api.publishing import (
@@ -33,7 +33,13 @@ class DocumentController(Controller):
     tags = ("Documents",)
     guards = (may_read,)
 
-    @get("/document", media_type=YAML, summary="The document as it stands", responses=READING)
+    @get(
+        "/document",
+        media_type=YAML,
+        operation_class=TellsDocument,
+        summary="The document as it stands",
+        responses=READING,
+    )
     async def document(
         self, tenant_id: TenantPath, asker: Asker, running: Running, if_none_match: Unless = None
     ) -> Response[bytes]:

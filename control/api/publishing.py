@@ -14,7 +14,7 @@ from base.ids import TenantId
 from control.api.access import Principal
 from control.api.audited import change
 from control.api.conditions import is_known
-from control.api.described import YAML
+from control.api.described import JSON, YAML
 from control.api.problems import FieldError, Refusal, answers, located, not_found
 from control.service import Service
 from pipelines.supervisor import NoCanaryError
@@ -23,6 +23,7 @@ from tenants.auditing import Result
 from tenants.canary_text import CanaryTextError
 from tenants.diffs import TooLongError
 from tenants.directory import TenantUnknownError
+from tenants.json_nodes import is_json
 from tenants.next_text import NotWrittenError, ReadOnlyFolderError
 from tenants.put_checks import expect
 from tenants.put_errors import (
@@ -149,10 +150,11 @@ async def refuse_moves(
 
 def text(document: bytes, digest: str, number: int | None, if_none_match: str | None) -> Response[bytes]:
     """The text, or 304 where who asks has it."""
+    kind = JSON if is_json(document) else YAML
     headers = {"ETag": f'"{digest}"'} | ({} if number is None else {"Atende-Revision": str(number)})
     if is_known(if_none_match, digest):
-        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, media_type=YAML, headers=headers)
-    return Response(document, media_type=YAML, headers=headers)
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, media_type=kind, headers=headers)
+    return Response(document, media_type=kind, headers=headers)
 
 
 def view(published: Published) -> PublishedView:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from base.ids import TenantId
 from control.api.access import Principal, may_change, may_read, own
 from control.api.conditions import IfMatch, Unless, expected
-from control.api.described import YAML, Acts
+from control.api.described import YAML, Acts, TellsDocument
 from control.api.given import Asker, Running, TenantPath
 from control.api.pages import Below, CursorText, Limit, Page, below, written
 from control.api.problems import answers, not_found
@@ -62,7 +62,13 @@ class RevisionsController(Controller):
         items = [RevisionView(revision=row.number, digest=row.digest, created_at=row.created_at) for row in rows]
         return Page(items=items, next=written(Below(items[-1].revision)) if len(items) == limit else None)
 
-    @get("/revisions/{number:int}", media_type=YAML, summary="One stored text", responses=READING)
+    @get(
+        "/revisions/{number:int}",
+        media_type=YAML,
+        operation_class=TellsDocument,
+        summary="One stored text",
+        responses=READING,
+    )
     async def revision(
         self,
         tenant_id: TenantPath,

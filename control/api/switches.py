@@ -26,7 +26,8 @@ class SwitchView(Struct, frozen=True, kw_only=True):
     """How its calls' audio comes where the dialplan does not say."""
     media_host: str | None
     """Our address for its calls' audio; null: the one that a call came in on."""
-    live_calls: int
+    live_calls: int | None
+    """In all processes, as they told last; null: the database does not tell those of the others."""
     tenants: int
     """Whose documents say that their calls come from it."""
 
@@ -48,8 +49,7 @@ class SwitchesController(Controller):
     @get("/", summary="The PBXs that calls come from", responses=answers("forbidden"))
     async def switches(self, running: Running) -> Page[SwitchView]:
         """As the settings have them; a change of theirs needs a restart. Live calls are those of all processes."""
-        calls, _ = await running.calls.calls(None)
-        live = Counter(view.call.switch for view in calls)
+        live = await running.calls.by_switch()
         bound = Counter(entry.switch for entry in running.directory.tenants())
         settings = running.settings
         return Page(
@@ -62,7 +62,7 @@ class SwitchesController(Controller):
                     peers=tuple(map(str, one.peers)),
                     wire=one.wire or settings.wires[0],
                     media_host=one.media_host or settings.media_host,
-                    live_calls=live[one.name],
+                    live_calls=None if live is None else live[one.name],
                     tenants=bound[one.name],
                 )
                 for one in settings.all_switches

@@ -22,6 +22,7 @@ from tenants.api_key_store import (
 from tenants.api_keys import KeyInvalidError
 from tenants.audit import AuditBrokenError
 from tenants.audit_store import AuditLog, AuditUnavailableError, MemoryAuditLog, PostgresAuditLog
+from tenants.copies import CopyError
 from tenants.database import Database, derived_password
 from tenants.embedded import EmbeddedError, EmbeddedPostgres
 from tenants.keys import KeyFileError
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 _TOLD: Final = (
     OSError,
+    CopyError,
     EmbeddedError,
     DatabaseError,
     KeyFileError,

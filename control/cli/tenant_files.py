@@ -10,9 +10,10 @@ from control.settings import Settings
 from tenants.convert import salvage
 from tenants.errors import did_you_mean
 from tenants.files import files_of
+from tenants.nodes import YamlError
 from tenants.report import Report
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import YamlError, compose
+from tenants.yaml_nodes import compose
 
 
 def texts(settings: Settings) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -98,6 +99,14 @@ class Everywhere:
         answers = await asyncio.gather(*(self._listed(one, path) for one in self._neighbours.with_calls))
         found = chain(here, *(answer or () for answer in answers))
         return newest(found, limit, before), sum(answer is None for answer in answers)
+
+    async def by_switch(self) -> Counter[str] | None:
+        """How many live calls each PBX has in all processes; None: it is not known of those of the others."""
+        here = self._board.by_switch()
+        if self._neighbours is None:
+            return here
+        elsewhere = await self._neighbours.presence.by_switch()
+        return None if elsewhere is None else here + elsewhere
 
     async def call(self, tenant_id: TenantId | None, call_id: CallId) -> LiveCallDetail | None:
         """One call; None: there is none of the tenant's. Raises ProcessSilentError when its process does not say."""

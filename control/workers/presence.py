@@ -6,6 +6,7 @@ everybody is taken to be as he was, and the limits of tenants are shared out bet
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -129,6 +130,15 @@ class Presence:
         except OUTAGES:
             return None
         return next((one for one in self.others if one.id == found), None)
+
+    async def by_switch(self) -> Counter[str] | None:
+        """Live calls that each PBX has in other processes, as they told last. None: the database does not tell."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                return Counter(await self._store.by_switch(self.me.id))
+        except OUTAGES as error:
+            log.warning("live calls of other processes could not be counted", error=repr(error))
+            return None
 
     async def alone(self) -> bool:
         """Whether no other node uses the database. Asks it, and raises what it raises."""

@@ -15,8 +15,9 @@ from tenants.fusionpbx import facts
 from tenants.fusionpbx.draft import NothingToAnswerError, draft
 from tenants.fusionpbx.rows import DomainRow, DomainRows
 from tenants.known_files import written_id
-from tenants.yaml_nodes import Mapping as Node
-from tenants.yaml_nodes import Scalar, YamlError, compose
+from tenants.nodes import Mapping as Node
+from tenants.nodes import Scalar, YamlError
+from tenants.yaml_nodes import compose
 
 Status = Literal["new", "changed", "same", "skipped", "not importable"]
 Check = Callable[[bytes, str], object]

@@ -66,5 +66,8 @@ FROM (
 -- owner --
 SELECT process_id FROM atende.live_calls WHERE ($1::uuid IS NULL OR tenant_id = $1) AND call_id = $2 LIMIT 1;
 
+-- by_switch --
+SELECT switch, count(*) AS calls FROM atende.live_calls WHERE process_id <> $1 GROUP BY switch;
+
 -- drop --
 DELETE FROM atende.processes WHERE id = $1 RETURNING true;

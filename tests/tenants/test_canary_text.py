@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenants.canary_text import CanaryTextError, without_canary
-from tenants.yaml_nodes import compose, plain
+from tenants.nodes import plain
+from tenants.yaml_nodes import compose
 
 TEXT = """\
 # Acme, the tenant
@@ -42,12 +43,29 @@ def test_it_may_be_the_first_key_of_all() -> None:
     assert without_canary(b"canary: {share: 5}\nslug: acme\n") == b"slug: acme\n"
 
 
-def test_json_line_by_line_may_be_cut_and_json_in_one_line_may_not() -> None:
-    lines = b'{\n  "slug": "acme",\n  "canary": {\n    "share": 10\n  },\n  "name": "x"\n}\n'
-    assert without_canary(lines) == b'{\n  "slug": "acme",\n  "name": "x"\n}\n'
-    for text in (b'{"slug": "acme", "canary": {"share": 10}}', b'{"slug": "acme",\n "canary": {}, "name": "x"}'):
-        with pytest.raises(CanaryTextError, match="lines of its own"):
-            without_canary(text)
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ('{"slug": "acme", "canary": {"share": 10}}', '{"slug": "acme"}'),
+        ('{"slug": "acme",\n "canary": {}, "name": "x"}', '{"slug": "acme",\n "name": "x"}'),
+        ('{"canary": {"share": 10}, "slug": "\\ud83d\\ude00"}', '{"slug": "\\ud83d\\ude00"}'),
+        (
+            '{\n\t"slug": "a, \U0001f600",\n\t"canary": {\n\t\t"share": 10\n\t}\n}\n',
+            '{\n\t"slug": "a, \U0001f600"\n}\n',
+        ),
+        (
+            '{\n  "slug": "acme",\n  "canary": {\n    "share": 10\n  },\n  "name": "x"\n}\n',
+            '{\n  "slug": "acme",\n  "name": "x"\n}\n',
+        ),
+    ],
+)
+def test_json_stays_json_and_as_it_was_written(text: str, rest: str) -> None:
+    assert without_canary(text.encode()).decode() == rest
+
+
+def test_yaml_in_braces_of_one_line_is_its_authors_to_change() -> None:
+    with pytest.raises(CanaryTextError, match="lines of its own"):
+        without_canary(b"{slug: acme, canary: {share: 10}}")
 
 
 def test_without_one_there_is_nothing_to_take_out() -> None:

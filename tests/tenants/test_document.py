@@ -1,6 +1,7 @@
 """Documents: what is refused, with all mistakes at their places, and what becomes of a good one."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from processors.catalog import AnyFactory
 from tenants.convert import convert
 from tenants.document import TenantDocument, parse_document, to_revision
 from tenants.errors import DocumentError
+from tenants.nodes import YamlError, plain
 from tenants.report import Report
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import YamlError, compose
+from tenants.yaml_nodes import compose
 
 Stages = Mapping[str, AnyFactory]
 
@@ -323,3 +325,26 @@ def test_numbers_to_which_a_caller_may_be_sent(stages: Stages, configs: Path, tr
     assert spec is not None
     assert f"to: {spec.to}" in transfer.replace('"', "")
     assert spec.mode == ("blind" if "blind" in transfer else "ring")
+
+
+SHOWN = st.characters(exclude_categories=("C", "Z")) | st.sampled_from(["\U0001f600", "/", '"', "\\"])
+NAMES = st.text(SHOWN, min_size=1, max_size=30)
+
+
+@given(name=NAMES, greeting=NAMES, escaped=st.booleans(), indent=st.sampled_from([None, 2, "\t"]))
+def test_a_document_may_be_any_json_of_it(
+    stages: Stages, name: str, greeting: str, escaped: bool, indent: int | str | None
+) -> None:
+    """Surrogates as pairs of escapes, and tabs, were told as mistakes of YAML."""
+    wished = plain(compose((HEAD + BODY).encode()))
+    wished["name"] = name
+    wished["assistants"][0]["texts"] = {"greeting": greeting}
+    document = parse(json.dumps(wished, ensure_ascii=escaped, indent=indent), stages)
+    assert (document.spec.name, document.spec.assistants[0].texts.greeting) == (name, greeting)
+
+
+def test_mistakes_in_json_are_told_with_line_and_field(stages: Stages) -> None:
+    text = '{\n\t"slug": "acme",\n\t"nome": "\\ud83d\\ude00"\n}'
+    assert "acme.yaml:3:2: $.nome: there is no such field (did you mean 'name'?)" in problems(text, stages)
+    (told,) = problems('{\n\t"slug": "acme",\n\t"name": "\\ud83d"\n}', stages)
+    assert told.startswith("acme.yaml:3:10: $: the text has half of a character")

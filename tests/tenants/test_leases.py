@@ -227,3 +227,18 @@ def test_a_reader_that_stood_still_itself_blames_nobody() -> None:
     watcher.looks(5)
     watcher.now += 60
     assert not watcher.looks(10)
+
+
+async def test_calls_are_counted_by_their_pbx_without_those_of_one_process(store: LeaseStore, node: str) -> None:
+    mine, other = process(node), process(node, 1)
+    for one in (mine, other):
+        await store.register(one)
+    before = await store.by_switch(mine.id)
+    await store.renew(mine.id, "ok", "{}", [call(switch="mine-alone")])
+    await store.renew(other.id, "ok", "{}", [call(switch=node[:60]), call(BETA, switch=node[:60]), call(switch="b")])
+    after = await store.by_switch(mine.id)
+    assert after.get(node[:60]) == 2
+    assert after["b"] == before.get("b", 0) + 1
+    assert "mine-alone" not in after
+    for one in (mine, other):
+        await store.drop(one.id)

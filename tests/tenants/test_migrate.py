@@ -23,7 +23,7 @@ from knowledge.passages import Passage
 from knowledge.stores.pgvector import PgVectorStore
 from knowledge.stores.protocol import StoredDocument
 from tenants.database import PASSWORD_FILE, PoolBounds, connect_app, derived_password, open_database
-from tenants.embedded import _binaries
+from tenants.embedded import binaries
 from tenants.migrate import (
     MIGRATIONS,
     DatabaseError,
@@ -169,7 +169,7 @@ def test_the_verifier_proves_the_server_of_the_rfcs_example() -> None:
     assert signature == "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
-INSTALLED = [_binaries(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+INSTALLED = [binaries(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
 
 
 @pytest.fixture(scope="module", params=INSTALLED, ids=[str(path).split("/")[-2] for path in INSTALLED])

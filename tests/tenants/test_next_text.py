@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tenants.next_text import NotWrittenError, ReadOnlyFolderError, beside, delete, digest_of
-from tenants.yaml_nodes import MAX_BYTES
+from tenants.nodes import MAX_BYTES
 from tests.tenants.folders import ACME
 
 

@@ -18,10 +18,11 @@ from tenants.convert import fields, type_info
 from tenants.document import parse_document
 from tenants.errors import DocumentError
 from tenants.field_docs import acted_on, field_docs, first_line
+from tenants.nodes import plain
 from tenants.reference import reference
 from tenants.schema import _structs, json_schema
 from tenants.spec import TenantSpec
-from tenants.yaml_nodes import compose, plain
+from tenants.yaml_nodes import compose
 from tests.tenants.test_document import BODY
 from tests.tenants.test_document import HEAD as SHORT
 from tests.tenants.test_references import FULL, HEAD, MODEL, PROVIDERS, SERVER

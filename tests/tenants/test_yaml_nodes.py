@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenants import yaml_nodes
-from tenants.yaml_nodes import MAX_BYTES, MAX_DEPTH, Mapping, Mark, Scalar, YamlError, compose, plain
+from tenants.nodes import MAX_BYTES, MAX_DEPTH, Mapping, Mark, Scalar, YamlError, plain
+from tenants.yaml_nodes import compose
 
 
 @pytest.mark.parametrize(

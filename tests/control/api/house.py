@@ -16,6 +16,7 @@ from app import create_app
 from base.ids import CallId, TenantId
 from control.peer import CallResult, Dialed, HangUp, Hears, Script, Wait, WaitFor
 from control.peer import Switch as Peer
+from control.peer.script import Step
 from control.service import Service
 from control.settings import Settings
 from control.workers.seat import Place
@@ -99,8 +100,10 @@ class ApiHouse:
         return await self.client.request(method, f"/api/v1{path}", headers={**own, **(headers or {})}, **sent)
 
     @asynccontextmanager
-    async def call(self, tenant_id: TenantId, *, wait_s: float = 60.0) -> AsyncIterator[CallId]:
-        """A caller who listens until the block ends, or the call does."""
+    async def call(
+        self, tenant_id: TenantId, *, wait_s: float = 60.0, then: tuple[Step, ...] = ()
+    ) -> AsyncIterator[CallId]:
+        """A caller who hears the greeting, does what comes `then`, and listens until the block or the call ends."""
         service = self.service
         signed = {
             TENANT_VARIABLE: tenant_id,
@@ -113,7 +116,7 @@ class ApiHouse:
             return [v.call.id for v in service.board.calls(tenant_id) if v.call.id not in before and v.turns]
 
         heard = WaitFor(what=Hears.SPEECH_END, quiet_ms=200, limit_s=10.0)
-        script = Script(steps=(heard, Wait(wait_s), HangUp()), limit_s=wait_s + 20.0)
+        script = Script(steps=(heard, *then, Wait(wait_s), HangUp()), limit_s=wait_s + 20.0)
         async with Peer(*service.address) as switch:
             ringing = asyncio.create_task(switch.call(Dialed(number="100", variables=signed), script))
             self.ringing.append(ringing)

@@ -1,12 +1,11 @@
 """A copy as docs/operations.md has it made, and brought back into an empty data directory: by its own lines, typed."""
 
-import asyncio
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,6 @@ import pytest
 from base.ids import TenantId
 from base.secret import Secret
 from tenants.api_key_store import PostgresApiKeys
-from tenants.database import open_database
 from tenants.migrate import connect
 from tenants.visit import visited_postgres
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document, folder_of_tenants
@@ -37,17 +35,21 @@ FROM pg_class c WHERE relnamespace = 'atende'::regnamespace AND relkind IN ('r',
 """
 
 
-def line(program: str) -> str:
+def line(command: str) -> str:
     """What the page says is to be typed to run it."""
-    [found] = re.findall(rf"^\$BIN/{program} .+$", PAGE, re.MULTILINE)
+    [found] = re.findall(rf"^\.venv/bin/atende database {command} .+$", PAGE, re.MULTILINE)
     return str(found)
 
 
-def typed(at: Path, command: str) -> None:
-    """In the folder whose `.atende` is the data directory, with the programs that the page finds."""
-    [binaries] = re.findall(r"^BIN=.+$", PAGE, re.MULTILINE)
-    script = f"set -e\n{binaries.replace('.venv/bin/python', sys.executable)}\n{command}"
-    subprocess.run(["sh", "-c", script], cwd=at, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=True)
+def typed(at: Path, data: Path, command: str) -> None:
+    """In a folder like `/opt/atende`: with the program, the service's settings, and none of its data."""
+    if not (at / ".venv").exists():
+        (at / ".venv").symlink_to(sys.prefix)
+    (at / ".env").write_text(f"ATENDE_DATA_DIR={data}\n")
+    assert at not in data.parents
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    subprocess.run(["sh", "-c", command], cwd=at, env=environment, input=b"y\n", check=True, timeout=60)
+    assert not (at / ".atende").exists()
 
 
 @contextmanager
@@ -62,24 +64,15 @@ def desk() -> Iterator[Path]:
 
 def copied(desk: Path, data: Path) -> None:
     """While the service runs."""
-    (desk / ".atende").symlink_to(data)
-    typed(desk, line("pg_dump"))
-    (desk / ".atende").unlink()
+    typed(desk, data, line("copy"))
+    assert stat.S_IMODE((desk / "atende.dump").stat().st_mode) == 0o600
     for name in FILES:
         shutil.copy2(data / name, desk / name)
 
 
 def brought_back(desk: Path, data: Path) -> None:
-    """Into a data directory in which nothing is but what a first start made, beside its server."""
-
-    async def run() -> None:
-        async with open_database(data, None):
-            (desk / ".atende").symlink_to(data)
-            await asyncio.to_thread(typed, desk, line("pg_restore"))
-            (desk / ".atende").unlink()
-
-    with ThreadPoolExecutor(1) as other:  # our own loop runs already
-        other.submit(asyncio.run, run()).result(60)
+    """Into a data directory in which nothing is."""
+    typed(desk, data, line("restore"))
     for name in FILES:
         shutil.copy2(desk / name, data / name)
 

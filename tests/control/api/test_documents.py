@@ -1,13 +1,16 @@
 """A company's document by way of the API: put, refused with its places, rolled back, tried, removed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tenants import next_text
+from tenants.nodes import plain
 from tenants.put_checks import MAX_DOCUMENT_BYTES
+from tenants.yaml_nodes import compose
 from tests.control.api.house import ACME, BRAVO, NOBODY, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 
@@ -47,6 +50,22 @@ async def test_what_is_put_answers_and_is_in_the_file_and_in_the_database(house:
     assert await put(house, text) == (200, {**told, "changed": False})
     listed = (await house.ask("GET", f"{DESK}/revisions", "tenant-viewer", ACME)).json()["items"]
     assert [one["revision"] for one in listed] == list(range(int(str(revision)), 0, -1))
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+async def test_json_is_taken_as_any_program_writes_it_and_told_again_as_such(house: ApiHouse, escaped: bool) -> None:
+    wished = plain(compose(document(ACME).encode()))
+    wished["name"] = "Acme \U0001f600"
+    text = json.dumps(wished, ensure_ascii=escaped, indent="\t")
+    status, told = await put(house, text)
+    assert status == 200, told
+    stands = await house.ask("GET", f"{DESK}/document", "tenant-viewer", ACME)
+    assert (stands.content, stands.headers["content-type"]) == (text.encode(), "application/json")
+    former = await house.ask("GET", f"{DESK}/revisions/{told['revision']}", "tenant-viewer", ACME)
+    assert (former.content, former.headers["content-type"]) == (text.encode(), "application/json")
+    status, told = await put(house, text.replace('"language"', '"langage"'))
+    line = 1 + text[: text.index('"language"')].count("\n")
+    assert (status, [(one["path"], one["line"]) for one in told["errors"]]) == (422, [("$.langage", line)])
 
 
 async def test_a_live_call_changes_over_to_what_is_put(house: ApiHouse) -> None:

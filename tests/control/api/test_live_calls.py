@@ -6,7 +6,9 @@ import pytest
 import pytest_asyncio
 
 from base.ids import CallId, TenantId
-from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, problem
+from control.peer import Say
+from tests.calls.callers import SPEECH
+from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -36,6 +38,34 @@ async def test_a_live_call_shows_its_transcript(house: ApiHouse) -> None:
         told = (await house.ask("GET", f"/live-calls/{call}", "tenant-viewer", ACME)).json()
     assert [(turn["role"], turn["text"]) for turn in told["transcript"]] == [("assistant", "Welcome to acme")]
     assert told["call"]["number"] == "100"
+
+
+async def test_a_call_in_course_shows_what_was_asked_and_where_the_time_of_the_answer_went(house: ApiHouse) -> None:
+    """While it goes on: the same words, and the same waterfall, are in its record afterwards."""
+    path = f"/tenants/{BRAVO}/document"
+    stands = (await house.ask("GET", path)).headers["etag"]
+    text = document(BRAVO).replace("llm.mock}", 'llm.mock, config: {answers: ["From eight to six."]}}')
+    assert (await house.ask("PUT", path, content=text, headers={"If-Match": stands})).status_code == 200
+    async with house.call(BRAVO, then=(Say(SPEECH),)) as call:
+        await eventually(lambda: len(heard(house, call)) == 3, limit_s=30.0)
+        told = (await house.ask("GET", f"/live-calls/{call}", "tenant-viewer", BRAVO)).json()
+        assert [view["turns"] for view in (await house.ask("GET", "/live-calls")).json()["items"]] == [3]
+        assert (await house.ask("POST", f"/live-calls/{call}/hang-up", "tenant-admin", BRAVO)).status_code == 204
+        record = await ended(house, BRAVO, call)
+    greeting, question, answer = told["transcript"]
+    assert [(turn["role"], turn["text"]) for turn in (greeting, question, answer)] == [
+        ("assistant", "Welcome to bravo"),
+        ("caller", "What are your opening hours?"),
+        ("assistant", "From eight to six."),
+    ]
+    assert (told["turns"], told["dropped"], told["caller_speaking"]) == (3, 0, False)
+    assert greeting["at"] < question["at"] < answer["at"]
+    assert (greeting["waterfall"], question["waterfall"]) == (None, None)
+    steps = answer["waterfall"]
+    order = ("vad_stop", "turn_wait", "turn_end", "first_sentence", "first_tts_audio", "first_audio")
+    assert [steps[name] for name in order] == sorted(steps[name] for name in order), steps
+    assert 0 < steps["vad_stop"] < steps["transcript"] <= steps["turn_end"]
+    assert [turn["waterfall"] for turn in record["turns"]] == [None, None, steps]  # type: ignore[attr-defined]
 
 
 async def test_live_calls_come_in_pages(house: ApiHouse) -> None:
