@@ -1,6 +1,7 @@
 """What is run again when it fails."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def not_about() -> None:
     assert took_s == pytest.approx(0.2, abs=0.1)
 
 
+def unheard() -> None:
+    assert threading.Event().wait(0.0)
+
+
 def other_words() -> None:
     heard = ["Welcome", "Sorry"]
     assert heard == ["Welcome"]
@@ -67,7 +72,7 @@ def raises(error: BaseException) -> Any:
 
 def test_only_what_the_clock_can_cause_is_run_again() -> None:
     waited = (TimeoutError(), ConnectionResetError(), httpx.ReadTimeout(""), asyncio.IncompleteReadError(b"", 1))
-    assert all(failed(by) for by in (too_late, not_about, *map(raises, waited)))
+    assert all(failed(by) for by in (too_late, not_about, unheard, *map(raises, waited)))
     assert not any(failed(by) for by in (other_words, other_status, bug, raises(FileNotFoundError())))
     assert failed(other_words, HEARD), "in a whole call a machine that stands still leaves something unheard"
     assert not failed(bug, HEARD)
