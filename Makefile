@@ -37,7 +37,7 @@ check: $(VENV)/.ready ## format, lint, types, floors
 	@$(BIN)/lint-imports
 
 # Whole calls first: they are a matter of milliseconds, and the models of other tests would be heard in them. What runs
-# by the clock is run again when it fails (tests/conftest.py says what); the summary tells which needed it (RERUN).
+# by the clock is run again when it fails (tests/reruns.py says what); the summary tells which needed it (RERUN).
 test: check models ## everything that CI checks
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/calls
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/calls

@@ -237,6 +237,8 @@ class Service:
             problems.append("it is being stopped: live calls end, no other is taken")
         if lack := self._no_room():
             problems.append(lack)
+        if self.neighbours is not None and (taken := self.neighbours.presence.taken) is not None:
+            problems.append(str(taken))
         mine = self._mine()
         if self.seat.role == "control" and not any(one.state == "ok" for one in mine):
             states = ", ".join(map(_state_of, mine)) or "none has begun"

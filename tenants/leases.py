@@ -6,7 +6,7 @@ A row says nothing by its age: who was lost is judged by those who read it (`ten
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -21,6 +21,7 @@ from tenants.conversations import MemoryConversations, cleaned
 from tenants.database import Database
 from tenants.event_store import MemoryEvents
 from tenants.lost_calls import events_of, lost_record, tell_lost
+from tenants.migrate import DatabaseError
 from tenants.sql import queries
 
 Role = Literal["all", "control", "media", "jobs", "models"]
@@ -33,6 +34,17 @@ DO_JOBS: Final[frozenset[Role]] = frozenset({"all", "jobs"})
 State = Literal["starting", "ok", "full", "draining"]
 MAX_PROCESSES: Final = 1000
 MAX_COUNTS: Final = 100_000
+
+
+class NodeTakenError(DatabaseError):
+    """Another node has this one's name: what is told of one would be taken for the other's."""
+
+    def __init__(self, other: "ProcessRow") -> None:
+        where = f"{other.role}-{other.slot} at {other.url or 'no address'}, in {other.machine}"
+        super().__init__(
+            f"another node is called {other.node!r}, too, and is alive ({where}): give each its own ATENDE_NODE"
+        )
+        self.other = other
 
 
 class ProcessRow(Struct, frozen=True, kw_only=True):
@@ -54,6 +66,22 @@ class ProcessRow(Struct, frozen=True, kw_only=True):
     started_at: datetime
     renewed_at: datetime
 
+    @property
+    def machine(self) -> str:
+        """By which two nodes of one name are told apart; empty where another version does not tell it."""
+        try:
+            return msgspec.json.decode(self.told, type=_OfAMachine).machine
+        except msgspec.DecodeError:
+            return ""
+
+    def is_twin(self, other: "ProcessRow") -> bool:
+        """Whether they are of two nodes that have one name."""
+        return self.node == other.node and "" not in (self.machine, other.machine) and self.machine != other.machine
+
+
+class _OfAMachine(Struct, frozen=True):
+    machine: str = ""
+
 
 LiveCounts: TypeAlias = Mapping[TenantId, Mapping[AssistantName, int]]
 """How many calls are live, by tenant and assistant."""
@@ -69,7 +97,8 @@ class LeaseStore(Protocol):
     async def register(self, process: ProcessRow) -> int:
         """It begins, without calls; who had its place on its node is gone. How many calls were lost with that one.
 
-        Again with the same id it is as if it had renewed. `renewed_at` is the database's own.
+        Again with the same id it is as if it had renewed. `renewed_at` is the database's own. Raises NodeTakenError
+        while there is a process of another node with its node's name: who had a place there may live.
         """
         ...
 
@@ -116,6 +145,7 @@ class MemoryLeases:
         """With the process that has it."""
 
     async def register(self, process: ProcessRow) -> int:
+        _require_no_twin(process, self._processes.values())
         place = _place(process)
         gone = [one for one in self._processes.values() if _place(one) == place and one.id != process.id]
         lost = sum(self._lose(one) for one in gone)
@@ -181,6 +211,8 @@ class PostgresLeases:
     async def register(self, process: ProcessRow) -> int:
         row = process
         async with self._database.platform() as connection:
+            of_the_node = await connection.fetch(_SQL["of_the_node"], row.node)
+            _require_no_twin(process, [ProcessRow(**_plain(one)) for one in of_the_node])
             gone = await connection.fetch(_SQL["predecessors"], row.node, row.role, row.slot, row.id)
             lost = await _lose(connection, gone)
             await connection.execute(
@@ -236,6 +268,12 @@ async def _lose(connection: Any, processes: Sequence[Any]) -> int:
 def _call(row: Any) -> Call:
     facts = _plain(row)
     return Call(id=facts.pop("call_id"), opened_at=facts.pop("since"), **facts)
+
+
+def _require_no_twin(process: ProcessRow, others: Iterable[ProcessRow]) -> None:
+    for other in others:
+        if process.is_twin(other):
+            raise NodeTakenError(other)
 
 
 def _place(process: ProcessRow) -> tuple[str, str, int]:

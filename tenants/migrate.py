@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,12 @@ from tenants.sql import queries
 
 APP_ROLE: Final = "atende_app"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-LOCK_TIMEOUT_S: Final = 60.0
+LOCK_TIMEOUT_S: Final = 6 * 3600.0
+"""A step over a large table may take its time."""
+LOCK_IDLE_S: Final = 60.0
+"""Who has the lock and does nothing for so long stands still, or is gone without the server's knowing."""
+LOCK_LOOK_S: Final = 0.25
+LOCK_TELL_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 10.0
 _NAME: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 _SCRAM_ROUNDS: Final = 4096
@@ -99,12 +105,25 @@ async def is_made(owner: Secret) -> bool:
 
 
 async def _lock(connection: Any) -> None:
-    """Held until the connection closes."""
-    try:
-        async with asyncio.timeout(LOCK_TIMEOUT_S):
-            await connection.execute(queries("migrations")["lock"])
-    except TimeoutError as error:
-        raise DatabaseError(f"another process has held the migration lock for {LOCK_TIMEOUT_S:g} s") from error
+    """Held until the connection closes. Who has it is waited for as long as it works, and told of."""
+    sql, began = queries("migrations"), time.monotonic()
+    tell_at = began + LOCK_TELL_S
+    while not await connection.fetchval(sql["lock"]):
+        holder, now = await connection.fetchrow(sql["holder"]), time.monotonic()
+        if holder is not None:
+            who = f"process {holder['pid']} of the database, from {holder['address'] or 'its own machine'},"
+            end_it = f"end that one, or as an administrator: SELECT pg_terminate_backend({holder['pid']})"
+            if (holder["idle_s"] or 0.0) > LOCK_IDLE_S:
+                raise DatabaseError(f"{who} holds the migration lock and does nothing: {end_it}")
+            if now > began + LOCK_TIMEOUT_S:
+                raise DatabaseError(f"{who} has held the migration lock for {holder['for_s']:.0f} s: {end_it}")
+            if now > tell_at:
+                tell_at = now + LOCK_TELL_S
+                log.warning(
+                    "another process brings the database to its schema: it is waited for",
+                    address=holder["address"], process=holder["pid"], for_s=round(holder["for_s"]),
+                )  # fmt: skip
+        await asyncio.sleep(LOCK_LOOK_S)
 
 
 async def connect(url: Secret, **login: Any) -> Any:

@@ -8,26 +8,12 @@ from hypothesis import settings
 
 from tenants.embedded import EmbeddedPostgres
 from tests import clusters
+from tests.reruns import rerun
 
 # How long an example takes is the machine's affair.
 settings.register_profile("atende", deadline=None)
 settings.load_profile("atende")
 EmbeddedPostgres._make_cluster = clusters.make_or_copy  # type: ignore[method-assign]
-
-BY_THE_CLOCK: Final = {
-    "calls": 2,
-    "control/api": 1,
-    "control/capacity": 1,
-    "control/cli": 1,
-    "control/peer": 1,
-    "control/workers": 1,
-    "processors/realtime": 1,
-    "test_app.py": 1,
-    "transports/freeswitch": 1,
-}
-"""What stands on sockets and processes, and how often it is run again when it fails: a machine that others use may stop
-for longer than a caller waits. Nothing else is run again."""
-
 
 LONG: Final = ("test_app.py", "control/workers/test_workers.py", "processors/stt/test_whisper.py")
 """Files that take a minute: they come first, so that no process of several is left alone with one at the end
@@ -36,10 +22,8 @@ LONG: Final = ("test_app.py", "control/workers/test_workers.py", "processors/stt
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        place = _place(item)
-        for folder, reruns in BY_THE_CLOCK.items():
-            if place == folder or place.startswith(f"{folder}/"):
-                item.add_marker(pytest.mark.flaky(reruns=reruns, reruns_delay=1))
+        if (marker := rerun(_place(item))) is not None:
+            item.add_marker(marker)
     items.sort(key=lambda item: _place(item) not in LONG)
 
 

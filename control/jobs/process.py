@@ -56,9 +56,11 @@ class JobsProcess:
     def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
         """Whether it does jobs; how the queue fares hinders nobody."""
         problems = ("it is being stopped: no further job is begun",) if self.draining else ()
+        if self.presence is not None and self.presence.taken is not None:
+            problems = (*problems, str(self.presence.taken))
         processes = () if self.presence is None else self.presence.everybody
         return ReadyView(
-            ready=not self.draining,
+            ready=not problems,
             problems=problems,
             live_calls=0,
             tenants=None,

@@ -20,7 +20,7 @@ from base.ids import AssistantName, CallId, TenantId
 from base.tasks import beside
 from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
-from tenants.leases import TAKE_CALLS, LeaseStore, LiveCounts, ProcessRow, State
+from tenants.leases import TAKE_CALLS, LeaseStore, LiveCounts, NodeTakenError, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
 from transports.freeswitch.peers import LOOPBACK, is_within
 
@@ -58,6 +58,8 @@ class Told(Struct, frozen=True, kw_only=True):
     """Tenants that it does not have as it should."""
     failed: tuple[FailedRevision, ...] = ()
     """Some of them, where there are many."""
+    machine: str = ""
+    """What no other node has, whatever it is called; `Presence` adds it."""
 
 
 class Present(Struct, frozen=True, kw_only=True):
@@ -74,7 +76,7 @@ class Presence:
     def __init__(
         self, store: LeaseStore, me: ProcessRow, *, processes: int = 1, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """`processes` take calls as far as is known before the others were read."""
+        """`processes` take calls as far as is known before the others were read; `me` tells its machine."""
         self._store = store
         self.me = me
         self.processes = processes
@@ -87,6 +89,8 @@ class Presence:
         self._away = False
         self._begun = False
         self._unreachable = False
+        self.taken: NodeTakenError | None = None
+        """Why the others do not know of this process: another node has its node's name."""
         self.everybody: Sequence[ProcessRow] = ()
         """All processes, this one among them, as they were read last."""
         self.lost_calls = 0
@@ -196,14 +200,26 @@ class Presence:
             log.exception("the processes' leases could not be kept")
 
     async def _renew(self, now: Present) -> None:
-        told = msgspec.json.encode(now.told).decode()
+        told = msgspec.json.encode(structs.replace(now.told, machine=self.me.machine)).decode()
         if not self._begun or not await self._store.renew(self.me.id, now.state, told, now.calls):
-            lost = await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            try:
+                lost = await self._store.register(structs.replace(self.me, state=now.state, told=told))
+            except NodeTakenError as error:
+                self._see_a_twin(error)
+                return
+            self._see_a_twin(None)
             if lost:
                 self.lost_calls += lost
                 log.error("calls were lost with the process that had this place", calls=lost)
             await self._store.renew(self.me.id, now.state, told, now.calls)
             self._begun = True
+
+    def _see_a_twin(self, taken: NodeTakenError | None) -> None:
+        if taken is not None and self.taken is None:
+            log.error("another node has this one's name: the others do not know of this process", error=str(taken))
+        elif taken is None and self.taken is not None:
+            log.warning("the other node of this one's name is gone", node=self.me.node)
+        self.taken = taken
 
     async def _read(self) -> None:
         processes = await self._store.processes()

@@ -103,8 +103,11 @@ def _nth(first: int, slot: int) -> int:
 
 def node_of(found: Settings) -> str:
     """The node's name: as it is set, or the host's with a number that its data directory keeps."""
-    if found.node is not None:
-        return found.node
+    return machine_of(found) if found.node is None else found.node
+
+
+def machine_of(found: Settings) -> str:
+    """What no other node has, whatever it is called: a name that its data directory keeps."""
     file = found.data_dir / NODE_FILE
     found.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{NODE_FILE}.{secrets.token_hex(8)}")

@@ -103,7 +103,10 @@ class ChromaStore:
         return await self._run(lambda: self._search(tenant, vector, limit))
 
     async def close(self) -> None:
-        """Close the database, then the thread. Idempotent."""
+        """Close the database, then the thread. Idempotent.
+
+        SQLite's files are closed by Chroma's own threads, some milliseconds behind it.
+        """
         self._collections.clear()
         client, self._client = self._client, None
         if client is not None:

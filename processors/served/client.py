@@ -7,7 +7,7 @@ to hear is asked for once more. No call is taken meanwhile (`look` says why).
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from base.tasks import beside
 from processors.compute import LaneFullError, LaneLoad
 from processors.factory import PrepareError
 from processors.served import protocol
+from processors.served.answers import AWAY, NOT_FOUND, begun, decoded, failure, health_of
 from processors.served.protocol import (
     LaneName,
     Model,
@@ -41,11 +42,6 @@ PATIENCE_S: Final = 12.0
 """Whoever asks while it is away waits so long for it, if his own time is not over before."""
 LOAD_TIMEOUT_S: Final = 120.0
 """For a model to be loaded, on a machine that is busy."""
-MAX_SPEECH_BYTES: Final = 600 * 2 * protocol.PCM_RATE
-"""Ten minutes: no text of ours takes so long."""
-NOT_FOUND: Final = frozenset({404, 405, 501})
-OVERLOADED: Final = frozenset({429, 503})
-AWAY: Final = "the model server does not answer"
 
 T = TypeVar("T")
 
@@ -115,7 +111,7 @@ class ServedModels:
 
         async def ask() -> Transcription:
             answer = await self._client.post(protocol.TRANSCRIPTIONS, data=fields, files=file, headers=headers)
-            return _decoded(answer, Transcription)
+            return decoded(answer, Transcription)
 
         return await self._patiently(ask)
 
@@ -124,14 +120,14 @@ class ServedModels:
         if rehearsal:
             headers[protocol.REHEARSAL] = "1"
         request = {"content": msgspec.json.encode(asked), "headers": headers}
-        stream = await self._patiently(lambda: _begun(self._client.stream("POST", protocol.SPEECH, **request)))  # type: ignore[arg-type]
+        stream = await self._patiently(lambda: begun(self._client.stream("POST", protocol.SPEECH, **request)))  # type: ignore[arg-type]
         async with aclosing(stream):
             try:
                 async for part in stream:
                     yield part
             except httpx.HTTPError as error:
                 self._lost()
-                raise _failure(error) from error
+                raise failure(error) from error
 
     async def watch(self) -> None:
         """Look at it for ever."""
@@ -155,14 +151,14 @@ class ServedModels:
         try:
             return await ask()
         except httpx.TimeoutException as error:
-            raise _failure(error) from error
+            raise failure(error) from error
         except httpx.TransportError:
             self._lost()
         await self._back()
         try:
             return await ask()
         except httpx.HTTPError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
 
     async def _back(self) -> None:
         """One that has never answered, since its URL is wrong, is waited for once: not by each company at the start."""
@@ -183,9 +179,9 @@ class ServedModels:
     async def _loaded(self, name: str) -> Model:
         answer = await self._client.get(f"{protocol.MODELS}/{quote(name, safe='')}", timeout=LOAD_TIMEOUT_S)
         if answer.status_code not in NOT_FOUND:
-            return _decoded(answer, Model)
+            return decoded(answer, Model)
         listed = await self._client.get(protocol.MODELS)
-        names = {one.id: one for one in _decoded(listed, Models).data}
+        names = {one.id: one for one in decoded(listed, Models).data}
         if name not in names:
             raise ModelServerError(f"the model server has {', '.join(sorted(names)) or 'no model'}")
         return names[name]
@@ -193,9 +189,9 @@ class ServedModels:
     async def _look(self) -> None:
         try:
             answer = await self._client.get(protocol.HEALTH, timeout=LOOK_TIMEOUT_S)
-            health = _health_of(answer)
+            health = health_of(answer)
             if health is None:
-                _decoded(await self._client.get(protocol.MODELS, timeout=LOOK_TIMEOUT_S), Models)
+                decoded(await self._client.get(protocol.MODELS, timeout=LOOK_TIMEOUT_S), Models)
             elif self._health is None or health.instance != self._health.instance:
                 await self._load_again()
         except httpx.TimeoutException:
@@ -248,70 +244,3 @@ async def open_models(
         await models._look()  # noqa: SLF001 - ours
         async with beside(watch_the_model_server=models.watch()):
             yield models
-
-
-async def _begun(opening: AbstractAsyncContextManager[httpx.Response]) -> AsyncGenerator[bytes]:
-    """The audio of an answer that has begun. Raises what `_decoded` does."""
-    stream = _streamed(opening)
-    await anext(stream)
-    return stream
-
-
-async def _streamed(opening: AbstractAsyncContextManager[httpx.Response]) -> AsyncGenerator[bytes]:
-    """Nothing, when the answer has begun well, then its audio."""
-    async with opening as answer:
-        if answer.status_code != httpx.codes.OK:
-            await answer.aread()
-            raise _refusal(answer)
-        _require_rate(answer.headers.get("Content-Type", ""))
-        yield b""
-        received = 0
-        async for part in answer.aiter_raw():
-            received += len(part)
-            if received > MAX_SPEECH_BYTES:
-                raise ModelServerError("the model server speaks without end")
-            yield part
-
-
-def _require_rate(media_type: str) -> None:
-    """Raises ModelServerError where another rate is stated than that of the reference."""
-    for parameter in media_type.split(";")[1:]:
-        name, _, value = parameter.strip().partition("=")
-        if name == "rate" and value.strip('"') != str(protocol.PCM_RATE):
-            raise ModelServerError(f"the model server speaks at {value} Hz, and {protocol.PCM_RATE} are wanted")
-
-
-def _health_of(answer: httpx.Response) -> ServerHealth | None:
-    """None: it is another server than ours."""
-    try:
-        return msgspec.json.decode(answer.content, type=ServerHealth) if answer.is_success else None
-    except msgspec.DecodeError:
-        return None
-
-
-def _decoded(answer: httpx.Response, kind: type[T]) -> T:
-    """Raises ModelServerError, LaneFullError."""
-    if not answer.is_success:
-        raise _refusal(answer)
-    try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.DecodeError as error:
-        raise ModelServerError(f"the model server's answer is none that we understand: {error}") from error
-
-
-def _refusal(answer: httpx.Response) -> Exception:
-    """Of what the server says mostly the code alone: a message may repeat what was spoken."""
-    if answer.status_code in OVERLOADED:
-        return LaneFullError("the model server has too much to do")
-    try:
-        error = msgspec.json.decode(answer.content, type=protocol.ErrorAnswer).error
-    except msgspec.DecodeError:
-        error = protocol.ErrorBody()
-    if error.code == protocol.NOT_READY:
-        return ModelServerError(error.message)
-    code = f" ({error.code[:60]})" if error.code else ""
-    return ModelServerError(f"the model server refuses: {answer.status_code}{code}")
-
-
-def _failure(error: httpx.HTTPError) -> ModelServerError:
-    return ModelServerError(f"{AWAY} ({type(error).__name__})")

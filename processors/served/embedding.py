@@ -15,7 +15,7 @@ from base.secret import Secret
 from knowledge.embedder import Remembered, UseEmbedder, Vectors
 from knowledge.passages import KnowledgeError
 from processors.served import protocol
-from processors.served.client import NOT_FOUND
+from processors.served.answers import NOT_FOUND
 from processors.served.protocol import Embeddings, EmbeddingsRequest
 from processors.served.transport import blocking_client_of
 

@@ -1,5 +1,9 @@
 -- Processes and the calls that they have. A row is its process's own: nobody else changes it, and who is lost is removed.
 
+-- of_the_node --
+SELECT id, node, role, slot, pid, url, version, state, told, started_at, renewed_at FROM atende.processes
+WHERE node = $1 ORDER BY role, slot;
+
 -- predecessors --
 -- One place of a node is one process's: whoever had it before is gone.
 SELECT id, renewed_at FROM atende.processes WHERE node = $1 AND role = $2 AND slot = $3 AND id <> $4

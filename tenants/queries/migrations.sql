@@ -1,7 +1,17 @@
 -- What the owner runs before and around the numbered migrations.
 
 -- lock --
-SELECT pg_advisory_lock(4702988131);
+-- Whether it is had; held until the connection closes.
+SELECT pg_try_advisory_lock(4702988131);
+
+-- holder --
+-- Who has it, and for how long that one has done nothing: null while it works, or where we may not know.
+SELECT a.pid, host(a.client_addr) AS address, extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS for_s,
+    CASE WHEN a.state LIKE 'idle%' THEN extract(epoch FROM clock_timestamp() - a.state_change)::float8 END AS idle_s
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.classid::bigint << 32 | l.objid::bigint = 4702988131;
 
 -- history --
 CREATE SCHEMA IF NOT EXISTS atende;

@@ -13,7 +13,7 @@ from base.clock import SystemClock
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import Call
 from tenants.database import Database
-from tenants.leases import LeaseStore, MemoryLeases, PostgresLeases, ProcessRow
+from tenants.leases import LeaseStore, MemoryLeases, NodeTakenError, PostgresLeases, ProcessRow
 from tenants.lost import LostProcesses
 from tests.tenants.known import known
 
@@ -134,6 +134,24 @@ async def test_one_place_is_one_processs_and_whoever_had_it_is_gone_with_its_cal
     assert await owners(store, had) == [None]
     assert not await store.renew(former.id, "ok", "{}", [has := call()]), "it has to register anew"
     assert await owners(store, has) == [None]
+
+
+async def test_nobody_takes_the_place_of_another_node_of_the_same_name(store: LeaseStore, node: str) -> None:
+    mine, theirs = process(node, told='{"machine": "a-1"}'), process(node, 1, told='{"machine": "b-2"}')
+    await store.register(mine)
+    await store.renew(mine.id, "ok", mine.told, [had := call()])
+    for slot in (0, 1):
+        with pytest.raises(NodeTakenError, match=r"ATENDE_NODE") as refused:
+            await store.register(structs.replace(theirs, slot=slot))
+        assert refused.value.other.id == mine.id
+    (seen,) = await of_node(store, node)
+    assert (seen.id, await owners(store, had)) == (mine.id, [mine.id]), "its calls are not lost"
+    assert await store.register(process(node, told='{"machine": "a-1"}')) == 1, "its own successor has its place"
+    (successor,) = await of_node(store, node)
+    assert await store.lose(successor.id, successor.renewed_at) == 0
+    await store.register(theirs)
+    await store.register(former := process(node, told="{}"))
+    assert [one.id for one in await of_node(store, node)] == [former.id, theirs.id], "an older version tells none"
 
 
 async def test_only_who_has_not_renewed_since_is_lost(store: LeaseStore, node: str) -> None:

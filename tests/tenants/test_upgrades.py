@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+import structlog
 
 from base.ids import ApiKeyId, CallId
 from base.secret import Secret
@@ -182,12 +183,35 @@ async def test_old_and_new_programs_that_start_together_end_at_the_newest(server
     assert all(isinstance(end, list) for end in ended[1::2]), "the newer ones begin whatever the others do"
 
 
-async def test_who_waits_too_long_for_another_says_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_a_long_step_of_another_says_so_and_begins_behind_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, slow = server.url(await server.make()), tmp_path / "steps"
+    slow.mkdir()
+    (slow / "0001_a.sql").write_text("CREATE TABLE a (x int); SELECT pg_sleep(1.5)")
+    monkeypatch.setattr("tenants.migrate.LOCK_TELL_S", 0.3)
+    monkeypatch.setattr("tenants.migrate.LOCK_IDLE_S", 1.0)
+    with structlog.testing.capture_logs() as logs:
+        first = asyncio.create_task(migrate(url, folder=slow))
+        await asyncio.sleep(0.3)
+        assert await migrate(url, folder=slow) == []
+    assert await first == [1]
+    waits = [
+        one for one in logs if one["event"] == "another process brings the database to its schema: it is waited for"
+    ]
+    assert 1 <= len(waits) <= 5
+    assert waits[0]["process"] > 0
+
+
+@pytest.mark.parametrize(("bound", "says"), [("IDLE", "does nothing"), ("TIMEOUT", "has held the migration lock for")])
+async def test_who_waits_too_long_for_another_says_so(
+    server: Server, monkeypatch: pytest.MonkeyPatch, bound: str, says: str
+) -> None:
     url = server.url(await server.make())
     holder = await connect(url)
     await holder.execute("SELECT pg_advisory_lock(4702988131)")
-    monkeypatch.setattr("tenants.migrate.LOCK_TIMEOUT_S", 0.1)
-    with pytest.raises(DatabaseError, match="another process has held the migration lock"):
+    monkeypatch.setattr(f"tenants.migrate.LOCK_{bound}_S", 0.1)
+    with pytest.raises(DatabaseError, match=f"{says}.*pg_terminate_backend"):
         await migrate(url)
     await holder.close()
     monkeypatch.undo()

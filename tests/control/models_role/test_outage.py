@@ -13,7 +13,7 @@ import pytest
 
 from base.ids import CallId
 from control.peer import CallResult, Dialed, HangUp, Hears, Say, Script, Switch, Wait, WaitFor
-from processors.served.client import AWAY
+from processors.served.answers import AWAY
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
 from tests.calls.callers import SPEECH
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document

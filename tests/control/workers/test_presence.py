@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from msgspec import structs
@@ -15,11 +16,13 @@ from base.clock import Clock
 from base.ids import CallId, TenantId
 from control.health import TenantHealth
 from control.workers import telling
+from control.workers.joining import no_twin
 from control.workers.presence import Presence, Present, Told, is_alone, reaches, told_of
 from pipelines.calls import Call, CallRecord
 from tenants.conversations import MemoryConversations
 from tenants.event_store import MemoryEvents
-from tenants.leases import MemoryLeases, ProcessRow
+from tenants.leases import MemoryLeases, NodeTakenError, ProcessRow
+from tenants.lost import LOST_AFTER_S
 from tests.pipelines.virtual import LoopClock, virtual
 from tests.tenants.test_leases import call
 
@@ -66,10 +69,17 @@ class Process:
     """One process that is as `how` says."""
 
     def __init__(
-        self, store: Store, slot: int, role: str = "media", node: str = "n", url: str = "http://127.0.0.1:1"
+        self,
+        store: Store,
+        slot: int,
+        role: str = "media",
+        node: str = "n",
+        url: str = "http://127.0.0.1:1",
+        machine: str = "",
     ) -> None:
         facts: dict[str, Any] = {"id": str(uuid.uuid4()), "node": node, "role": role, "slot": slot, "pid": 1}
         facts |= {"url": url, "version": "1", "state": "starting"}
+        facts |= {"told": msgspec.json.encode(Told(machine=machine)).decode()}
         row = ProcessRow(**facts, started_at=NOON, renewed_at=NOON)
         self.presence = Presence(store, row, processes=2, now=lambda: asyncio.get_running_loop().time())
         self.calls: list[Call] = []
@@ -109,6 +119,44 @@ async def test_who_has_a_call_is_known_to_the_others_soon_and_when_he_ends_too()
             assert one.presence.least_busy() == 1
         await asyncio.sleep(1.1)
         assert [row.id for row in one.presence.everybody] == [one.presence.me.id], "it said that it goes"
+
+
+@virtual
+async def test_two_nodes_of_one_name_do_not_take_each_others_place() -> None:
+    store = Store(LoopClock())
+    one, twin = Process(store, 0, machine="a-1"), Process(store, 0, machine="b-2")
+    with structlog.testing.capture_logs() as logs:
+        async with twin.lives(), one.lives():
+            twin.has("a")
+            await asyncio.sleep(30)
+            assert [row.id for row in one.presence.everybody] == [twin.presence.me.id]
+            assert await one.presence.owner(CallId("a"), ACME) is not None, "its call is not lost"
+            assert "ATENDE_NODE" in str(one.presence.taken)
+            assert twin.presence.taken is None
+            with pytest.raises(NodeTakenError, match="in b-2"):
+                await no_twin(store, one.presence.me, asyncio.get_running_loop().time)
+            store.cut_off.add(twin.presence.me.id)
+            await asyncio.sleep(14)
+            assert [row.id for row in one.presence.everybody] == [one.presence.me.id]
+            assert one.presence.taken is None
+    told = [entry["event"] for entry in logs if entry["log_level"] in ("error", "warning")]
+    assert told.count("another node has this one's name: the others do not know of this process") == 1
+    assert told.count("the other node of this one's name is gone") == 1
+
+
+@virtual
+async def test_who_begins_waits_until_a_dead_node_of_its_name_is_lost() -> None:
+    store = Store(LoopClock())
+    one, dead = Process(store, 0, machine="a-1"), Process(store, 0, machine="b-2")
+    clock = asyncio.get_running_loop()
+    await no_twin(store, one.presence.me, clock.time)
+    assert clock.time() == pytest.approx(0.0, abs=0.1)
+    await store.register(dead.presence.me)
+    began = clock.time()
+    await no_twin(store, one.presence.me, clock.time)
+    assert clock.time() - began == pytest.approx(LOST_AFTER_S, abs=1.5)
+    async with one.lives():
+        assert one.presence.taken is None
 
 
 @virtual

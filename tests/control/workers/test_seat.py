@@ -7,7 +7,7 @@ import pytest
 
 from control.settings import PortRange, Settings, SettingsError, checked
 from control.workers.parent import connections
-from control.workers.seat import Place, Role, Seat, node_of, seated, seats, url_of
+from control.workers.seat import Place, Role, Seat, machine_of, node_of, seated, seats, url_of
 from tenants.database import PoolBounds
 from tenants.embedded import EmbeddedPostgres
 
@@ -84,7 +84,9 @@ def test_a_node_keeps_its_name_and_two_of_one_host_are_told_apart(tmp_path: Path
     names = {node_of(Settings(data_dir=tmp_path / name)) for name in "ab" for _ in range(2)}
     assert len(names) == 2
     assert all(name.startswith(socket.gethostname()[:80]) for name in names)
-    assert node_of(Settings(node="node-2", data_dir=tmp_path / "c")) == "node-2"
+    called = Settings(node="node-2", data_dir=tmp_path / "c")
+    assert node_of(called) == "node-2"
+    assert machine_of(called) == machine_of(called) not in names, "its own, whatever it is called"
 
 
 def test_who_listens_everywhere_is_asked_at_the_address_that_others_know() -> None:

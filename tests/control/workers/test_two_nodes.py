@@ -19,7 +19,7 @@ from control.workers.seat import Place, url_of
 from pipelines.calls import Call
 from tenants.api_key_store import PostgresApiKeys
 from tenants.embedded import EmbeddedPostgres
-from tenants.leases import PostgresLeases
+from tenants.leases import NodeTakenError, PostgresLeases
 from tests.control.api.house import ACME, BRAVO, ApiHouse, api_house, document, problem
 from tests.pipelines.virtual import eventually
 from tests.tenants.conftest import module_folder
@@ -109,6 +109,26 @@ async def test_a_call_of_the_other_node_is_seen_spoken_into_sent_on_and_ended(
     entries = (await asked.ask("GET", "/audit", "tenant-admin", ACME)).json()["items"]
     done = [(one["action"], one["object"]) for one in entries if one["outcome"] == "done"]
     assert {("call.say", call), ("call.transfer", call), ("call.hangup", second)} <= set(done)
+
+
+async def test_a_node_of_a_name_that_another_has_does_not_begin(nodes: tuple[ApiHouse, ApiHouse]) -> None:
+    url = nodes[0].service.settings.database_url
+    assert url is not None
+    with pytest.raises(BaseExceptionGroup, match="TaskGroup") as failed:
+        async with node(url, "two"):
+            pass
+    assert failed.group_contains(NodeTakenError, match="another node is called 'two', too, and is alive")
+    assert nodes[1].service.readiness().ready
+
+
+async def test_a_node_that_has_no_name_of_its_own_says_so(nodes: tuple[ApiHouse, ApiHouse]) -> None:
+    service = nodes[1].service
+    assert service.neighbours is not None
+    service.neighbours.presence.taken = NodeTakenError(service.neighbours.presence.me)
+    ready = service.readiness()
+    service.neighbours.presence.taken = None
+    assert not ready.ready
+    assert any("give each its own ATENDE_NODE" in problem for problem in ready.problems)
 
 
 async def test_another_company_finds_nothing_of_it_on_either_node(nodes: tuple[ApiHouse, ApiHouse]) -> None:

@@ -25,7 +25,8 @@ from knowledge.passages import KnowledgeError
 from processors.compute import ComputeLanes
 from processors.factory import PrepareError
 from processors.models.store import ModelStore
-from processors.served.client import AWAY, ServedModels, open_models
+from processors.served.answers import AWAY
+from processors.served.client import ServedModels, open_models
 from processors.served.embedding import ASK_AGAIN_S, ServedEmbedder
 from processors.served.protocol import Model, ModelServerError, SpeechRequest, Transcribed
 from processors.served.stages import ServedEars, ServedMouth
