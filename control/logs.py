@@ -54,6 +54,7 @@ def configure(format_: Literal["console", "json"], level: str, stream: TextIO | 
     out = stream or sys.stderr
     shared = _shared()
     handler = logging.StreamHandler(out)
+    handler.addFilter(_no_librarys_debug)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -135,10 +136,15 @@ def _rendering(format_: str, *, colors: bool) -> list[Any]:
     return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
 
 
+def _no_librarys_debug(record: logging.LogRecord) -> bool:
+    """Whether it is told: a library's DEBUG is not, whichever it is. Providers' clients tell whole prompts there."""
+    return record.levelno > logging.DEBUG or isinstance(record.msg, dict)  # as structlog hands on what is ours
+
+
 def _bridge_loguru(number: int) -> None:
     """pipecat logs each frame's adventures at DEBUG: its INFO is our DEBUG, its warnings and errors are ours.
 
-    At DEBUG it quotes what is spoken; above, words in brackets are left out.
+    It quotes what is spoken in brackets, at DEBUG each sentence: what stands in them is left out.
     """
     loguru_logger.remove()
     wanted = "DEBUG" if number <= logging.DEBUG else "WARNING"
@@ -154,7 +160,5 @@ def _from_loguru(message: Any) -> None:
     facts: dict[str, Any] = {"source": record["name"]}
     if error is not None and error.value is not None:
         facts["exc_info"] = error.value
-    told = record["message"]
-    if logging.getLogger().level > logging.DEBUG:
-        told = _QUOTED.sub(f"[{HIDDEN}]", told)
+    told = _QUOTED.sub(f"[{HIDDEN}]", record["message"])
     structlog.get_logger("loguru").log(logging.getLevelNamesMapping()[level.upper()], told, **facts)

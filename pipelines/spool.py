@@ -100,6 +100,8 @@ class Spool:
         self._close_timeout_s = close_timeout_s
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spool")
         self._live: set[str] = set()
+        self._known: set[str] = set()
+        """Files of live calls whose names are on the disk."""
         self._unwritten: deque[CallRecord] = deque()
         self._beginning: dict[str, Call] = {}
         self._telling: deque[Event] = deque(maxlen=MAX_UNWRITTEN)
@@ -150,6 +152,8 @@ class Spool:
             await self._in_thread(files.append, self._folder / name, files.CallOpened(call))
         except OSError:
             log.exception("the spool cannot be written")
+        else:
+            self._known.add(name)
         if self._begun is not None and name in self._live:
             while len(self._beginning) >= MAX_UNWRITTEN:
                 self._beginning.pop(next(iter(self._beginning)))  # told with its record
@@ -161,13 +165,17 @@ class Spool:
         name = files.name_of(record.call.id)
         self._live.add(name)  # a file that is half written must not be taken for a broken one
         try:
-            await self._in_thread(files.append, self._folder / name, files.CallClosed(record))
+            await self._in_thread(self._close, name, record)
         except OSError:
             log.exception("the spool cannot be written")
             self._keep_in_memory(record)
         else:
             self._live.discard(name)
+        self._known.discard(name)
         self._news.set()
+
+    def _close(self, name: str, record: CallRecord) -> None:
+        files.append(self._folder / name, files.CallClosed(record), known=name in self._known)
 
     @property
     def queued(self) -> dict[str, int]:

@@ -64,7 +64,10 @@ def lock(folder: Path) -> int:
 
     Raises SpoolError when another process has it.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in made:
+        _sync_folder(path.parent)
     descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,10 +103,10 @@ def _left(folder: Path) -> list[Path]:
     return [path for suffix in (SUFFIX, EVENT_SUFFIX) for path in folder.glob("*" + suffix)]
 
 
-def append(path: Path, line: Line) -> None:
-    """Add a line; it is on the disk when this returns. Raises OSError."""
+def append(path: Path, line: Line, *, known: bool = False) -> None:
+    """Add a line; it is on the disk when this returns. `known`: so is the file's name. Raises OSError."""
     _write(path, line, os.O_APPEND)
-    if not isinstance(line, CallClosed):
+    if not known:
         _sync_folder(path.parent)
 
 

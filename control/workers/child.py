@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -17,6 +17,11 @@ from control.workers.seat import Seat
 
 PATH: Final = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - the first may be ""
 """Where we were found ourselves: the folder that we happen to be in is not searched."""
+LOOK_S: Final = 0.25
+STUCK_LOOKS: Final = 8
+"""Looks, not seconds: a parent that was stopped itself, with all others, has seen nothing of them meanwhile."""
+SLOW_LOOKS: Final = 480
+"""Two minutes: who starts loads its libraries before it has an event loop, and who ends puts them away after it."""
 STARTER: Final = "import app; app.main()"
 STARTERS: Final[Mapping[str, str]] = {"models": "from control.models_role.process import main; main()"}
 """Of roles that need little of the program, and are there sooner without the rest."""
@@ -39,6 +44,10 @@ class Child:
         """It is to take another's place, and has not begun: where it fails the other stays."""
         self.heir: Child | None = None
         """Who had to take its place, since it ended unasked."""
+        self.followed = asyncio.Event()
+        """It has an heir."""
+        self.hung = False
+        """It was killed for that."""
         self.ending = False
         self.missed = 0
         """Looks in a row at which it had not told that its event loop turns."""
@@ -100,12 +109,17 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
-    def look(self) -> int:
-        """For how many looks in a row its event loop has not turned; 0 while it starts, or ends."""
-        if not self.began.is_set() or self.ending or self.ended.is_set():
-            return 0
+    @property
+    def doing(self) -> Literal["starts", "runs", "ends"]:
+        """What it is at. Who starts, or ends, may leave its event loop alone for longer than who has calls."""
+        return "ends" if self.ending else "runs" if self.began.is_set() else "starts"
+
+    def look(self) -> bool:
+        """Look once more: whether it hangs, since its event loop has not turned for too many looks in a row."""
+        if self._process is None or self.ended.is_set():
+            return False
         self.missed += 1
-        return self.missed - 1
+        return self.missed > (STUCK_LOOKS if self.doing == "runs" else SLOW_LOOKS)
 
     def _heard(self) -> None:
         assert self._line is not None

@@ -1,7 +1,8 @@
 """The processes of a node as their parent has them: who has which place, and who follows one that ended unasked.
 
 A process that ends unasked is started anew, at once the first time and later and later if that goes on; one whose event
-loop has stood still for two seconds is killed. No process's end touches another.
+loop has stood still for two seconds is killed, and so is one that has not come to life, or to its end, within two
+minutes. No process's end touches another.
 """
 
 import asyncio
@@ -13,18 +14,15 @@ from typing import Final
 import structlog
 
 from control.settings import Settings
-from control.workers.child import Child
+from control.workers.child import LOOK_S, Child
 from control.workers.seat import Seat
 
-LOOK_S: Final = 0.25
-STUCK_LOOKS: Final = 8
-"""Looks, not seconds: a parent that was stopped itself, with all others, has seen nothing of them meanwhile."""
 STACKS_S: Final = 0.1
 """A process that hangs has so long to tell where, before it is killed."""
 FIRST_PAUSE_S: Final = 0.1
 MOST_PAUSE_S: Final = 30.0
 WELL_S: Final = 60.0
-"""Who lived so long has not failed at once: his successor begins without a pause."""
+"""Who had begun and lived so long has not failed at once: his successor begins without a pause."""
 
 log = structlog.get_logger()
 
@@ -64,10 +62,10 @@ class Family:
         while True:
             await child.ended.wait()
             self.children.remove(child)
-            never_began = not child.began.is_set() and (child.spare or not self.begun)
+            never_began = not child.began.is_set() and (child.spare or not (self.begun or child.hung))
             if never_began or self._is_over(child):
                 return
-            failures = 0 if time.monotonic() - since > WELL_S else failures
+            failures = 0 if child.began.is_set() and time.monotonic() - since > WELL_S else failures
             pause_s = 0.0 if failures == 0 else min(MOST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
             facts = {"process": child.seat.name, "status": child.exit_code, "pause_s": pause_s}
             log.error("a process ended and is started anew", **facts)
@@ -76,6 +74,7 @@ class Family:
                 return
             failures, since = min(failures + 1, 20), time.monotonic()
             child.heir = heir = await self.successor(child)
+            child.followed.set()
             if self._is_over(child):
                 heir.drain(others=True)
             child = heir
@@ -132,9 +131,10 @@ class Family:
         while True:
             await asyncio.sleep(LOOK_S)
             for child in tuple(self.children):
-                if child.look() >= STUCK_LOOKS:
-                    log.error("a process hangs and is killed", process=child.seat.name, pid=child.pid)
-                    child.missed = 0
+                if child.look():
+                    facts = {"process": child.seat.name, "pid": child.pid, "while_it": child.doing}
+                    log.error("a process hangs and is killed", **facts)
+                    child.hung, child.missed = True, 0
                     child.show_stacks()
                     await asyncio.sleep(STACKS_S)
                     child.kill()

@@ -99,32 +99,32 @@ class Parent:
             self._relieving = asyncio.create_task(self._relieve(), name="relieve the processes")
 
     async def _work(self) -> None:
-        stopped = asyncio.create_task(self._family.stopping.wait())
-        try:
-            for together in seats(self._found):
-                if not self._family.stopping.is_set():
-                    # Calls are taken before those begin that none needs: they end none if they fail.
-                    self._family.begun = all(seat.role in BESIDE for seat in together)
-                    for child in [await self._family.start(seat) for seat in together]:
-                        await self._has_begun(child, stopped)
+        for together in seats(self._found):
             if not self._family.stopping.is_set():
-                log.info("all processes have begun", workers=self._found.workers)
-            await stopped
-        finally:
-            stopped.cancel()
+                # Calls are taken before those begin that none needs: they end none if they fail.
+                self._family.begun = all(seat.role in BESIDE for seat in together)
+                for child in [await self._family.start(seat) for seat in together]:
+                    await self._has_begun(child)
+        if not self._family.stopping.is_set():
+            log.info("all processes have begun", workers=self._found.workers)
+        await self._family.stopping.wait()
 
     @property
     def _serves_models(self) -> bool:
         """Whether one process of ours has the models for all others."""
         return self._found.models_url is None
 
-    async def _has_begun(self, child: Child, stopped: asyncio.Task[bool]) -> None:
-        waits = [asyncio.create_task(child.began.wait()), asyncio.create_task(child.ended.wait()), stopped]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits[:2]:
-            wait.cancel()
-        if child.ended.is_set() and not (child.began.is_set() or self._family.begun or self._family.stopping.is_set()):
-            raise StartFailedError(f"{child.seat.name} ended with status {child.exit_code} before it had begun")
+    async def _has_begun(self, child: Child) -> None:
+        """It, or who follows it where it hung in its start; where all but it have begun it may end meanwhile."""
+        family = self._family
+        while True:
+            await _one_of(child.began, child.ended, family.stopping)
+            if child.began.is_set() or family.begun or family.stopping.is_set():
+                return
+            if not child.hung:
+                raise StartFailedError(f"{child.seat.name} ended with status {child.exit_code} before it had begun")
+            await _one_of(child.followed, family.stopping)
+            child = family.last(child)
 
     async def _relieve(self) -> None:
         """The fresh one takes calls before the former drains; where no calls come one place is enough for
@@ -166,10 +166,7 @@ class Parent:
 
     async def _begins(self, fresh: Child) -> bool:
         """Whether it has begun; else it is killed, and the others stay as they are."""
-        waits = [asyncio.create_task(fresh.began.wait()), asyncio.create_task(fresh.ended.wait())]
-        await asyncio.wait(waits, timeout=BEGINS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        await _one_of(fresh.began, fresh.ended, timeout_s=BEGINS_WITHIN_S)
         if self._family.stopping.is_set():
             return False
         if not fresh.began.is_set():
@@ -196,3 +193,13 @@ class Parent:
                     child.kill()
                 await all_ended(children, ENDS_WITHIN_S)
         await self._family.close()
+
+
+async def _one_of(*events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Return when one is set, or the time is over."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

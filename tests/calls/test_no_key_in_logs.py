@@ -115,8 +115,10 @@ async def test_a_socket_that_the_module_cannot_open_is_told_without_its_key(
 
 
 async def test_the_fence_is_what_keeps_the_library_silent(told: io.StringIO, minted: list[str]) -> None:
-    """Were it down, the library would tell the path: the other tests look at something that can be seen."""
+    """Were both fences down, the library would tell the path: the other tests look at something that can be seen."""
     logging.getLogger("websockets").setLevel(logging.DEBUG)
+    for handler in logging.getLogger().handlers:
+        handler.filters.clear()
     async with house(document()) as home:
         await call(home, "audio_fork")
     assert tells_of(told, minted)

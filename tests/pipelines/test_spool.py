@@ -181,7 +181,7 @@ async def test_a_live_call_is_not_taken_for_a_crashed_one(tmp_path: Path) -> Non
 
 
 async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, line: object) -> None:
+    def full(path: Path, line: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     sink = Sink()
@@ -197,7 +197,7 @@ async def test_a_disk_that_refuses_keeps_the_record_in_memory(tmp_path: Path, mo
 async def test_what_is_in_memory_alone_is_told_and_is_nothing_once_it_went(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     sink, keeper = Sink(), Keeper()
@@ -244,7 +244,7 @@ async def test_a_record_in_memory_is_not_overtaken_by_its_file(tmp_path: Path, m
         assert go_on.wait(10)
         return look(folder, limit)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
     async with spool(tmp_path, sink) as log:

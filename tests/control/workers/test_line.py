@@ -6,12 +6,12 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from base.secret import Secret
-from control.workers.child import Child
-from control.workers.family import STUCK_LOOKS
+from control.workers.child import LOOK_S, SLOW_LOOKS, STUCK_LOOKS, Child
 from control.workers.lifeline import BEAT, DRAIN, END, ENDING, RELIEVED, UP, Lifeline
 from control.workers.node_key import GOOD_S, MisdirectedError, NodeDoor, node_key, signed
 from control.workers.seat import Seat
@@ -69,16 +69,23 @@ async def test_a_parent_that_is_gone_takes_its_processes_along() -> None:
             assert await told.next() == "end"
 
 
-def test_who_has_not_beaten_for_two_seconds_hangs_but_not_one_that_starts_or_ends() -> None:
+def test_who_has_not_beaten_for_two_seconds_hangs_and_one_that_starts_or_ends_has_two_minutes() -> None:
     child = Child(Seat(role="media", slot=0))
-    assert [child.look() for _ in range(20)] == [0] * 20, "it loads its models"
+    assert not any(child.look() for _ in range(SLOW_LOOKS + 1)), "it is no process yet"
+    child._process = cast(Any, "a process")
+    assert (child.doing, SLOW_LOOKS * LOOK_S, STUCK_LOOKS * LOOK_S) == ("starts", 120, 2)
+    assert not any(child.look() for _ in range(SLOW_LOOKS))
+    assert child.look(), "it does not come to life"
     child.began.set()
-    assert max(child.look() for _ in range(STUCK_LOOKS)) < STUCK_LOOKS
-    assert child.look() == STUCK_LOOKS
     child.missed = 0
-    assert child.look() == 0
+    assert not any(child.look() for _ in range(STUCK_LOOKS))
+    assert child.look()
     child.ending = True
-    assert [child.look() for _ in range(20)] == [0] * 20
+    child.missed = 0
+    assert not any(child.look() for _ in range(SLOW_LOOKS))
+    assert (child.look(), child.doing) == (True, "ends")
+    child.ended.set()
+    assert not child.look()
 
 
 KEY = node_key(Secret("p" * 40))

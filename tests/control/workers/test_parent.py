@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from pathlib import Path
 
 import pytest
+import structlog
 
 from base.secret import Secret
 from control.settings import Settings
@@ -22,20 +23,23 @@ class ScriptedChild:
     """Those of these roles do not begin by themselves."""
     failing: Collection[str]
     """Those of these roles end at once."""
+    hanging: Collection[str]
+    """Those of these roles do not come to life."""
 
     def __init__(self, seat: Seat) -> None:
-        self.seat = seat
+        self.seat, self.hangs = seat, seat.role in self.hanging
         self.began, self.ended = asyncio.Event(), asyncio.Event()
         self.exit_code: int | None = None
-        self.pid, self.missed = 1, 0
-        self.told = self.spare = self.busy = False
+        self.pid, self.missed, self.doing = 1, 0, "starts"
+        self.followed = asyncio.Event()
+        self.told = self.spare = self.busy = self.hung = False
         self.heir: ScriptedChild | None = None
 
     async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
         self.started.append(self)
         if self.seat.role in self.failing:
             self.dies()
-        elif self.seat.role not in self.slow:
+        elif not (self.hangs or self.seat.role in self.slow):
             self.began.set()
 
     def drain(self, *, others: bool = False) -> None:
@@ -50,8 +54,11 @@ class ScriptedChild:
     def kill(self) -> None:
         self.dies()
 
-    def look(self) -> int:
-        return 0
+    def look(self) -> bool:
+        return self.hangs and not self.ended.is_set()
+
+    def show_stacks(self) -> None:
+        """It is at nothing."""
 
     def dies(self) -> None:
         self.exit_code = -9
@@ -64,8 +71,11 @@ class Family:
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
 
+    def started(self, role: str) -> list[ScriptedChild]:
+        return [child for child in ScriptedChild.started if child.seat.role == role]
+
     def alive(self, role: str) -> list[ScriptedChild]:
-        return [child for child in ScriptedChild.started if child.seat.role == role and not child.ended.is_set()]
+        return [child for child in self.started(role) if not child.ended.is_set()]
 
 
 @pytest.fixture
@@ -80,7 +90,7 @@ async def starting(
 ) -> AsyncIterator[Callable[[], Family]]:
     """Starts a family, which ends with the test."""
     monkeypatch.setattr("control.workers.family.Child", ScriptedChild)
-    for name in ("started", "slow", "failing"):
+    for name in ("started", "slow", "failing", "hanging"):
         monkeypatch.setattr(ScriptedChild, name, [], raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
     made, running = Family(Parent(found, *sockets, {})), list[asyncio.Task[None]]()
@@ -127,7 +137,7 @@ async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
     family.parent.relieve()
     await eventually(lambda: len(family.alive(role)) == 2)
     former.dies()
-    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == role]) == 3)
+    await eventually(lambda: len(family.started(role)) == 3)
     for child in family.alive(role):
         child.began.set()
     await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
@@ -139,8 +149,52 @@ async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
 ) -> None:
     monkeypatch.setattr(ScriptedChild, "failing", {"jobs"})
     family = starting()
-    await eventually(lambda: len([one for one in ScriptedChild.started if one.seat.role == "jobs"]) > 1)
+    await eventually(lambda: len(family.started("jobs")) > 1)
     assert len(family.alive("media")) == len(family.alive("control")) == 1
     monkeypatch.setattr(ScriptedChild, "failing", ())
     await eventually(lambda: len(family.alive("jobs")) == 1)
     assert not family.alive("media")[0].told
+
+
+@pytest.mark.parametrize("role", ["models", "control", "media", "jobs"])
+async def test_one_that_hangs_while_it_starts_is_killed_and_started_anew_later_and_later(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    for name, seconds in {"LOOK_S": 0.001, "STACKS_S": 0.001, "FIRST_PAUSE_S": 0.001}.items():
+        monkeypatch.setattr(f"control.workers.family.{name}", seconds)
+    monkeypatch.setattr(ScriptedChild, "hanging", {role})
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as logs:
+        family = starting()
+        await eventually(lambda: len(family.started(role)) > 3)
+        monkeypatch.setattr(ScriptedChild, "hanging", ())
+        await eventually(lambda: any(child.began.is_set() for child in family.started(role)))
+        await eventually(lambda: len(family.alive("jobs")) == len(family.alive("media")) == 1)
+    hung = [log for log in logs if log["event"] == "a process hangs and is killed"]
+    assert {(log["process"], log["while_it"]) for log in hung} == {(f"{role}-0", "starts")}
+    pauses = [log["pause_s"] for log in logs if log["event"] == "a process ended and is started anew"]
+    assert pauses[:3] == [0.0, 0.002, 0.004]
+    assert all(child.hung for child in family.started(role)[:-1])
+
+
+async def test_one_that_relieves_another_and_hangs_leaves_everybody_as_he_is(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.workers.family.LOOK_S", 0.001)
+    (former,) = family.alive("models")
+    monkeypatch.setattr(ScriptedChild, "hanging", {"models"})
+    family.parent.relieve()
+    await eventually(lambda: len(family.started("models")) == 2 and family.started("models")[1].ended.is_set())
+    await eventually(lambda: family.parent._relieving is not None and family.parent._relieving.done())
+    assert (family.alive("models"), len(family.started("models"))) == ([former], 2)
+
+
+async def test_a_stop_does_not_wait_for_one_that_hangs_while_it_starts_to_be_followed(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.workers.family.LOOK_S", 0.001)
+    monkeypatch.setattr("control.workers.family.FIRST_PAUSE_S", 30.0)
+    monkeypatch.setattr(ScriptedChild, "hanging", {"models"})
+    family = starting()
+    await eventually(lambda: [child.ended.is_set() for child in family.started("models")] == [True, True])
+    family.parent.stop()
