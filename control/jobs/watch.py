@@ -13,7 +13,8 @@ from base.clock import Clock
 from base.tasks import given_up
 from control import dependencies as judge
 from control.dependencies import Dependency
-from tenants.job_store import KINDS, JobStore, JobsUnavailableError, KindLoad
+from tenants.job_rows import KINDS, KindLoad
+from tenants.job_store import JobLoads, JobsUnavailableError
 
 LOOK_S: Final = 15.0
 ASK_TIMEOUT_S: Final = 10.0
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 class JobWatch:
     """Use it as `async with`. While the database is away the queue is as it was seen last."""
 
-    def __init__(self, jobs: JobStore, clock: Clock, look_s: float = LOOK_S) -> None:
+    def __init__(self, jobs: JobLoads, clock: Clock, look_s: float = LOOK_S) -> None:
         self._jobs = jobs
         self._clock = clock
         self._look_s = look_s
