@@ -15,7 +15,7 @@ import numpy as np
 from base.secret import Secret
 from benchmarks.parts import mocks
 from benchmarks.parts.cadence import FRAME_S, errors_ms
-from benchmarks.parts.cores import busy, pinned, two_cores
+from benchmarks.parts.cores import busy, cpu_s, pinned, two_cores
 from benchmarks.parts.judge import percentile
 from benchmarks.parts.load import Exchange, PhoneCaller, voices
 from benchmarks.parts.many_calls import LARGEST, fill, many_calls
@@ -98,7 +98,7 @@ class Stage:
         for caller in self.callers:
             caller.heard.forget()
         began, before = time.monotonic(), busy(self.core)
-        cpu_s = self._cpu_s()
+        used_s = cpu_s(self.service.pid)
         if per_s:
             await self._ask(seconds, per_s, found)
         else:
@@ -107,7 +107,7 @@ class Stage:
         heard = [np.array(caller.heard.times) for caller in self.callers]
         errors = np.concatenate([errors_ms(times.tolist(), pauses=False) for times in heard])
         gaps = np.concatenate([np.diff(times) for times in heard])
-        ours_s = self._cpu_s() - cpu_s
+        ours_s = cpu_s(self.service.pid) - used_s
         scraped = await self.service.scraped()
         return Phase(
             p99_ms=percentile(errors.tolist(), 0.99),
@@ -134,10 +134,6 @@ class Stage:
         answer = await self.service.client.get(self.paths[name], headers=self.headers)
         found.took_ms.setdefault(name, []).append((time.perf_counter() - began) * 1000)
         found.failed += answer.status_code != 200
-
-    def _cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.service.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

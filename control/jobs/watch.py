@@ -13,6 +13,7 @@ from base.clock import Clock
 from base.tasks import given_up
 from control import dependencies as judge
 from control.dependencies import Dependency
+from control.dependency_watch import say_changed
 from tenants.job_rows import KINDS, KindLoad
 from tenants.job_store import JobLoads, JobsUnavailableError
 
@@ -53,14 +54,10 @@ class JobWatch:
 
     async def look(self) -> None:
         """Raises JobsUnavailableError, TimeoutError."""
-        former = self.found
+        former = self.found.state
         async with asyncio.timeout(ASK_TIMEOUT_S):
             self._loads = await self._jobs.load(self._clock.now())
-        now = self.found
-        if now.state != former.state and now.problem is None:
-            log.warning("all is well again", what=now.name)
-        elif now.state != former.state:
-            log.error("an alarm", what=now.name, state=now.state, problem=now.problem)
+        say_changed(self.found, former)
 
     async def _watch(self) -> None:
         while True:
