@@ -1,8 +1,20 @@
 """Programs that are started for a while, and where they may listen."""
 
 import asyncio
+import os
 import socket
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Final
+
+PROGRAM: Final[Sequence[str]] = (sys.executable, "-c", "import app; app.main()")
+"""`atende`, whose arguments follow: that of the folder it is started in, or of PYTHONPATH, or the installed one."""
+
+
+def others_environ() -> dict[str, str]:
+    """What the environment says to every program, and not to ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
 
 
 async def ended(process: asyncio.subprocess.Process, within_s: float) -> None:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from pipelines.spool import SpoolLoad
-from tenants.job_store import KindLoad
+from tenants.job_rows import KindLoad
 from transports.lateness import Lateness
 
 State = Literal["ok", "degraded", "down"]

@@ -30,6 +30,16 @@ async def free_bytes(folder: Path) -> int:
     return (await asyncio.to_thread(shutil.disk_usage, folder)).free
 
 
+def say_changed(one: Dependency, former: judge.State) -> None:
+    """In the log, where its state is not the former any more."""
+    if one.state == former:
+        return
+    if one.state == "ok":
+        log.warning("all is well again", what=one.name)
+    else:
+        log.error("an alarm", what=one.name, state=one.state, problem=one.problem)
+
+
 class DependencyWatch:
     """Use it as `async with`; what it found is there when the block begins."""
 
@@ -123,10 +133,7 @@ class DependencyWatch:
         if one.state == former:
             return
         well = one.state == "ok"
-        if well:
-            log.warning("all is well again", what=one.name)
-        else:
-            log.error("an alarm", what=one.name, state=one.state, problem=one.problem)
+        say_changed(one, former)
         if well or former == "ok":  # from one bad state to the other the log alone says so
             self._say(kinds[well], self._clock.now(), data)
 

@@ -16,6 +16,12 @@ def two_cores() -> tuple[int, int]:
     return cores[0], cores[1]
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, all threads. Raises OSError when it is gone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
 def pinned(core: int) -> Callable[[], None]:
     """For a child to call before it becomes another program: all threads that it ever makes stay on `core`."""
     return lambda: os.sched_setaffinity(0, {core})

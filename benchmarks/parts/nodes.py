@@ -1,10 +1,8 @@
 """Three nodes on addresses of their own, one PostgreSQL, and callers who ring whichever listens."""
 
 import asyncio
-import os
 import secrets
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +15,7 @@ import httpx
 
 from base.clock import SystemClock
 from base.ids import TenantId
-from base.processes import free_ports
+from base.processes import PROGRAM, free_ports, others_environ
 from base.secret import Secret
 from control.peer import CallResult, Dialed, HangUp, Hears, Script, Switch, Wait, WaitFor
 from control.peer.call import PeerCall
@@ -80,9 +78,8 @@ class Node:
         """It takes calls when this returns, unless nothing is stored yet."""
         with self.output.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "import app; app.main()", "serve",
-                cwd=ROOT, env=self.environ, stdout=output, stderr=output,
-            )  # fmt: skip
+                *PROGRAM, "serve", cwd=ROOT, env=self.environ, stdout=output, stderr=output
+            )
         async with asyncio.timeout(START_S):
             while (ready := await self.ready(client)) is None or "starting" in ready["problems"]:
                 if self.process.returncode is not None:
@@ -157,7 +154,6 @@ async def cluster(folder: Path, url: Secret, database: Database, *, drain_s: int
     """Three nodes that share the database of `url`; each has a folder and media ports of its own."""
     pepper, keys = Secret(secrets.token_urlsafe(32)), write_keys((new_signing_key(),))
     row, text = new_key(None, "platform-admin", "bench", pepper=pepper, created_at=SystemClock().now())
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
         nodes = []
@@ -171,7 +167,7 @@ async def cluster(folder: Path, url: Secret, database: Database, *, drain_s: int
                 "API_KEY_SECRET": pepper.reveal(), "DRAIN_S": str(drain_s), "API_REQUESTS_PER_S": "1000",
                 "KNOWLEDGE_DIR": str(folder / f"knowledge-{host}"), "VECTORS": "pgvector",
             }  # fmt: skip
-            environ = bare | {f"ATENDE_{name}": value for name, value in settings.items()}
+            environ = others_environ() | {f"ATENDE_{name}": value for name, value in settings.items()}
             nodes.append(Node(host, environ, http_port, esl_port, folder / f"{host}.log"))
         try:
             for node in nodes:

@@ -1,8 +1,6 @@
 """A node of several processes with the example tenants and real models, and the memory of each."""
 
 import asyncio
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from base.processes import ended, free_ports
+from base.processes import PROGRAM, ended, free_ports, others_environ
 from control.capacity.child import series
 
 ROOT: Final = Path(__file__).parents[2]
@@ -55,7 +53,7 @@ async def own_node(folder: Path, shared: Path, models_dir: Path, *, models_url: 
     data_dir.mkdir(parents=True)
     (shared / "tts-cache").mkdir(parents=True, exist_ok=True)
     (data_dir / "tts-cache").symlink_to(shared / "tts-cache")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
+    environ = others_environ() | {
         "ATENDE_DATA_DIR": str(data_dir),
         "ATENDE_MODELS_DIR": str(models_dir),
         "ATENDE_MODELS_URL": models_url,
@@ -66,7 +64,7 @@ async def own_node(folder: Path, shared: Path, models_dir: Path, *, models_url: 
     }
     with (folder / "log").open("wb") as said:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "import app; app.main()", "serve", cwd=ROOT, env=environ, stdout=said, stderr=said
+            *PROGRAM, "serve", cwd=ROOT, env=environ, stdout=said, stderr=said
         )
     try:
         await _ready(process, http_port, folder / "log")

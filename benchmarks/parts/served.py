@@ -17,6 +17,7 @@ import msgspec
 
 from base.ids import TenantId
 from base.processes import ended
+from benchmarks.parts import cores
 from benchmarks.parts.cores import pinned
 from pipelines.calls import CallRecord, Closed, LiveEvent
 
@@ -124,8 +125,7 @@ class Served:
 
     def cpu_s(self) -> float:
         """CPU seconds of the service's process so far, all threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cores.cpu_s(self.process.pid)
 
 
 @asynccontextmanager

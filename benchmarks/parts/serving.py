@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from base.ids import TenantId
-from base.processes import ended, free_ports
+from base.processes import PROGRAM, ended, free_ports, others_environ
 from control.peer import Dialed
 from tenants.embedded import DATABASE, SUPERUSER, EmbeddedError, EmbeddedPostgres
 from tenants.keys import signing_keys
@@ -138,7 +137,7 @@ async def serving(folder: Path, tenants: int, environ: Mapping[str, str] | None 
     for number in range(tenants):
         (documents / f"t{number}.yaml").write_text(document(number), encoding="utf-8")
     http_port, esl_port = free_ports(2)
-    own = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
+    own = others_environ() | {
         "ATENDE_DATA_DIR": str(folder / "data"),
         "ATENDE_DATABASE_URL": database.url,
         "ATENDE_TENANTS_DIR": str(documents),
@@ -169,9 +168,7 @@ async def serving(folder: Path, tenants: int, environ: Mapping[str, str] | None 
 async def _program(
     *arguments: str, cwd: Path, env: Mapping[str, str], stdout: int | None = None
 ) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "import app; app.main()", *arguments, cwd=cwd, env=env, stdout=stdout,
-    )  # fmt: skip
+    return await asyncio.create_subprocess_exec(*PROGRAM, *arguments, cwd=cwd, env=env, stdout=stdout)
 
 
 async def _ready(client: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:

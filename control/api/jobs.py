@@ -10,7 +10,7 @@ from control.api.access import platform_may_read
 from control.api.given import Running
 from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import answers
-from tenants.job_store import JobRow, Kind, KindLoad
+from tenants.job_rows import JobRow, Kind, KindLoad
 
 MAX_ID: Final = 2**63 - 1
 Wanted = Annotated[Kind | None, QueryParameter(name="kind", description="Only this kind.")]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from base.processes import ended, free_ports
+from base.processes import PROGRAM, ended, free_ports
 from base.secret import Secret
 from control.health import ReadyView, TenantHealth
 from tenants.api_key_store import PostgresApiKeys
@@ -41,7 +40,6 @@ BY_DEFAULT: Final = (
     "ATENDE_CHROMA_TOKEN",
 )
 """Of the operator's service and not of one process that is alone; empty, they are as if nobody had set them."""
-PROGRAM: Final = (sys.executable, "-c", "from app import main; main()", "serve")
 
 
 class ChildError(Exception):
@@ -151,6 +149,7 @@ async def child(
         with log.open("wb") as said:
             process = await asyncio.create_subprocess_exec(
                 *PROGRAM,
+                "serve",
                 env={**os.environ, **own, **environ},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,

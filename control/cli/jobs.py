@@ -11,38 +11,14 @@ from rich.table import Table
 
 from control.cli.remote import remote
 from control.cli.terminal import JSON, console, plain, printed
+from tenants.job_rows import JobRow, KindLoad, name_of
 
 COLOURS: Final = {"running": "green", "retrying": "red"}
 
 
-class _Kind(Struct, frozen=True):
-    kind: str
-    node: str
-    waiting: int
-    running: int
-    failing: int
-    oldest_s: float
-    done_last_day: int
-    last_done_at: datetime | None = None
-    last_run_at: datetime | None = None
-    next_run_at: datetime | None = None
-
-
-class _Job(Struct, frozen=True):
-    id: int
-    kind: str
-    node: str
-    tenant_id: str | None
-    state: str
-    due_at: datetime
-    attempts: int
-    last_error: str
-    changed_at: datetime
-
-
 class _Jobs(Struct, frozen=True):
-    kinds: tuple[_Kind, ...]
-    jobs: tuple[_Job, ...]
+    kinds: tuple[KindLoad, ...]
+    jobs: tuple[JobRow, ...]
 
 
 @click.command("jobs")
@@ -57,8 +33,8 @@ def jobs_command(context: click.Context, kind: str | None, limit: int, as_json: 
     """
     with remote(context) as service:
         found = _Jobs(
-            kinds=tuple(one for one in service.pages(_Kind, "/jobs/kinds") if kind in (None, one.kind)),
-            jobs=tuple(service.pages(_Job, "/jobs", limit, kind=kind)),
+            kinds=tuple(one for one in service.pages(KindLoad, "/jobs/kinds") if kind in (None, one.kind)),
+            jobs=tuple(service.pages(JobRow, "/jobs", limit, kind=kind)),
         )
     printed(found, as_json, _tables)
 
@@ -79,7 +55,7 @@ def _tables(found: _Jobs) -> None:
     jobs = Table("id", "kind", "company", "state", "due", "begun", "last error", box=None)
     for job in found.jobs:
         colour = COLOURS.get(job.state, "yellow")
-        kind = f"{job.kind}@{job.node}" if job.node else job.kind
+        kind = name_of(job.kind, job.node)
         state = f"[{colour}]{plain(job.state)}[/]"
         whose = job.tenant_id or ""
         times = _at(job.due_at), f"{job.attempts} x"

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from tenants.job_store import KINDS, Kind
+from tenants.job_rows import KINDS, Kind
 
 Outcome = Literal["done", "failed", "given_back"]
 SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900)

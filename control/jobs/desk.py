@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from control.jobs.counts import JobCounts
 from control.jobs.watch import JobWatch
-from tenants.job_store import JobStore
+from tenants.job_store import JobList
 
 
 @dataclass(frozen=True)
 class JobDesk:
     """`watch` is looked through by who has the REST API or does jobs."""
 
-    store: JobStore
+    store: JobList
     watch: JobWatch
     counts: JobCounts | None
     """None: other processes do them."""

@@ -14,6 +14,7 @@ from pipelines.events import Event
 from tenants.audit_store import PostgresAuditLog
 from tenants.database import Database
 from tenants.event_store import EventsUnavailableError, PostgresEvents
+from tenants.job_store import PostgresJobs
 from tenants.retention import Erasing, Retentions
 from tenants.revisions import PostgresRevisions
 
@@ -38,7 +39,7 @@ async def made(
         erasing=Erasing(database),
         audit=PostgresAuditLog(database),
         events=events,
-        jobs=desk.store,
+        jobs=PostgresJobs(database),
         node=node,
         recordings_dir=found.data_dir / "recordings",
         events_days=found.events_days,

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import msgspec
-from msgspec import Struct
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.tm import TaskManager
@@ -22,6 +21,7 @@ from pgqueuer.ports.driver import NotifyCallback
 
 from base.ids import TenantId
 from tenants.database import Database
+from tenants.job_rows import Payload
 
 CHANNEL: Final = Channel("atende_jobs")
 # Not by its constructor: that reads variables such as DURABILITY from the environment.
@@ -41,13 +41,6 @@ SETTINGS: Final = DBSettings.model_construct(
 )
 AT_ONCE: Final = 500
 """Jobs that one statement puts into the queue."""
-
-
-class Payload(Struct, frozen=True):
-    """What a job is given."""
-
-    tenant_id: TenantId | None = None
-    """Whose it is; None: the platform's, or all of a node."""
 
 
 class PlatformDriver:

@@ -26,13 +26,14 @@ from pgqueuer.domain.models import Job, Schedule
 from base.clock import Clock
 from base.ids import TenantId
 from control.jobs.counts import JobCounts, Outcome
-from control.jobs.queue import CHANNEL, Payload, PlatformDriver, put, queries_on
+from control.jobs.queue import CHANNEL, PlatformDriver, put, queries_on
 from control.jobs.work import JobKind
 from pipelines.events import Event, EventData, event
 from tenants.audit_store import AuditUnavailableError
 from tenants.database import Database
 from tenants.event_store import EventsUnavailableError
 from tenants.following import OUTAGES
+from tenants.job_rows import Payload
 from tenants.job_store import FAILING_AFTER, JobsUnavailableError
 from tenants.retention import RetentionUnknownError
 

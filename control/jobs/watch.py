@@ -13,7 +13,9 @@ from base.clock import Clock
 from base.tasks import given_up
 from control import dependencies as judge
 from control.dependencies import Dependency
-from tenants.job_store import KINDS, JobStore, JobsUnavailableError, KindLoad
+from control.dependency_watch import say_changed
+from tenants.job_rows import KINDS, KindLoad
+from tenants.job_store import JobLoads, JobsUnavailableError
 
 LOOK_S: Final = 15.0
 ASK_TIMEOUT_S: Final = 10.0
@@ -24,7 +26,7 @@ log = structlog.get_logger()
 class JobWatch:
     """Use it as `async with`. While the database is away the queue is as it was seen last."""
 
-    def __init__(self, jobs: JobStore, clock: Clock, look_s: float = LOOK_S) -> None:
+    def __init__(self, jobs: JobLoads, clock: Clock, look_s: float = LOOK_S) -> None:
         self._jobs = jobs
         self._clock = clock
         self._look_s = look_s
@@ -52,14 +54,10 @@ class JobWatch:
 
     async def look(self) -> None:
         """Raises JobsUnavailableError, TimeoutError."""
-        former = self.found
+        former = self.found.state
         async with asyncio.timeout(ASK_TIMEOUT_S):
             self._loads = await self._jobs.load(self._clock.now())
-        now = self.found
-        if now.state != former.state and now.problem is None:
-            log.warning("all is well again", what=now.name)
-        elif now.state != former.state:
-            log.error("an alarm", what=now.name, state=now.state, problem=now.problem)
+        say_changed(self.found, former)
 
     async def _watch(self) -> None:
         while True:

@@ -18,7 +18,8 @@ from pipelines.events import Event, EventData, event
 from tenants.audit import Link
 from tenants.audit_store import AuditLog, Chain
 from tenants.event_store import KEPT, EventStore
-from tenants.job_store import JobStore, Kind
+from tenants.job_rows import Kind, name_of
+from tenants.job_store import JobTidying
 from tenants.retention import Erasing, Oldest, Retentions, RetentionUnknownError, cutoff, is_due
 from tenants.revisions import PostgresRevisions, TenantChange
 
@@ -52,7 +53,7 @@ class JobKind:
 
     def queued_as(self, node: str) -> str:
         """The name of its jobs that a process of that node does."""
-        return f"{self.name}@{node}" if self.of_node else self.name
+        return name_of(self.name, node if self.of_node else "")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Workroom:
     erasing: Erasing
     audit: AuditLog
     events: EventStore
-    jobs: JobStore
+    jobs: JobTidying
     node: str
     """This machine's name among those that share the database."""
     recordings_dir: Path

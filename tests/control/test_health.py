@@ -25,7 +25,7 @@ from control.workers.seat import Seat
 from pipelines.outcomes import OutcomeCounts
 from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
-from tenants.job_store import KindLoad
+from tenants.job_rows import KindLoad
 from tenants.leases import ProcessRow, Role, State
 from tenants.statuses import TenantStatus
 from transports.lateness import Lateness

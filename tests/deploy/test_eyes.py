@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -17,12 +17,11 @@ from control.jobs.desk import JobDesk
 from control.jobs.watch import JobWatch
 from control.metrics import Metrics
 from pipelines.calls import CallRecord, Closed, StageFailed, StageUsage, Understood
-from tenants.job_store import KINDS, JobStore
+from tenants.job_rows import KINDS
+from tenants.job_store import MemoryJobs
 from tests.control.test_metrics import AT, CALL, NOW
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-NO_JOBS = cast(JobStore, None)
-"""Nobody looks at the queue."""
 RULES = DEPLOY / "prometheus" / "alerts.yaml"
 OF_PROMETHEUS = {"instance", "job", "le"}
 """Labels that it gives itself. `up` is its own, too."""
@@ -42,7 +41,8 @@ def exposed() -> dict[str, set[str]]:
     for kind in KINDS:
         counts.ended(kind, "done", 1.0)
         counts.dealt(kind, 1)
-    desk = JobDesk(store=NO_JOBS, watch=JobWatch(NO_JOBS, SystemClock()), counts=counts)
+    jobs = MemoryJobs()
+    desk = JobDesk(store=jobs, watch=JobWatch(jobs, SystemClock()), counts=counts)
     for family in text_string_to_metric_families((metrics.text(NOW) + desk.scraped()).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)

@@ -81,9 +81,9 @@ def cluster_folder() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Secret]:
-    """The URL of the owner of an embedded database; the tests that share it use tenants of their own."""
+@contextmanager
+def embedded_server() -> Iterator[Secret]:
+    """The URL of the owner of an embedded database."""
     with open_folder() as folder:
         server = EmbeddedPostgres(folder / "data")
         server.start()
@@ -91,6 +91,13 @@ def postgres() -> Iterator[Secret]:
             yield server.url("postgres")
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Secret]:
+    """The tests that share it use tenants of their own."""
+    with embedded_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import logging
 import os
 import pwd
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from base.ids import TenantId
+from base.processes import PROGRAM
 from base.secret import Secret
 from control.cli.audit import audit_command
 from control.cli.context import Program
@@ -269,6 +269,6 @@ def test_the_program_has_the_command(settings: Settings) -> None:
         "ATENDE_DATABASE_URL": settings.database_url.reveal(),
         "ATENDE_LOG_LEVEL": "debug",
     }
-    command = [sys.executable, "-c", "import app; app.main()", "audit", "verify", "--all"]
+    command = [*PROGRAM, "audit", "verify", "--all"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == f"platform: holds to 1:{entry.digest}\n"

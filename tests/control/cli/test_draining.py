@@ -1,10 +1,8 @@
 """`atende serve` that is told to end while somebody talks: a process of its own, by its own signals."""
 
 import asyncio
-import os
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ import httpx
 import pytest
 
 from base.ids import TenantId
-from base.processes import free_ports
+from base.processes import PROGRAM, free_ports, others_environ
 from control.peer import CallResult, Dialed, HangUp, Hears, Script, Wait, WaitFor
 from control.peer import Switch as Peer
 from tenants.keys import signing_keys
@@ -62,7 +60,7 @@ class Served:
 async def served(drain_s: int) -> AsyncIterator[Served]:
     folder, (http_port, esl_port) = await asyncio.to_thread(folder_of_tenants), free_ports(2)
     await asyncio.to_thread(clusters.copy, folder / "data")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")} | {
+    environment = others_environ() | {
         "ATENDE_DATA_DIR": str(folder / "data"),
         "ATENDE_TENANTS_DIR": str(folder / "tenants"),
         "ATENDE_KNOWLEDGE_DIR": str(folder / "knowledge"),
@@ -71,9 +69,7 @@ async def served(drain_s: int) -> AsyncIterator[Served]:
         "ATENDE_DRAIN_S": str(drain_s),
         "PYTHONPATH": str(ROOT),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "import app; app.main()", "serve", cwd=folder, env=environment
-    )
+    process = await asyncio.create_subprocess_exec(*PROGRAM, "serve", cwd=folder, env=environment)
     try:
         one = Served(process, folder, http_port, esl_port)
         async with asyncio.timeout(LIMIT_S):

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from base.clock import SystemClock
 from base.ids import TenantId
+from base.processes import PROGRAM
 from base.secret import Secret
 from control.cli.context import Program
 from control.cli.keys import keys_command
@@ -254,7 +254,7 @@ def test_nothing_but_the_key_is_on_the_programs_standard_output(settings: Settin
         "ATENDE_API_KEY_SECRET": "k" * 32,
         "ATENDE_LOG_LEVEL": "debug",
     }
-    command = [sys.executable, "-c", "import app; app.main()", "keys", "create", "--role", "platform-viewer"]
+    command = [*PROGRAM, "keys", "create", "--role", "platform-viewer"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.endswith("\n")
     text = done.stdout.removesuffix("\n")

@@ -365,7 +365,7 @@ async def test_an_answer_of_something_else_is_told_as_that() -> None:
 async def test_jobs_are_shown_to_who_has_a_key_of_the_platform(desk: Desk) -> None:
     kinds: set[str] = set()
     async with asyncio.timeout(30):
-        while not kinds >= {"retention", "events", "upkeep"}:
+        while not kinds >= {"events", "upkeep"}:
             told = await desk.told("jobs")
             kinds = {one["kind"] for one in told["kinds"] if one["done_last_day"]}
     assert all(one["next_run_at"] for one in told["kinds"])

@@ -7,22 +7,16 @@ import pytest
 
 from base.secret import Secret
 from tenants.database import PoolBounds, connect_app
-from tenants.embedded import EmbeddedPostgres
 from tenants.migrate import connect, migrate
 from tests.control.jobs.hall import Hall
-from tests.tenants.conftest import open_folder
+from tests.tenants.conftest import embedded_server
 
 
 @pytest.fixture(scope="package")
 def postgres() -> Iterator[Secret]:
-    """The URL of the owner of an embedded server."""
-    with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "data")
-        server.start()
-        try:
-            yield server.url("postgres")
-        finally:
-            server.stop()
+    """The URL of the owner of a server."""
+    with embedded_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

@@ -22,7 +22,8 @@ from tenants.audit_store import PostgresAuditLog
 from tenants.conversations import PostgresConversations
 from tenants.database import Database
 from tenants.event_store import PostgresEvents
-from tenants.job_store import JobRow, Kind, PostgresJobs
+from tenants.job_rows import JobRow, Kind
+from tenants.job_store import PostgresJobs
 from tenants.migrate import connect
 from tenants.retention import Erasing, Retentions
 from tenants.revisions import PostgresRevisions, TenantRow

@@ -18,7 +18,8 @@ from control.jobs.queue import SETTINGS, PlatformDriver, put, queries_on
 from control.jobs.runner import GIVEN_BACK
 from control.jobs.watch import JobWatch
 from tenants.database import PoolBounds, connect_app
-from tenants.job_store import FAILING_AFTER, KINDS, KindLoad
+from tenants.job_rows import KINDS, KindLoad
+from tenants.job_store import FAILING_AFTER
 from tests.control.jobs.hall import Hall, nothing, of
 from tests.tenants.records import someone
 

@@ -12,7 +12,7 @@ from control.jobs.work import kinds
 from pipelines.events import EventData, event
 from tenants.audit import Actor, Change
 from tenants.event_store import KeptEvent
-from tenants.job_store import KINDS
+from tenants.job_rows import KINDS
 from tests.control.jobs.hall import Hall
 from tests.tenants.records import someone
 

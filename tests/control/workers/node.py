@@ -1,10 +1,8 @@
 """A node of real processes: `atende serve --workers 2`, its embedded database, and callers who ring it."""
 
 import asyncio
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +13,7 @@ from typing import Any
 import httpx
 
 from base.ids import TenantId
-from base.processes import free_ports
+from base.processes import PROGRAM, free_ports, others_environ
 from control.peer import Dialed, HangUp, Hears, Script, Switch, Wait, WaitFor
 from control.peer.call import PeerCall
 from control.peer.result import CallResult
@@ -78,7 +76,7 @@ def add_plugin(folder: Path) -> None:
 
 def program(*arguments: str, environ: dict[str, str]) -> list[Any]:
     """The command line of our program, as `subprocess` takes it."""
-    return [[sys.executable, "-c", "import app; app.main()", *arguments], {"cwd": ROOT, "env": environ}]
+    return [[*PROGRAM, *arguments], {"cwd": ROOT, "env": environ}]
 
 
 @dataclass
@@ -198,7 +196,7 @@ def node(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[Node]:
         "knowledge_dir": str(folder / "knowledge"), "http_port": str(http), "esl_port": str(door),
         "max_calls": "40", "drain_s": "20", "api_requests_per_s": "1000", "workers": str(workers),
     }  # fmt: skip
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ATENDE_")}
+    environ = others_environ()
     environ |= {f"ATENDE_{name.upper()}": value for name, value in (wanted | settings).items()}
     environ["PYTHONPATH"] = str(folder / PLUGIN)
     clusters.copy(folder / "data")
