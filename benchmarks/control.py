@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls|beside|outage|kills|nodes]… [--quick] [--check]
+    python -m benchmarks.control [--only calls|tenants|beside|outage|kills|nodes]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -8,6 +8,13 @@ tenant's. Lists and searches of 50 calls through the service's own store, one af
 without the indexes that migration `finding_calls` makes (`…_without_…`), before they are made. What no index can be
 made for is told apart: two things that are each in very many calls and never in one (`never_together`), with a bound of
 its own, and a text, which has none but the time after which a search is given up (5 s).
+
+tenants: as many companies, with a document each, and calls in `atende serve` (documents in the database; an embedded
+PostgreSQL), asked for by its REST API over a socket, one request after the other: the list of companies from end to end
+in pages of 200, its first page and any other of 50, one company by the list's filter and by its address, its revisions,
+what is loaded; and the searches of `calls` as requests, with the same bounds, beside whole records. The pages of 200
+have no bound. Everything has to be answered with 200, and lists with something where something is. The time until the
+service knows all companies is told.
 
 beside: 20 live calls in a process with 20 requests in a second beside them (what is loaded, live calls, a list of 50 of
 2,000 finished ones), service and database on one core, callers on another. Phases without requests and with them take
@@ -30,7 +37,7 @@ whichever node listens, while all three nodes are restarted in turn, each under 
 caller, and each node has other processes and calls afterwards; and a node that is killed: its calls go on in the
 dialplan by the door of the fall-back, those of the others with us, and its calls alone are told as lost.
 
-Full run: some 17 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
+Full run: some 25 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
 9 callers. `--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
 """
 
@@ -58,6 +65,7 @@ from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
+from benchmarks.parts.many_tenants import Asked, ask_for_calls, ask_for_tenants, publish, served
 from benchmarks.parts.node_figures import measured_nodes
 from benchmarks.parts.outage import measure_outage
 from tenants.call_search import CallFilter, SearchTooWideError
@@ -197,6 +205,36 @@ async def measure_calls(report: Report, size: Size, folder: Path, out: Console) 
     """In a database of its own."""
     async with embedded_postgres(folder) as url:
         await _measure(report, size, url, out)
+
+
+async def measure_tenants(report: Report, size: Size, folder: Path, out: Console) -> None:
+    """By REST, in a service and a database of their own."""
+    many = many_calls(size.tenants, size.calls)
+    async with embedded_postgres(folder / "database") as url:
+        await migrate(url)
+        owner, database = await connect(url), await connect_app(url, None, PoolBounds(max_connections=8))
+        try:
+            out.print(f"{size.tenants:,} companies and {size.calls:,} calls …")
+            report.add("rest_publish_s", await _seconds(publish(database, many)), "s")
+            await data.fill(owner, many)
+            async with served(folder / "service", url, database, size.tenants) as (rest, known_s):
+                report.add("rest_known_s", known_s, "s")
+                out.print("over REST …")
+                asked = Asked()
+                there = await ask_for_tenants(rest, many, size.rounds // 2, asked)
+                found = await ask_for_calls(rest, many, Asker(many, 6).asked, KINDS, size.rounds // 2)
+        finally:
+            await database.close()
+            await owner.close()
+    report.add("rest_tenants", there, least=size.tenants)
+    for name, took in asked.took_ms.items():
+        _tell(report, f"rest_{name}", took, most=None if name == "tenants_walk" else SEARCH_P95_MS)
+    for kind, took in found.took_ms.items():
+        most = NEVER_TOGETHER_P95_MS if kind == "never_together" else SEARCH_P95_MS
+        _tell(report, f"rest_calls_{kind}", took, most=most)
+    failed = asked.failed + found.failed
+    report.add("rest_failed", len(failed), most=0)
+    report.notes += failed[:5]
 
 
 async def measure_beside(report: Report, size: Size, folder: Path, out: Console) -> None:
@@ -344,6 +382,7 @@ async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) 
 
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
+    "tenants": measure_tenants,
     "beside": measure_beside,
     "outage": _outage,
     "kills": _kills,
