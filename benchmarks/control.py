@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls|beside|outage|kills|nodes]… [--quick] [--check]
+    python -m benchmarks.control [--only calls|tenants|beside|outage|kills|nodes]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -9,6 +9,13 @@ without the indexes that migration `finding_calls` makes (`…_without_…`), be
 made for is looked for in a part of the calls, and the page tells how far it looked: two things that are each in very
 many calls and never in one (`never_together`), and a text. Pages from the newest call and from anywhere are judged like
 all others; how many pages, and how long, it takes to look through everything is told beside them (`…_whole_…`).
+
+tenants: as many companies, with a document each, and calls in `atende serve` (documents in the database; an embedded
+PostgreSQL), asked for by its REST API over a socket, one request after the other: the list of companies from end to end
+in pages of 200, its first page and any other of 50, one company by the list's filter and by its address, its revisions,
+what is loaded; and the searches of `calls` as requests, with the same bounds, beside whole records. The pages of 200
+have no bound. Everything has to be answered with 200, and lists with something where something is. The time until the
+service knows all companies is told.
 
 beside: 20 live calls in a process with 20 requests in a second beside them (what is loaded, live calls, a list of 50 of
 2,000 finished ones), service and database on one core, callers on another. Phases without requests and with them take
@@ -32,7 +39,7 @@ whichever node listens, while all three nodes are restarted in turn, each under 
 caller, and each node has other processes and calls afterwards; and a node that is killed: its calls go on in the
 dialplan by the door of the fall-back, those of the others with us, and its calls alone are told as lost.
 
-Full run: some 17 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
+Full run: some 25 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
 9 callers. `--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
 """
 
@@ -54,6 +61,7 @@ from benchmarks.parts.finding import Rounds, measured_finding
 from benchmarks.parts.judge import Report, tell
 from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import many_calls
+from benchmarks.parts.many_tenants import measured_tenants
 from benchmarks.parts.node_figures import measured_nodes
 from benchmarks.parts.outage import measure_outage
 from tenants.embedded import embedded_postgres
@@ -144,6 +152,13 @@ async def measure_calls(report: Report, size: Size, folder: Path, out: Console) 
         await measured_finding(report, many, rounds, url, out)
 
 
+async def measure_tenants(report: Report, size: Size, folder: Path, out: Console) -> None:
+    """By REST, in a service and a database of their own."""
+    many = many_calls(size.tenants, size.calls)
+    async with embedded_postgres(folder / "database") as url:
+        await measured_tenants(report, many, size.rounds // 2, url, folder / "service", out)
+
+
 async def measure_beside(report: Report, size: Size, folder: Path, out: Console) -> None:
     """In a service of its own."""
     async with staged(folder, LIVE) as stage:
@@ -183,6 +198,7 @@ async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) 
 
 PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any, Any, None]]]] = {
     "calls": measure_calls,
+    "tenants": measure_tenants,
     "beside": measure_beside,
     "outage": _outage,
     "kills": _kills,

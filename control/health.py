@@ -32,19 +32,23 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
 
 
 class ProcessHealth(Struct, frozen=True, kw_only=True):
-    """One of several processes, as it told of itself last."""
+    """One of several processes, as it told of itself last.
 
-    node: str
+    Which machine's it is, and what is wrong with it, is for the platform's keys: others are told its role, its state
+    and its counts, and null of the rest.
+    """
+
     role: str
-    slot: int
-    pid: int
-    version: str
+    node: str | None = None
+    slot: int | None = None
+    pid: int | None = None
+    version: str | None = None
     state: str
     """`starting`, `ok`, `full` or `draining`."""
     live_calls: int
     max_calls: int
     renewed_at: datetime
-    problem: str = ""
+    problem: str | None = None
     """Why it takes no further call, where that is not by order."""
     failing: int = 0
     """Tenants that it does not have as it should."""

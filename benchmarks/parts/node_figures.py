@@ -79,7 +79,7 @@ async def _pids(node: Node, three: Cluster) -> set[int]:
     """Of the node's processes, as it tells them itself."""
 
     async def told() -> set[int]:
-        ready = await node.ready(three.client) or {"processes": []}
+        ready = await node.ready(three.client, three.key) or {"processes": []}
         return {process["pid"] for process in ready["processes"] if process["node"] == node.host}
 
     async with asyncio.timeout(10):
@@ -128,7 +128,7 @@ async def _killed(report: Report, three: Cluster, crowd: Crowd, out: Console) ->
 
 
 async def _knows(node: Node, host: str, three: Cluster) -> bool:
-    ready = await node.ready(three.client)
+    ready = await node.ready(three.client, three.key)
     return ready is None or any(process["node"] == host for process in ready["processes"])
 
 

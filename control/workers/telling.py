@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from base.ids import TenantId
 from control.health import ProcessHealth, ScrapeTarget, TenantHealth
 from control.workers.presence import FailedRevision, told_of
@@ -26,21 +28,21 @@ def failures(tenants: Iterable[TenantHealth]) -> tuple[FailedRevision, ...]:
 
 
 def health_of(row: ProcessRow, seen: Collection[TenantId] | None = ()) -> ProcessHealth:
-    """As `/health/ready` has it for who may know of the tenants that are `seen`; None: of all."""
+    """As `/health/ready` has it for who may know of the tenants that are `seen`; None: of all, and of the machines."""
     told = told_of(row)
-    return ProcessHealth(
-        node=row.node,
+    found = ProcessHealth(
         role=row.role,
-        slot=row.slot,
-        pid=row.pid,
-        version=row.version,
         state=row.state,
         live_calls=told.live_calls,
         max_calls=told.max_calls,
         renewed_at=row.renewed_at,
-        problem=told.problem,
         failing=told.failing,
         failed=tuple(one for one in told.failed if seen is None or one.tenant_id in seen),
+    )
+    if seen is not None:
+        return found
+    return structs.replace(
+        found, node=row.node, slot=row.slot, pid=row.pid, version=row.version, problem=told.problem or None
     )
 
 

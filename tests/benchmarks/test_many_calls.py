@@ -1,11 +1,16 @@
 """The database that searches are measured in: what is asked for is there, and as uneven as it is said to be."""
 
 from collections import Counter
+from datetime import datetime
 
 import pytest
+from msgspec import convert
 
-from benchmarks.parts.finding import Asker
-from benchmarks.parts.many_calls import CALL_COLUMNS, LARGEST, MESSAGE_COLUMNS, RARE, many_calls
+from benchmarks.parts.finding import KINDS, Asker
+from benchmarks.parts.many_calls import ASSISTANTS, CALL_COLUMNS, LARGEST, MESSAGE_COLUMNS, NUMBERS, RARE, many_calls
+from benchmarks.parts.many_tenants import _conditions, document
+from tenants.call_search import CallFilter
+from tenants.document import parse_document
 
 MANY = many_calls(tenants=50, calls=40_000)
 
@@ -39,3 +44,19 @@ def test_what_is_asked_for_is_what_the_largest_tenant_has(calls: list[dict[str, 
     assert {tenant for tenant, _, _ in asked} == {ours}
     # A call in ten thousand was ended by an operator; this tenant has four thousand.
     assert {str(getattr(wanted, kind)) for _, wanted, _ in asked} <= held | {"ended_by_operator"}
+
+
+def test_every_company_is_a_document_whose_assistants_have_the_calls() -> None:
+    spec = parse_document(document(MANY.tenants[3], 3), "bench").spec
+    assert (spec.id, spec.slug) == (MANY.tenants[3], "tenant-3")
+    assert {one.name: one.numbers for one in spec.assistants} == {
+        name: (number,) for name, number in zip(ASSISTANTS, NUMBERS, strict=True)
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_over_rest_is_the_one_of_the_store(kind: str) -> None:
+    _, wanted, _ = Asker(MANY, seed=1).asked(kind)
+    sent = dict(_conditions(wanted))
+    back = {name: datetime.fromisoformat(text) if name.startswith("opened") else text for name, text in sent.items()}
+    assert convert(back, CallFilter, strict=False) == wanted

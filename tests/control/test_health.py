@@ -298,6 +298,17 @@ def test_what_another_process_lacks_is_told_to_those_whom_it_concerns() -> None:
     assert one.readiness().live_calls == 5
 
 
+def test_which_machine_a_process_is_on_is_the_platforms_to_know() -> None:
+    """Without a key, and with a company's, its node, pid and version were told."""
+    one = beside(service([loaded(ACME, "acme")], []), process("full", problem="full: too late", live_calls=3))
+    [told] = one.readiness().processes
+    assert (told.node, told.slot, told.pid, told.version, told.problem) == ("pbx-1", 0, 1, "1", "full: too late")
+    for other in (one.readiness(rows=False), one.readiness([ACME])):
+        [row] = other.processes
+        assert (row.node, row.slot, row.pid, row.version, row.problem) == (None, None, None, None, None)
+        assert (row.role, row.state, row.live_calls, row.max_calls) == ("media", "full", 3, told.max_calls)
+
+
 def test_why_no_process_takes_calls_is_told() -> None:
     one = beside(service([loaded(ACME, "acme")], []), process("full", problem="full: the media clock is late"))
     assert one.readiness().problems == (

@@ -309,6 +309,27 @@ async def test_a_trial_is_promoted_or_ended(house: ApiHouse) -> None:
         assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["on_trial"] is None
 
 
+async def test_a_trial_in_json_is_begun_again_by_a_post_and_its_text_stays_json_when_it_answers_all(
+    house: ApiHouse,
+) -> None:
+    """What is on trial is a text with a `canary`, however it became the newest: by PUT, or by going back to it."""
+    wished = plain(compose(document(ACME, greeting="Tried in JSON").encode()))
+    whole = json.dumps({"canary": {"share": 50}, **wished}, indent="\t")
+    status, told = await put(house, whole)
+    assert status == 200, told
+    first = told["revision"]
+    assert (await house.ask("POST", f"{DESK}/canary/abort", "tenant-admin", ACME)).status_code == 200
+    assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["on_trial"] is None
+    headers = {"If-Match": await etag(house)}
+    begun = await house.ask("POST", f"{DESK}/revisions/{first}/activate", "tenant-admin", ACME, headers=headers)
+    assert begun.status_code == 200, begun.text
+    assert (await house.ask("GET", DESK, "tenant-viewer", ACME)).json()["on_trial"] == begun.json()["revision"]
+    assert (await house.ask("POST", f"{DESK}/canary/promote", "tenant-admin", ACME)).status_code == 200
+    now = await house.ask("GET", f"{DESK}/document")
+    assert (now.headers["content-type"], now.json()) == ("application/json", wished)
+    assert now.text == json.dumps(wished, indent="\t")
+
+
 async def test_the_platform_makes_a_company_and_takes_it_away(house: ApiHouse) -> None:
     path, fresh = f"/tenants/{NOBODY}/document", document(NOBODY)
     new = {"If-None-Match": "*"}

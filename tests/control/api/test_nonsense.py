@@ -44,7 +44,7 @@ def as_its_schema(context: schemathesis.CheckContext, response: schemathesis.Res
 CHECKS: Final = [not_a_server_error, status_code_conformance, content_type_conformance, as_its_schema]
 ENDS_IT: Final = ("hang-up", "transfer", "DELETE")
 """What takes away the thing that it names comes last."""
-EXAMPLES: Final = 5
+EXAMPLES: Final = 8
 """For each operation and mode. Each is asked with two keys, and of things of four kinds."""
 
 

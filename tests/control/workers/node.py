@@ -97,9 +97,10 @@ class Node:
             return await client.request(method, self.url + path, headers=headers, **sent)
 
     def ready(self) -> dict[str, Any]:
-        """What `/health/ready` says; empty while nobody answers there."""
+        """What `/health/ready` says, of machines when there is a key; empty while nobody answers there."""
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
-            found: dict[str, Any] = httpx.get(f"{self.url}/health/ready", timeout=5).json()
+            found: dict[str, Any] = httpx.get(f"{self.url}/health/ready", timeout=5, headers=headers).json()
         except (httpx.HTTPError, ValueError):
             return {}
         return found
