@@ -177,8 +177,8 @@ class Service:
         full = self.phone.full
         now = Present(
             live_calls=self.phone.live_calls,
-            max_calls=self.settings.max_calls,
-            taking_calls=self.door is not None and self._readiness_problems() == (),
+            max_calls=self.settings.max_calls if self.seat.takes_calls else None,
+            taking_calls=self.door is not None and not self._readiness_problems() if self.seat.takes_calls else None,
             full_by=None if full is None else full.by,
             loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},

@@ -75,8 +75,14 @@ async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_th
 async def test_each_process_is_there_for_prometheus_and_answers_no_stranger(served: Node) -> None:
     targets = (await served.ask("GET", "/metrics/targets")).json()
     assert sorted(one["labels"]["atende_role"] for one in targets) == ["control", "jobs", "media", "media"]
+    own = (await served.ask("GET", "/metrics")).text
+    assert "atende_live_calls 0.0" in own
+    assert "atende_taking_calls" not in own, "an alert says that somebody takes no calls who should"
     others = {f"http://{one['targets'][0]}": one["labels"]["atende_role"] for one in targets}
-    tells = {"media": "atende_live_calls 0.0", "jobs": 'atende_jobs_ended_total{kind="retention",outcome="failed"} 0.0'}
+    tells = {
+        "media": "atende_taking_calls 1.0",
+        "jobs": 'atende_jobs_ended_total{kind="retention",outcome="failed"} 0.0',
+    }
     for url, role in others.items():
         if role == "control":
             continue
