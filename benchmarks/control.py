@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls|beside|outage|kills|nodes]… [--quick] [--check]
+    python -m benchmarks.control [--only calls|beside|outage|kills|followers|nodes]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -24,13 +24,16 @@ record and its two events, and none is lost.
 kills: four tenants' documents are put one after the other while PostgreSQL is killed (SIGKILL) 15 times; every revision
 that was accepted is there whole, with its event once, and no event tells of one that is not there.
 
+followers: `atende serve` with two workers. How long after the answer of a PUT each of the processes that take calls
+answers with it.
+
 nodes: three nodes (`atende serve` with ATENDE_TENANTS=database) on 127.0.0.2 to 127.0.0.4 and one embedded PostgreSQL.
 How long after the answer of a PUT every node answers with it; 30 callers, one after the other in each place, who ring
 whichever node listens, while all three nodes are restarted in turn, each under calls: no call may end but by its
 caller, and each node has other processes and calls afterwards; and a node that is killed: its calls go on in the
 dialplan by the door of the fall-back, those of the others with us, and its calls alone are told as lost.
 
-Full run: some 17 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
+Full run: some 18 minutes. `--quick`: at most 50 s each; 200 tenants and 50,000 calls, 3 pairs of phases, 8 s, 3 kills,
 9 callers. `--check`: exit 1 when a bound does not hold. The last line is one JSON object of all figures.
 """
 
@@ -55,6 +58,7 @@ from base.secret import Secret
 from benchmarks.parts import many_calls as data
 from benchmarks.parts.beside import measured, staged
 from benchmarks.parts.command import judged, options_of
+from benchmarks.parts.followers import measure_followers
 from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import ManyCalls, call_id, many_calls
@@ -336,6 +340,10 @@ async def _kills(report: Report, size: Size, folder: Path, out: Console) -> None
     await measure_kills(report, size.kills, folder.parent, out)
 
 
+async def _followers(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_followers(report, size.puts, folder.parent, out)
+
+
 async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) -> None:
     """In a database of their own."""
     async with embedded_postgres(folder) as url:
@@ -347,6 +355,7 @@ PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any,
     "beside": measure_beside,
     "outage": _outage,
     "kills": _kills,
+    "followers": _followers,
     "nodes": measure_nodes,
 }
 
