@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from msgspec import structs
 
 from base.secret import Secret
 from control.settings import Settings
@@ -34,6 +35,7 @@ class ScriptedChild:
         self.followed = asyncio.Event()
         self.told = self.spare = self.busy = self.hung = False
         self.heir: ScriptedChild | None = None
+        self.orders = list[str]()
 
     async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
         self.started.append(self)
@@ -44,6 +46,7 @@ class ScriptedChild:
 
     def drain(self, *, others: bool = False) -> None:
         self.told = True
+        self.orders.append("relieved" if others else "drain")
         if not self.busy:
             self.dies()
 
@@ -142,6 +145,52 @@ async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
         child.began.set()
     await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
     assert len(family.alive(role)) == 1
+
+
+async def test_a_relief_waits_for_no_call_and_another_one_for_the_places_of_the_first(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.workers.parent.ENDS_WITHIN_S", 0.0)
+    (first,), (jobs,) = family.alive("media"), family.alive("jobs")
+    first.busy = True
+    family.parent.relieve()
+    await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
+    assert (first.told, first.ended.is_set()) == (True, False), "its calls have their time"
+    _, second = family.alive("media")
+    second.busy = True
+    family.parent.relieve()  # there are two places
+    family.parent.relieve()
+    await asyncio.sleep(0.05)
+    assert (family.alive("media"), second.told) == ([first, second], False)
+    first.dies()
+    await eventually(lambda: len(family.started("media")) == 3 and second.told)
+    second.dies()  # the one that was asked for meanwhile
+    await eventually(lambda: len(family.started("media")) == 4 and len(family.alive("media")) == 1)
+    await eventually(lambda: family.parent._relieving is not None and family.parent._relieving.done())
+    assert len(family.started("media")) == 4
+
+
+async def test_one_that_was_relieved_and_does_not_end_is_killed_at_last_and_a_stop_tells_it_to_hurry(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, told in {"ENDS_WITHIN_S": 0.2, "BEGINS_WITHIN_S": 5.0}.items():
+        monkeypatch.setattr(f"control.workers.parent.{name}", told)
+    family.parent._found = structs.replace(family.parent._found, relief_drain_s=0)
+    (first,) = family.alive("media")
+    first.busy = True
+    family.parent.relieve()
+    await eventually(lambda: first.told)
+    assert not first.ended.is_set()
+    await eventually(first.ended.is_set)
+    family.parent._found = structs.replace(family.parent._found, relief_drain_s=3600, drain_s=0)
+    await eventually(lambda: family.parent._relieving is not None and family.parent._relieving.done())
+    (second,) = family.alive("media")
+    second.busy = True
+    family.parent.relieve()
+    await eventually(lambda: second.orders == ["relieved"])
+    family.parent.stop()
+    await eventually(second.ended.is_set)
+    assert second.orders[:2] == ["relieved", "drain"]
 
 
 async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
