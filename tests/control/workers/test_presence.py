@@ -1,6 +1,8 @@
 """A process among others: who has a call, who may have one more, and who is gone."""
 
 import asyncio
+import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from msgspec import structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
+from base.processes import is_there
 from control.health import TenantHealth
 from control.workers import telling
 from control.workers.joining import no_twin
@@ -157,6 +160,37 @@ async def test_who_begins_waits_until_a_dead_node_of_its_name_is_lost() -> None:
     assert clock.time() - began == pytest.approx(LOST_AFTER_S, abs=1.5)
     async with one.lives():
         assert one.presence.taken is None
+
+
+@virtual
+async def test_one_whose_process_the_machine_has_no_more_is_not_waited_for() -> None:
+    store, there = Store(LoopClock()), {1}
+    one, dead = Process(store, 0, machine="a-1"), Process(store, 1, machine="a-1")
+    elsewhere = Process(store, 0, node="m", machine="b-2", url="http://127.0.0.2:1")
+    for process, pid in ((dead, 2), (elsewhere, 3)):
+        process.presence.me = structs.replace(process.presence.me, pid=pid)
+    one.presence._lives = there.__contains__
+    there.add(2)
+    async with one.lives(), elsewhere.lives(), dead.lives():
+        dead.has("a")
+        await asyncio.sleep(1.6)
+        assert len(one.presence.others) == 2
+        store.cut_off.add(dead.presence.me.id)
+        there.remove(2)
+        await asyncio.sleep(1.1)
+        assert [row.id for row in one.presence.others] == [elsewhere.presence.me.id], "whose processes are its own"
+        assert one.presence.lost_calls == 1
+        kept = await store.record("a")
+        assert kept is not None
+        assert kept.end_reason == "lost"
+
+
+def test_whether_a_machine_has_a_process() -> None:
+    assert is_there(os.getpid())
+    assert is_there(1), "of another user, too"
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert not is_there(gone.pid)
 
 
 @virtual
