@@ -214,8 +214,8 @@ class Service:
         problems = self._readiness_problems()
         notes: tuple[str, ...] = ()
         presence = None if self.neighbours is None else self.neighbours.presence
-        if presence is not None and not presence.fresh:
-            notes = ("the database does not answer: other processes are as they were last",)
+        if presence is not None and (unknown := presence.unknown):
+            notes = (unknown,)
         return ReadyView(
             ready=not problems,
             problems=(*problems, *notes),

@@ -36,7 +36,7 @@ from tenants.retries import Retries
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.standing_in import StandIns
 from tenants.statuses import Statuses, TenantStatus
-from tenants.texts import FolderTexts, Texts
+from tenants.texts import STORED, FolderTexts, Texts
 from tenants.trials import Beside, Formers
 
 L = TypeVar("L")
@@ -124,7 +124,10 @@ class TenantFolder(Generic[L]):
         """Publish every file. Raises what the database raises: without it nothing is published."""
         files = await asyncio.to_thread(self._texts.files)
         if not files:
-            log.warning("no tenant documents", folder=str(self.folder))
+            if self.folder == STORED:
+                log.info("no company is stored so far")
+            else:
+                log.warning("no tenant documents", folder=str(self.folder))
         async with self._busy:
             self._known.only(files)
             documents = await asyncio.gather(*(self.reader.read(file) for file in files))

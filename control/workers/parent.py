@@ -10,12 +10,13 @@ Closing order: all drain; when they have ended, or their time is over, what is l
 import asyncio
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
 
+from base.tasks import beside
 from control.models_role.socket import socket_path, url_of
 from control.places import BESIDE
 from control.settings import Settings
@@ -50,8 +51,18 @@ class StartFailedError(Exception):
 class Parent:
     """Of one node. `run` until it is told to stop by SIGTERM or SIGINT; a second signal waits for no call."""
 
-    def __init__(self, found: Settings, http: socket.socket, door: socket.socket, environ: Mapping[str, str]) -> None:
-        """`http` is bound, `door` listens; `environ` is for the processes."""
+    def __init__(
+        self,
+        found: Settings,
+        http: socket.socket,
+        door: socket.socket,
+        environ: Mapping[str, str],
+        answers: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`http` is bound, `door` listens; `environ` is for the processes. `answers` is called once, when the first of
+        them takes calls.
+        """
+        self._answers: Callable[[], None] | None = answers
         self._found = found
         self._door = door
         self._environ = dict(environ)
@@ -111,11 +122,27 @@ class Parent:
             if not self._family.stopping.is_set():
                 # Calls are taken before those begin that none needs: they end none if they fail.
                 self._family.begun = all(seat.role in BESIDE for seat in together)
-                for child in [await self._family.start(seat) for seat in together]:
-                    await self._has_begun(child)
+                children = [await self._family.start(seat) for seat in together]
+                takers = [child for child in children if child.seat.takes_calls]
+                async with beside(wait_for_the_first_that_takes_calls=self._first_of(takers)):
+                    for child in children:
+                        await self._has_begun(child)
+                if takers and not self._family.stopping.is_set():
+                    self._say_that_it_answers()  # the first may have begun as another's heir
         if not self._family.stopping.is_set():
             log.info("all processes have begun", workers=self._found.workers)
         await self._family.stopping.wait()
+
+    async def _first_of(self, takers: Sequence[Child]) -> None:
+        if takers:
+            await _one_of(*(child.began for child in takers))
+            self._say_that_it_answers()
+
+    def _say_that_it_answers(self) -> None:
+        """Once."""
+        said, self._answers = self._answers, None
+        if said is not None:
+            said()
 
     @property
     def _serves_models(self) -> bool:

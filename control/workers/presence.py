@@ -112,6 +112,15 @@ class Presence:
         return self._read_at is not None and self._now() - self._read_at < LOST_AFTER_S
 
     @property
+    def unknown(self) -> str:
+        """Why what was read is worth little; empty where it is fresh."""
+        if self.fresh:
+            return ""
+        if self._read_at is None and not self._away:
+            return "it has just begun: other processes have not been asked for yet"
+        return "the database does not answer: other processes are as they were last"
+
+    @property
     def others(self) -> tuple[ProcessRow, ...]:
         """All but this one."""
         return tuple(one for one in self.everybody if one.id != self.me.id)

@@ -118,9 +118,11 @@ def service(
     )
 
 
-def beside(one: Service, *processes: ProcessRow, role: Role = "control") -> Service:
+def beside(one: Service, *processes: ProcessRow, role: Role = "control", unknown: str = "") -> Service:
     """The same among others of its node."""
-    presence = SimpleNamespace(fresh=True, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1"))
+    presence = SimpleNamespace(
+        unknown=unknown, taken=None, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1")
+    )
     return replace(one, seat=Seat(role=role), neighbours=cast(Any, SimpleNamespace(presence=presence)))
 
 
@@ -154,6 +156,11 @@ def test_a_tenant_whose_sentences_are_still_rendered_answers_already() -> None:
     assert view.ready
     assert view.live_calls == 2
     assert states(view) == [("acme", "ready", 3), ("beta", "preparing", 3)]
+
+
+def test_what_is_not_known_of_the_others_is_told_and_hinders_nothing() -> None:
+    one = beside(service([loaded(ACME, "acme")], []), process("ok"), unknown="it has just begun")
+    assert (one.readiness().ready, one.readiness().problems) == (True, ("it has just begun",))
 
 
 def test_who_is_being_stopped_is_not_ready() -> None:

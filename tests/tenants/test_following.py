@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from base.clock import SystemClock
@@ -320,3 +321,12 @@ async def test_nothing_is_written_to_any_folder(stages: Stages, tmp_path: Path, 
         await one.put(text())
         await eventually(lambda: one.rings() == 1)
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_that_nothing_is_stored_yet_is_no_warning(stages: Stages) -> None:
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as told:
+        async with process(MemoryRevisions(SystemClock()), stages):
+            pass
+    assert [one["event"] for one in told] == ["no company is stored so far"]
+    assert not [one for one in told if one["log_level"] == "warning"]

@@ -73,6 +73,8 @@ class Family:
 
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
+        self.answers = list[int]()
+        """How many processes there were when it was said that calls are taken."""
 
     def started(self, role: str) -> list[ScriptedChild]:
         return [child for child in ScriptedChild.started if child.seat.role == role]
@@ -96,7 +98,9 @@ async def starting(
     for name in ("started", "slow", "failing", "hanging"):
         monkeypatch.setattr(ScriptedChild, name, [], raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
-    made, running = Family(Parent(found, *sockets, {})), list[asyncio.Task[None]]()
+    family = list[Family]()
+    family.append(Family(Parent(found, *sockets, {}, lambda: family[0].answers.append(len(ScriptedChild.started)))))
+    made, running = family[0], list[asyncio.Task[None]]()
 
     def start() -> Family:
         running.append(asyncio.create_task(made.parent.run()))
@@ -203,6 +207,21 @@ async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
     monkeypatch.setattr(ScriptedChild, "failing", ())
     await eventually(lambda: len(family.alive("jobs")) == 1)
     assert not family.alive("media")[0].told
+
+
+async def test_that_it_answers_is_said_once_when_the_first_takes_calls(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedChild, "slow", {"control", "media"})
+    family = starting()
+    await eventually(lambda: len(family.started("media")) == 1)
+    await asyncio.sleep(0.05)
+    assert family.answers == []
+    family.alive("media")[0].began.set()
+    await eventually(lambda: family.answers == [3])
+    family.alive("control")[0].began.set()
+    await eventually(lambda: len(family.alive("jobs")) == 1)
+    assert family.answers == [3]
 
 
 @pytest.mark.parametrize("role", ["models", "control", "media", "jobs"])

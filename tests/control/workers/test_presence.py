@@ -207,6 +207,18 @@ async def test_a_limit_is_for_all_processes_together() -> None:
 
 
 @virtual
+async def test_who_has_just_begun_does_not_say_that_the_database_is_away_before_he_has_asked_it() -> None:
+    store = Store(LoopClock())
+    one, late = Process(store, 0), Process(store, 1)
+    assert "has just begun" in one.presence.unknown
+    async with one.lives():
+        assert one.presence.unknown == ""
+    store.away = True
+    async with late.lives():
+        assert "does not answer" in late.presence.unknown
+
+
+@virtual
 async def test_without_the_database_each_has_its_share_and_nobody_is_lost() -> None:
     store = Store(LoopClock())
     one, other = Process(store, 0), Process(store, 1)
@@ -218,6 +230,7 @@ async def test_without_the_database_each_has_its_share_and_nobody_is_lost() -> N
         assert (one.room(5), one.room(3)) == (True, False), "what was read last is true for a while"
         await asyncio.sleep(60)
         assert not one.presence.fresh
+        assert "does not answer" in one.presence.unknown
         assert (one.room(4), one.room(2), one.room(1)) == (True, True, True), "half of it, and one at the least"
         one.has("d", "e")
         assert (one.room(4), one.room(6)) == (False, True)
