@@ -232,6 +232,8 @@ class Service:
         problems = []
         if self.directory.empty:
             told = "see the documents of ATENDE_TENANTS_DIR" if self.settings.tenants == "folder" else "none is stored"
+            if loading := self.states()["loading"]:
+                told = f"{loading} {'is' if loading == 1 else 'are'} being loaded"
             problems.append(f"no tenant answers: {told}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
@@ -304,7 +306,7 @@ class Service:
         counts: Counter[str] = Counter(listing.states())
         for status in self.folder.unsettled():
             if status.tenant_id is None or not listing.has(status.tenant_id):
-                counts["waiting" if status.waiting else "failed"] += 1
+                counts[status.unanswered] += 1
         return counts
 
     def health(self, seen: Collection[TenantId] | None = None) -> tuple[TenantHealth, ...]:
@@ -331,7 +333,8 @@ class Service:
         told = {status.tenant_id for status in statuses}
         for status in published:
             if status.tenant_id is None or status.tenant_id not in told:
-                rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
+                rows += [_waiting(status)] if status.waiting or status.loading else []
+                rows += [_unpublished(status)] if status.problems and not status.waiting else []
         return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
     def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
@@ -372,7 +375,7 @@ def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(
         slug=status.slug,
         tenant_id=status.tenant_id,
-        state="waiting",
+        state=status.unanswered,
         revision=status.revision,
         live_calls=0,
         problem=status.problem or None,
