@@ -40,3 +40,14 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
 def free_port(host: str = "127.0.0.1") -> int:
     """One of them."""
     return free_ports(1, host)[0]
+
+
+def is_there(pid: int) -> bool:
+    """Whether this machine, as far as we see of it, has a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

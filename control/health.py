@@ -14,7 +14,7 @@ from tenants.statuses import Retry
 class TenantHealth(Struct, frozen=True, kw_only=True):
     """One tenant as an operator sees it.
 
-    `state`: `ready`, `preparing`, `on trial`, `waiting` (loaded with its first call) or `failed`. The `problem` of one
+    `state`: `loading`, `preparing`, `ready`, `on trial`, `waiting` or `failed` (docs/api.md). The `problem` of one
     that is ready or waits is that of its newest document, which does not answer, or not as it should. It is tried again
     `later`, at `next_try` (UTC), or that is `queued` behind others, or under way `now`; null: not before the file is
     saved.
@@ -22,7 +22,7 @@ class TenantHealth(Struct, frozen=True, kw_only=True):
 
     slug: str
     tenant_id: TenantId | None = None
-    """null: its file could not be read so far."""
+    """null: its file could not be read, or is not read so far."""
     state: str
     revision: int | None
     live_calls: int

@@ -23,6 +23,7 @@ from control.jobs.desk import JobDesk
 from control.jobs.watch import JobWatch
 from control.phone import PhoneDoor, PhoneOptions
 from control.provider_rates import ProviderRates
+from control.recordings import FOLDER, LostRecordings
 from control.secret_access import ring_source
 from control.service import ApiKeys
 from control.setting_values import endpoint_of
@@ -92,7 +93,7 @@ def spool(found: Settings, seat: Seat, sink: Sink, clock: SystemClock) -> Spool:
     """What dead processes of the node have left is handed on by the one that has the REST API, too."""
     return Spool(
         seat.spool(found.data_dir),
-        sink.store,
+        LostRecordings(found.data_dir, sink.store).store,
         clock,
         begun=sink.begun,
         keep=sink.keep,
@@ -132,7 +133,7 @@ async def phone_options(found: Settings) -> PhoneOptions:
             max_wait_ms=found.max_stage_wait_ms,
             max_load=found.max_stage_load / 100,
         ),
-        recordings_dir=found.data_dir / "recordings" if found.recordings else None,
+        recordings_dir=found.data_dir / FOLDER if found.recordings else None,
         wire=found.wires[0],
         switch_wires={switch.name: switch.wire for switch in found.switches if switch.wire is not None},
     )

@@ -1,16 +1,23 @@
 """Recordings of calls: where they lie, and whether there is one."""
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import structlog
+from msgspec import structs
 
 from control.dependencies import Room
-from pipelines.calls import Call
+from pipelines.calls import Call, CallRecord
 from pipelines.loaded import LoadedPipeline
 from pipelines.recording import Recording
+
+FOLDER: Final = "recordings"
+"""In the data directory."""
 
 log = structlog.get_logger()
 
@@ -40,4 +47,30 @@ class Recordings:
     def name(self, call: Call) -> str:
         """Relative to the data directory; made of a checked UUID and a date, nothing that a caller wrote."""
         assert self._folder is not None
-        return f"{self._folder.name}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"
+        return _name(self._folder.name, call)
+
+
+class LostRecordings:
+    """Names a lost call's recording in its record: the process that died could not."""
+
+    def __init__(self, data_dir: Path, store: Callable[[CallRecord], Awaitable[None]]) -> None:
+        self._data_dir = data_dir
+        self._store = store
+
+    async def store(self, record: CallRecord) -> None:
+        """Hand the record on, with its recording if there is one. Raises what `store` raises."""
+        if record.end_reason == "lost" and record.recording is None:
+            record = structs.replace(record, recording=await asyncio.to_thread(self._found, record.call))
+        await self._store(record)
+
+    def _found(self, call: Call) -> str | None:
+        try:
+            name = _name(FOLDER, call)
+            with wave.open(str(self._data_dir / name)) as recording:
+                return name if recording.getnframes() else None
+        except (OSError, EOFError, wave.Error, ValueError):
+            return None  # none was made, nothing came so far, or its header is not whole
+
+
+def _name(folder: str, call: Call) -> str:
+    return f"{folder}/{call.tenant_id}/{call.opened_at:%Y-%m-%d}/{uuid.UUID(call.id)}.wav"

@@ -214,8 +214,8 @@ class Service:
         problems = self._readiness_problems()
         notes: tuple[str, ...] = ()
         presence = None if self.neighbours is None else self.neighbours.presence
-        if presence is not None and not presence.fresh:
-            notes = ("the database does not answer: other processes are as they were last",)
+        if presence is not None and (unknown := presence.unknown):
+            notes = (unknown,)
         return ReadyView(
             ready=not problems,
             problems=(*problems, *notes),
@@ -232,6 +232,8 @@ class Service:
         problems = []
         if self.directory.empty:
             told = "see the documents of ATENDE_TENANTS_DIR" if self.settings.tenants == "folder" else "none is stored"
+            if loading := self.states()["loading"]:
+                told = f"{loading} {'is' if loading == 1 else 'are'} being loaded"
             problems.append(f"no tenant answers: {told}")
         if self.phone.draining:
             problems.append("it is being stopped: live calls end, no other is taken")
@@ -304,7 +306,7 @@ class Service:
         counts: Counter[str] = Counter(listing.states())
         for status in self.folder.unsettled():
             if status.tenant_id is None or not listing.has(status.tenant_id):
-                counts["waiting" if status.waiting else "failed"] += 1
+                counts[status.unanswered] += 1
         return counts
 
     def health(self, seen: Collection[TenantId] | None = None) -> tuple[TenantHealth, ...]:

@@ -159,6 +159,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """With one key of the REST API, in the long run; five seconds' worth may come at once."""
     drain_s: int = 30
     """When the service is told to end, live calls have so long; what still lives then goes back to its dialplan."""
+    relief_drain_s: int = 3600
+    """With `workers`, the live calls of a process that is relieved have so long: it ends when they are over, and nobody
+    waits for its end."""
     spool_max_mb: int = 1024
     """Of records and events that wait for the database: from 80 % on calls are not recorded, and at the bound no
     further call is taken, so that no record is lost."""
@@ -212,7 +215,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def slots(self) -> int:
-        """Places for processes that take calls: while one is relieved there are two in the place of one."""
+        """Places for processes that take calls: one that is relieved keeps its own until its calls are over."""
         return 2 * self.workers
 
     @property
@@ -432,6 +435,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_stage_load": whole(1, 1000),
     "api_requests_per_s": whole(1, 10_000),
     "drain_s": whole(0, 86_400),
+    "relief_drain_s": whole(0, 86_400),
     "spool_max_mb": whole(1, 10_000_000),
     "disk_min_free_mb": whole(0, 10_000_000),
     "events_days": whole(1, 3650),

@@ -36,7 +36,10 @@ def rows_of(
     told = {status.tenant_id for status in statuses}
     for status in published:
         if status.tenant_id is None or status.tenant_id not in told:
-            rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
+            if status.waiting or status.loading:
+                rows.append(_waiting(status))
+            elif status.problems:
+                rows.append(_unpublished(status))
     return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
 
 
@@ -68,7 +71,7 @@ def _waiting(status: TenantStatus) -> TenantHealth:
     return TenantHealth(
         slug=status.slug,
         tenant_id=status.tenant_id,
-        state="waiting",
+        state=status.unanswered,
         revision=status.revision,
         live_calls=0,
         problem=status.problem or None,

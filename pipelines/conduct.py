@@ -176,14 +176,18 @@ class Conduct:
         self._phase, self._since = Phase.THINKING, at
         self._owed += 1
 
-    def unheard(self, at: float) -> Action | None:
-        """The caller's turn ended with nothing understood. Only what broke something off is asked about."""
+    def unheard(self, at: float, *, noise: bool) -> Action | None:
+        """The caller's turn ended with nothing understood. Only what broke something off is asked about.
+
+        Where it was `noise` the silence goes on; where nobody has said so, it may be words that are still to come.
+        """
         if self._phase is not Phase.HEARING:
             return None
         self._phase = Phase.LISTENING
+        if self._disturbed or not noise:
+            self._quiet_since = at
         if not self._disturbed:
             return None
-        self._quiet_since = at
         return self._ask("not_understood", at)
 
     def speech_started(self) -> None:

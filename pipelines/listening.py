@@ -186,8 +186,8 @@ class Listening:
 
     def unheard(self) -> None:
         """The caller's turn ended without a word understood."""
-        self._account.unheard()
-        self._act(self._conduct.unheard(self._now()))
+        noise = self._account.unheard()
+        self._act(self._conduct.unheard(self._now(), noise=noise))
 
     def _now(self) -> float:
         return self._clock.monotonic()

@@ -45,6 +45,8 @@ AT_ONCE = 4
 """Records that are handed on at the same time: a database syncs its disk for all of them once."""
 ADOPT_EVERY_S = 30.0
 LOCK_PAUSE_S = 0.1
+RENEW_S = 1.0
+"""So much later than its file tells a lost call may have ended."""
 FAILURES_PER_ROUND = 3
 """In a row, of events or of calls; then the sink counts as down and is left alone for a while."""
 
@@ -112,6 +114,7 @@ class Spool:
         self._lock: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Raises SpoolError when another process uses the folder, OSError when it cannot be made."""
@@ -126,13 +129,14 @@ class Spool:
                 await asyncio.sleep(LOCK_PAUSE_S)
         self._news.set()
         self._task = asyncio.create_task(self._hand_on(), name="spool")
+        self._renewing = asyncio.create_task(self._renew(), name="renew live calls' files")
         if self._left_by is not None:
             self._adopting = asyncio.create_task(self._adopt(self._left_by), name="adopt spools")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        await given_up(one for one in (self._task, self._adopting) if one is not None)
+        await given_up(one for one in (self._task, self._adopting, self._renewing) if one is not None)
         if self._writing is not None:
             await asyncio.wait({self._writing})
         try:
@@ -229,6 +233,14 @@ class Spool:
             log.error("a record is lost: the disk does not take any", call=lost.id, tenant=lost.tenant_id)
             self._live.discard(files.name_of(lost.id))
         self._unwritten.append(record)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._in_thread(files.renew, [self._folder / name for name in self._live])
+            except OSError:
+                log.exception("the spool cannot be written")
 
     async def _adopt(self, left_by: Path) -> None:
         while True:

@@ -1,5 +1,7 @@
 """The files of the spool: one per call, one line when it opens and one when it closes; one per event. Blocking.
 
+While the process lives, it renews the time of each live call's file, which tells later how far a lost call came.
+
 A line is its CRC-32 in hex, a space and JSON. A line that a crash cut short does not match and counts
 for nothing, so the file of a call means the same wherever it was cut.
 """
@@ -10,6 +12,8 @@ import hashlib
 import os
 import re
 import zlib
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -155,13 +159,21 @@ def read(path: Path) -> CallRecord | Event | None:
                 continue
     if opened is None:
         return None
+    renewed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return CallRecord(
         call=opened,
-        ended_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+        ended_at=max(renewed_at, opened.opened_at),  # a file's time is that of the kernel's last tick
         end_reason="lost",
         hangup_cause="",
         turns=(),
     )
+
+
+def renew(paths: Iterable[Path]) -> None:
+    """Their calls live now. Raises OSError for another reason than that one is not there."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.utime(path)
 
 
 def delete(path: Path) -> None:

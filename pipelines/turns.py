@@ -145,10 +145,11 @@ class TurnAccount:
         self._turns.append(Turn(role="caller", text=text, at_ms=at_ms, written=self._written))
         self._caller_since, self._turn_open, self._written = None, False, False
 
-    def unheard(self) -> None:
-        """The caller's turn is over and nothing was understood."""
-        self._hearing = _Marks()
+    def unheard(self) -> bool:
+        """The caller's turn is over and nothing was understood; whether the ear has told so, by an empty transcript."""
+        told, self._hearing = self._hearing.transcript is not None, _Marks()
         self._caller_since, self._turn_open, self._written = None, False, False
+        return told
 
     def retrieved(self, frame: RetrievedFrame, at: float) -> None:
         self._answering.first("retrieved", at)

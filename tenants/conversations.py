@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from base.ids import AssistantName, CallId, TenantId
 from pipelines.calls import CallRecord
@@ -51,7 +51,7 @@ class ConversationStore(Protocol):
 
     async def store(self, tenant_id: TenantId, record: CallRecord) -> bool:
         """Keep a record; False when this call is kept already, and nothing is changed then. What others told of a call
-        whose process was gone (`tenants/lost_calls.py`) gives way to it.
+        whose process was gone (`tenants/lost_calls.py`) gives way to it; if it says `lost`, too, the later end is kept.
 
         Characters that a database cannot hold (NUL, halves of surrogate pairs) are dropped.
         Raises ForeignRecordError.
@@ -123,7 +123,9 @@ class MemoryConversations:
         kept, place = self._records.setdefault(tenant_id, {}), (tenant_id, record.call.id)
         if place in self._provisional:
             self._provisional.remove(place)
-            del kept[record.call.id]
+            told = kept.pop(record.call.id)
+            if record.end_reason == "lost":
+                record = structs.replace(record, ended_at=max(told.ended_at, record.ended_at))
         return kept.setdefault(record.call.id, record) is record
 
     def add_lost(self, record: CallRecord) -> bool:

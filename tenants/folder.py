@@ -36,7 +36,7 @@ from tenants.retries import Retries
 from tenants.revisions import RaceLostError, RevisionStore, SlugTakenError
 from tenants.standing_in import StandIns
 from tenants.statuses import Statuses, TenantStatus
-from tenants.texts import FolderTexts, Texts
+from tenants.texts import STORED, FolderTexts, Texts
 from tenants.trials import Beside, Formers
 
 L = TypeVar("L")
@@ -117,14 +117,17 @@ class TenantFolder(Generic[L]):
         return self._statuses.of(tenant_ids)
 
     def unsettled(self) -> Collection[TenantStatus]:
-        """Those of `statuses` that wait, or have problems, in no order."""
+        """Those of `statuses` that load, wait, or have problems, in no order."""
         return self._statuses.unsettled()
 
     async def open(self) -> None:
         """Publish every file. Raises what the database raises: without it nothing is published."""
         files = await asyncio.to_thread(self._texts.files)
         if not files:
-            log.warning("no tenant documents", folder=str(self.folder))
+            if self.folder == STORED:
+                log.info("no company is stored so far")
+            else:
+                log.warning("no tenant documents", folder=str(self.folder))
         async with self._busy:
             self._known.only(files)
             documents = await asyncio.gather(*(self.reader.read(file) for file in files))
@@ -154,9 +157,13 @@ class TenantFolder(Generic[L]):
             files = {related for file in files for related in self._texts.related(file)}
             there = await asyncio.to_thread(lambda: {file for file in files if self._texts.is_there(file)})
             try:
+                for file in there:
+                    self._statuses.begin(file)
                 for file in sorted(there):
                     await self._saved(file)
             finally:
+                for file in there:
+                    self._statuses.end(file)
                 for file in sorted({*files} - there):
                     await self._retries.drop(file)
                     await self._removed(file)
@@ -317,6 +324,7 @@ class TenantFolder(Generic[L]):
     async def _published(self, document: TenantDocument, room: AbstractAsyncContextManager[None] | None = None) -> bool:
         """False: something that it needs is not there, and may be there another time."""
         file, spec = Path(document.file), document.spec
+        self._statuses.begin(file, slug=spec.slug, tenant_id=spec.tenant_id)
         try:
             async with self.locks[spec.tenant_id], room or self.room:
                 if await self.owners.overtaken(document):
@@ -329,6 +337,9 @@ class TenantFolder(Generic[L]):
             if not self._statuses.speaks_for(file, spec.tenant_id):
                 self.owners.pop(spec.tenant_id)
             return not isinstance(error, PrepareError)
+        except BaseException:
+            self._statuses.end(file)  # the database is away, say, or it is given up
+            raise
         former = self._statuses.get(file)
         if former is not None and former.tenant_id not in {None, spec.tenant_id}:
             await self._removed(file)  # the file is another tenant's now

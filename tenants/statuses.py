@@ -33,11 +33,18 @@ class TenantStatus(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     waiting: bool = False
     """It was checked, and is loaded with its first call, or when its turn comes."""
+    loading: bool = False
+    """It is read, or loaded, for the first time: nothing answers so far, and nothing has failed."""
     problems: tuple[str, ...] = ()
     retry: Retry | None = None
     """How it stands with trying again to make it ready; None when nothing is to be tried."""
     next_try: datetime | None = None
     """When it is tried again (UTC), while that is `later`."""
+
+    @property
+    def unanswered(self) -> Literal["loading", "waiting", "failed"]:
+        """How it is, where none of its revisions is loaded."""
+        return "loading" if self.loading else "waiting" if self.waiting else "failed"
 
     @property
     def problem(self) -> str:
@@ -69,7 +76,7 @@ class Statuses:
         return tuple(sorted(found, key=lambda status: status.file))
 
     def unsettled(self) -> Collection[TenantStatus]:
-        """Those that wait, or have problems, in no order; the others cost nothing."""
+        """Those that load, wait, or have problems, in no order; the others cost nothing."""
         return self._unsettled.values()
 
     def get(self, file: Path) -> TenantStatus | None:
@@ -79,10 +86,20 @@ class Statuses:
     def put(self, file: Path, status: TenantStatus) -> None:
         """It fared so."""
         self._of[file] = status
-        if status.waiting or status.problems:
+        if status.loading or status.waiting or status.problems:
             self._unsettled[file] = status
         else:
             self._unsettled.pop(file, None)
+
+    def begin(self, file: Path, *, slug: str = "", tenant_id: TenantId | None = None) -> None:
+        """Its first text loads now; nothing happens where more is known of it. `end` follows."""
+        if (known := self._of.get(file)) is None or known.loading:
+            self.put(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id, loading=True))
+
+    def end(self, file: Path) -> None:
+        """It does not load any more; who has put nothing in its place knows nothing of it. Idempotent."""
+        if (known := self._of.get(file)) is not None and known.loading:
+            self.pop(file)
 
     def pop(self, file: Path) -> TenantStatus | None:
         """The file is no more."""
@@ -98,7 +115,9 @@ class Statuses:
         self, file: Path, problems: tuple[str, ...], *, slug: str | None = None, tenant_id: TenantId | None = None
     ) -> None:
         """What the file said before goes on answering, if it said anything."""
-        former = self._of.get(file, TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id))
+        former = self._of.get(file)
+        if former is None or former.loading:
+            former = TenantStatus(file=str(file), slug=slug or file.stem, tenant_id=tenant_id)
         self.put(file, structs.replace(former, problems=problems))
         answers = former.revision if former.tenant_id is not None else None
         if problems != former.problems:

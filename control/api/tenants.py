@@ -38,7 +38,7 @@ class TenantView(Struct, frozen=True, kw_only=True):
     switch: str | None
     """The PBX from which its calls come; null: any."""
     state: str
-    """`ready`, `preparing`, `waiting` (loaded with its first call), `failed` or `disabled`."""
+    """`loading`, `preparing`, `ready`, `waiting`, `failed` or `disabled`; docs/api.md says what each means."""
     revision: int | None
     """Which answers."""
     on_trial: int | None = None

@@ -25,6 +25,8 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._drain_s = drain_s
         self._until: float | None = None
+        """When the live calls' time is over; None: nobody has told it to end."""
+        self._draining = False
         self._process: Process | None = None
         self._signals = 0
         self._others = self._leaving = False
@@ -33,9 +35,13 @@ class DrainingServer(uvicorn.Server):
         """The service has begun to take calls."""
         self._process = process
 
-    def drain(self, *, others: bool = False) -> None:
-        """As at the first signal. Idempotent. `others` take the calls that come; without, they are refused."""
+    def drain(self, *, others: bool = False, within_s: float | None = None) -> None:
+        """As at the first signal. `others` take the calls that come; without, they are refused.
+
+        Live calls have `within_s` from now, None: `drain_s`. Told again they have no longer than they had.
+        """
         self._others = others
+        self._end_within(self._drain_s if within_s is None else within_s)
         if self._process is None:
             self.should_exit = True
         elif self._signals:
@@ -62,13 +68,20 @@ class DrainingServer(uvicorn.Server):
 
     def _drained(self, process: Process) -> bool:
         now = time.monotonic()
-        if self._until is None:
-            self._until = now + self._drain_s
+        until = self._end_within(self._drain_s) if self._until is None else self._until
+        if not self._draining:
+            self._draining = True
             process.drain(others=self._others)
             if process.live_calls:
-                log.info("no further call is taken", live_calls=process.live_calls, drain_s=self._drain_s)
-        if process.live_calls and now >= self._until and not self._leaving:
+                log.info("no further call is taken", live_calls=process.live_calls, drain_s=round(until - now))
+        if process.live_calls and now >= until and not self._leaving:
             self._leaving = True
             log.warning("calls outlive the drain and go back to their dialplans", calls=process.live_calls)
             process.take_leave()
-        return not process.live_calls or now >= self._until + LEAVE_S
+        return not process.live_calls or now >= until + LEAVE_S
+
+    def _end_within(self, limit_s: float) -> float:
+        """When the live calls' time is over, which is in `limit_s` at the latest; in seconds of the monotonic clock."""
+        until = time.monotonic() + limit_s
+        self._until = until if self._until is None else min(self._until, until)
+        return self._until

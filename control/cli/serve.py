@@ -26,7 +26,8 @@ def serve_command(context: click.Context, workers: int | None) -> None:
     """Serve: the phone door for FreeSWITCH and the HTTP door for operators, until SIGINT or SIGTERM.
 
     Then no further call is taken, and live ones have ATENDE_DRAIN_S to end; a second signal waits for none. With
-    workers a SIGHUP has every process relieved by a fresh one, and no call is dropped.
+    workers a SIGHUP has every process relieved by a fresh one; a former one ends when its calls are over, or have
+    outlived ATENDE_RELIEF_DRAIN_S (an hour).
     """
     tool = program(context)
     if (workers if workers is not None else tool.settings.workers) > 0:

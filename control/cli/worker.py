@@ -32,19 +32,27 @@ class Handed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class WorkerServer(DrainingServer):
-    """A server on a parent's line. A signal has it drain, however often it comes: only the parent hurries it."""
+    """A server on a parent's line. A signal has it drain, however often it comes: only the parent hurries it.
 
-    def __init__(self, config: uvicorn.Config, drain_s: float, line: Lifeline) -> None:
+    One that is relieved has no reason to hurry: its calls have `relief_drain_s`.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_s: float, relief_drain_s: float, line: Lifeline) -> None:
         super().__init__(config, drain_s)
+        self._relief_drain_s = relief_drain_s
         self._line = line
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        async with self._line.held(self.drain, self.end):
+        async with self._line.held(self._told, self.end):
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._line.ending()
         await super().shutdown(sockets)
+
+    def _told(self, *, others: bool) -> None:
+        """By the parent: to drain, or that it is relieved by `others`."""
+        self.drain(others=others, within_s=self._relief_drain_s if others else None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.drain(others=True)
@@ -76,7 +84,7 @@ def worker_command(context: click.Context, handed: str) -> None:
         door = None if given.door is None else socket.socket(fileno=given.door)
         place = Place(seat=seat, door=door, url=url_of(listener, found.internal_host))
         starting = Starting(tool.create_app(tool.settings, begun, place))
-        server = WorkerServer(configured(starting), tool.settings.drain_s, line)
+        server = WorkerServer(configured(starting), found.drain_s, found.relief_drain_s, line)
         servers.append(server)
         try:
             server.run(sockets=[listener])

@@ -23,11 +23,16 @@ def serve_with_workers(settings: Settings, workers: int | None) -> None:
         http.listen(BACKLOG)
         _announce(found)
         try:
-            uvloop.run(Parent(found, http, door, environ).run())
+            uvloop.run(Parent(found, http, door, environ, _answers).run())
         except StartFailedError as error:
             raise click.ClickException(str(error)) from error
         except TOLD as error:
             raise click.ClickException(str(error)) from error
+
+
+def _answers() -> None:
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print("\n[bold]Atende answers.[/]  The first process takes calls.\n")
 
 
 def _announce(found: Settings) -> None:

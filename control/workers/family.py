@@ -112,6 +112,10 @@ class Family:
                 return {"door": self._door}
         return {}
 
+    def takers(self, *, told: bool) -> list[Child]:
+        """Those that take calls; `told`: those that were asked to end, and still have some."""
+        return [child for child in self.children if child.seat.role == "media" and child.told == told]
+
     def place(self, former: Seat) -> Seat:
         """Its place, unless somebody has it."""
         if former.role != "media":

@@ -10,12 +10,13 @@ Closing order: all drain; when they have ended, or their time is over, what is l
 import asyncio
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
 
+from base.tasks import beside
 from control.models_role.socket import socket_path, url_of
 from control.places import BESIDE
 from control.settings import Settings
@@ -50,13 +51,26 @@ class StartFailedError(Exception):
 class Parent:
     """Of one node. `run` until it is told to stop by SIGTERM or SIGINT; a second signal waits for no call."""
 
-    def __init__(self, found: Settings, http: socket.socket, door: socket.socket, environ: Mapping[str, str]) -> None:
-        """`http` is bound, `door` listens; `environ` is for the processes."""
+    def __init__(
+        self,
+        found: Settings,
+        http: socket.socket,
+        door: socket.socket,
+        environ: Mapping[str, str],
+        answers: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`http` is bound, `door` listens; `environ` is for the processes. `answers` is called once, when the first of
+        them takes calls.
+        """
+        self._answers: Callable[[], None] | None = answers
         self._found = found
         self._door = door
         self._environ = dict(environ)
         self._family = Family(found, http, door, self._environ)
         self._relieving: asyncio.Task[None] | None = None
+        self._again = False
+        """When the relief that goes on is over, another one follows."""
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Raises StartFailedError, SocketPathError, and what the embedded database raises."""
@@ -94,20 +108,41 @@ class Parent:
         log.info("no further call is taken", drain_s=self._found.drain_s)
 
     def relieve(self) -> None:
-        """Each process is relieved by a fresh one, one after the other. Nothing happens while that goes on."""
-        if self._family.begun and (self._relieving is None or self._relieving.done()):
-            self._relieving = asyncio.create_task(self._relieve(), name="relieve the processes")
+        """Each process is relieved by a fresh one, one after the other; again, if that is asked for meanwhile."""
+        if not self._family.begun or self._family.stopping.is_set():
+            log.warning("nobody is relieved while the processes begin or end")
+        elif self._relieving is None or self._relieving.done():
+            self._relieving = asyncio.create_task(self._relieve_all(), name="relieve the processes")
+        else:
+            self._again = True
+            log.info("a relief goes on: another one follows it")
 
     async def _work(self) -> None:
         for together in seats(self._found):
             if not self._family.stopping.is_set():
                 # Calls are taken before those begin that none needs: they end none if they fail.
                 self._family.begun = all(seat.role in BESIDE for seat in together)
-                for child in [await self._family.start(seat) for seat in together]:
-                    await self._has_begun(child)
+                children = [await self._family.start(seat) for seat in together]
+                takers = [child for child in children if child.seat.takes_calls]
+                async with beside(wait_for_the_first_that_takes_calls=self._first_of(takers)):
+                    for child in children:
+                        await self._has_begun(child)
+                if takers and not self._family.stopping.is_set():
+                    self._say_that_it_answers()  # the first may have begun as another's heir
         if not self._family.stopping.is_set():
             log.info("all processes have begun", workers=self._found.workers)
         await self._family.stopping.wait()
+
+    async def _first_of(self, takers: Sequence[Child]) -> None:
+        if takers:
+            await _one_of(*(child.began for child in takers))
+            self._say_that_it_answers()
+
+    def _say_that_it_answers(self) -> None:
+        """Once."""
+        said, self._answers = self._answers, None
+        if said is not None:
+            said()
 
     @property
     def _serves_models(self) -> bool:
@@ -126,13 +161,21 @@ class Parent:
             await _one_of(child.followed, family.stopping)
             child = family.last(child)
 
+    async def _relieve_all(self) -> None:
+        await self._relieve()
+        while self._again:
+            self._again = False
+            await self._relieve()
+
     async def _relieve(self) -> None:
-        """The fresh one takes calls before the former drains; where no calls come one place is enough for
-        both. The models go first: their fresh process has their socket before the former ends.
+        """The fresh one takes calls before the former drains, whose end nobody waits for but who needs its place;
+        where no calls come one place is enough for both. The models go first: their fresh process has their socket
+        before the former ends.
         """
         if not await self._relieve_models():
             return
-        for former in [child for child in self._family.children if child.seat.role == "media"]:
+        for former in self._family.takers(told=False):
+            await self._room_for_another()
             if former.ended.is_set():
                 continue  # it has a fresh one in its place
             fresh = await self._family.start(self._family.place(Seat(role="media", slot=0)), spare=True)
@@ -140,9 +183,10 @@ class Parent:
                 return
             former = self._family.last(former)
             former.drain(others=True)
-            await all_ended([former], self._found.drain_s + ENDS_WITHIN_S)
-            former.kill()
             log.info("a process was relieved", former=former.seat.name, fresh=fresh.seat.name)
+            leaves = asyncio.create_task(self._leaves(former), name=f"{former.seat.name} leaves")
+            self._leaving.add(leaves)
+            leaves.add_done_callback(self._leaving.discard)
         for former in [child for child in self._family.children if child.seat.role not in ("media", "models")]:
             if former.ended.is_set():
                 continue
@@ -152,6 +196,21 @@ class Parent:
             await former.ended.wait()
             if not self._family.stopping.is_set():
                 self._family.kept(await self._family.successor(former))
+
+    async def _room_for_another(self) -> None:
+        """Return when a fresh one has a place beside those that take calls, and their heirs: formers may have half."""
+        waits = False
+        while len(formers := self._family.takers(told=True)) >= self._found.workers:
+            if not waits:
+                log.info("a relief waits until calls of former processes are over", formers=len(formers))
+            waits = True
+            await _one_of(*(former.ended for former in formers))
+            await asyncio.sleep(0)  # whoever keeps it has taken it out
+
+    async def _leaves(self, former: Child) -> None:
+        """It ends when its calls have, or their time is over; at last it is killed."""
+        await all_ended([former], self._found.relief_drain_s + ENDS_WITHIN_S)
+        former.kill()
 
     async def _relieve_models(self) -> bool:
         """Whether the others may follow."""
@@ -178,9 +237,10 @@ class Parent:
 
     async def _end(self) -> None:
         self._family.stopping.set()
-        if self._relieving is not None:
-            self._relieving.cancel()
-            await asyncio.gather(self._relieving, return_exceptions=True)
+        reliefs = [*self._leaving, *filter(None, [self._relieving])]
+        for relief in reliefs:
+            relief.cancel()
+        await asyncio.gather(*reliefs, return_exceptions=True)
         # The REST API behind the calls: it tells how they fare. All of them need the models to their end.
         calls, api = ("media", *BESIDE), ("media", *BESIDE, "control")
         for roles, limit_s in (calls, self._found.drain_s), (api, 0.0), ((*api, "models"), 0.0):

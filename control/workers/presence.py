@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct, structs
 
 from base.ids import AssistantName, CallId, TenantId
+from base.processes import is_there
 from base.tasks import beside
 from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
@@ -74,9 +75,18 @@ class Presence:
     """Of one process. `room`, `owner` and what is read never wait."""
 
     def __init__(
-        self, store: LeaseStore, me: ProcessRow, *, processes: int = 1, now: Callable[[], float] = time.monotonic
+        self,
+        store: LeaseStore,
+        me: ProcessRow,
+        *,
+        processes: int = 1,
+        now: Callable[[], float] = time.monotonic,
+        lives: Callable[[int], bool] = is_there,
     ) -> None:
-        """`processes` take calls as far as is known before the others were read; `me` tells its machine."""
+        """`processes` take calls as far as is known before the others were read; `me` tells its machine. `lives` says
+        whether the machine has a process of that number.
+        """
+        self._lives = lives
         self._store = store
         self.me = me
         self.processes = processes
@@ -100,6 +110,15 @@ class Presence:
     def fresh(self) -> bool:
         """Whether what was read last is still worth anything."""
         return self._read_at is not None and self._now() - self._read_at < LOST_AFTER_S
+
+    @property
+    def unknown(self) -> str:
+        """Why what was read is worth little; empty where it is fresh."""
+        if self.fresh:
+            return ""
+        if self._read_at is None and not self._away:
+            return "it has just begun: other processes have not been asked for yet"
+        return "the database does not answer: other processes are as they were last"
 
     @property
     def others(self) -> tuple[ProcessRow, ...]:
@@ -224,7 +243,9 @@ class Presence:
     async def _read(self) -> None:
         processes = await self._store.processes()
         self._away, now = False, self._now()
-        lost = [one for one in self._judge.answered(now, processes) if one.id != self.me.id]
+        missed = {one.id for one in self._judge.answered(now, processes)}
+        others = [one for one in processes if one.id != self.me.id]
+        lost = [one for one in others if one.id in missed or self._is_dead(one)]
         for one in lost:
             calls = await self._store.lose(one.id, one.renewed_at)
             if calls is not None:
@@ -235,6 +256,11 @@ class Presence:
         self.processes = max(1, sum(one.role in TAKE_CALLS for one in self.everybody))
         self._elsewhere, self._read_at = await self._store.elsewhere(self.me.id), now
         self._see_whether_others_reach_us()
+
+    def _is_dead(self, other: ProcessRow) -> bool:
+        """Whether it was of this machine, which has no such process any more: nobody has to wait until it is missed."""
+        ours = self.me.machine == other.machine != ""
+        return ours and other.node == self.me.node and not self._lives(other.pid)
 
     def _see_whether_others_reach_us(self) -> None:
         """Told once. Who takes no calls is asked for none."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from msgspec import Struct
-from pipecat.frames.frames import Frame, TranscriptionFrame
+from pipecat.frames.frames import Frame, TranscriptionFrame, UserStartedSpeakingFrame, UserStoppedSpeakingFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.utils.time import time_now_iso8601
@@ -34,19 +35,25 @@ class MockSttService(SegmentedSTTService):
         )
         self._config = config
         self._turn = 0
+        self._in_turn = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, UserStartedSpeakingFrame | UserStoppedSpeakingFrame):
+            self._in_turn = isinstance(frame, UserStartedSpeakingFrame)
+        await super().process_frame(frame, direction)
 
     @property
     def wants_wav_segments(self) -> bool:
         return False
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """One utterance's transcript, after the latency. Raises MockError when told to."""
+        """One utterance's transcript, after the latency; in a turn also an empty one. Raises MockError when told to."""
         turn, self._turn = self._turn, self._turn + 1
         await self._config.trouble(turn)
         await asyncio.sleep(self._config.latency_s)
         heard = self._config.transcripts
         text = heard[turn % len(heard)] if heard else ""
-        if text:
+        if text or self._in_turn:
             yield TranscriptionFrame(text, "caller", time_now_iso8601())
 
 

@@ -9,7 +9,10 @@ INSERT INTO atende.conversations (
 ON CONFLICT (tenant_id, call_id) DO UPDATE SET
     tenant_slug = excluded.tenant_slug, assistant = excluded.assistant, number = excluded.number,
     caller = excluded.caller, revision = excluded.revision, language = excluded.language, switch = excluded.switch,
-    opened_at = excluded.opened_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
+    opened_at = excluded.opened_at, end_reason = excluded.end_reason,
+    ended_at = CASE -- of a lost call the last that is known of it
+        WHEN excluded.end_reason = 'lost' THEN greatest(conversations.ended_at, excluded.ended_at)
+        ELSE excluded.ended_at END,
     hangup_cause = excluded.hangup_cause, errors = excluded.errors, recording = excluded.recording,
     revisions = excluded.revisions, cost_usd = excluded.cost_usd, usage = excluded.usage,
     words_erased_at = excluded.words_erased_at,

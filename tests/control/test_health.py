@@ -14,6 +14,7 @@ from msgspec import structs
 
 from base.ids import TenantId
 from control import dependencies as judge
+from control.api.tenants import slugs, slugs_of, views
 from control.dependencies import MB, Dependency, StorageBounds, jobs, room
 from control.headroom import Full
 from control.health import ReadyView, TenantHealth
@@ -68,6 +69,9 @@ class Supervisor:
             one.tenant_id for one in self._statuses if one.state != "failed"
         }
 
+    def tenants(self) -> list[TenantId]:
+        return [one.tenant_id for one in self._statuses]
+
     def has(self, tenant_id: TenantId) -> bool:
         return any(one.tenant_id == tenant_id for one in self._statuses)
 
@@ -106,7 +110,7 @@ def service(
             Any,
             SimpleNamespace(
                 statuses=tuple(published),
-                unsettled=lambda: [one for one in published if one.waiting or one.problems],
+                unsettled=lambda: [one for one in published if one.loading or one.waiting or one.problems],
                 statuses_of=lambda seen: [one for one in published if one.tenant_id in seen],
             ),
         ),
@@ -118,10 +122,10 @@ def service(
     )
 
 
-def beside(one: Service, *processes: ProcessRow, role: Role = "control") -> Service:
+def beside(one: Service, *processes: ProcessRow, role: Role = "control", unknown: str = "") -> Service:
     """The same among others of its node."""
     presence = SimpleNamespace(
-        fresh=True, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1"), taken=None
+        unknown=unknown, taken=None, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1")
     )
     return replace(one, seat=Seat(role=role), neighbours=cast(Any, SimpleNamespace(presence=presence)))
 
@@ -156,6 +160,23 @@ def test_a_tenant_whose_sentences_are_still_rendered_answers_already() -> None:
     assert view.ready
     assert view.live_calls == 2
     assert states(view) == [("acme", "ready", 3), ("beta", "preparing", 3)]
+
+
+def test_what_is_loaded_for_the_first_time_is_told_as_such() -> None:
+    first = TenantStatus(file="b.yaml", slug="beta", tenant_id=BETA, loading=True)
+    unread = TenantStatus(file="c.yaml", slug="c", loading=True)
+    view = service([loaded(ACME, "acme")], [first, unread]).readiness()
+    assert states(view) == [("acme", "ready", 3), ("beta", "loading", None), ("c", "loading", None)]
+    one = service([], [first])
+    assert one.readiness().problems == ("no tenant answers: 1 is being loaded",)
+    assert slugs(one) == slugs_of(one, BETA) == [("beta", BETA)]
+    (seen,) = views(one, [BETA])
+    assert (seen.slug, seen.state, seen.revision, seen.domain, seen.enabled) == ("beta", "loading", None, None, True)
+
+
+def test_what_is_not_known_of_the_others_is_told_and_hinders_nothing() -> None:
+    one = beside(service([loaded(ACME, "acme")], []), process("ok"), unknown="it has just begun")
+    assert (one.readiness().ready, one.readiness().problems) == (True, ("it has just begun",))
 
 
 def test_who_is_being_stopped_is_not_ready() -> None:

@@ -141,7 +141,7 @@ def test_an_ear_that_fails_has_failed_also_after_its_turn_was_given_up(given_up:
     machine = greeted()
     machine.caller_started()
     if given_up:
-        assert machine.unheard(3.0) is None
+        assert machine.unheard(3.0, noise=True) is None
     assert machine.failed(6.0, ear=True) == Say(text="failure", instead=True)
 
 
@@ -196,7 +196,7 @@ def tell(machine: Conduct, event: str, at: float) -> Action | None:
         case "understood":
             machine.understood(at)
         case "unheard":
-            return machine.unheard(at)
+            return machine.unheard(at, noise=True)
         case "started":
             machine.speech_started()
         case "stopped":
@@ -250,3 +250,14 @@ def test_a_service_that_ends_tells_the_caller_and_the_dialplan_has_him() -> None
     silent = greeted()
     silent.takes_leave(5.0)
     assert silent.due(5.0 + CLOSING_S) == End(reason="shutdown", door="failed")
+
+
+def test_what_nobody_has_called_noise_may_be_words_and_noise_is_no_answer() -> None:
+    machine = greeted()
+    machine.caller_started()
+    assert machine.unheard(9.0, noise=True) is None
+    assert machine.deadline() == 11.0
+    machine.caller_started()
+    assert machine.unheard(10.9, noise=False) is None
+    assert machine.deadline() == 20.9
+    assert machine.due(20.9) == Say(text="reprompt")

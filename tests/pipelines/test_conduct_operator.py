@@ -43,7 +43,7 @@ def test_a_caller_of_whom_nothing_was_understood_gets_the_operators_sentence() -
     machine = greeted()
     machine.caller_started()
     machine.asked_to_say("wait please")
-    assert machine.unheard(3.0) is None
+    assert machine.unheard(3.0, noise=True) is None
     assert machine.due(3.0) == SayTheirs("wait please")
 
 
@@ -55,7 +55,7 @@ def test_nobody_takes_leave_while_an_operator_has_something_to_say() -> None:
     machine.caller_started()
     machine.interrupted(heard=True)
     machine.asked_to_say("I come to the telephone")
-    assert machine.unheard(3.0) == SayTheirs("I come to the telephone"), "and no farewell"
+    assert machine.unheard(3.0, noise=True) == SayTheirs("I come to the telephone"), "and no farewell"
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -120,7 +120,7 @@ def test_in_a_call_that_takes_leave_an_operators_sentence_is_not_said() -> None:
     said(machine, 11.1, 12.0)
     assert machine.due(12.1) is None
     machine.caller_started()  # who takes the farewell back
-    machine.unheard(13.0)
+    machine.unheard(13.0, noise=True)
     assert machine.phase is Phase.LISTENING
     assert machine.due(13.1) is None
 
@@ -165,7 +165,7 @@ def test_a_sentence_that_was_heard_does_not_come_again() -> None:
     said(machine, 2.1, 3.0)
     machine.caller_started()
     machine.interrupted(heard=False)
-    assert machine.unheard(5.0) is None
+    assert machine.unheard(5.0, noise=True) is None
     assert machine.due(5.0) is None
 
 

@@ -369,6 +369,21 @@ async def test_noise_in_a_silence_does_not_count_as_an_answer() -> None:
 
 
 @virtual
+async def test_who_waits_for_a_slow_recogniser_is_not_asked_whether_he_is_there() -> None:
+    spec = assistant(
+        stt={"transcripts": ["when do you open"], "latency_s": 8.0}, limits=LimitsSpec(silence_s=5, reprompts=2)
+    )
+    async with ringing(spec) as call:
+        await call.until(4.0)
+        await call.caller.speaks(1.0)
+        await call.until(20.0)
+        call.session.end("caller_hangup")
+        await call.record()
+    # His turn is given up after 4 s (at 9.2), and his silence counts from there.
+    assert call.said()[:2] == ["Welcome to us", "You asked: when do you open"]
+
+
+@virtual
 async def test_a_greeting_may_be_kept_from_interruption() -> None:
     async with ringing(assistant(turn=TurnSpec(mute_until_greeting_done=True))) as call:
         await call.until(0.2)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from base.clock import SystemClock
 from base.ids import AssistantName, CallId, TenantId
@@ -432,6 +433,24 @@ def test_an_event_that_was_cut_at_any_byte_is_whole_or_none(tmp_path: Path) -> N
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
         assert files.read(path) == (an_event() if size >= len(whole) - 1 else None)
+
+
+async def test_a_lost_call_ended_when_its_process_was_there_last_and_not_before_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.spool.RENEW_S", 0.01)
+    long_ago, ahead = a_call("long"), structs.replace(a_call("ahead"), opened_at=datetime(2999, 1, 1, tzinfo=UTC))
+    async with spool(tmp_path, Sink()) as log:
+        for one in (long_ago, ahead):
+            await log.opened(one)
+            os.utime(tmp_path / f"{one.id}.call", (1000, 1000))
+        await eventually(lambda: (tmp_path / "long.call").stat().st_mtime > 1000)
+        there_at = (tmp_path / "long.call").stat().st_mtime
+    sink = Sink()
+    async with spool(tmp_path, sink):
+        await eventually(lambda: len(sink.stored) == 2)
+    assert sink.stored["long"].ended_at.timestamp() >= there_at - 0.001
+    assert sink.stored["ahead"].ended_at == ahead.opened_at
 
 
 OPEN_AND_DIE = """

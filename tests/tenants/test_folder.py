@@ -332,3 +332,35 @@ async def test_looking_again_finds_what_is_gone(house: House) -> None:
     (house.folder / "acme.yaml").unlink()
     await tenants.look_again()
     assert [entry.slug for entry in house.directory.tenants()] == ["beta"]
+
+
+async def test_files_that_are_new_are_known_until_they_are_loaded_and_nothing_of_them_stays_when_that_breaks(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants = house.tenants()
+    await tenants.open()
+    house.pipelines.slow.clear()
+    house.write("acme", ACME)
+    house.write("beta", BETA)
+    files = [house.folder / "acme.yaml", house.folder / "beta.yaml"]
+    saving = asyncio.create_task(tenants.refresh(files))
+    await eventually(lambda: bool(house.pipelines.asked))
+    known = [(one.slug, one.tenant_id, one.unanswered) for one in tenants.statuses]
+    assert known == [("acme", ACME, "loading"), ("beta", None, "loading")], "the second is not read yet"
+
+    async def away(*_: object, **__: object) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(house.revisions, "put", away)
+    house.pipelines.slow.set()
+    with pytest.raises(ConnectionResetError):
+        await saving
+    assert tenants.statuses == ()
+    monkeypatch.undo()
+    await tenants.refresh(files)
+    assert [(one.slug, one.loading, one.problem) for one in tenants.statuses] == [
+        ("acme", False, ""),
+        ("beta", False, ""),
+    ]
+    assert not tenants.unsettled()
+    await tenants.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from base.clock import SystemClock
@@ -102,6 +103,41 @@ async def test_what_one_puts_answers_everywhere_and_is_loaded_once_in_each(stage
         assert (one.rings("1001"), one.rings("1000")) == (2, 0)
         assert [p.pipelines.asked[-1] for p in (one, other)] == ["activate acme 2"] * 2
         assert one.pipelines.asked == other.pipelines.asked, "nothing is loaded twice"
+
+
+async def test_what_is_loaded_for_the_first_time_is_known_meanwhile_and_forgotten_when_that_is_given_up(
+    stages: Stages,
+) -> None:
+    async with two(stages) as (one, other):
+        other.pipelines.slow.clear()
+        await one.put(text())
+        await eventually(lambda: [status.loading for status in other.tenants.statuses] == [True])
+        status = other.status
+        assert (status.slug, status.tenant_id, status.unanswered, status.revision) == ("acme", ACME, "loading", None)
+        assert list(other.tenants.unsettled()) == [status]
+        await one.put(text(tenant_id=BETA, slug="beta", number="2000"), BETA)
+        await eventually(lambda: len(other.tenants.unsettled()) == 2)
+        current = await one.publishing.current(BETA)
+        assert current is not None
+        await one.publishing.remove(BETA, expected=current.digest)
+        await eventually(lambda: list(other.tenants.unsettled()) == [status])
+        other.pipelines.slow.set()
+        await same(one, other)
+        assert (other.rings(), other.status.loading, list(other.tenants.unsettled())) == (1, False, [])
+        other.pipelines.slow.clear()
+        await one.put(text("1001"))
+        await eventually(lambda: len(other.pipelines.asked) > 2)
+        assert not other.status.loading, "its former revision answers"
+        other.pipelines.slow.set()
+        await same(one, other)
+
+
+async def test_what_cannot_be_loaded_the_first_time_is_told_with_its_name(stages: Stages) -> None:
+    async with two(stages) as (one, other):
+        other.pipelines.broken = {"acme"}
+        await one.put(text())
+        await eventually(lambda: bool(other.tenants.statuses) and bool(other.status.problems))
+        assert (other.status.slug, other.status.tenant_id, other.status.unanswered) == ("acme", ACME, "failed")
 
 
 async def test_a_process_that_starts_answers_with_what_is_stored(stages: Stages) -> None:
@@ -320,3 +356,12 @@ async def test_nothing_is_written_to_any_folder(stages: Stages, tmp_path: Path, 
         await one.put(text())
         await eventually(lambda: one.rings() == 1)
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_that_nothing_is_stored_yet_is_no_warning(stages: Stages) -> None:
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as told:
+        async with process(MemoryRevisions(SystemClock()), stages):
+            pass
+    assert [one["event"] for one in told] == ["no company is stored so far"]
+    assert not [one for one in told if one["log_level"] == "warning"]

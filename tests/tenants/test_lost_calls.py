@@ -87,6 +87,29 @@ def test_a_call_does_not_end_before_it_began() -> None:
     assert lost_record(late, NOON + timedelta(seconds=1)).ended_at == NOON + timedelta(seconds=1)
 
 
+async def test_of_what_two_know_of_a_lost_call_the_later_end_is_kept(house: House) -> None:
+    ours = someone()
+    row = await dead(house, first := call(ours, opened_at=NOON), second := call(ours, opened_at=NOON))
+    assert await house.leases.lose(row.id, row.renewed_at) == 2
+    later = row.renewed_at + timedelta(seconds=1)
+    for one, end in ((first, NOON), (second, later)):
+        left = structs.replace(lost_record(one, end), recording="recordings/a.wav")
+        assert await house.conversations.store(ours, left)
+    kept = [await house.conversations.get(ours, one.id) for one in (first, second)]
+    assert [one and (one.ended_at, one.recording) for one in kept] == [
+        (row.renewed_at, "recordings/a.wav"),
+        (later, "recordings/a.wav"),
+    ]
+    third = call(ours, opened_at=NOON)
+    row = await dead(house, third)
+    await house.leases.lose(row.id, row.renewed_at)
+    told = structs.replace(lost_record(third, NOON), end_reason="goodbye")
+    assert await house.conversations.store(ours, told)
+    whole = await house.conversations.get(ours, third.id)
+    assert whole is not None
+    assert whole.ended_at == NOON, "its own record knows better"
+
+
 async def test_many_look_at_once_and_it_is_told_once(house: House) -> None:
     ours = someone()
     row = await dead(house, call(ours), call(ours))

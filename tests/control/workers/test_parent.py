@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from msgspec import structs
 
 from base.secret import Secret
 from control.settings import Settings
@@ -34,6 +35,7 @@ class ScriptedChild:
         self.followed = asyncio.Event()
         self.told = self.spare = self.busy = self.hung = False
         self.heir: ScriptedChild | None = None
+        self.orders = list[str]()
 
     async def start(self, _environ: Mapping[str, str], _inherited: Mapping[str, socket.socket]) -> None:
         self.started.append(self)
@@ -44,6 +46,7 @@ class ScriptedChild:
 
     def drain(self, *, others: bool = False) -> None:
         self.told = True
+        self.orders.append("relieved" if others else "drain")
         if not self.busy:
             self.dies()
 
@@ -70,6 +73,8 @@ class Family:
 
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
+        self.answers = list[int]()
+        """How many processes there were when it was said that calls are taken."""
 
     def started(self, role: str) -> list[ScriptedChild]:
         return [child for child in ScriptedChild.started if child.seat.role == role]
@@ -93,7 +98,9 @@ async def starting(
     for name in ("started", "slow", "failing", "hanging"):
         monkeypatch.setattr(ScriptedChild, name, [], raising=False)
     found = Settings(data_dir=tmp_path, workers=1, database_url=Secret("postgresql://nobody"))
-    made, running = Family(Parent(found, *sockets, {})), list[asyncio.Task[None]]()
+    family = list[Family]()
+    family.append(Family(Parent(found, *sockets, {}, lambda: family[0].answers.append(len(ScriptedChild.started)))))
+    made, running = family[0], list[asyncio.Task[None]]()
 
     def start() -> Family:
         running.append(asyncio.create_task(made.parent.run()))
@@ -144,6 +151,52 @@ async def test_one_that_dies_while_its_relief_begins_is_not_replaced_twice(
     assert len(family.alive(role)) == 1
 
 
+async def test_a_relief_waits_for_no_call_and_another_one_for_the_places_of_the_first(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.workers.parent.ENDS_WITHIN_S", 0.0)
+    (first,), (jobs,) = family.alive("media"), family.alive("jobs")
+    first.busy = True
+    family.parent.relieve()
+    await eventually(lambda: jobs.ended.is_set() and len(family.alive("jobs")) == 1)
+    assert (first.told, first.ended.is_set()) == (True, False), "its calls have their time"
+    _, second = family.alive("media")
+    second.busy = True
+    family.parent.relieve()  # there are two places
+    family.parent.relieve()
+    await asyncio.sleep(0.05)
+    assert (family.alive("media"), second.told) == ([first, second], False)
+    first.dies()
+    await eventually(lambda: len(family.started("media")) == 3 and second.told)
+    second.dies()  # the one that was asked for meanwhile
+    await eventually(lambda: len(family.started("media")) == 4 and len(family.alive("media")) == 1)
+    await eventually(lambda: family.parent._relieving is not None and family.parent._relieving.done())
+    assert len(family.started("media")) == 4
+
+
+async def test_one_that_was_relieved_and_does_not_end_is_killed_at_last_and_a_stop_tells_it_to_hurry(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, told in {"ENDS_WITHIN_S": 0.2, "BEGINS_WITHIN_S": 5.0}.items():
+        monkeypatch.setattr(f"control.workers.parent.{name}", told)
+    family.parent._found = structs.replace(family.parent._found, relief_drain_s=0)
+    (first,) = family.alive("media")
+    first.busy = True
+    family.parent.relieve()
+    await eventually(lambda: first.told)
+    assert not first.ended.is_set()
+    await eventually(first.ended.is_set)
+    family.parent._found = structs.replace(family.parent._found, relief_drain_s=3600, drain_s=0)
+    await eventually(lambda: family.parent._relieving is not None and family.parent._relieving.done())
+    (second,) = family.alive("media")
+    second.busy = True
+    family.parent.relieve()
+    await eventually(lambda: second.orders == ["relieved"])
+    family.parent.stop()
+    await eventually(second.ended.is_set)
+    assert second.orders[:2] == ["relieved", "drain"]
+
+
 async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
     starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +207,21 @@ async def test_jobs_that_do_not_begin_are_tried_again_and_end_no_call(
     monkeypatch.setattr(ScriptedChild, "failing", ())
     await eventually(lambda: len(family.alive("jobs")) == 1)
     assert not family.alive("media")[0].told
+
+
+async def test_that_it_answers_is_said_once_when_the_first_takes_calls(
+    starting: Callable[[], Family], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedChild, "slow", {"control", "media"})
+    family = starting()
+    await eventually(lambda: len(family.started("media")) == 1)
+    await asyncio.sleep(0.05)
+    assert family.answers == []
+    family.alive("media")[0].began.set()
+    await eventually(lambda: family.answers == [3])
+    family.alive("control")[0].began.set()
+    await eventually(lambda: len(family.alive("jobs")) == 1)
+    assert family.answers == [3]
 
 
 @pytest.mark.parametrize("role", ["models", "control", "media", "jobs"])

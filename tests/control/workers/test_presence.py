@@ -1,6 +1,8 @@
 """A process among others: who has a call, who may have one more, and who is gone."""
 
 import asyncio
+import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from msgspec import structs
 
 from base.clock import Clock
 from base.ids import CallId, TenantId
+from base.processes import is_there
 from control.health import TenantHealth
 from control.workers import telling
 from control.workers.joining import no_twin
@@ -160,6 +163,37 @@ async def test_who_begins_waits_until_a_dead_node_of_its_name_is_lost() -> None:
 
 
 @virtual
+async def test_one_whose_process_the_machine_has_no_more_is_not_waited_for() -> None:
+    store, there = Store(LoopClock()), {1}
+    one, dead = Process(store, 0, machine="a-1"), Process(store, 1, machine="a-1")
+    elsewhere = Process(store, 0, node="m", machine="b-2", url="http://127.0.0.2:1")
+    for process, pid in ((dead, 2), (elsewhere, 3)):
+        process.presence.me = structs.replace(process.presence.me, pid=pid)
+    one.presence._lives = there.__contains__
+    there.add(2)
+    async with one.lives(), elsewhere.lives(), dead.lives():
+        dead.has("a")
+        await asyncio.sleep(1.6)
+        assert len(one.presence.others) == 2
+        store.cut_off.add(dead.presence.me.id)
+        there.remove(2)
+        await asyncio.sleep(1.1)
+        assert [row.id for row in one.presence.others] == [elsewhere.presence.me.id], "whose processes are its own"
+        assert one.presence.lost_calls == 1
+        kept = await store.record("a")
+        assert kept is not None
+        assert kept.end_reason == "lost"
+
+
+def test_whether_a_machine_has_a_process() -> None:
+    assert is_there(os.getpid())
+    assert is_there(1), "of another user, too"
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert not is_there(gone.pid)
+
+
+@virtual
 async def test_a_limit_is_for_all_processes_together() -> None:
     store = Store(LoopClock())
     one, other = Process(store, 0), Process(store, 1)
@@ -170,6 +204,18 @@ async def test_a_limit_is_for_all_processes_together() -> None:
         assert (one.room(5), one.room(4), other.room(5), other.room(4)) == (True, False, True, False)
         assert one.presence.elsewhere(ACME) + other.presence.elsewhere(ACME) == 4
         assert (one.presence.room(ACME, None, 5, 1), one.presence.room(ACME, None, 4, 1)) == (True, False)
+
+
+@virtual
+async def test_who_has_just_begun_does_not_say_that_the_database_is_away_before_he_has_asked_it() -> None:
+    store = Store(LoopClock())
+    one, late = Process(store, 0), Process(store, 1)
+    assert "has just begun" in one.presence.unknown
+    async with one.lives():
+        assert one.presence.unknown == ""
+    store.away = True
+    async with late.lives():
+        assert "does not answer" in late.presence.unknown
 
 
 @virtual
@@ -184,6 +230,7 @@ async def test_without_the_database_each_has_its_share_and_nobody_is_lost() -> N
         assert (one.room(5), one.room(3)) == (True, False), "what was read last is true for a while"
         await asyncio.sleep(60)
         assert not one.presence.fresh
+        assert "does not answer" in one.presence.unknown
         assert (one.room(4), one.room(2), one.room(1)) == (True, True, True), "half of it, and one at the least"
         one.has("d", "e")
         assert (one.room(4), one.room(6)) == (False, True)
