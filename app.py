@@ -50,6 +50,7 @@ from control.workers.node_key import node_key
 from control.workers.seat import Place, seated
 from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
+from pipelines.loading import Rendered, unheeded
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
@@ -70,11 +71,13 @@ async def open_service(
     found: Settings,
     *,
     feed: LiveFeed | None = None,
+    rendered: Rendered = unheeded,
     stages: Mapping[str, AnyFactory] | None = None,
     place: Place | None = None,
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
-    `place` is its own among several processes; None: it is the only one of its node.
+    `place` is its own among several processes; None: it is the only one of its node. `rendered` hears of each fixed
+    sentence that is rendered before its tenant answers.
 
     Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
     phone door, who looks whether there is room for a call more, what tells other processes of it, what keeps its
@@ -101,8 +104,9 @@ async def open_service(
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(
-            workshop, stages, ended_trials, room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell
-        )
+            workshop, stages, ended_trials,
+            room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell, rendered=rendered,
+        )  # fmt: skip
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
         keeping = Keeping(

@@ -15,6 +15,7 @@ from control.service import Service
 from control.settings import Settings
 from control.workers.seat import Place
 from pipelines.calls import LiveFeed
+from pipelines.loading import Rendered, unheeded
 
 if TYPE_CHECKING:
     from processors.catalog import Stages
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 class OpenService(Protocol):
     """Makes and joins everything, and closes it in the other order."""
 
-    def __call__(self, found: Settings, *, feed: LiveFeed | None = None) -> AbstractAsyncContextManager[Service]: ...
+    def __call__(
+        self, found: Settings, *, feed: LiveFeed | None = None, rendered: Rendered = unheeded
+    ) -> AbstractAsyncContextManager[Service]: ...
 
 
 OpenTrial: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[WithDocuments]]
