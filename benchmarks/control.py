@@ -1,6 +1,6 @@
 """What an operator waits for: finding finished calls in a database of very many, and asking beside live calls.
 
-    python -m benchmarks.control [--only calls|tenants|beside|outage|kills|nodes]… [--quick] [--check]
+    python -m benchmarks.control [--only calls|tenants|beside|outage|kills|followers|nodes]… [--quick] [--check]
 
 calls: 10,000 tenants and a million calls with six million turns in an embedded PostgreSQL, a tenth of the calls one
 tenant's. Lists and searches of 50 calls through the service's own store, one after the other: those of `list` and
@@ -33,6 +33,9 @@ record and its two events, and none is lost.
 kills: four tenants' documents are put one after the other while PostgreSQL is killed (SIGKILL) 15 times; every revision
 that was accepted is there whole, with its event once, and no event tells of one that is not there.
 
+followers: `atende serve` with two workers. How long after the answer of a PUT each of the processes that take calls
+answers with it.
+
 nodes: three nodes (`atende serve` with ATENDE_TENANTS=database) on 127.0.0.2 to 127.0.0.4 and one embedded PostgreSQL.
 How long after the answer of a PUT every node answers with it; 30 callers, one after the other in each place, who ring
 whichever node listens, while all three nodes are restarted in turn, each under calls: no call may end but by its
@@ -58,6 +61,7 @@ from rich.console import Console
 from benchmarks.parts.beside import measured, staged
 from benchmarks.parts.command import judged, options_of
 from benchmarks.parts.finding import Rounds, measured_finding
+from benchmarks.parts.followers import measure_followers
 from benchmarks.parts.judge import Report, tell
 from benchmarks.parts.kills import measure_kills
 from benchmarks.parts.many_calls import many_calls
@@ -190,6 +194,10 @@ async def _kills(report: Report, size: Size, folder: Path, out: Console) -> None
     await measure_kills(report, size.kills, folder.parent, out)
 
 
+async def _followers(report: Report, size: Size, folder: Path, out: Console) -> None:
+    await measure_followers(report, size.puts, folder.parent, out)
+
+
 async def measure_nodes(report: Report, size: Size, folder: Path, out: Console) -> None:
     """In a database of their own."""
     async with embedded_postgres(folder) as url:
@@ -202,6 +210,7 @@ PARTS: Final[Mapping[str, Callable[[Report, Size, Path, Console], Coroutine[Any,
     "beside": measure_beside,
     "outage": _outage,
     "kills": _kills,
+    "followers": _followers,
     "nodes": measure_nodes,
 }
 

@@ -3,7 +3,7 @@
 Calls and turns are counted as they are told live; what only has a present value is read when somebody scrapes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
 
 from msgspec import Struct
@@ -40,8 +40,9 @@ class Present(Struct, frozen=True, kw_only=True):
     """What is so now."""
 
     live_calls: int
-    max_calls: int
-    taking_calls: bool
+    max_calls: int | None
+    taking_calls: bool | None
+    """Both None: calls are other processes'."""
     tenants: Mapping[str, int]
     """By state."""
     stage_errors: Mapping[str, int]
@@ -201,9 +202,9 @@ class _Now(Collector):
 
     def collect(self) -> Iterable[Metric]:
         now = self._now
-        yield _gauge("atende_taking_calls", "1: calls are let in.", float(now.taking_calls))
+        yield from _optional("atende_taking_calls", "1: calls are let in.", now.taking_calls)
         yield _gauge("atende_live_calls", "Calls that are going on.", now.live_calls)
-        yield _gauge("atende_max_calls", "So many are let in at most.", now.max_calls)
+        yield from _optional("atende_max_calls", "So many are let in at most.", now.max_calls)
         yield _by("atende_tenants", "Tenants by their state.", "state", now.tenants)
         yield _by("atende_stage_errors", "Errors of the stages that are loaded.", "stage", now.stage_errors)
         refused = CounterMetricFamily("atende_calls_refused", "Calls that were not let in.", labels=["door", "reason"])
@@ -278,6 +279,11 @@ def _counter(name: str, told: str, value: int) -> Metric:
 
 def _gauge(name: str, told: str, value: float) -> Metric:
     return GaugeMetricFamily(name, told, value=value)
+
+
+def _optional(name: str, told: str, value: float | None) -> Iterator[Metric]:
+    if value is not None:
+        yield _gauge(name, told, value)
 
 
 def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
@@ -24,6 +24,7 @@ from control.live_board import LiveBoard
 from control.metrics import Metrics, Present
 from control.phone import PhoneDoor
 from control.settings import Settings
+from control.tenant_rows import rows_of
 from control.tracing import Traces
 from control.workers.everywhere import Everywhere, Neighbours
 from control.workers.node_key import NodeDoor, node_key
@@ -35,7 +36,6 @@ from knowledge.retrieval import TenantLibrary
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
 from pipelines.spool import Spool
-from pipelines.status import PipelineStatus
 from pipelines.supervisor import PipelineSupervisor
 from processors.served.client import ServedModels
 from tenants.api_key_store import ApiKeyStore
@@ -177,8 +177,8 @@ class Service:
         full = self.phone.full
         now = Present(
             live_calls=self.phone.live_calls,
-            max_calls=self.settings.max_calls,
-            taking_calls=self.door is not None and self._readiness_problems() == (),
+            max_calls=self.settings.max_calls if self.seat.takes_calls else None,
+            taking_calls=self.door is not None and not self._readiness_problems() if self.seat.takes_calls else None,
             full_by=None if full is None else full.by,
             loop_load=self.phone.headroom.loop_load,
             lanes={lane: self.phone.headroom.lane(lane, self.phone.live_calls) for lane in LANES},
@@ -313,37 +313,16 @@ class Service:
 
         A revision on trial has a row of its own.
         """
-        statuses = [status for status in self.supervisor.status(seen) if status.state != "retiring"]
-        published = self.folder.statuses if seen is None else self.folder.statuses_of(seen)
-        answering = {status.tenant_id for status in statuses if status.state == "active"}
-        problems = {status.tenant_id: status.error for status in statuses if status.state == "failed"}
-        problems |= self._rolled_back(statuses)
-        tries = {status.tenant_id: status for status in published if status.tenant_id and status.problems}
-        problems |= {tenant_id: status.problem for tenant_id, status in tries.items()}
-        for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.renewal.problems.items()):
-            if seen is None or tenant_id in seen:
-                problems[tenant_id] = "\n".join(filter(None, (problems.get(tenant_id), lack)))
-        rows = [
-            _health(status, problems.get(status.tenant_id), tries.get(status.tenant_id))
-            for status in statuses
-            if status.state != "failed" or status.tenant_id not in answering
-        ]
-        told = {status.tenant_id for status in statuses}
-        for status in published:
-            if status.tenant_id is None or status.tenant_id not in told:
-                rows += [_waiting(status)] if status.waiting else [_unpublished(status)] if status.problems else []
-        return tuple(sorted(rows, key=lambda health: (health.slug, health.revision or 0)))
-
-    def _rolled_back(self, statuses: Sequence[PipelineStatus]) -> dict[TenantId, str]:
-        """Of tenants whose newest document failed on trial, why it does not answer."""
-        ended = self.supervisor.rolled_back
-        return {
-            status.tenant_id: f"revision {trial.revision} was rolled back: {trial.reason}"
-            for status in statuses
-            if (trial := ended.get(status.tenant_id)) is not None
-            and status.state == "active"
-            and trial.revision > status.revision
-        }
+        return rows_of(
+            self.supervisor.status(seen),
+            self.folder.statuses if seen is None else self.folder.statuses_of(seen),
+            ended=self.supervisor.rolled_back,
+            lacks=[
+                (tenant_id, lack)
+                for tenant_id, lack in (*self.documents.problems.items(), *self.secrets.renewal.problems.items())
+                if seen is None or tenant_id in seen
+            ],
+        )
 
 
 Begun = Callable[[], Service | None]
@@ -353,45 +332,3 @@ Begun = Callable[[], Service | None]
 def _state_of(row: ProcessRow) -> str:
     told = told_of(row)
     return f"{row.role}-{row.slot} {row.state}" + (f" ({told.problem})" if told.problem else "")
-
-
-def _unpublished(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(
-        slug=status.slug,
-        tenant_id=status.tenant_id,
-        state="failed",
-        revision=None,
-        live_calls=0,
-        problem=status.problem,
-        retry=status.retry,
-        next_try=status.next_try,
-    )
-
-
-def _waiting(status: TenantStatus) -> TenantHealth:
-    return TenantHealth(
-        slug=status.slug,
-        tenant_id=status.tenant_id,
-        state="waiting",
-        revision=status.revision,
-        live_calls=0,
-        problem=status.problem or None,
-    )
-
-
-def _health(status: PipelineStatus, problem: str | None, tries: TenantStatus | None) -> TenantHealth:
-    failed = status.state == "failed"
-    tries = None if status.state == "on trial" else tries
-    state = str(status.state)
-    if status.state == "active":
-        state = "ready" if status.rehearsal_over else "preparing"
-    return TenantHealth(
-        slug=status.slug,
-        tenant_id=status.tenant_id,
-        state=state,
-        revision=None if failed else status.revision,
-        live_calls=status.live_calls,
-        problem=status.error or (problem if status.state == "active" else None) or None,
-        retry=tries.retry if tries is not None else None,
-        next_try=tries.next_try if tries is not None else None,
-    )

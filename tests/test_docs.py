@@ -12,6 +12,7 @@ import pytest
 from control import switches
 from control.cli.call import call_command
 from control.cli.check import check_command
+from control.cli.database import database_command
 from control.cli.dialplan import dialplan_command
 from control.cli.doctor import doctor_command
 from control.cli.serve import serve_command
@@ -42,6 +43,7 @@ FOLDERS = ("control", "pipelines", "tenants", "transports")
 COMMANDS: dict[str, click.Command] = {
     "call": call_command,
     "check": check_command,
+    "database": database_command,
     "dialplan": dialplan_command,
     "doctor": doctor_command,
     "serve": serve_command,

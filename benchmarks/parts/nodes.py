@@ -74,13 +74,13 @@ class Node:
     def door(self) -> tuple[str, int]:
         return self.host, self.esl_port
 
-    async def start(self, client: httpx.AsyncClient) -> None:
-        """It takes calls when this returns, unless nothing is stored yet."""
+    async def start(self, client: httpx.AsyncClient, limit_s: float = START_S) -> None:
+        """It takes calls when this returns, unless nothing is stored yet. Raises TimeoutError."""
         with self.output.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *PROGRAM, "serve", cwd=ROOT, env=self.environ, stdout=output, stderr=output
             )
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(limit_s):
             while (ready := await self.ready(client)) is None or "starting" in ready["problems"]:
                 if self.process.returncode is not None:
                     raise RuntimeError(f"{self.host} did not start:\n{self.output.read_text()[-2000:]}")

@@ -132,13 +132,14 @@ def slugs(service: Service) -> list[tuple[str, TenantId]]:
     """Of all tenants, in their order. A view is made of those that are asked for: there may be ten thousand."""
     found = [(entry.slug, entry.tenant_id) for entry in service.directory.tenants()]
     others: dict[TenantId, str] = {}
+    known = service.directory.get
     for status in service.folder.unsettled():
-        if status.tenant_id is not None:
+        if status.tenant_id is not None and known(status.tenant_id) is None:
             others.setdefault(status.tenant_id, status.slug)
     for tenant_id in service.supervisor.listing.tenants():
-        if tenant_id not in others and service.directory.get(tenant_id) is None:
+        if tenant_id not in others and known(tenant_id) is None:
             others[tenant_id] = service.supervisor.status([tenant_id])[0].slug
-    more = [(slug, tenant_id) for tenant_id, slug in others.items() if service.directory.get(tenant_id) is None]
+    more = [(slug, tenant_id) for tenant_id, slug in others.items()]
     return sorted(found + more) if more else found
 
 
@@ -152,7 +153,7 @@ def slugs_of(service: Service, tenant_id: TenantId) -> list[tuple[str, TenantId]
 def views(service: Service, tenant_ids: Sequence[TenantId]) -> list[TenantView]:
     """Of these, in their order."""
     rows: defaultdict[TenantId, list[TenantHealth]] = defaultdict(list)
-    for row in service.health(tenant_ids):
+    for row in service.health(frozenset(tenant_ids)):  # each of ten thousand is looked for among them
         if row.tenant_id is not None:
             rows[row.tenant_id].append(row)
     presence = None if service.neighbours is None else service.neighbours.presence

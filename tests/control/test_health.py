@@ -121,7 +121,9 @@ def service(
 
 def beside(one: Service, *processes: ProcessRow, role: Role = "control") -> Service:
     """The same among others of its node."""
-    presence = SimpleNamespace(fresh=True, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1"))
+    presence = SimpleNamespace(
+        fresh=True, everybody=processes, others=processes, me=SimpleNamespace(node="pbx-1"), taken=None
+    )
     return replace(one, seat=Seat(role=role), neighbours=cast(Any, SimpleNamespace(presence=presence)))
 
 

@@ -73,8 +73,8 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return run
 
 
-async def eventually(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """In real time: wait for what a thread or the disk will bring."""
+async def eventually(condition: Callable[[], bool], limit_s: float = 20.0, *, pause_s: float = 0.005) -> None:
+    """In real time: wait for what a thread or the disk will bring. `pause_s` is between two looks."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause_s)

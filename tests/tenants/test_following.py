@@ -91,7 +91,7 @@ async def two(stages: Stages) -> AsyncIterator[tuple[Process, Process]]:
         yield one, await stack.enter_async_context(process(revisions, stages))
 
 
-async def test_what_one_puts_answers_everywhere_within_a_second(stages: Stages) -> None:
+async def test_what_one_puts_answers_everywhere_and_is_loaded_once_in_each(stages: Stages) -> None:
     async with two(stages) as (one, other):
         assert await one.put(text()) == 1
         assert other.rings() == 0

@@ -215,10 +215,12 @@ async def run_as_admin(server: str, *statements: str) -> None:
 
 @pytest.mark.postgres
 async def test_a_servers_postgresql_with_an_owner_who_is_no_superuser(server: str, tmp_path: Path) -> None:
-    await run_as_admin(
-        server, "CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'word'", "CREATE DATABASE company OWNER maker"
-    )
-    url = Secret(f"postgresql://maker:word@{server}/company")
+    """As docs/operations.md has it made."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    before, _, inside = page.partition("```sql\n")[2].partition("```")[0].partition("\\c atende\n")
+    assert (before.count(";"), inside.strip()) == (2, "CREATE EXTENSION vector;")
+    await run_as_admin(server, *(line for line in before.splitlines() if line.strip()))
+    url = Secret(f"postgresql://atende:a%20word%20of%20yours@{server}/atende")
     tenant = TenantId("6f1d2c0a-4b7e-4f7b-9a53-1c9e5d7a2b10")
     row = TenantRow(slug="acme", domain="acme.example.net", name="Acme")
     async with open_database(tmp_path, url) as database:

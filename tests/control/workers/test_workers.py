@@ -5,6 +5,7 @@ One node is shared, in this order: each test leaves it well.
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -14,13 +15,19 @@ from typing import Any
 import pytest
 
 from control.peer import Switch
-from tests.control.api.house import ACME, BRAVO, document, folder_of_tenants
-from tests.control.workers.node import FILE, Node, Ringing, add_plugin, alive, node, ringing
+from control.workers.presence import READ_S, RENEW_S
+from tests.control.api.house import ACME, BRAVO, SLUGS, document, folder_of_tenants
+from tests.control.workers.node import FILE, LOOK_S, Node, Ringing, add_plugin, alive, node, ringing
 from tests.pipelines.virtual import eventually
 
 pytestmark = pytest.mark.postgres
 
 STUCK_FILE = "stuck"
+COMPANYS_CALLS, BRAVOS_CALLS = 8, 3
+ANY_LOAD = {"max_lateness_ms": "1000", "max_loop_load": "100"}
+"""What others do on the machine is no reason to refuse a call."""
+KNOWN_S = READ_S + RENEW_S + 0.5
+"""By then each process has told of its calls, and has read of the other's."""
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +35,15 @@ def served() -> Iterator[Node]:
     folder = folder_of_tenants()
     add_plugin(folder)
     stuck = f"{{id: brand, use: filter.acme_stuck, config: {{when: {folder / STUCK_FILE}}}}}"
-    text = document(BRAVO).replace("      - {id: tts,", f"      - {stuck}\n      - {{id: tts,")
-    (folder / "tenants" / "bravo.yaml").write_text(text)
+    for tenant_id, slug in SLUGS.items():
+        # Callers say nothing, and on a machine that others use they do so for long.
+        limits = f"{{silence_s: 300, max_concurrent_calls: {BRAVOS_CALLS if tenant_id == BRAVO else 100}}}"
+        text = document(tenant_id).replace("    pipeline:", f"    limits: {limits}\n    pipeline:")
+        if tenant_id == BRAVO:
+            text = text.replace("      - {id: tts,", f"      - {stuck}\n      - {{id: tts,")
+        (folder / "tenants" / f"{slug}.yaml").write_text(text)
     try:
-        with node(folder, plugins="acme-stuck") as running:
+        with node(folder, plugins="acme-stuck", tenant_max_calls=str(COMPANYS_CALLS), **ANY_LOAD) as running:
             yield running
     finally:
         shutil.rmtree(folder)
@@ -58,6 +70,7 @@ async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_th
 
         async with asyncio.timeout(15):
             while "We close at nine." not in heard:
+                await asyncio.sleep(LOOK_S)
                 heard = await transcript()
         for process in processes:
             one = of(calls, process)[-1]
@@ -69,14 +82,53 @@ async def test_calls_are_spread_and_what_an_operator_does_reaches_the_process_th
         assert nobody.status_code == 404
         bad = await served.ask("POST", f"{said}/transfer", json={"number": "sip:evil"})
         assert (bad.status_code, bad.json()["errors"][0]["path"]) == (400, "$.number")
-    await eventually(lambda: served.ready()["live_calls"] == 0, 10)
+    await eventually(lambda: served.ready()["live_calls"] == 0, 10, pause_s=LOOK_S)
+
+
+async def test_limits_are_for_both_processes_together(served: Node) -> None:
+    await served.all_well()
+    for tenant_id, limit, reason in ((ACME, COMPANYS_CALLS, "tenant_calls"), (BRAVO, BRAVOS_CALLS, "assistant_calls")):
+        async with ringing(served, limit, tenant_id=tenant_id) as calls, Switch(*served.door) as switch:
+            assert len({one.process for one in calls}) == 2
+            await asyncio.sleep(KNOWN_S)
+            before = await refusals(served, reason)
+            for _ in range(2):
+                refused = await served.ring(switch, wait_s=1, tenant_id=tenant_id).task
+                assert (refused.ended_by, refused.door, refused.answered) == ("dialplan", "busy", False)
+            assert await refusals(served, reason) - before == 2
+            assert all(one.goes_on for one in calls)
+            calls[0].call.hang_up()
+            await calls[0].task
+            await asyncio.sleep(KNOWN_S)
+            late = served.ring(switch, tenant_id=tenant_id)
+            await eventually(lambda: late.greeted, 15)  # noqa: B023
+            late.call.hang_up()
+            await late.task
+
+
+async def refusals(served: Node, reason: str) -> float:
+    """Of all processes that take calls, as their metrics tell them."""
+    targets = (await served.ask("GET", "/metrics/targets")).json()
+    media = [one["targets"][0] for one in targets if one["labels"]["atende_role"] == "media"]
+    assert len(media) == 2
+    texts = [served.client.get(f"http://{one}/metrics").text for one in media]
+    labels = re.escape(f'{{door="busy",reason="{reason}"}}')
+    return sum(
+        float(found) for text in texts for found in re.findall(rf"atende_calls_refused_total{labels} (\S+)", text)
+    )
 
 
 async def test_each_process_is_there_for_prometheus_and_answers_no_stranger(served: Node) -> None:
     targets = (await served.ask("GET", "/metrics/targets")).json()
     assert sorted(one["labels"]["atende_role"] for one in targets) == ["control", "jobs", "media", "media"]
+    own = (await served.ask("GET", "/metrics")).text
+    assert "atende_live_calls 0.0" in own
+    assert "atende_taking_calls" not in own, "an alert says that somebody takes no calls who should"
     others = {f"http://{one['targets'][0]}": one["labels"]["atende_role"] for one in targets}
-    tells = {"media": "atende_live_calls 0.0", "jobs": 'atende_jobs_ended_total{kind="retention",outcome="failed"} 0.0'}
+    tells = {
+        "media": "atende_taking_calls 1.0",
+        "jobs": 'atende_jobs_ended_total{kind="retention",outcome="failed"} 0.0',
+    }
     for url, role in others.items():
         if role == "control":
             continue
@@ -120,7 +172,7 @@ async def jobs_process(served: Node, other_than: int = 0) -> dict[str, Any]:
         found[:] = [one for one in served.ready().get("processes", []) if one["role"] == "jobs"]
         return [one["state"] for one in found] == ["ok"] and found[0]["pid"] != other_than
 
-    await eventually(there, 60)
+    await eventually(there, 60, pause_s=LOOK_S)
     return found[0]
 
 
@@ -194,8 +246,8 @@ async def stored(served: Node, calls: list[str], end_reason: str) -> None:
     async with asyncio.timeout(30):
         for call in calls:
             path = f"/api/v1/calls/{call}?domain_uuid={ACME}"
-            while (answer := await served.ask("GET", path)).status_code == 404:
-                pass
+            while (answer := await served.ask("GET", path)).status_code == 404:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(LOOK_S)
             assert answer.json()["end_reason"] == end_reason
 
 
@@ -210,8 +262,8 @@ async def test_the_models_process_is_started_anew_and_no_call_hears_of_it(served
     former = served.models_pid()
     async with ringing(served, 2) as calls:
         os.kill(former, signal.SIGKILL)
-        await eventually(lambda: models() == "down", 10)
-        await eventually(lambda: models() == "ok", 60)
+        await eventually(lambda: models() == "down", 10, pause_s=LOOK_S)
+        await eventually(lambda: models() == "ok", 60, pause_s=LOOK_S)
         assert served.models_pid() != former
         assert all(one.goes_on for one in calls)
         assert len(await served.live_calls()) == 2
@@ -243,7 +295,7 @@ async def test_every_process_is_relieved_and_no_call_is_dropped(served: Node) ->
     async with ringing(served, 4) as calls:
         served.process.send_signal(signal.SIGHUP)
         # The first fresh one is there, and the former drains with the calls that it has.
-        await eventually(lambda: len(served.media("draining")) == 1, 60)
+        await eventually(lambda: len(served.media("draining")) == 1, 60, pause_s=LOOK_S)
         async with ringing(served, 2) as late:
             assert {one.process for one in late} & {one.process for one in calls} != {one.process for one in calls}
         for one in calls:
@@ -262,7 +314,8 @@ async def test_one_that_is_told_to_stop_keeps_its_calls_takes_no_other_and_has_a
     victim, other = await served.all_well()
     async with ringing(served, 4) as calls:
         os.kill(victim["pid"], signal.SIGTERM)
-        await eventually(lambda: [one["pid"] for one in served.media("draining")] == [victim["pid"]], 10)
+        draining = [victim["pid"]]
+        await eventually(lambda: [one["pid"] for one in served.media("draining")] == draining, 10, pause_s=LOOK_S)
         async with ringing(served, 3) as late:
             (taker,) = {one.process for one in late}
             own = [one for one in calls if one.process != taker]
@@ -289,7 +342,7 @@ async def test_told_to_stop_it_takes_no_call_lets_those_that_live_end_and_is_gon
     await served.all_well()
     async with ringing(served, 3) as calls:
         served.process.send_signal(signal.SIGTERM)
-        await eventually(lambda: len(served.media("draining")) == 2, 10)
+        await eventually(lambda: len(served.media("draining")) == 2, 10, pause_s=LOOK_S)
         async with Switch(*served.door) as switch:
             refused = await served.ring(switch, wait_s=1).task
         assert (refused.ended_by, refused.door, refused.answered) == ("dialplan", "busy", False)
