@@ -1,8 +1,6 @@
 """Atende: a telephone receptionist for FreeSWITCH and FusionPBX. Here everything is made and joined."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -10,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import click
 import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
@@ -18,15 +15,15 @@ from litestar.logging.config import LoggingConfig
 from litestar.types import ControllerRouterHandler
 from msgspec import structs
 
+from atende import main  # noqa: F401 - the console script of earlier installations
 from base.clock import SystemClock
 from base.ids import TenantId
 from base.secret import Secret
-from control import logs, memory, parts, settings
+from control import memory, parts
 from control.api.access import KeyDoor
 from control.api.events import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
-from control.cli.context import Program
 from control.documents import WithDocuments
 from control.grounds import laid
 from control.http import Life, health_router, metrics_handlers, readiness
@@ -50,6 +47,7 @@ from control.workers.node_key import node_key
 from control.workers.seat import Place, seated
 from pipelines.calls import LiveEvent, LiveFeed
 from pipelines.ended_trials import EndedTrials
+from pipelines.loading import Rendered, unheeded
 from pipelines.supervisor import PipelineSupervisor
 from processors.catalog import AnyFactory
 from processors.factory import PrepareError
@@ -57,8 +55,8 @@ from processors.plugins import stages_with
 from tenants.directory import Directory
 from tenants.idempotency_store import PostgresIdempotency
 from tenants.keys import signing_keys
-from tenants.leases import Role
 from tenants.revisions import PostgresRevisions
+from tenants.roles import Role
 from tenants.secret_desk import SecretDesk
 from tenants.secrets import TenantSecrets
 
@@ -70,11 +68,13 @@ async def open_service(
     found: Settings,
     *,
     feed: LiveFeed | None = None,
+    rendered: Rendered = unheeded,
     stages: Mapping[str, AnyFactory] | None = None,
     place: Place | None = None,
 ) -> AsyncIterator[Service]:
     """A service that takes calls while the block runs. `stages` is the catalog, with the named plugins, when None.
-    `place` is its own among several processes; None: it is the only one of its node.
+    `place` is its own among several processes; None: it is the only one of its node. `rendered` hears of each fixed
+    sentence that is rendered before its tenant answers.
 
     Opening order: data folder and keys, database, spool, library, secrets, compute, supervisor, tenants, traces, the
     phone door, who looks whether there is room for a call more, what tells other processes of it, what keeps its
@@ -101,8 +101,9 @@ async def open_service(
         ended_trials = await stack.enter_async_context(EndedTrials(found.data_dir / "ended-trials.json"))
         room = None if presence is None else presence.room
         supervisor = PipelineSupervisor(
-            workshop, stages, ended_trials, room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell
-        )
+            workshop, stages, ended_trials,
+            room=room, tenant_calls=found.tenant_max_calls, tell=call_log.tell, rendered=rendered,
+        )  # fmt: skip
         stack.push_async_callback(supervisor.close)
         shelved = WithDocuments(supervisor, library, found.knowledge_dir)
         keeping = Keeping(
@@ -272,71 +273,3 @@ def _application(life: Life[Any], door: KeyDoor, handlers: Sequence[ControllerRo
         openapi_config=openapi_config(version("atende")),
         logging_config=LoggingConfig(configure_root_logger=False, log_exceptions="never"),
     )
-
-
-@click.group()
-@click.version_option(package_name="atende")
-@click.pass_context
-def cli(context: click.Context) -> None:
-    """A telephone receptionist for FreeSWITCH and FusionPBX."""
-    try:
-        found, warnings = settings.load(os.environ, Path(".env"))
-    except settings.SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    logs.configure(found.log_format, found.log_level)
-    for warning in warnings:
-        log.warning("setting ignored", detail=warning)
-    context.obj = Program(settings=found, open_service=open_service, open_trial=open_trial, create_app=create_app)
-
-
-def main() -> None:
-    """The console script `atende`."""
-    from control.cli.audit import audit_command
-    from control.cli.bench import bench_command
-    from control.cli.call import call_command
-    from control.cli.calls import calls_command
-    from control.cli.capacity import capacity_command
-    from control.cli.check import check_command
-    from control.cli.database import database_command
-    from control.cli.demo import demo_command
-    from control.cli.dialplan import dialplan_command
-    from control.cli.doctor import doctor_command
-    from control.cli.graph import graph_command
-    from control.cli.import_fusionpbx import import_command
-    from control.cli.jobs import jobs_command
-    from control.cli.keys import keys_command
-    from control.cli.models import models_command
-    from control.cli.schema import schema_command
-    from control.cli.secret import secret_command
-    from control.cli.serve import serve_command
-    from control.cli.tail import tail_command
-    from control.cli.tenants import tenants_command
-    from control.cli.worker import worker_command
-
-    # Recordings, vectors and keys are nobody else's to read.
-    os.umask(0o077)
-    for command in (
-        serve_command,
-        demo_command,
-        call_command,
-        bench_command,
-        audit_command,
-        calls_command,
-        capacity_command,
-        check_command,
-        database_command,
-        dialplan_command,
-        doctor_command,
-        graph_command,
-        import_command,
-        jobs_command,
-        keys_command,
-        models_command,
-        schema_command,
-        secret_command,
-        tail_command,
-        tenants_command,
-        worker_command,
-    ):
-        cli.add_command(command)
-    sys.exit(cli())

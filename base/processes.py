@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-PROGRAM: Final[Sequence[str]] = (sys.executable, "-c", "import app; app.main()")
+PROGRAM: Final[Sequence[str]] = (sys.executable, "-c", "import atende; atende.main()")
 """`atende`, whose arguments follow: that of the folder it is started in, or of PYTHONPATH, or the installed one."""
 
 

@@ -167,6 +167,11 @@ class PhoneDoor:
         """Calls that were not let in, by the door at which their dialplans went on, and by reason."""
         return self._refusals.counts
 
+    def refusal_of(self, call_id: CallId) -> str | None:
+        """Why the call was refused, where it was the last that was."""
+        latest = self._refusals.latest
+        return latest[1] if latest is not None and latest[0] == call_id else None
+
     @property
     def full(self) -> Full | None:
         """Why there is no room for a call more; None: there is."""

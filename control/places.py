@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tenants.leases import Role
+from tenants.roles import Role
 
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - refused
 BESIDE: Final[tuple[Role, ...]] = ("jobs",)

@@ -26,9 +26,12 @@ class Refusals:
         self._unlogged: Counter[Why] = Counter()
         self.counts: Counter[tuple[str, str]] = Counter()
         """By the door at which their dialplans went on, and by reason."""
+        self.latest: tuple[CallId, str] | None = None
+        """The last call that was refused, and why."""
 
     def note(self, call_id: CallId, refusal: RefusedError) -> None:
         """A call is being refused."""
+        self.latest = call_id, str(refusal)
         self.counts[refusal.door.value, refusal.why] += 1
         if refusal.door is DoorName.BUSY and self._now() < self._logged.get(refusal.why, -LOG_EVERY_S) + LOG_EVERY_S:
             self._unlogged[refusal.why] += 1

@@ -40,7 +40,6 @@ from control.setting_values import (
     wires,
 )
 from control.switches import Switch
-from pipelines import hold_music
 from transports.freeswitch.peers import LOOPBACK, Network, is_within
 from transports.freeswitch.unicast_ports import SWITCH_RTP_RANGE
 from transports.freeswitch.words import Wire
@@ -373,6 +372,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _music(text: str) -> Path:
+    from pipelines import hold_music  # brings pipecat
+
     return hold_music.checked(Path(text))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import msgspec
 import structlog
@@ -14,12 +14,17 @@ from base.secret import SecretRef
 from pipelines.check import DEFAULT_GRAPH, CheckedAssistant, CheckedStage, checking
 from pipelines.loaded import LoadedPipeline, LoadedRevision, LoadedStage, Rehearsal
 from pipelines.persona import persona_of
-from pipelines.pool import ResourceKey, ResourcePool
+from pipelines.pool import Held, ResourceKey, ResourcePool
 from pipelines.revision import PipelineRevision
 from processors.catalog import AnyFactory, Stages
 from processors.factory import PrepareError, StageContext, Workshop
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+Rendered = Callable[[str, int, int], None]
+"""Told after each fixed sentence of an assistant: the tenant's slug, how many are rendered, of how many."""
+Progress = Callable[[int, int], None]
 
 MAX_REHEARSED_SENTENCES = 2000
 """Of one assistant; a document with more is answered, but rendered as it is spoken."""
@@ -43,11 +48,14 @@ class Loader:
         stages: Mapping[str, AnyFactory] | None,
         *,
         prepare_timeout_s: float,
+        rendered: Rendered,
     ) -> None:
+        """A stage has `prepare_timeout_s` to get ready, and again for each sentence that it renders."""
         self._workshop = workshop
         self._pool = pool
         self._stages = Stages() if stages is None else stages
         self._prepare_timeout_s = prepare_timeout_s
+        self._rendered = rendered
 
     async def load(self, revision: PipelineRevision) -> LoadedRevision:
         """Ready to be activated: the fixed texts are rendered, the rest is not.
@@ -96,11 +104,28 @@ class Loader:
             pipeline = LoadedPipeline(revision, assistant.spec, persona, tuple(stages), assistant.slots)
             said = await _fixed_as_said(pipeline)
             for stage in stages:
-                await self._bounded(assistant, stage.checked, _rehearse(stage, context, said, _unheeded))
+                await self._render(pipeline, assistant, stage, context, said)
         except BaseException:
             await asyncio.gather(*(stage.held.release() for stage in stages))
             raise
         return pipeline
+
+    async def _render(
+        self,
+        pipeline: LoadedPipeline,
+        assistant: CheckedAssistant,
+        stage: LoadedStage,
+        context: StageContext,
+        said: Sequence[str],
+    ) -> None:
+        def work(stirs: Progress) -> Awaitable[None]:
+            def progress(done: int, total: int) -> None:
+                stirs(done, total)
+                self._rendered(pipeline.revision.slug, done, total)
+
+            return _rehearse(stage, context, said, progress)
+
+        await self._bounded(assistant, stage.checked, work)
 
     async def _prepare(self, assistant: CheckedAssistant, checked: CheckedStage, context: StageContext) -> LoadedStage:
         factory, config = checked.factory, checked.config
@@ -109,27 +134,43 @@ class Loader:
         # Told before it is prepared: with a version that comes meanwhile it is prepared once more, never once too few.
         versions = tuple((name, self._workshop.secret_version(context.tenant_id, name)) for name in names)
         key = ResourceKey(factory.use, digest(config), context.tenant_id if own else None, versions)
-        holding = self._pool.hold(
-            key,
-            lambda: factory.prepare(config, context, self._workshop),
-            factory.close,
-            weight=None if self._elsewhere(factory) else factory.weight(config),
-        )
+
+        def holding(_: Progress) -> Awaitable[Held]:
+            return self._pool.hold(
+                key,
+                lambda: factory.prepare(config, context, self._workshop),
+                factory.close,
+                weight=None if self._elsewhere(factory) else factory.weight(config),
+            )
+
         return LoadedStage(checked, await self._bounded(assistant, checked, holding))
 
     def _elsewhere(self, factory: AnyFactory) -> bool:
         """Whether a model server has what is heavy of it."""
         return factory.lane is not None and self._workshop.served is not None
 
-    async def _bounded(self, assistant: CheckedAssistant, checked: CheckedStage, work: Awaitable[Any]) -> Any:
-        """The result of `work`, in time. Raises PrepareError that names assistant and stage."""
+    async def _bounded(
+        self, assistant: CheckedAssistant, checked: CheckedStage, work: Callable[[Progress], Awaitable[T]]
+    ) -> T:
+        """The result of `work`, in time, which begins anew with each progress that it tells: one that is slow because
+        the machine is busy does not hang. Raises PrepareError that names assistant and stage.
+        """
+        limit_s, now = self._prepare_timeout_s, asyncio.get_running_loop().time
+        late = f"not ready within {limit_s:.0f} s"
+
+        def stirs(done: int, total: int) -> None:
+            nonlocal late
+            late = f"nothing was rendered for {limit_s:.0f} s, after {done} of {total} sentences"
+            if not limit.expired():
+                limit.reschedule(now() + limit_s)
+
         try:
-            async with asyncio.timeout(self._prepare_timeout_s):
-                return await work
+            async with asyncio.timeout(limit_s) as limit:
+                return await work(stirs)
         except PrepareError as error:
             raise StageNotReadyError(assistant, checked, str(error)) from error
         except TimeoutError as error:
-            raise StageNotReadyError(assistant, checked, f"not ready within {self._prepare_timeout_s:.0f} s") from error
+            raise StageNotReadyError(assistant, checked, late) from error
         except Exception as error:
             # A stage's own bug is that stage's failure: it must not end the process that answers for others.
             raise StageNotReadyError(assistant, checked, repr(error)) from error
@@ -169,13 +210,11 @@ async def _as_said(pipeline: LoadedPipeline, texts: Sequence[str]) -> tuple[str,
     return tuple(said)
 
 
-def _unheeded(_done: int, _total: int) -> None:
+def unheeded(_slug: str, _done: int, _total: int) -> None:
     """Progress that nobody waits for."""
 
 
-async def _rehearse(
-    stage: LoadedStage, context: StageContext, sentences: Sequence[str], progress: Callable[[int, int], None]
-) -> None:
+async def _rehearse(stage: LoadedStage, context: StageContext, sentences: Sequence[str], progress: Progress) -> None:
     factory = stage.checked.factory
     await factory.rehearse(stage.checked.config, stage.held.value, context, sentences, progress)
 

@@ -21,7 +21,7 @@ from pipelines.leases import Lease
 from pipelines.listing import Listing
 from pipelines.live_leases import LiveLeases
 from pipelines.loaded import LoadedRevision
-from pipelines.loading import Loader
+from pipelines.loading import Loader, Rendered, unheeded
 from pipelines.outcomes import CanaryPolicy, Outcome, judge_with
 from pipelines.pool import ResourcePool
 from pipelines.problems import SpecError
@@ -88,19 +88,21 @@ class PipelineSupervisor:
         prepare_timeout_s: float = 300.0,
         close_timeout_s: float = 10.0,
         tell: Tell = told_to_nobody,
+        rendered: Rendered = unheeded,
     ) -> None:
         """`stages` is the catalog when None; `ended_trials` is open, and outlives this. None: for this process only.
 
         `tell` hears of trials that are ended here. `room` says whether an assistant may have one more call beside those
         that it has in other processes. `tenant_calls`: so many may a company have at a time, in all processes; 0: as
-        many as its assistants may.
+        many as its assistants may. `prepare_timeout_s`: so long may a stage show no progress while it is made ready.
+        `rendered` hears of each fixed sentence.
         """
         self._clock = workshop.clock
         self._tell = tell
         self._room = room or _alone
         self._tenant_calls = tenant_calls
         self._pool = ResourcePool(close_timeout_s=close_timeout_s)
-        self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s)
+        self._loader = Loader(workshop, self._pool, stages, prepare_timeout_s=prepare_timeout_s, rendered=rendered)
         self._close_timeout_s = close_timeout_s
         self._routes: dict[TenantId, TenantRoutes] = {}
         self._leases = LiveLeases()

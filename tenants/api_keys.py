@@ -24,6 +24,8 @@ Role = Literal["platform-admin", "platform-viewer", "tenant-admin", "tenant-view
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 PLATFORM_ROLES: Final[tuple[Role, ...]] = ("platform-admin", "platform-viewer")
 MAX_NAME_CHARS: Final = 100
+FRESH_S: Final = 5.0
+"""So long a key that another process revoked may still open."""
 _ID: Final = re.compile(r"[a-z2-7]{12}")
 _TEXT: Final = re.compile(r"atende_([a-z2-7]{12})_([A-Za-z0-9_-]{43})")
 

@@ -12,10 +12,8 @@ from base.clock import Clock
 from base.ids import ApiKeyId, TenantId
 from base.secret import Secret
 from tenants.api_key_store import ApiKeyStore, KeysUnavailableError
-from tenants.api_keys import ApiKey, KeyRow, digest_of, parse_key
+from tenants.api_keys import FRESH_S, ApiKey, KeyRow, digest_of, parse_key
 
-FRESH_S: Final = 5.0
-"""So long a key that another process revoked may still open."""
 GOOD_WITHOUT_DATABASE_S: Final = 300.0
 """So long after its row was read a key opens while the database does not answer."""
 NOTED_EVERY_S: Final = 60.0

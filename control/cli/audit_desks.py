@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import click
-import msgspec
 from msgspec import Struct
 
-from base.ids import TenantId
 from control.cli.remote import Remote
-from control.cli.stored import Stores, run, stores
 from control.cli.where import desk
-from control.settings import Settings
-from tenants.audit import AuditEntry, Link, Verdict
-from tenants.audit_checks import fault_of
-from tenants.audit_store import Chain
+from tenants.audit import Link
 
-CHAINS: Final = 200
+if TYPE_CHECKING:
+    from base.ids import TenantId
+    from control.cli.stored_audit import StoredAudit
+    from control.settings import Settings
 
 
 class By(Struct, frozen=True, omit_defaults=True):
@@ -83,7 +80,13 @@ class AuditDesk(Protocol):
 @contextmanager
 def audit_desk(context: click.Context, slug: str | None, written_id: UUID | None) -> Iterator[AuditDesk]:
     """That of the tenant of the options, or the platform's, by the rule of `where`. Raises ClickException."""
-    with desk(context, slug, written_id, _Stored, _Asked) as found:
+
+    def stored(settings: Settings, whose: TenantId | None) -> StoredAudit:
+        from control.cli.stored_audit import StoredAudit  # brings the database
+
+        return StoredAudit(settings, whose)
+
+    with desk(context, slug, written_id, stored, _Asked) as found:
         yield found
 
 
@@ -111,48 +114,3 @@ class _Asked:
             part = self._service.get(ShownVerdict, "/audit/verification", **query)
             if (cursor := part.next) is None:
                 return part
-
-
-class _Stored:
-    """In the database of the settings."""
-
-    def __init__(self, settings: Settings, tenant_id: TenantId | None) -> None:
-        self._settings = settings
-        self._tenant_id = tenant_id
-
-    def listed(self, limit: int, before: int | None) -> Sequence[ShownEntry]:
-        async def found() -> Sequence[AuditEntry]:
-            async with stores(self._settings) as store:
-                return await store.audit.list(self._tenant_id, limit, before)
-
-        return [_shown(entry) for entry in run(found())]
-
-    def verified(self, kept: Link | None) -> ShownVerdict:
-        async def found() -> ShownVerdict:
-            async with stores(self._settings) as store:
-                return await _verdict(store, self._tenant_id, kept)
-
-        return run(found())
-
-    def all_verified(self) -> Sequence[ShownVerdict]:
-        return run(self._each())
-
-    async def _each(self) -> list[ShownVerdict]:
-        found: list[ShownVerdict] = []
-        last: Chain | None = None
-        async with stores(self._settings) as store:
-            while chains := await store.audit.chains(CHAINS, last):
-                found += [await _verdict(store, chain, None) for chain in chains]
-                last = Chain(chains[-1])
-        return found
-
-
-async def _verdict(store: Stores, tenant_id: TenantId | None, kept: Link | None) -> ShownVerdict:
-    verdict: Verdict = await store.audit.verify(tenant_id)
-    fault = await fault_of(store.audit, verdict, 0, kept)
-    return ShownVerdict(tenant_id, verdict.held_to, verdict.digest, fault or None)
-
-
-def _shown(entry: AuditEntry) -> ShownEntry:
-    told = {"tenant_id": entry.tenant_id, "number": entry.number, "digest": entry.digest}
-    return msgspec.convert({**msgspec.to_builtins(entry.change), **told}, ShownEntry)

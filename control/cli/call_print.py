@@ -24,7 +24,6 @@ LINES: dict[str, str] = {
     "door": "[red]the dialplan goes on to door[/]",
     "ended": "[bold]ended[/]",
 }
-LATENCIES = {"assistant_speaks": "after it was due", "assistant_silent": "after being interrupted"}
 
 
 class CallPrinter:
@@ -32,11 +31,19 @@ class CallPrinter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._asked = False
 
     def event(self, event: WireEvent) -> None:
         """One line, as it happens."""
-        latency = f"  [bold]{event.ms:.0f} ms[/] {LATENCIES.get(event.what, '')}" if event.ms is not None else ""
+        self._asked = self._asked or event.what == "caller_silent"
+        latency = f"  [bold]{event.ms:.0f} ms[/] {self._since(event)}" if event.ms is not None else ""
         self._console.print(f"{event.t_ms / 1000:8.2f}  {LINES[event.what]} {escape(event.detail)}{latency}")
+
+    def _since(self, event: WireEvent) -> str:
+        """From where its latency counts."""
+        if event.what == "assistant_silent":
+            return "after being interrupted"
+        return "after the caller's last word" if self._asked else "after the answer"
 
     def result(self, result: CallResult, recording: Path | None) -> None:
         """The figures at the end."""

@@ -32,6 +32,7 @@ FILTERS: Final = (
 
 class _Call(Struct, frozen=True):
     id: str
+    tenant_id: str
     tenant_slug: str
     assistant: str
     number: str
@@ -39,6 +40,7 @@ class _Call(Struct, frozen=True):
     revision: int
     opened_at: datetime
     language: str = ""
+    switch: str = ""
 
 
 class _Live(Struct, frozen=True):

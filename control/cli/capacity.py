@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from base.ids import TenantId
 from control.cli.context import program
@@ -214,7 +214,8 @@ def _progress(out: Console) -> Iterator[Callable[[str], None]]:
 
 def show(found: Capacity, out: Console) -> None:
     """The figures, for people."""
-    table = Table("calls", "", "CPU cores", "clock late", "loop", "answer p95", "stt busy", "tts busy", box=None)
+    verdicts = Column("", no_wrap=True)  # a reason that is cut is none
+    table = Table("calls", verdicts, "CPU cores", "clock late", "loop", "answer p95", "stt busy", "tts busy", box=None)
     for rung in found.rungs:
         verdict = "[green]held" if rung.holds else f"[red]{escape(rung.limiting or '')}"
         answer = "–" if rung.response_p95_ms is None else f"{rung.response_p95_ms:.0f} ms"

@@ -65,7 +65,7 @@ def _tell(checked: list[CheckedFile], unseen: list[str]) -> None:
             click.echo(notice.worded("notice"), err=True)
         if one.good:
             click.echo(f"{one.file}: good")
-    for what in unseen:
+    for what in unseen if any(one.good for one in checked) else ():  # of one that is refused nobody asks what more
         click.echo(f"not checked: {what}", err=True)
 
 

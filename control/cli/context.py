@@ -7,26 +7,29 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import click
-from litestar import Litestar
 from msgspec import Struct
 
-from control.documents import WithDocuments
-from control.service import Service
-from control.settings import Settings
-from control.workers.seat import Place
-from pipelines.calls import LiveFeed
+if TYPE_CHECKING:  # all but the settings is for those who open a service: other commands start without it
+    from litestar import Litestar
 
-if TYPE_CHECKING:
+    from control.documents import WithDocuments
+    from control.service import Service
+    from control.settings import Settings
+    from control.workers.seat import Place
+    from pipelines.calls import LiveFeed
+    from pipelines.loading import Rendered
     from processors.catalog import Stages
 
 
 class OpenService(Protocol):
     """Makes and joins everything, and closes it in the other order."""
 
-    def __call__(self, found: Settings, *, feed: LiveFeed | None = None) -> AbstractAsyncContextManager[Service]: ...
+    def __call__(
+        self, found: Settings, *, feed: LiveFeed | None = None, rendered: Rendered = ...
+    ) -> AbstractAsyncContextManager[Service]: ...
 
 
-OpenTrial: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[WithDocuments]]
+OpenTrial: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[WithDocuments]]"
 """Opens what publishing loads revisions with, in a folder of its own; what the service has is read, not changed."""
 
 

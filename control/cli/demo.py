@@ -2,28 +2,32 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 import msgspec
 from msgspec import structs
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 
 from base.ids import CallId
 from control import logs
 from control.cli.context import Program, program
+from control.cli.rendering import FixedTexts, lines, shown
 from control.cli.show import Show, told
+from control.cli.starting import TOLD
 from control.peer import CallResult, Dialed, Switch, load_script
 from control.service import Service
 from pipelines.calls import CallRecord
 from tenants.directory import TenantEntry
 from tenants.signing import NUMBER_VARIABLE, SIGNATURE_VARIABLE, TENANT_VARIABLE, sign
+from transports.freeswitch.words import DoorName
 
 SCRIPTS = Path("configs/demo")
 """One script for each example tenant, by its slug."""
 STORED_TIMEOUT_S = 10.0
+BUSY = "this machine is busy: close other programs and try again"
 
 
 @click.command("demo")
@@ -35,7 +39,10 @@ def demo_command(context: click.Context, slugs: tuple[str, ...]) -> None:
     scripts = scripts_of(SCRIPTS, tool.settings.tenants_dir, slugs)
     if not scripts:
         raise click.ClickException(f"no script for that in {SCRIPTS.resolve()}; run it in the folder of the project")
-    asyncio.run(_demo(tool, scripts))
+    try:
+        asyncio.run(_demo(tool, scripts))
+    except TOLD as error:
+        raise click.ClickException(str(error)) from error
 
 
 def scripts_of(folder: Path, tenants: Path, slugs: Collection[str] = ()) -> dict[str, Path]:
@@ -56,15 +63,20 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
     # What goes wrong is shown; what goes right is on the screen already.
     logs.configure(settings.log_format, "error")
     out.print("Starting: PostgreSQL, vectors, models …")
-    async with tool.open_service(settings, feed=show) as service:
+    async with AsyncExitStack() as stack:
+        fixed = FixedTexts()
+        async with lines(out, fixed.told):
+            opening = tool.open_service(settings, feed=show, rendered=fixed)
+            service = await stack.enter_async_context(opening)
         _all_published(service)
-        await _rendered(service, out)
+        await shown(out, service.rehearsed(), service.rendering)
+        out.print("Ready: {} of {} sentences are rendered ahead.".format(*service.rendering()))
         heard = []
         for slug, path in scripts.items():
             entry = service.directory.by_slug(slug)
             out.print(Rule(f"{slug}: a recorded caller rings {next(iter(entry.numbers))}"))
             result = await _ring(service, entry, path)
-            heard.append((entry, await service.stored(entry.tenant_id, CallId(result.call_id), STORED_TIMEOUT_S)))
+            heard.append((entry, await _record(service, entry, result)))
             _measured(out, result)
         out.print(Rule("what is left of it"))
         for entry, record in heard:
@@ -74,30 +86,27 @@ async def _demo(tool: Program, scripts: dict[str, Path]) -> None:
 
 def _all_published(service: Service) -> None:
     """Raises ClickException with what hinders a tenant."""
-    problems = [status.problem for status in service.tenants if status.problem]
-    if problems:
-        raise click.ClickException("\n".join(problems))
+    hindered = [status for status in service.tenants if status.problem]
+    if not hindered:
+        return
+    told = [status.problem for status in hindered]
+    if any(status.retry is not None for status in hindered):
+        told.append("What is rendered is kept: `atende demo` goes on from there when it is run again.")
+    raise click.ClickException("\n".join(told))
 
 
-async def _rendered(service: Service, out: Console) -> None:
-    """A bar while the fixed sentences and the answers are rendered; the next start finds them on disk."""
-    columns = (
-        SpinnerColumn(), TextColumn("Rendering what may be said (once)"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        over = asyncio.create_task(service.rehearsed())
-        try:
-            while not over.done():
-                done, total = service.rendering()
-                bar.update(task, completed=done, total=total or None)
-                await asyncio.wait({over}, timeout=0.2)
-            await over
-        finally:
-            over.cancel()
-    done, total = service.rendering()
-    out.print(f"Ready: {done} of {total} sentences are rendered ahead.")
+async def _record(service: Service, entry: TenantEntry, result: CallResult) -> CallRecord:
+    """Of a call that is over. Raises ClickException where there is none: a call that was refused leaves none."""
+    call_id = CallId(result.call_id)
+    if (reason := service.phone.refusal_of(call_id)) is not None:
+        again = f"; {BUSY}" if result.door == DoorName.BUSY.value else ""
+        raise click.ClickException(f"the call was refused: {reason}{again}")
+    try:
+        return await service.stored(entry.tenant_id, call_id, STORED_TIMEOUT_S)
+    except TimeoutError as error:
+        late = f"the call's record was not in the database within {STORED_TIMEOUT_S:.0f} s"
+        ended = f"ended by {result.ended_by}, {result.cause}"
+        raise click.ClickException(f"{late} (call {call_id}, {ended}); {BUSY}") from error
 
 
 async def _ring(service: Service, entry: TenantEntry, path: Path) -> CallResult:

@@ -154,7 +154,15 @@ def _tell(planned: Sequence[Planned], failed: dict[str, str], *, write: bool, fo
         click.echo(one.diff, nl=False)
     counts = Counter(one.status for one in planned)
     told = ", ".join(f"{counts[status]} {status}" for status in get_args(Status) if counts[status]) or "no domains"
-    click.echo(told if write else f"{told}; nothing was written, --write does", err=True)
+    click.echo(told if write else f"{told}; {_left(planned, force=force)}", err=True)
+
+
+def _left(planned: Sequence[Planned], *, force: bool) -> str:
+    """What --write would do where it is not given."""
+    kept = sum(bool(one.diff) and _kept(one, force=force) for one in planned)
+    if any(one.file is not None and one.diff and not _kept(one, force=force) for one in planned):
+        return "nothing was written, --write does" + (f", but for {kept} changed by hand" if kept else "")
+    return f"--write would write nothing: {kept} changed by hand" if kept else "there is nothing to write"
 
 
 def _fate(one: Planned, failed: dict[str, str], *, write: bool, force: bool) -> str:

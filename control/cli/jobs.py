@@ -11,6 +11,7 @@ from rich.table import Table
 
 from control.cli.remote import remote
 from control.cli.terminal import JSON, console, plain, printed
+from control.cli.where import asks
 from tenants.job_rows import JobRow, KindLoad, name_of
 
 COLOURS: Final = {"running": "green", "retrying": "red"}
@@ -29,7 +30,7 @@ class _Jobs(Struct, frozen=True):
 def jobs_command(context: click.Context, kind: str | None, limit: int, as_json: bool) -> None:
     """Show how each kind of job fares, and the jobs that wait, are under way or are to be tried again.
 
-    Asks the service at ATENDE_API_URL with the key in ATENDE_API_KEY, which has to be the platform's.
+    Asks the service at --url or ATENDE_API_URL with the key in ATENDE_API_KEY, which has to be the platform's.
     """
     with remote(context) as service:
         found = _Jobs(
@@ -66,3 +67,6 @@ def _tables(found: _Jobs) -> None:
 
 def _at(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+asks(jobs_command)

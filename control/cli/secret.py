@@ -9,13 +9,9 @@ import click
 from base.secret import Secret
 from control.cli.context import program
 from control.cli.secret_desks import How, ShownSecret, secret_desk
-from control.cli.stored import has_database, run, stores
 from control.cli.terminal import JSON, listed
 from control.cli.where import RULE, SWAP, asks
 from control.cli.whose import minute, of_tenant
-from control.secret_access import ring_source
-from tenants.master_keys import add_key, read_ring
-from tenants.resealing import Resealed, reseal
 from tenants.secret_rows import MAX_SECRET_BYTES, is_secret_name
 
 
@@ -102,6 +98,11 @@ def rotate_command(context: click.Context, new_key: bool) -> None:
 
     It may be stopped, and run again: it goes on with what is left. See docs/secrets.md for the order of things.
     """
+    from control.cli.stored import has_database, run, stores
+    from control.secret_access import ring_source
+    from tenants.master_keys import add_key, read_ring
+    from tenants.resealing import Resealed, reseal
+
     settings = program(context).settings
     if not has_database(settings):
         raise click.ClickException("no database is made yet: there are no secrets")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,22 +12,11 @@ import click
 import msgspec
 from msgspec import Struct
 
-from base.clock import SystemClock
-from base.ids import TenantId
 from base.secret import Secret
 from control.cli.context import program
 from control.cli.remote import Remote, remote
-from control.cli.stored import run, stores
 from control.cli.where import BESIDE, is_local
-from control.cli.whose import operator, tenant_named
-from control.secret_access import ring_source
-from control.settings import Settings
-from tenants.audit import NOTHING, State
-from tenants.auditing import audited
-from tenants.master_keys import read_ring
-from tenants.secret_files import forget_file
-from tenants.secret_rows import SecretInfo
-from tenants.secrets import TenantSecrets
+from control.cli.whose import tenant_named
 
 
 class Use(Struct, frozen=True):
@@ -87,12 +75,14 @@ class SecretDesk(Protocol):
 def secret_desk(context: click.Context, slug: str | None, written_id: UUID | None) -> Iterator[SecretDesk]:
     """That of the tenant of the options, by the rule of `where`. Raises ClickException."""
     if is_local(context):
+        from control.cli.stored_secrets import StoredSecrets  # brings the database
+
         settings = program(context).settings
         if slug is None and written_id is None:
             raise click.UsageError("give --tenant or --tenant-id, one of the two")
         tenant_id = tenant_named(settings, slug, written_id)
         assert tenant_id is not None
-        yield _Stored(settings, tenant_id, slug)
+        yield StoredSecrets(settings, tenant_id, slug)
     else:
         with remote(context, BESIDE) as service:
             yield _Asked(service, service.one_tenant(slug, written_id))
@@ -123,59 +113,3 @@ class _Asked:
 
     def remove(self, name: str) -> None:
         self._service.ask("DELETE", f"{self._path}/{name}")
-
-
-class _Stored:
-    """In the database of the settings: a value is kept as it is."""
-
-    def __init__(self, settings: Settings, tenant_id: TenantId, slug: str | None) -> None:
-        self._settings = settings
-        self._tenant_id = tenant_id
-        self._slug = slug
-
-    def set(self, name: str, value: Secret, how: How) -> str:
-        if how.dry_run or how.swap is not None:
-            raise click.UsageError("--dry-run and --swap are for a service to do; the database keeps a value as it is")
-        info, changed = run(self._put(name, value))
-        what = (
-            f"kept as version {info.version}" if changed else f"version {info.version} has this value: nothing changes"
-        )
-        return f"{what}; write {{secret: {name}}} in the document of {self._slug or self._tenant_id}"
-
-    def listed(self) -> Sequence[ShownSecret]:
-        async def found() -> Sequence[SecretInfo]:
-            async with stores(self._settings) as store:
-                return await store.secrets.list(self._tenant_id)
-
-        return [msgspec.convert(msgspec.to_builtins(one), ShownSecret) for one in run(found())]
-
-    def remove(self, name: str) -> None:
-        run(self._remove(name))
-
-    async def _put(self, name: str, value: Secret) -> tuple[SecretInfo, bool]:
-        settings, tenant_id, clock = self._settings, self._tenant_id, SystemClock()
-        async with stores(settings, make=True) as store:
-            secrets = TenantSecrets(store.secrets, await read_ring(ring_source(settings)))
-            by = " ".join(filter(None, (operator().kind, operator().id)))
-            former = await store.secrets.newest(tenant_id, name)
-            before = NOTHING if former is None or former.value is None else State(version=former.info.version)
-            row, changed = await secrets.next(tenant_id, name, value, at=clock.now(), by=by)
-            if changed:
-                async with audited(
-                    store.audit, clock, tenant_id, operator(), "secret.put", name, before=before
-                ) as result:
-                    await secrets.keep(tenant_id, row)
-                    result.after = State(version=row.info.version)
-            # One of a former version would be told of at each start: what is set here counts.
-            await asyncio.to_thread(forget_file, settings.data_dir, tenant_id, name)
-            return row.info, changed
-
-    async def _remove(self, name: str) -> None:
-        async with stores(self._settings) as store:
-            clock = SystemClock()
-            newest = await store.secrets.newest(self._tenant_id, name)
-            if newest is None or newest.value is None:
-                raise click.ClickException(f"there is no secret {name!r}; `atende secret list` tells those there are")
-            before = State(version=newest.info.version)
-            async with audited(store.audit, clock, self._tenant_id, operator(), "secret.remove", name, before=before):
-                await store.secrets.remove(self._tenant_id, name, clock.now())

@@ -204,7 +204,7 @@ def _say(content: bytes, what: str, *, dry_run: bool) -> None:
     """What became of a text; what acts on nothing in it, at its line."""
     put = msgspec.json.decode(content, type=_Published)
     for notice in put.notices:
-        click.echo(f"{what}:{notice.line}:{notice.column} {notice.path}: {plain(notice.message)}", err=True)
+        click.echo(f"{what}:{notice.line}:{notice.column}: notice: {notice.path}: {plain(notice.message)}", err=True)
     for problem in put.problems:
         click.echo(plain(problem), err=True)
     if not put.changed:

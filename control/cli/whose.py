@@ -10,7 +10,6 @@ from uuid import UUID
 import click
 
 from base.ids import TenantId
-from control.cli.tenant_files import written_tenant
 from control.settings import Settings
 from tenants.audit import Actor, ChangeInvalidError
 
@@ -36,6 +35,8 @@ def tenant_named(settings: Settings, slug: str | None, written_id: UUID | None) 
         raise click.UsageError("give --tenant or --tenant-id, one of the two")
     if slug is None:
         return None if written_id is None else TenantId(str(written_id))
+    from control.cli.tenant_files import written_tenant  # reads documents
+
     spec = written_tenant(slug, settings)
     try:
         return TenantId(str(UUID(spec.id)))

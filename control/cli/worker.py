@@ -18,7 +18,7 @@ from control.cli.starting import Starting, told
 from control.process import Process
 from control.workers.lifeline import STACKS, Lifeline, end_at_last
 from control.workers.seat import Place, Seat, seated, url_of
-from tenants.leases import Role
+from tenants.roles import Role
 
 
 class Handed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

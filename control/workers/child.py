@@ -22,7 +22,7 @@ STUCK_LOOKS: Final = 8
 """Looks, not seconds: a parent that was stopped itself, with all others, has seen nothing of them meanwhile."""
 SLOW_LOOKS: Final = 480
 """Two minutes: who starts loads its libraries before it has an event loop, and who ends puts them away after it."""
-STARTER: Final = "import app; app.main()"
+STARTER: Final = "import atende; atende.main()"
 STARTERS: Final[Mapping[str, str]] = {"models": "from control.models_role.process import main; main()"}
 """Of roles that need little of the program, and are there sooner without the rest."""
 

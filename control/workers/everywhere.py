@@ -21,7 +21,8 @@ from control.workers.internal import MISDIRECTED, PREFIX, Act
 from control.workers.node_key import HEADER, signed
 from control.workers.presence import Presence
 from tenants.call_search import Cursor
-from tenants.leases import TAKE_CALLS, ProcessRow
+from tenants.leases import ProcessRow
+from tenants.roles import TAKE_CALLS
 
 ASK_TIMEOUT_S: Final = 2.0
 T = TypeVar("T")

@@ -21,8 +21,9 @@ from base.processes import is_there
 from base.tasks import beside
 from pipelines.calls import Call, Closed, LiveEvent, Opened
 from tenants.following import OUTAGES
-from tenants.leases import TAKE_CALLS, LeaseStore, LiveCounts, NodeTakenError, ProcessRow, State
+from tenants.leases import LeaseStore, LiveCounts, NodeTakenError, ProcessRow, State
 from tenants.lost import LOST_AFTER_S, LostProcesses
+from tenants.roles import TAKE_CALLS
 from transports.freeswitch.peers import LOOPBACK, is_within
 
 RENEW_S: Final = 2.0

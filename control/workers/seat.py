@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from control.places import BESIDE
 from control.settings import PortRange, Settings
-from tenants.leases import DO_JOBS, HAVE_THE_API, TAKE_CALLS, Role
+from tenants.roles import DO_JOBS, HAVE_THE_API, TAKE_CALLS, Role
 
 NODE_FILE: Final = "node"
 

@@ -27,7 +27,8 @@ from pipelines.outcomes import OutcomeCounts
 from pipelines.status import PipelineStatus, RolledBack
 from tenants.directory import Directory, TenantEntry
 from tenants.job_rows import KindLoad
-from tenants.leases import ProcessRow, Role, State
+from tenants.leases import ProcessRow, State
+from tenants.roles import Role
 from tenants.statuses import TenantStatus
 from transports.lateness import Lateness
 

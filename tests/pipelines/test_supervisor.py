@@ -38,6 +38,7 @@ OTHER = TenantId("0f0f0f0f-0000-4000-8000-000000000002")
 class Config(Struct, frozen=True):
     model: str = "m"
     prepare_s: float = 0.0
+    sentence_s: float = 0.01
     fails: bool = False
 
 
@@ -80,7 +81,7 @@ class Stage(ProcessorFactory[Config, Model]):
         progress: Callable[[int, int], None],
     ) -> None:
         for done, sentence in enumerate(sentences, start=1):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(config.sentence_s)
             assert prepared.open
             prepared.rehearsed.append(sentence)
             progress(done, len(sentences))
@@ -118,10 +119,12 @@ class House:
         return loaded
 
 
-def document(number: int, tenant_id: TenantId = TENANT, limit: int = 10, **llm: Any) -> PipelineRevision:
+def document(
+    number: int, tenant_id: TenantId = TENANT, limit: int = 10, voice: dict[str, Any] | None = None, **llm: Any
+) -> PipelineRevision:
+    configs = {"llm": llm, "tts": voice or {}}
     nodes = tuple(
-        ProcessorSpec(id=kind, use=f"{kind}.x", config=llm if kind == "llm" else {})
-        for kind in ("vad", "stt", "llm", "tts")
+        ProcessorSpec(id=kind, use=f"{kind}.x", config=configs.get(kind, {})) for kind in ("vad", "stt", "llm", "tts")
     )
     front = AssistantSpec(name=FRONT, numbers=("100",), limits=LimitsSpec(max_concurrent_calls=limit), pipeline=nodes)
     return PipelineRevision(
@@ -193,6 +196,28 @@ async def test_a_stage_that_never_gets_ready_is_given_up() -> None:
     house = House()
     with pytest.raises(PrepareError, match="not ready within 60 s"):
         await house.supervisor.load(document(1, prepare_s=1000.0))
+    await house.supervisor.close()
+    assert house.open == 0
+
+
+@virtual
+async def test_a_voice_that_renders_sentence_after_sentence_is_not_given_up_however_long_it_takes() -> None:
+    told: list[tuple[str, int, int]] = []
+    house = House(rendered=lambda *now: told.append(now))
+    loaded = await house.supervisor.load(document(1, voice={"sentence_s": 50.0}))
+    (voice,) = house.tts.made
+    many = len(voice.rehearsed)
+    assert many * 50 > 60, "longer in all than a stage may show nothing"
+    assert set(told) == {("slug-1", done, many) for done in range(1, many + 1)}
+    await house.supervisor.discard(loaded)
+    await house.supervisor.close()
+
+
+@virtual
+async def test_a_voice_that_hangs_at_a_sentence_is_given_up() -> None:
+    house = House()
+    with pytest.raises(PrepareError, match=r"stage 'tts'.*: not ready within 60 s"):
+        await house.supervisor.load(document(1, voice={"sentence_s": 61.0}))
     await house.supervisor.close()
     assert house.open == 0
 

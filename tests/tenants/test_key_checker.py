@@ -12,7 +12,8 @@ from base.ids import TenantId
 from base.secret import Secret
 from tenants import key_checker
 from tenants.api_key_store import KeysUnavailableError
-from tenants.key_checker import FRESH_S, GOOD_WITHOUT_DATABASE_S, NOTED_EVERY_S, KeyChecker, KeyRefusedError
+from tenants.api_keys import FRESH_S
+from tenants.key_checker import GOOD_WITHOUT_DATABASE_S, NOTED_EVERY_S, KeyChecker, KeyRefusedError
 from tests.tenants.key_door import NOON, OTHER, PEPPER, TENANT, Door, refused
 
 

@@ -151,6 +151,8 @@ def test_check_prints_problems_as_a_compiler_does_and_fails(settings: Settings, 
         f"{files[2]}:4:1: $.domain: {files[0]} has the same domain",
         f"{tmp_path}/d.yaml: No such file or directory",
     ]
+    absent = run(settings, str(tmp_path / "d.yaml"))
+    assert absent.stderr == f"{tmp_path}/d.yaml: No such file or directory\n", "and nothing of what was not checked"
 
 
 def test_check_for_programs(settings: Settings, tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ def test_what_changes_in_the_pbx_is_shown_and_written_and_what_changed_by_hand_i
 
         by_hand = file.read_bytes().replace("Oficina do Zé".encode(), b"Oficina")
         file.write_bytes(by_hand)
+        dry = await desk.run()
+        assert dry.stderr.endswith("1 skipped; --write would write nothing: 1 changed by hand\n")
         kept = await desk.run("--write")
         assert file.read_bytes() == by_hand
         assert "changed by hand since the last import, and kept" in kept.stdout

@@ -146,10 +146,20 @@ async def test_mistakes_are_told_at_their_lines(desk: Desk, tmp_path: Path) -> N
     assert "10:" in wrong.output
 
 
+async def test_a_notice_is_told_as_one(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text(document(ACME) + "retention: {recording_consent: announce}\n")
+    tried = await desk.run("tenants", "put", "acme", str(file), "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert tried.stderr.startswith(f"{file}:")
+    assert ": notice: $.retention.recording_consent: " in tried.stderr
+
+
 async def test_a_live_call_is_watched_and_ended(desk: Desk) -> None:
     async with desk.house.call(ACME) as call_id:
         [live] = await desk.told("calls", "live", "--tenant", "acme")
         assert live["call"]["id"] == call_id
+        assert [live] == (await desk.house.ask("GET", "/live-calls")).json()["items"], "JSON as the API has it"
         assert call_id in (await desk.run("calls", "live")).stdout
         assert "Welcome to acme" in (await desk.run("calls", "show", call_id)).stdout
         foreign = await desk.run("calls", "hang-up", call_id, role="tenant-admin", tenant=BRAVO)
@@ -366,7 +376,7 @@ async def test_jobs_are_shown_to_who_has_a_key_of_the_platform(desk: Desk) -> No
     kinds: set[str] = set()
     async with asyncio.timeout(30):
         while not kinds >= {"events", "upkeep"}:
-            told = await desk.told("jobs")
+            told = await desk.told("jobs", "--url", desk.url)
             kinds = {one["kind"] for one in told["kinds"] if one["done_last_day"]}
     assert all(one["next_run_at"] for one in told["kinds"])
     service = desk.house.service
