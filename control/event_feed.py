@@ -63,6 +63,8 @@ class Following:
         self._queue: asyncio.Queue[KeptEvent | None] = asyncio.Queue(room + 1)
         self._room = room
         self._over: str | None = None
+        self.joined_at = 0
+        """The id that the feed had reached then."""
 
     def offer(self, kept: KeptEvent) -> None:
         """It has happened. What this one does not follow is passed over."""
@@ -106,6 +108,10 @@ class Following:
             if self._over is not None:
                 raise StreamOverError(self._over)
             yield kept
+
+    async def newest(self) -> int:
+        """The id of the newest event that is kept now. Raises EventsUnavailableError."""
+        return await self._feed.newest()
 
     def close(self) -> None:
         """Idempotent."""
@@ -168,14 +174,14 @@ class EventFeed:
         """Follow a tenant's events; None: everybody's. Raises TooManyStreamsError, EventsUnavailableError."""
         async with self._joining:
             if self._reached is None:
-                reached = await self._last()
+                reached = await self.newest()
                 self._reached = reached
             if self._draining or len(self._following) >= self._bounds.max_streams:
                 raise TooManyStreamsError(of_key=False)
             if self._of_key[key_id] >= self._bounds.max_of_key:
                 raise TooManyStreamsError(of_key=True)
             following = Following(self, key_id, tenant_id, kinds, self._bounds.max_waiting)
-            self._following[following] = self._reached
+            self._following[following] = following.joined_at = self._reached
             self._of_key[key_id] += 1
             self.wake()
             return following
@@ -206,7 +212,8 @@ class EventFeed:
                 return
             after = page[-1].id
 
-    async def _last(self) -> int:
+    async def newest(self) -> int:
+        """The id of the newest event that is kept now. Raises EventsUnavailableError."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 return await self._store.last()

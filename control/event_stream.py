@@ -55,14 +55,22 @@ def encoded(kept: KeptEvent) -> bytes:
 
 
 async def messages(following: Following, after: int | None, heartbeat_s: float) -> AsyncGenerator[bytes]:
-    """What a stream sends, from behind `after` on; None: from now on. It ends when the feed ends it."""
+    """What a stream sends, from behind `after` on; None: from now on. It ends when the feed ends it.
+
+    From an `after` that is no event's yet (of another database, or a slip) it is from now on, too, and it says so.
+    """
     yield _BEGIN
     try:
+        if after is not None and after > following.joined_at and after > (newest := await following.newest()):
+            yield b": %d is behind the newest event, %d: this begins now\n\n" % (after, newest)
+            after = None
         if after is not None:
             async for kept in following.before(after):
                 yield encoded(kept)
         while True:
             found = await following.next(heartbeat_s)
+            if found is not None and after is not None and found.id <= after:
+                continue  # another process, which is ahead of this one, has told of it
             yield HEARTBEAT if found is None else encoded(found)
     except StreamOverError as over:
         log.info("an event stream ends", key=following.key_id, reason=str(over))

@@ -1,7 +1,7 @@
 """What is known of a call while it lives and after it: events, turns and the record."""
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct, structs
 
@@ -83,6 +83,24 @@ class StageUsage(Struct, frozen=True, kw_only=True):
     """Spoken by a voice that is paid by text."""
     cost_usd: float | None = 0.0
     """Null: the model's price is not known."""
+
+
+END_REASONS: Final = (
+    "caller_hangup",
+    "hangup",
+    "goodbye",
+    "operator",
+    "transferred",
+    "ended_by_operator",
+    "silence",
+    "max_duration",
+    "max_turns",
+    "failure",
+    "lost",
+    "shutdown",
+    "crash",
+)
+"""Why a call ended: see `CallRecord.end_reason`."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):

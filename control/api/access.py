@@ -80,7 +80,7 @@ class KeyDoor:
         locked_s = self._guesses.locked_s(address, at)
         checker = self._checker()
         if locked_s and not checker.opened_lately(text):  # who shares the address and has a key is not shut out
-            raise too_many(locked_s)
+            raise too_many(locked_s, "too many wrong keys came from this address: for now it is locked out")
         try:
             return await checker.check(text)
         except KeyRefusedError as error:
@@ -92,7 +92,7 @@ class KeyDoor:
 
     def _paced(self, buckets: Buckets, name: str) -> None:
         if wait_s := buckets.take(name, self._clock.monotonic()):
-            raise too_many(wait_s)
+            raise too_many(wait_s, "more requests come than ATENDE_API_REQUESTS_PER_S allows")
 
 
 def unauthenticated() -> Refusal:
@@ -102,9 +102,10 @@ def unauthenticated() -> Refusal:
     )
 
 
-def too_many(wait_s: float) -> Refusal:
+def too_many(wait_s: float, why: str) -> Refusal:
     """Come again in so many seconds."""
-    return Refusal("too-many-requests", headers={"Retry-After": str(max(1, math.ceil(wait_s)))})
+    whole_s = max(1, math.ceil(wait_s))
+    return Refusal("too-many-requests", f"{why}; come again in {whole_s} s", headers={"Retry-After": str(whole_s)})
 
 
 class KeyAuthentication(AbstractAuthenticationMiddleware):

@@ -17,8 +17,10 @@ from control.api.described import CSV, NDJSON, Exports
 from control.api.given import Asker, CallPath, DomainUuid, Running
 from control.api.pages import CursorText, Limit, behind_call, written
 from control.api.problems import FieldError, Refusal, answers, not_found
+from control.api.tenants import slugs_of
 from control.service import Service
-from pipelines.calls import CallRecord
+from pipelines.calls import END_REASONS, CallRecord
+from processors.catalog import nearest
 from tenants.call_search import CallFilter, CallSummary, SearchTooWideError
 from tenants.exporting import csv_header, csv_row, ndjson
 
@@ -64,6 +66,15 @@ def wanted(
 ) -> Wanted:
     """All conditions of a request at once. Raises the Refusals `bad-request`, with the parameter, and `not-found`."""
     tenant_id = one_tenant(asker, domain_uuid)
+    opened_from, opened_to = _utc(opened_from), _utc(opened_to)
+    if opened_from is not None and opened_to is not None and opened_to < opened_from:
+        told = "it is before opened_from; no call is in between"
+        raise Refusal("bad-request", errors=[FieldError(path="opened_to", message=told)])
+    if end_reason is not None and end_reason not in END_REASONS:
+        near = nearest(end_reason, dict.fromkeys(END_REASONS))
+        hint = f"did you mean {near}? " if near else ""
+        told = f"no call ends so; {hint}There are {', '.join(END_REASONS)}"
+        raise Refusal("bad-request", errors=[FieldError(path="end_reason", message=told)])
     try:
         calls = CallFilter(
             assistant=_assistant(running, tenant_id, assistant, secretary_uuid),
@@ -71,8 +82,8 @@ def wanted(
             caller=caller,
             end_reason=end_reason,
             revision=revision,
-            opened_from=_utc(opened_from),
-            opened_to=_utc(opened_to),
+            opened_from=opened_from,
+            opened_to=opened_to,
             text=text,
         )
     except ValueError as error:
@@ -105,6 +116,8 @@ class CallsController(Controller):
         except SearchTooWideError as error:
             raise Refusal("bad-request", errors=[FieldError(path="text", message=str(error))]) from error
         behind = found.behind
+        if not found.calls and behind is None and before is None:
+            await _refuse_unknown(running, wanted.tenant_id)
         if behind is None:
             return CallsPage(items=found.calls)
         return CallsPage(items=found.calls, next=written(behind), looked_to=behind.opened_at)
@@ -128,6 +141,8 @@ class CallsController(Controller):
             first = await anext(records, None)  # before the answer begins: it may yet be a problem
         except SearchTooWideError as error:
             raise Refusal("bad-request", errors=[FieldError(path="opened_from", message=str(error))]) from error
+        if first is None:
+            await _refuse_unknown(running, wanted.tenant_id)
         media = NDJSON if format == "ndjson" else CSV
         return Stream(
             _lines(first, records, format),
@@ -144,6 +159,12 @@ class CallsController(Controller):
         if found is None:
             raise not_found()
         return found
+
+
+async def _refuse_unknown(running: Service, tenant_id: TenantId) -> None:
+    """Raises the Refusal `not-found` where nobody ever heard of the tenant. Of one that was removed calls are kept."""
+    if not slugs_of(running, tenant_id) and not await running.publishing.revisions(tenant_id, limit=1):
+        raise not_found()
 
 
 async def _lines(first: CallRecord | None, others: AsyncIterator[CallRecord], kind: str) -> AsyncIterator[bytes]:

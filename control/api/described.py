@@ -21,7 +21,8 @@ JSON: Final = "application/json"
 PLAIN: Final = "text/plain"
 NDJSON: Final = "application/x-ndjson"
 STREAM: Final = "text/event-stream"
-CSV: Final = "text/csv; charset=utf-8"
+CSV: Final = "text/csv"
+"""Litestar tells its charset."""
 
 
 @dataclass

@@ -6,6 +6,7 @@ from litestar import Controller, Request, Response, delete, get, put
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
 from control.api.access import may_change, may_read, own, platform_may_change
+from control.api.bodies import DOCUMENT, body_of
 from control.api.conditions import IfMatch, IfNoneMatch, Unless, creates, expected
 from control.api.described import YAML, TakesDocument, TellsDocument
 from control.api.given import Asker, Running, TenantPath
@@ -77,13 +78,14 @@ class DocumentController(Controller):
         if create and not asker.of_platform:
             raise Refusal("forbidden", "a new tenant needs a key of the platform")
         stands = None if create else expected(if_match)
-        raw = await request.body()
+        _, raw = await body_of(request, DOCUMENT)
         async with told():
             await refuse_moves(running, asker, asked, raw, stands)
             if dry_run:
-                return view(
-                    await running.publishing.put(asked, raw, expected=stands, create=create, dry_run=True, swap=swap)
+                tried = await running.publishing.put(
+                    asked, raw, expected=stands, create=create, dry_run=True, swap=swap
                 )
+                return view(tried, dry_run=True)
             async with changed(running, asker, asked, "document.put") as result:
                 published = await running.publishing.put(asked, raw, expected=stands, create=create, swap=swap)
                 result.after = state(published)

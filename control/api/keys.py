@@ -14,13 +14,14 @@ from control.api.access import Principal, may_change, may_read, own, scope
 from control.api.audited import change
 from control.api.described import Acts
 from control.api.given import Asker, DomainUuid, Running
+from control.api.mistakes import KEY_PATTERN
 from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import FieldError, Refusal, answers, not_found
 from tenants.api_key_store import KeyPlace, TenantUnpublishedError, TooManyKeysError, place_of
 from tenants.api_keys import MAX_NAME_CHARS, ApiKey, KeyInvalidError, Role, new_key
 from tenants.audit import State
 
-KeyPath = Annotated[str, PathParameter(pattern="^[a-z2-7]{12}$", description="Its visible part.")]
+KeyPath = Annotated[str, PathParameter(pattern=KEY_PATTERN, description="Its visible part.")]
 
 
 class _Behind(Struct, frozen=True):
@@ -122,7 +123,9 @@ class KeysController(Controller):
         "/",
         status_code=HTTP_201_CREATED,
         summary="Make a key",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused"),
+        responses=answers(
+            "forbidden", "not-found", "conflict", "too-large", "unsupported-media-type", "idempotency-key-reused"
+        ),
         operation_class=Acts,
     )
     async def make_key(self, data: JSONBody[NewKey], asker: Asker, running: Running) -> MadeKey:

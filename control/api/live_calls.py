@@ -25,6 +25,9 @@ from tenants.audit import State, ends_of
 
 log = structlog.get_logger()
 
+ACTING: Final = answers(
+    "forbidden", "not-found", "conflict", "too-large", "unsupported-media-type", "idempotency-key-reused", "silent"
+)
 SILENT: Final = "Atende-Processes-Silent"
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Have a sentence said",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
+        responses=ACTING,
         operation_class=Acts,
     )
     async def say(
@@ -104,7 +107,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="End the call",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
+        responses=ACTING,
         operation_class=Acts,
     )
     async def hang_up(self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None) -> None:
@@ -118,7 +121,7 @@ class LiveCallsController(Controller):
         status_code=HTTP_204_NO_CONTENT,
         guards=[may_change],
         summary="Send the caller on",
-        responses=answers("forbidden", "not-found", "conflict", "too-large", "idempotency-key-reused", "silent"),
+        responses=ACTING,
         operation_class=Acts,
     )
     async def transfer(

@@ -51,6 +51,7 @@ _CHANGING: Final = (
     "conflict",
     "stale",
     "too-large",
+    "unsupported-media-type",
     "invalid-document",
     "not-loadable",
     "precondition-required",
@@ -80,6 +81,8 @@ class PublishedView(Struct, frozen=True, kw_only=True):
     """SHA-256 of the text, in hex; in quotes the `ETag`."""
     changed: bool
     """false: it was the same text, and nothing was touched."""
+    dry_run: bool = False
+    """true: it was checked and loaded only; what answered before answers."""
     notices: tuple[Notice, ...] = ()
     problems: tuple[str, ...] = ()
     """What does not answer as it should beside it, for one that is on trial."""
@@ -157,11 +160,12 @@ def text(document: bytes, digest: str, number: int | None, if_none_match: str | 
     return Response(document, media_type=kind, headers=headers)
 
 
-def view(published: Published) -> PublishedView:
+def view(published: Published, *, dry_run: bool = False) -> PublishedView:
     return PublishedView(
         revision=published.number,
         digest=published.digest,
         changed=published.changed,
+        dry_run=dry_run,
         notices=tuple(
             Notice(path=one.path, message=one.message, line=one.line, column=one.column) for one in published.notices
         ),

@@ -124,9 +124,8 @@ class RevisionsController(Controller):
             former = await running.publishing.revision(asked, number)
             await refuse_moves(running, asker, asked, former.document, stands)
             if dry_run:
-                return view(
-                    await running.publishing.roll_back_to(asked, number, expected=stands, dry_run=True, swap=swap)
-                )
+                tried = await running.publishing.roll_back_to(asked, number, expected=stands, dry_run=True, swap=swap)
+                return view(tried, dry_run=True)
             async with changed(running, asker, asked, "document.rollback", str(number)) as result:
                 published = await running.publishing.roll_back_to(asked, number, expected=stands, swap=swap)
                 result.after = state(published)

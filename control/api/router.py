@@ -1,9 +1,9 @@
 """Everything under `/api/v1`, put together."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
@@ -14,6 +14,7 @@ from base.clock import Clock
 from control import process
 from control.api.access import KeyAuthentication, KeyDoor
 from control.api.audit import AuditController
+from control.api.bodies import refuse_encoded
 from control.api.calls import CallsController
 from control.api.documents import DocumentController
 from control.api.events import EventsController
@@ -22,6 +23,8 @@ from control.api.idempotency import Idempotency
 from control.api.jobs import JobsController
 from control.api.keys import KeysController, WhoController
 from control.api.live_calls import LiveCallsController
+from control.api.mistakes import HANDLERS
+from control.api.parameters import KnownParameters
 from control.api.problems import Refusal
 from control.api.revisions import RevisionsController
 from control.api.secrets import SecretsController
@@ -79,6 +82,16 @@ def key_door(begun: process.Begun, clock: Clock, per_s: int) -> KeyDoor:
     return KeyDoor(checker, clock, per_s)
 
 
+def _before(parameters: KnownParameters) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """What of a request is refused wherever it goes, behind the guards."""
+
+    async def before(request: Request[Any, Any, Any]) -> None:
+        parameters.check(request)
+        refuse_encoded(request)
+
+    return before
+
+
 def api_router(service: Begun, door: KeyDoor) -> Router:
     """Everything below `PREFIX`."""
     running = running_of(service)
@@ -90,6 +103,8 @@ def api_router(service: Begun, door: KeyDoor) -> Router:
             "asker": Provide(asker, sync_to_thread=False),
             "running": Provide(running, sync_to_thread=False),
         },
+        exception_handlers=HANDLERS,
+        before_request=_before(KnownParameters()),
         request_max_body_size=MAX_BODY_BYTES,
         security=[{"key": []}],
     )

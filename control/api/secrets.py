@@ -14,8 +14,10 @@ from base.ids import TenantId
 from base.secret import Secret
 from control.api.access import may_change, own
 from control.api.audited import change
+from control.api.bodies import SECRET, body_of
 from control.api.described import JSON, TakesSecret
 from control.api.given import Asker, Running, TenantPath
+from control.api.mistakes import NAME_PATTERN, PATTERNS
 from control.api.pages import Below, CursorText, Limit, Page, below, written
 from control.api.problems import FieldError, Refusal, answers, located, not_found
 from control.api.publishing import SwapText
@@ -27,12 +29,10 @@ from tenants.secret_rows import SecretInfo, TooManySecretsError, VersionTakenErr
 from tenants.secret_uses import SecretUse
 from tenants.secrets import SecretValueError
 
-NamePath = Annotated[
-    str, PathParameter(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="As `{secret: name}` in the document.")
-]
+NamePath = Annotated[str, PathParameter(pattern=NAME_PATTERN, description="As `{secret: name}` in the document.")]
 TryRun = Annotated[bool, QueryParameter(description="Try it, and keep nothing.")]
 Untested = Annotated[bool, QueryParameter(description="Keep it without trying to load the tenant with it.")]
-_PUTTING: Final = answers("forbidden", "not-found", "conflict", "too-large", "not-loadable")
+_PUTTING: Final = answers("forbidden", "not-found", "conflict", "too-large", "unsupported-media-type", "not-loadable")
 
 
 class _Value(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +98,8 @@ class PutView(Struct, frozen=True, kw_only=True):
     """false: it is the value that was there, and nothing was touched."""
     tried: bool
     """Whether the tenant was loaded with it; not where nothing that answers needs it."""
+    dry_run: bool = False
+    """true: nothing was kept."""
 
 
 class SecretsController(Controller):
@@ -144,9 +146,9 @@ class SecretsController(Controller):
 
         With a value with which that cannot be done nothing is changed.
         """
-        asked, value = own(asker, tenant_id), _value(request.content_type[0], await request.body())
+        asked, value = own(asker, tenant_id), _value(*await body_of(request, SECRET))
         if not is_secret_name(name):  # a line's end behind it, which a pattern lets through
-            raise Refusal("bad-request", errors=[FieldError(path="name", message="not a secret's name")])
+            raise Refusal("bad-request", errors=[FieldError(path="name", message=PATTERNS[NAME_PATTERN])])
         by, before = f"key {asker.key_id}", await _state(running, asked, name)
         put = running.secrets.put
         try:
@@ -162,7 +164,7 @@ class SecretsController(Controller):
             raise Refusal("not-loadable", errors=located(error.problems)) from error
         except (TooManySecretsError, VersionTakenError) as error:
             raise Refusal("conflict", str(error)) from error
-        return PutView(name=name, version=done.info.version, changed=done.changed, tried=done.tried)
+        return PutView(name=name, version=done.info.version, changed=done.changed, tried=done.tried, dry_run=dry_run)
 
     @delete(
         "/{name:str}",

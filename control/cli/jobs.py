@@ -34,7 +34,7 @@ def jobs_command(context: click.Context, kind: str | None, limit: int, as_json: 
     """
     with remote(context) as service:
         found = _Jobs(
-            kinds=tuple(one for one in service.pages(KindLoad, "/jobs/kinds") if kind in (None, one.kind)),
+            kinds=tuple(one for one in service.whole(KindLoad, "/jobs/kinds") if kind in (None, one.kind)),
             jobs=tuple(service.pages(JobRow, "/jobs", limit, kind=kind)),
         )
     printed(found, as_json, _tables)

@@ -100,6 +100,10 @@ class Remote:
                 return
             left = None if left is None else left - len(items)
 
+    def whole(self, kind: type[T], path: str) -> list[T]:
+        """A list that does not come in pages."""
+        return msgspec.json.decode(self.get(_Page, path).items, type=list[kind])  # type: ignore[valid-type]
+
     def ask(
         self,
         method: str,

@@ -8,7 +8,7 @@ import pytest
 
 from base.ids import ApiKeyId, TenantId
 from control.event_feed import EventFeed, FeedBounds, Following, StreamOverError, TooManyStreamsError
-from control.event_stream import HEARTBEAT, EventStream
+from control.event_stream import HEARTBEAT, EventStream, messages
 from pipelines.events import Event, EventData, EventKind, event
 from tenants.event_store import EventsUnavailableError, KeptEvent, Kinds, MemoryEvents
 from tests.pipelines.virtual import EPOCH, virtual
@@ -294,3 +294,20 @@ def test_an_event_that_is_told_by_two_is_one_and_others_are_not() -> None:
         key(OURS, "call.started", "c1", once=False),
     ]
     assert len(set(others)) == len(others)
+
+
+@virtual
+async def test_what_another_process_has_told_of_is_not_told_again() -> None:
+    """It was ahead of this one: who comes from there has seen what this one has yet to find."""
+    house = House()
+    async with house.feed as feed:
+        house.happens("seen before")
+        following = await feed.join(KEY, OURS, None)
+        house.happens("seen there")
+        told = messages(following, await house.store.last(), 3.0)
+        house.happens("new")
+        assert (await anext(told)).startswith(b"retry:")
+        assert b'"subject":"new"' in await anext(told)
+        assert await anext(told) == HEARTBEAT
+        await told.aclose()
+        following.close()

@@ -1,10 +1,12 @@
 """docs/api.md names every problem that the API can answer with, and every route that it has, and no others."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Final
 
 from control.api.problems import KINDS, TYPE_PREFIX
+from pipelines.calls import END_REASONS, CallRecord
 from tests.control.api.test_openapi import described
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "api.md"
@@ -73,3 +75,10 @@ def test_every_route_is_documented_and_no_other() -> None:
     paths = {path for _, path in known}
     documented = [one for row in rows for one in told(row, paths)]
     assert sorted(documented) == sorted(known)
+
+
+def test_every_end_of_a_call_can_be_asked_for() -> None:
+    told = inspect.getsource(CallRecord).partition("end_reason: str")[2].partition("hangup_cause: str")[0]
+    assert set(re.findall(r"`([a-z_]+)`", told)) - {"hangup_cause"} == set(END_REASONS)
+    listed = TEXT.partition("and `end_reason` one of")[2].partition(". With")[0]
+    assert tuple(re.findall(r"`([a-z_]+)`", listed)) == END_REASONS

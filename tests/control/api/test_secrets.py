@@ -99,7 +99,7 @@ async def test_a_document_is_taken_once_the_secret_that_it_names_is_set(house: A
     assert problem(refused) == (422, "invalid-document")
     assert refused.json()["errors"][0]["path"] == USE["path"]
     told = await set_to(house, "sk-1\n")
-    assert told.json() == {"name": "llm", "version": 1, "changed": True, "tried": False}
+    assert told.json() == {"name": "llm", "version": 1, "changed": True, "tried": False, "dry_run": False}
     assert (await put_document(house, asking(ACME))).status_code == 200
     assert await sent(house, model) == "sk-1"
     now = await listed(house)
@@ -112,7 +112,7 @@ async def test_a_document_is_taken_once_the_secret_that_it_names_is_set(house: A
 async def test_another_value_reaches_the_stages_and_an_equal_one_changes_nothing(house: ApiHouse, model: Model) -> None:
     version = await asks(house, "sk-1")
     told = await set_to(house, "sk-2")
-    assert told.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": True}
+    assert told.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": True, "dry_run": False}
     assert await sent(house, model) == "sk-2"
     for body in ({"content": "sk-3"}, {"json": {"value": "sk-3"}}, {"content": " sk-3 \r\n"}):
         told = await house.ask("PUT", f"{DESK}/secrets/llm", "tenant-admin", ACME, **body)
@@ -156,7 +156,7 @@ async def test_a_value_with_which_nothing_can_be_loaded_is_refused(house: ApiHou
     assert (await listed(house))["items"][0]["version"] == version
     assert await sent(house, model) == "sk-1"
     tried = await set_to(house, "sk-2", dry_run="true")
-    assert tried.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": True}
+    assert tried.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": True, "dry_run": True}
     assert await sent(house, model) == "sk-1", "it was a dry run"
     assert (await house.ask("GET", DESK)).json()["problem"] is None
 
@@ -164,7 +164,7 @@ async def test_a_value_with_which_nothing_can_be_loaded_is_refused(house: ApiHou
 async def test_untested_it_is_kept_and_told_until_a_good_one_comes(house: ApiHouse, model: Model) -> None:
     version = await asks(house, "sk-1")
     told = await set_to(house, "sk hush", untested="true")
-    assert told.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": False}
+    assert told.json() == {"name": "llm", "version": version + 1, "changed": True, "tried": False, "dry_run": False}
 
     async def trouble() -> str:
         return str((await house.ask("GET", DESK)).json()["problem"])
