@@ -21,7 +21,7 @@ from base.ids import TenantId
 from base.secret import Secret
 from control import memory, parts
 from control.api.access import KeyDoor
-from control.api.events import UNCOMPRESSED
+from control.api.described import UNCOMPRESSED
 from control.api.problems import problem_plugin
 from control.api.router import api_router, key_door, openapi_config
 from control.documents import WithDocuments

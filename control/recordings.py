@@ -22,6 +22,18 @@ FOLDER: Final = "recordings"
 log = structlog.get_logger()
 
 
+def file_of(data_dir: Path, record: CallRecord) -> Path | None:
+    """Where a finished call's WAV lies; None: there is none, or it is not on this node.
+
+    Never outside of the tenant's own folder, whatever the record says. It looks at the disk.
+    """
+    if record.recording is None:
+        return None
+    path = (data_dir / record.recording).resolve()
+    own = (data_dir / FOLDER / record.call.tenant_id).resolve()
+    return path if path.is_relative_to(own) and path.is_file() else None
+
+
 class Recordings:
     """One for a process."""
 

@@ -1,5 +1,6 @@
 """Calls that are over: found, read, exported."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
@@ -8,16 +9,17 @@ from uuid import UUID
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
-from litestar.response import Stream
+from litestar.response import File, Stream
 from msgspec import Struct
 
 from base.ids import CallId, TenantId
 from control.api.access import may_read, one_tenant
-from control.api.described import CSV, NDJSON, Exports
+from control.api.described import CSV, NDJSON, UNCOMPRESSED, WAV, Exports, TellsRecording
 from control.api.given import Asker, CallPath, DomainUuid, Running
 from control.api.pages import CursorText, Limit, behind_call, written
 from control.api.problems import FieldError, Refusal, answers, not_found
 from control.api.tenants import slugs_of
+from control.recordings import file_of
 from control.service import Service
 from pipelines.calls import END_REASONS, CallRecord
 from processors.catalog import nearest
@@ -159,6 +161,28 @@ class CallsController(Controller):
         if found is None:
             raise not_found()
         return found
+
+    @get(
+        "/{call_id:uuid}/recording",
+        media_type=WAV,
+        summary="The audio of a finished call",
+        responses=answers("not-found"),
+        operation_class=TellsRecording,
+        opt={UNCOMPRESSED: True},
+    )
+    async def recording(
+        self, call_id: CallPath, asker: Asker, running: Running, domain_uuid: DomainUuid = None
+    ) -> File:
+        """A WAV in stereo, the caller left and the assistant right, of the node that had the call, while it is kept."""
+        found = await running.conversations.get(one_tenant(asker, domain_uuid), CallId(str(call_id)))
+        if found is None:
+            raise not_found()
+        if found.recording is None:
+            raise Refusal("not-found", "the call has no recording, or it is kept no longer")
+        path = await asyncio.to_thread(file_of, running.settings.data_dir, found)
+        if path is None:
+            raise Refusal("not-found", "the recording is not on this node; it is on the one that had the call")
+        return File(path, filename=f"{call_id}.wav", media_type=WAV)
 
 
 async def _refuse_unknown(running: Service, tenant_id: TenantId) -> None:

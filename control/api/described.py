@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from litestar.openapi.spec import (
+    OpenAPIFormat,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -21,6 +22,9 @@ JSON: Final = "application/json"
 PLAIN: Final = "text/plain"
 NDJSON: Final = "application/x-ndjson"
 STREAM: Final = "text/event-stream"
+WAV: Final = "audio/wav"
+UNCOMPRESSED: Final = "uncompressed"
+"""Of a handler: what it answers goes out as it comes; compression would keep it back, or gain nothing."""
 CSV: Final = "text/csv"
 """Litestar tells its charset."""
 
@@ -58,6 +62,17 @@ class TakesSecret(Operation):
         content = {PLAIN: OpenAPIMediaType(schema=value), JSON: OpenAPIMediaType(schema=wrapped)}
         told = "The value alone, in UTF-8; white space round it is left out."
         self.request_body = RequestBody(content=content, required=True, description=told)
+
+
+@dataclass
+class TellsRecording(Operation):
+    """The answer is a call's audio."""
+
+    def __post_init__(self) -> None:
+        audio = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
+        for status, response in (self.responses or {}).items():
+            if status == "200":
+                cast(OpenAPIResponse, response).content = {WAV: audio}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from control.api.access import Principal, may_read, scope
-from control.api.described import Follows
+from control.api.described import UNCOMPRESSED, Follows
 from control.api.given import Asker, DomainUuid, Running
 from control.api.pages import CursorText, Limit, Page, read, written
 from control.api.problems import Refusal, answers
@@ -17,8 +17,6 @@ from pipelines.events import KINDS, EventKind
 from tenants.event_store import Kinds
 
 MAX_ID: Final = 2**63 - 1
-UNCOMPRESSED: Final = "uncompressed"
-"""Of a handler: what it answers goes out as it comes; compression would keep it back."""
 
 
 class _Behind(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -194,12 +195,26 @@ def export_command(
 ) -> None:
     """Write finished calls as lines of JSON with what was said, or as a table."""
     with remote(context) as service:
-        pieces = service.stream("/calls/export", **_query(service, tenant, wanted), format=kind)
-        first = next(pieces, b"")  # before the file is made: it may yet be a problem
-        with sys.stdout.buffer if output is None else output.open("wb") as file:
-            file.write(first)
-            for piece in pieces:
-                file.write(piece)
+        _written(service.stream("/calls/export", **_query(service, tenant, wanted), format=kind), output)
+
+
+@calls_command.command("recording")
+@CALL
+@TENANT
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write it there.")
+@click.pass_context
+def recording_command(context: click.Context, call_id: Any, tenant: str | None, output: Path) -> None:
+    """Fetch a finished call's audio: a WAV, the caller left, the assistant right."""
+    with remote(context) as service:
+        _written(service.stream(f"/calls/{call_id}/recording", domain_uuid=service.tenant_id(tenant)), output)
+
+
+def _written(pieces: Iterator[bytes], output: Path | None) -> None:
+    first = next(pieces, b"")  # before the file is made: it may yet be a problem
+    with sys.stdout.buffer if output is None else output.open("wb") as file:
+        file.write(first)
+        for piece in pieces:
+            file.write(piece)
 
 
 def _query(service: Remote, tenant: str | None, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -41,6 +42,7 @@ async def house() -> AsyncIterator[ApiHouse]:
     async with api_house(watch=False, api_requests_per_s=1000) as opened:
         for tenant_id in FINISHED:
             await opened.service.conversations.store(tenant_id, finished(tenant_id))
+            recorded(opened, finished(tenant_id))
         yield opened
 
 
@@ -64,7 +66,17 @@ def finished(tenant_id: TenantId) -> CallRecord:
         end_reason="goodbye",
         hangup_cause="NORMAL_CLEARING",
         turns=(Turn(role="caller", text=f"is this {slug}", at_ms=100.0),),
+        recording=f"recordings/{tenant_id}/2026-11-26/{FINISHED[tenant_id]}.wav",
     )
+
+
+def recorded(house: ApiHouse, record: CallRecord) -> Path:
+    """The file of its audio."""
+    assert record.recording is not None
+    path = house.service.settings.data_dir / record.recording
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"RIFF" + record.call.tenant_slug.encode())
+    return path
 
 
 def routes(house: ApiHouse) -> list[tuple[str, str]]:
@@ -174,7 +186,8 @@ async def test_another_tenants_things_are_as_if_they_were_not_there(house: ApiHo
                     assert bravos_call not in everything
                     assert FINISHED[BRAVO] not in everything
         assert seen > 20
-        for path in (f"/calls/{FINISHED[BRAVO]}", f"/live-calls/{bravos_call}", f"/tenants/{BRAVO}/document"):
+        audio = f"/calls/{FINISHED[BRAVO]}/recording"
+        for path in (f"/calls/{FINISHED[BRAVO]}", audio, f"/live-calls/{bravos_call}", f"/tenants/{BRAVO}/document"):
             assert (await house.ask("GET", path, "tenant-viewer", BRAVO)).status_code == 200, "it is there"
         assert house.service.board.call(BRAVO, bravos_call) is not None, "the other's call goes on"
         assert house.service.board.call(ACME, own_call) is not None

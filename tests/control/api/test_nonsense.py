@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from base.ids import TenantId
 from tests.control.api.house import ACME, BRAVO, NOBODY, SLUGS, document
 from tests.control.api.served import Served, served_house
-from tests.control.api.test_isolation import FINISHED, NO_CALL, finished
+from tests.control.api.test_isolation import FINISHED, NO_CALL, finished, recorded
 
 pytestmark = [
     pytest.mark.postgres,
@@ -97,6 +97,7 @@ async def _stocked(served: Served, tenant_id: TenantId) -> Stock:
     house.keys["tenant-admin", tenant_id] = await house.key("tenant-admin", tenant_id)
     assert (await house.ask("PUT", f"/tenants/{tenant_id}/secrets/openai", content="sk-1")).status_code == 200
     await house.service.conversations.store(tenant_id, finished(tenant_id))
+    recorded(house, finished(tenant_id))
     common = {"tenant_id": tenant_id, "key": await served.key_id("tenant-viewer", tenant_id), "number": "1"}
     common["name"] = "openai"
     live = await served.call(tenant_id)

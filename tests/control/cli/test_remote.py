@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import wave
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ async def test_a_notice_is_told_as_one(desk: Desk, tmp_path: Path) -> None:
     assert ": notice: $.retention.recording_consent: " in tried.stderr
 
 
-async def test_a_live_call_is_watched_and_ended(desk: Desk) -> None:
+async def test_a_live_call_is_watched_and_ended_and_heard_again(desk: Desk, tmp_path: Path) -> None:
     async with desk.house.call(ACME) as call_id:
         [live] = await desk.told("calls", "live", "--tenant", "acme")
         assert live["call"]["id"] == call_id
@@ -175,6 +176,13 @@ async def test_a_live_call_is_watched_and_ended(desk: Desk) -> None:
         await desk.house.service.stored(ACME, call_id, 20)
     shown = await desk.told("calls", "show", call_id, "--tenant", "acme")
     assert shown["end_reason"] == "ended_by_operator"
+    file = tmp_path / "call.wav"
+    assert (await desk.run("calls", "recording", call_id, "-o", str(file), "--tenant", "acme")).exit_code == 0
+    with wave.open(str(file)) as audio:
+        assert (audio.getnchannels(), audio.getnframes() > 0) == (2, True), "both sides"
+    other = tmp_path / "other.wav"
+    foreign = await desk.run("calls", "recording", call_id, "-o", str(other), role="tenant-admin", tenant=BRAVO)
+    assert (foreign.exit_code, "no such thing" in foreign.output, other.exists()) == (1, True, False)
 
 
 async def test_finished_calls(desk: Desk, tmp_path: Path) -> None:
