@@ -60,18 +60,17 @@ async def nodes(module_folder: Any) -> AsyncIterator[tuple[ApiHouse, ApiHouse]]:
 @asynccontextmanager
 async def node(url: Secret, name: str) -> AsyncIterator[ApiHouse]:
     """Its HTTP door can be reached by the other."""
-    listener = socket.create_server(("127.0.0.1", 0))
     how: dict[str, Any] = {"tenants": "database", "database_url": url, "node": name, "api_key_secret": Secret("s" * 32)}
-    place = Place(url=url_of(listener, "127.0.0.1"))
-    async with api_house(place=place, watch=False, api_requests_per_s=1000, **how) as house:
-        server = uvicorn.Server(uvicorn.Config(house.app, log_config=None, access_log=False, lifespan="off"))
-        serving = asyncio.create_task(server._serve(sockets=[listener]))
-        try:
-            yield house
-        finally:
-            server.should_exit = True
-            await serving
-            listener.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = Place(url=url_of(listener, "127.0.0.1"))
+        async with api_house(place=place, watch=False, api_requests_per_s=1000, **how) as house:
+            server = uvicorn.Server(uvicorn.Config(house.app, log_config=None, access_log=False, lifespan="off"))
+            serving = asyncio.create_task(server._serve(sockets=[listener]))
+            try:
+                yield house
+            finally:
+                server.should_exit = True
+                await serving
 
 
 async def act(house: ApiHouse, call: CallId, verb: str, tenant: TenantId = ACME, **more: Any) -> Any:
