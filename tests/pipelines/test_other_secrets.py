@@ -21,6 +21,7 @@ WELL = Outcome(failed=False, early_hangup=False, turns=2, fallback_turns=0, late
 
 class Keyed(Struct, frozen=True):
     model: str = "m"
+    sentence_s: float = 0.01
     keys: tuple[SecretRef, ...] = (SecretRef("openai"),)
 
 

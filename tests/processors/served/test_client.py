@@ -133,7 +133,7 @@ async def test_who_waits_too_long_is_told_and_a_model_that_cannot_be_had_is_a_st
 
 
 async def test_one_that_has_never_answered_is_waited_for_once_and_found_when_it_is_there(tmp_path: Path) -> None:
-    async with open_models(f"unix://{tmp_path / 'm.sock'}", patience_s=0.5) as server:
+    async with open_models(f"unix://{tmp_path / 'm.sock'}", patience_s=3.0) as server:
         async with asyncio.timeout(20):
             for _ in range(100):  # of as many companies when the service starts
                 with pytest.raises(PrepareError, match=AWAY):
