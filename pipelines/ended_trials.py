@@ -15,6 +15,8 @@ from pipelines.kept_file import CLOSE_TIMEOUT_S, replace_whole
 from pipelines.status import RolledBack
 
 Ended = dict[TenantId, RolledBack]
+_DECODER: Final[msgspec.json.Decoder[Ended]] = msgspec.json.Decoder(Ended)
+"""Made when this is imported: it is used on threads (`base/converting.py`)."""
 WHAT: Final = "which trials have ended"
 
 log = structlog.get_logger()
@@ -72,7 +74,7 @@ class EndedTrials:
 
 def _read(file: Path) -> Ended:
     """Raises OSError, DecodeError."""
-    return msgspec.json.decode(file.read_bytes(), type=Ended) if file.exists() else {}
+    return _DECODER.decode(file.read_bytes()) if file.exists() else {}
 
 
 def _change(file: Path, changes: Mapping[TenantId, RolledBack | None]) -> None:

@@ -83,7 +83,9 @@ class Node:
         async with asyncio.timeout(limit_s):
             while (ready := await self.ready(client)) is None or "starting" in ready["problems"]:
                 if self.process.returncode is not None:
-                    raise RuntimeError(f"{self.host} did not start ({self.process.returncode}):\n{self.output.read_text()[-2000:]}")
+                    raise RuntimeError(
+                        f"{self.host} did not start ({self.process.returncode}):\n{self.output.read_text()[-2000:]}"
+                    )
                 await asyncio.sleep(0.05)
 
     async def stop(self, how: signal.Signals) -> int:

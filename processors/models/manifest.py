@@ -6,7 +6,7 @@ the sources are only ways to come by exactly those bytes, so an unknown publishe
 
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -73,7 +73,12 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(model.name for model in self.models)
 
 
+_DECODER: Final = msgspec.json.Decoder(Manifest)
+"""Made when this is imported: stages that are prepared on threads side by side crashed the interpreter where each made
+its own (`base/converting.py` says why)."""
+
+
 @cache
 def builtin_manifest() -> Manifest:
     """The manifest that ships with Atende."""
-    return msgspec.json.decode((files(__package__) / "manifest.json").read_bytes(), type=Manifest)
+    return _DECODER.decode((files(__package__) / "manifest.json").read_bytes())

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +34,10 @@ class Marker(Struct, frozen=True):
     """What was verified when the model was installed: SHA-256 by file."""
 
     files: dict[str, str]
+
+
+_DECODER: Final = msgspec.json.Decoder(Marker)
+"""Made when this is imported, as the manifest's: it is used on threads."""
 
 
 def sha256_of(path: Path, progress: Callable[[int], None] = lambda _: None) -> str:
@@ -100,7 +105,7 @@ class ModelStore:
 
     def _marked(self, model: Model) -> bool:
         try:
-            marker = msgspec.json.decode((self.folder(model) / MARKER).read_bytes(), type=Marker)
+            marker = _DECODER.decode((self.folder(model) / MARKER).read_bytes())
         except (OSError, msgspec.DecodeError):
             return False
         return marker.files == {file.path: file.sha256 for file in model.files}

@@ -38,3 +38,34 @@ def test_threads_may_use_a_type_for_the_first_time_together() -> None:
         [sys.executable, "-c", THREADS], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
     )
     assert (ran.returncode, ran.stdout) == (0, b"all were converted\n"), ran.stderr.decode()
+
+
+MANIFEST = """
+import sys
+import threading
+
+from processors.models.manifest import builtin_manifest
+
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+
+
+def use():
+    together.wait()
+    assert builtin_manifest.__wrapped__().models
+
+
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("all have read it")
+"""
+
+
+def test_stages_that_are_prepared_on_threads_may_read_the_manifest_of_models_together() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", MANIFEST], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, b"all have read it\n"), ran.stderr.decode()
