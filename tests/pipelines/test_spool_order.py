@@ -123,7 +123,7 @@ async def test_a_record_that_the_disk_did_not_take_is_kept_in_memory_until_it_is
         sink.down = False
         await eventually(lambda: "c1" in sink.stored)
         await eventually(lambda: everything(tmp_path) == ["lock"])
-        assert (await log.load()).in_memory == 0
+        await eventually(lambda: log.queued["unwritten_records"] == 0)
 
 
 async def test_what_is_handed_on_is_deleted_only_when_it_is_stored(tmp_path: Path) -> None:
