@@ -163,7 +163,7 @@ async def test_of_ten_thousand_tenants_a_page_is_made_and_no_more() -> None:
     )
     assert [tenant_id for _, tenant_id in slugs(service)] == ids
     assert [view.tenant_id for view in views(service, ids[7:9])] == ids[7:9]
-    assert asked == ids[7:9], "and of the others no view is made"
+    assert sorted(asked) == sorted(ids[7:9]), "and of the others no view is made"
 
 
 async def test_pipelines_come_in_pages(house: ApiHouse) -> None:
