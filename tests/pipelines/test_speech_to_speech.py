@@ -266,20 +266,6 @@ async def test_a_model_that_cannot_be_connected_gives_the_call_back() -> None:
     assert "HTTP 401" in " ".join(record.errors)
 
 
-@virtual
-async def test_a_model_that_cannot_be_connected_is_not_changed_to() -> None:
-    async with ringing(assistant(llm={"answers": ["yes"]}), stages=like(Unreachable)) as call:
-        await call.until(2.0)
-        await call.publish(otherwise(), 2)
-        await call.until(4.0)
-        await call.caller.speaks(1.0)
-        await call.until(9.0)
-        record = await hung_up(call)
-    assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "yes"]
-    assert record.revisions == (1,)
-    assert "HTTP 401" in record.errors[0]
-
-
 class Held(MockSpeechModel):
     async def connect(self, brief: Brief, call: CallContext, *, whatever: bool = False) -> SpeechSession:
         call.meter.ask(whatever=whatever)
@@ -299,9 +285,12 @@ async def test_where_a_call_begins_a_model_is_connected_whatever_was_asked() -> 
     assert record.errors == ()
 
 
+@pytest.mark.parametrize(
+    ("model", "told"), [(Unreachable, "HTTP 401"), (Held, "limits.provider_rpm is reached")], ids=["away", "held back"]
+)
 @virtual
-async def test_a_model_whose_connection_is_held_back_is_not_changed_to() -> None:
-    async with ringing(assistant(llm={"answers": ["yes"]}), stages=like(Held)) as call:
+async def test_a_model_that_is_not_connected_is_not_changed_to(model: type[MockSpeechModel], told: str) -> None:
+    async with ringing(assistant(llm={"answers": ["yes"]}), stages=like(model)) as call:
         await call.until(2.0)
         await call.publish(otherwise(), 2)
         await call.until(4.0)
@@ -310,7 +299,7 @@ async def test_a_model_whose_connection_is_held_back_is_not_changed_to() -> None
         record = await hung_up(call)
     assert [text for role, text in spoken(record) if role == "assistant"] == ["Welcome to us", "yes"]
     assert record.revisions == (1,)
-    assert "limits.provider_rpm is reached" in record.errors[0]
+    assert told in record.errors[0]
 
 
 @virtual

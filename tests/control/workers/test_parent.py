@@ -71,6 +71,8 @@ class ScriptedChild:
 class Family:
     """A parent that runs."""
 
+    running: asyncio.Task[None]
+
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
         self.answers = list[int]()
@@ -103,7 +105,8 @@ async def starting(
     made, running = family[0], list[asyncio.Task[None]]()
 
     def start() -> Family:
-        running.append(asyncio.create_task(made.parent.run()))
+        made.running = asyncio.create_task(made.parent.run())
+        running.append(made.running)
         return made
 
     yield start
@@ -266,3 +269,7 @@ async def test_a_stop_does_not_wait_for_one_that_hangs_while_it_starts_to_be_fol
     family = starting()
     await eventually(lambda: [child.ended.is_set() for child in family.started("models")] == [True, True])
     family.parent.stop()
+    for child in ScriptedChild.started:
+        child.dies()
+    async with asyncio.timeout(10):  # the pause before the next try is 30 s
+        await family.running
