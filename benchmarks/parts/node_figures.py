@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from benchmarks.parts.judge import Report, percentile
 from benchmarks.parts.nodes import HOSTS, TENANT, Cluster, Crowd, Node, cluster, ending, until
 from benchmarks.parts.searching import bring_in, measured_search
 from control import logs
+from control.capacity.child import series
 from control.workers.presence import RENEW_S
 from tenants.database import PoolBounds, connect_app
 from tenants.lost import LOST_AFTER_S
@@ -22,6 +24,7 @@ PUT_EVERYWHERE_MS: Final = 1000.0
 FALL_BACK_MS: Final = 1000.0
 SLACK_S: Final = 6.0
 """The last renewal may be as old as the kill, what is read is read once a second, and two cores have three nodes."""
+REFUSED: Final = "atende_calls_refused_total"
 FALL_BACK: Final = "door_failed"
 ENDS_WELL: Final = (0, -signal.SIGTERM)
 LOST: Final = "SELECT call_id FROM atende.conversations WHERE tenant_id = $1 AND end_reason = 'lost'"
@@ -54,16 +57,19 @@ async def measured_nodes(
 async def _restarted(report: Report, three: Cluster, crowd: Crowd, out: Console) -> None:
     """Each node in turn: it drains, ends, and is there again with calls before the next one goes."""
     began = time.monotonic()
-    had, statuses, relieved = list[int](), list[int](), 0
+    had, statuses, relieved, refused = list[int](), list[int](), 0, Counter[str]()
     for node in three.nodes:
         await until(lambda: bool(crowd.of(node.host)))  # noqa: B023 - it is over before the next one
         had.append(len(crowd.of(node.host)))
         out.print(f"{node.host} is restarted under {had[-1]} of {len(crowd.live)} calls …")
-        former = await _pids(node, three)
+        former, counted = await _pids(node, three), await _refused(three, node)
+        refused += counted
         statuses.append(await node.stop(signal.SIGTERM))
         await node.start(three.client)
         relieved += bool(former) and not former & await _pids(node, three)
         await until(lambda: bool(crowd.of(node.host)))  # noqa: B023
+    for node in three.nodes:
+        refused += await _refused(three, node)
     endings = crowd.endings(began)
     report.add("rolling_restart_s", time.monotonic() - began, "s")
     report.add("rolling_nodes_relieved", relieved, least=len(three.nodes))
@@ -73,6 +79,13 @@ async def _restarted(report: Report, three: Cluster, crowd: Crowd, out: Console)
     report.add("rolling_dropped", endings.total() - endings["caller"], most=0)
     for how, count in sorted(endings.items()):
         report.notes.append(f"rolling restart: {count} calls ended by {how}")
+    report.notes += [f"refused until then: {name} {count}" for name, count in sorted(refused.items())]
+
+
+async def _refused(three: Cluster, node: Node) -> Counter[str]:
+    """Calls that the node did not let in since its start, by the metric's labels."""
+    told = series((await three.client.get(f"{node.url}/metrics")).text)
+    return Counter({name: round(count) for name, count in told.items() if name.startswith(REFUSED) and count})
 
 
 async def _pids(node: Node, three: Cluster) -> set[int]:
