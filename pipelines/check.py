@@ -11,9 +11,8 @@ from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, Struct, structs
-from msgspec.inspect import type_info
 
-from base.converting import convert
+from base.converting import convert, type_info
 from pipelines.expectation import expectation, known_names, shown
 from pipelines.plan import Graph, Series, plan, stages
 from pipelines.problems import Problem, SpecError

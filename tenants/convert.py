@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from base import converting
+from base.converting import type_info
 from pipelines.expectation import bare, choices, expectation, shown
 from tenants.errors import did_you_mean, nearest
 from tenants.nodes import Mapping, Node, Scalar, Sequence, plain
@@ -50,12 +51,6 @@ def salvage(node: Node, spec_type: type[S], report: Report) -> S | None:
     assert isinstance(wanted, inspect.StructType)
     found = _struct(node, wanted, "$", report)
     return found if isinstance(found, spec_type) else None
-
-
-@cache
-def type_info(spec_type: Any) -> inspect.Type:
-    """What msgspec knows of a type."""
-    return inspect.type_info(spec_type)
 
 
 def chosen(node: Node, kinds: list[inspect.Type]) -> inspect.Type:

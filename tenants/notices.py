@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import UNSET, inspect
 
+from base.converting import type_info
 from pipelines.check import DEFAULT_GRAPH
 from pipelines.expectation import bare, choices
 from tenants.convert import chosen, fields
@@ -24,7 +25,7 @@ def notices(document: TenantDocument) -> list[Located]:
     """One for each thing that is written and that nothing acts on, in the order of the lines."""
     report = Report(document.file, compose(document.raw))
     assert report.root is not None
-    _walk(report.root, inspect.type_info(TenantSpec), "$", report)
+    _walk(report.root, type_info(TenantSpec), "$", report)
     _tell_grounded(document.spec, report)
     kinds = [provider.use.partition(".")[0] for provider in document.spec.providers]
     if len(kinds) > len(set(kinds)):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from msgspec import Struct, inspect
 
+from base.converting import type_info
 from pipelines.expectation import bare, choices, expectation
 from processors.catalog import Stages
-from tenants.convert import type_info
 from tenants.spec import TenantSpec
 
 DANGERS = (

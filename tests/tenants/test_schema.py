@@ -9,12 +9,13 @@ import jsonschema
 import pytest
 from msgspec import Struct
 
+from base.converting import type_info
 from control.cli.check import check_command
 from control.cli.graph import graph_command
 from control.cli.schema import schema_command
 from control.cli.secret import secret_command
 from processors.catalog import AnyFactory, Stages
-from tenants.convert import fields, type_info
+from tenants.convert import fields
 from tenants.document import parse_document
 from tenants.errors import DocumentError
 from tenants.field_docs import acted_on, field_docs, first_line
