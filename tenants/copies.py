@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import asyncpg
 
 from base.secret import Secret
 from tenants.database import open_database
 from tenants.embedded import EmbeddedError, EmbeddedInUseError, binaries
-from tenants.migrate import APP_ROLE, connect
+from tenants.migrate import APP_ROLE, MigrationError, connect, locked
 from tenants.visit import visited_postgres
 
 SCHEMA: Final = "atende"
@@ -71,11 +73,12 @@ async def restore_database(data_dir: Path, url: Secret | None, file: Path, passw
         if opened.read(5) != b"PGDMP":
             raise CopyError(f"{file} is no copy of a database")
     try:
-        async with open_database(data_dir, url, password=password):
-            pass
+        with suppress(MigrationError):  # what a newer program made is what is to go; the role is there by then
+            async with open_database(data_dir, url, password=password):
+                pass
     except EmbeddedInUseError as error:
         raise CopyError(f"{error}: a copy is brought back while no service runs") from error
-    async with _owner(data_dir, url) as owner:
+    async with _owner(data_dir, url) as owner, locked(owner):
         program = await _program("pg_restore", owner)
         connection = await connect(owner)
         try:
@@ -83,8 +86,11 @@ async def restore_database(data_dir: Path, url: Secret | None, file: Path, passw
             await connection.execute(f"ALTER SCHEMA {SCHEMA} RENAME TO {ASIDE}")
             try:
                 await _run(owner, program, "--no-owner", "--single-transaction", "--exit-on-error", file)
-            except BaseException:
-                await connection.execute(f"ALTER SCHEMA {ASIDE} RENAME TO {SCHEMA}")
+            except BaseException as error:
+                try:
+                    await connection.execute(f"ALTER SCHEMA {ASIDE} RENAME TO {SCHEMA}")
+                except asyncpg.PostgresError:
+                    raise CopyError(f"{error}\n{_LEFT}") from error
                 raise
             await connection.execute(f"DROP SCHEMA {ASIDE} CASCADE")
         finally:
@@ -164,5 +170,5 @@ def _parted(owner: Secret) -> tuple[str, str]:
     login, at, host = parts.netloc.rpartition("@")
     user, _, inside = login.partition(":")
     password = unquote(inside) or dict(asked).get("password", "")
-    query = urlencode([one for one in asked if one[0] != "password"])
+    query = urlencode([one for one in asked if one[0] != "password"], quote_via=quote)
     return urlunsplit(parts._replace(netloc=f"{user}{at}{host}", query=query)), password

@@ -13,8 +13,8 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ import structlog
 from msgspec import Struct
 
 from base.secret import Secret
+from base.tasks import beside
 from knowledge.stores.pgvector import NO_PGVECTOR
 from tenants.sql import queries
 
@@ -91,6 +92,24 @@ async def migrate(
         if vectors:
             await _ensure_pgvector(connection)
         return await _apply(connection, steps)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def locked(owner: Secret) -> AsyncIterator[None]:
+    """Nobody migrates while the block runs: a service that starts meanwhile waits for its end. Raises DatabaseError."""
+    connection = await connect(owner)
+
+    async def is_seen_to_work() -> None:
+        while True:
+            await asyncio.sleep(LOCK_IDLE_S / 4)
+            await connection.execute("SELECT 1")
+
+    try:
+        await _lock(connection)
+        async with beside(hold_the_migration_lock=is_seen_to_work()):
+            yield
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 

@@ -14,10 +14,12 @@ from base.secret import Secret
 from control.cli.context import Program
 from control.cli.database import database_command
 from control.settings import Settings
+from tenants import copies
 from tenants.copies import _parted
 from tenants.database import PoolBounds, connect_app
 from tenants.migrate import connect, migrate
 from tenants.revisions import PostgresRevisions, TenantRow
+from tenants.sql import queries
 from tests.tenants.conftest import postgres
 
 __all__ = ["postgres"]
@@ -89,7 +91,8 @@ def test_what_was_written_since_the_copy_is_gone_and_so_are_a_newer_programs_tab
 ) -> None:
     copied(settings, tmp_path / "a.dump")
     put(settings, "second")
-    sql(settings.database_url, "CREATE TABLE atende.of_a_newer_program ()", "SELECT 1")
+    newer = "INSERT INTO atende.migrations (number, name, checksum) VALUES (9999, 'of a newer program', 'x')"
+    sql(settings.database_url, "CREATE TABLE atende.of_a_newer_program ()", newer, "SELECT 1")
     done = run(settings, "restore", tmp_path / "a.dump", typed="y\n")
     assert done.exit_code == 0, done.output
     assert sql(settings.database_url, COPIED) == ["first"]
@@ -110,6 +113,23 @@ def test_a_copy_that_is_cut_off_leaves_what_is_there(settings: Settings, tmp_pat
         assert (done.exit_code, "Traceback" in done.output) == (1, False), done.output
         assert sql(settings.database_url, COPIED) == ["first", "second"]
     assert "is no copy of a database" in done.output
+
+
+def test_nobody_brings_the_database_to_a_schema_while_a_copy_is_brought_back(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(settings, tmp_path / "a.dump")
+    bring_back, locked = copies._run, list[bool]()
+
+    async def meanwhile(owner: Secret, *how: Any, **more: Any) -> None:
+        connection = await connect(owner)
+        locked.append(not await connection.fetchval(queries("migrations")["lock"]))
+        await connection.close()
+        await bring_back(owner, *how, **more)
+
+    monkeypatch.setattr(copies, "_run", meanwhile)
+    assert run(settings, "restore", "--yes", tmp_path / "a.dump").exit_code == 0
+    assert locked == [True], "a service that starts waits"
 
 
 def test_nothing_is_brought_back_unasked_or_under_a_service(settings: Settings, tmp_path: Path) -> None:
@@ -160,6 +180,7 @@ def test_without_a_database_there_is_nothing_to_copy(tmp_path: Path) -> None:
     [
         ("postgresql://a:p%40s@db:5433/x?sslmode=require", "postgresql://a@db:5433/x?sslmode=require", "p@s"),
         ("postgresql://a@/x?host=%2Frun%2Fa&password=q%26r", "postgresql://a@/x?host=%2Frun%2Fa", "q&r"),
+        ("postgresql://a@/x?host=%2Fsrv%2FMy%20Data", "postgresql://a@/x?host=%2Fsrv%2FMy%20Data", ""),
         ("postgresql://db/x", "postgresql://db/x", ""),
     ],
 )
