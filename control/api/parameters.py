@@ -16,6 +16,8 @@ from processors.catalog import nearest
 OF_ALL: Final = "domain_uuid"
 """A tenant's key may send it everywhere: `given.asker` holds it against the key. The platform's where it chooses."""
 MAX_TOLD_CHARS: Final = 60
+MAX_NAMES: Final = 50
+"""Of one request. Each unknown one is compared with those that there are, on the event loop."""
 
 
 class KnownParameters:
@@ -29,6 +31,9 @@ class KnownParameters:
         sent = Counter(name for name, _ in request.query_params.multi_items())
         if not sent:
             return
+        if len(sent) > MAX_NAMES:
+            told = f"there are {len(sent)} of them, and no address takes more than {MAX_NAMES}"
+            raise Refusal("bad-request", errors=[FieldError(path="query parameters", message=told)])
         known = self.of(request.route_handler, request.path_params)
         if not request.user.of_platform:
             known = {OF_ALL: False} | known

@@ -52,6 +52,11 @@ async def test_what_is_put_says_whether_it_was_a_trial(house: ApiHouse) -> None:
         assert (secret.status_code, secret.json()["dry_run"]) == (200, dry_run)
 
 
+async def test_of_a_heap_of_names_none_is_looked_up(house: ApiHouse) -> None:
+    told = await refused(house, "GET", "/calls", "&".join(f"opened_{number}=1" for number in range(2000)))
+    assert told == {"query parameters": "there are 2000 of them, and no address takes more than 50"}
+
+
 async def test_a_list_is_never_longer_than_was_meant(house: ApiHouse) -> None:
     told = await refused(house, "GET", "/calls", "openend_from=2026-11-26T00:00:00Z&caler=1&zzz=1")
     assert "did you mean opened_from?" in told["openend_from"]
