@@ -31,7 +31,7 @@ from control.workers.node_key import NodeDoor, node_key
 from control.workers.presence import Present as Presently
 from control.workers.presence import Told, told_of
 from control.workers.seat import ALL, Seat
-from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, targets_of
+from control.workers.telling import MAX_PROBLEM_CHARS, failures, health_of, targets_of, twin_of
 from knowledge.retrieval import TenantLibrary
 from pipelines.calls import CallRecord
 from pipelines.loaded import LoadedRevision
@@ -211,7 +211,7 @@ class Service:
 
         `rows`: with one for each tenant, of those that are `seen`; None: of all.
         """
-        problems = self._readiness_problems()
+        problems = self._readiness_problems(seen if rows else ())
         notes: tuple[str, ...] = ()
         presence = None if self.neighbours is None else self.neighbours.presence
         if presence is not None and (unknown := presence.unknown):
@@ -228,7 +228,7 @@ class Service:
             else tuple(health_of(one, seen if rows else ()) for one in presence.everybody),
         )
 
-    def _readiness_problems(self) -> tuple[str, ...]:
+    def _readiness_problems(self, seen: Collection[TenantId] | None = ()) -> tuple[str, ...]:
         problems = []
         if self.directory.empty:
             told = "see the documents of ATENDE_TENANTS_DIR" if self.settings.tenants == "folder" else "none is stored"
@@ -239,8 +239,8 @@ class Service:
             problems.append("it is being stopped: live calls end, no other is taken")
         if lack := self._no_room():
             problems.append(lack)
-        if self.neighbours is not None and (taken := self.neighbours.presence.taken) is not None:
-            problems.append(str(taken))
+        if self.neighbours is not None:
+            problems += twin_of(self.neighbours.presence, seen)
         mine = self._mine()
         if self.seat.role == "control" and not any(one.state == "ok" for one in mine):
             states = ", ".join(map(_state_of, mine)) or "none has begun"

@@ -205,6 +205,7 @@ class PostgresLeases:
     async def register(self, process: ProcessRow) -> int:
         row = process
         async with self._database.platform() as connection:
+            await connection.execute(_SQL["one_at_a_time"], row.node)
             of_the_node = await connection.fetch(_SQL["of_the_node"], row.node)
             _require_no_twin(process, [ProcessRow(**_plain(one)) for one in of_the_node])
             gone = await connection.fetch(_SQL["predecessors"], row.node, row.role, row.slot, row.id)

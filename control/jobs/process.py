@@ -17,7 +17,7 @@ from control.workers.joining import joined
 from control.workers.presence import Presence, Told
 from control.workers.presence import Present as Presently
 from control.workers.seat import Place, seated
-from control.workers.telling import health_of, targets_of
+from control.workers.telling import health_of, targets_of, twin_of
 from tenants.key_checker import KeyChecker
 
 
@@ -56,8 +56,8 @@ class JobsProcess:
     def readiness(self, seen: Collection[TenantId] | None = None, *, rows: bool = True) -> ReadyView:
         """Whether it does jobs; how the queue fares hinders nobody."""
         problems = ("it is being stopped: no further job is begun",) if self.draining else ()
-        if self.presence is not None and self.presence.taken is not None:
-            problems = (*problems, str(self.presence.taken))
+        if self.presence is not None:
+            problems = (*problems, *twin_of(self.presence, seen if rows else ()))
         processes = () if self.presence is None else self.presence.everybody
         return ReadyView(
             ready=not problems,

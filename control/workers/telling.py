@@ -8,9 +8,12 @@ from msgspec import structs
 
 from base.ids import TenantId
 from control.health import ProcessHealth, ScrapeTarget, TenantHealth
-from control.workers.presence import FailedRevision, told_of
+from control.workers.presence import FailedRevision, Presence, told_of
 from tenants.leases import ProcessRow
 
+TWIN: Final = (
+    "another node has this one's name: give each its own ATENDE_NODE (the log, and a key of the platform, say which)"
+)
 MAX_TOLD: Final = 20
 MAX_PROBLEM_CHARS: Final = 300
 
@@ -25,6 +28,13 @@ def failures(tenants: Iterable[TenantHealth]) -> tuple[FailedRevision, ...]:
         if one.problem
     ]
     return tuple(failed[:MAX_TOLD])
+
+
+def twin_of(presence: Presence, seen: Collection[TenantId] | None) -> tuple[str, ...]:
+    """That another node has this one's name; which it is, to who may know of machines (None)."""
+    if presence.taken is None:
+        return ()
+    return (str(presence.taken) if seen is None else TWIN,)
 
 
 def health_of(row: ProcessRow, seen: Collection[TenantId] | None = ()) -> ProcessHealth:

@@ -1,5 +1,8 @@
 -- Processes and the calls that they have. A row is its process's own: nobody else changes it, and who is lost is removed.
 
+-- one_at_a_time --
+SELECT pg_advisory_xact_lock(hashtextextended('node ' || $1, 0));
+
 -- of_the_node --
 SELECT id, node, role, slot, pid, url, version, state, told, started_at, renewed_at FROM atende.processes
 WHERE node = $1 ORDER BY role, slot;

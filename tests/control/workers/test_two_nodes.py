@@ -124,10 +124,15 @@ async def test_a_node_that_has_no_name_of_its_own_says_so(nodes: tuple[ApiHouse,
     service = nodes[1].service
     assert service.neighbours is not None
     service.neighbours.presence.taken = NodeTakenError(service.neighbours.presence.me)
-    ready = service.readiness()
+    views = service.readiness(), service.readiness([ACME]), service.readiness(rows=False)
     service.neighbours.presence.taken = None
-    assert not ready.ready
-    assert any("give each its own ATENDE_NODE" in problem for problem in ready.problems)
+    for ready in views:
+        assert not ready.ready
+        assert any("give each its own ATENDE_NODE" in problem for problem in ready.problems)
+    url = service.neighbours.presence.me.url
+    assert url
+    told = [url in " ".join(ready.problems) for ready in views]
+    assert told == [True, False, False], "where it is, only the platform's keys are told"
 
 
 async def test_another_company_finds_nothing_of_it_on_either_node(nodes: tuple[ApiHouse, ApiHouse]) -> None:
