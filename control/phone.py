@@ -326,7 +326,10 @@ class PhoneDoor:
                 self._live.leave(live)
                 if tried:
                     failure = lease.pipeline.persona.texts.get("failure", "")
-                    self._supervisor.count(lease, outcome_of(record, failure, lease.stage_errors, lease.held_requests))
+                    self._supervisor.count(
+                        lease,
+                        outcome_of(record, failure, lease.stage_errors, lease.held_requests, held_last=lease.held_last),
+                    )
                 timeline.ended(record.end_reason)
                 spent = taken.spending
                 record = structs.replace(record, timeline=timeline.moments, cost_usd=spent.cost_usd, usage=spent.usage)

@@ -26,6 +26,8 @@ class Lease:
         """That stages of the revision that is held have reported in this call; not of requests that were held back."""
         self.held_requests = 0
         """That were not sent in this call, on whatever it ran, since `limits.provider_rpm` was reached."""
+        self.held_last = False
+        """Whether the last thing that failed in this call was one of them."""
 
     @property
     def pipeline(self) -> LoadedPipeline:

@@ -68,18 +68,21 @@ class Outcome(Struct, frozen=True, kw_only=True):
     latencies_ms: tuple[float, ...]
 
 
-def outcome_of(record: CallRecord, failure_text: str, stage_errors: int = 0, held_requests: int = 0) -> Outcome:
+def outcome_of(
+    record: CallRecord, failure_text: str, stage_errors: int = 0, held_requests: int = 0, *, held_last: bool = False
+) -> Outcome:
     """`failure_text` is the sentence that the assistant says instead of an answer.
 
     `stage_errors` are those that the revision's own stages reported: what else the record tells of (a full disk, a
     telephone that could not be called, a line that was lost) is no fault of a revision. Of `held_requests` it is none
-    either: for each the failure sentence was due, and a second one in a row ends a call.
+    either: for each the failure sentence was due, and where one was the last thing that failed (`held_last`), a second
+    failure in a row, it has ended the call.
     """
     said = [turn for turn in record.turns if turn.role == "assistant"]
     latencies = [turn.waterfall.first_audio for turn in said if turn.waterfall is not None]
     talked_s = (record.ended_at - record.call.opened_at).total_seconds()
     return Outcome(
-        failed=(record.end_reason in FAILED and not held_requests) or stage_errors > 0,
+        failed=(record.end_reason in FAILED and not held_last) or stage_errors > 0,
         early_hangup=record.end_reason == "caller_hangup" and talked_s < EARLY_S and not held_requests,
         turns=len(said),
         fallback_turns=max(0, sum(turn.text.strip() == failure_text.strip() for turn in said) - held_requests),

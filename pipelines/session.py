@@ -387,7 +387,8 @@ class CallSession:
         use = self._loaded.use_of(frame.processor)
         self.timeline.note("stage_failed", use)
         self._feed(StageFailed(call_id=self._call.id, kind=kind_of(use), reason=reason_of(frame)))
-        if held_back(frame):
+        self._lease.held_last = held_back(frame)
+        if self._lease.held_last:
             self._lease.held_requests += 1
         else:
             self._lease.stage_errors += spine.mind.holds(frame.processor) or spine.ear.holds(frame.processor)

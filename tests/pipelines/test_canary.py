@@ -329,10 +329,12 @@ def test_what_a_record_says_of_its_revision() -> None:
 @pytest.mark.parametrize("reason", ["caller_hangup", "failure"])
 def test_what_the_companys_own_limit_held_back_is_no_fault_of_a_revision(reason: str) -> None:
     sorry = Turn(role="assistant", text="Sorry.", at_ms=2.0, waterfall=Waterfall())
-    told = outcome_of(record(reason, 5, sorry, sorry), "Sorry.", held_requests=2)
+    told = outcome_of(record(reason, 5, sorry, sorry), "Sorry.", held_requests=2, held_last=True)
     assert (told.failed, told.early_hangup, told.fallback_turns) == (False, False, 0)
     assert outcome_of(record(reason, 5, sorry, sorry), "Sorry.", held_requests=1).fallback_turns == 1, "the stage's own"
-    assert outcome_of(record(reason, 5, sorry), "Sorry.", stage_errors=1, held_requests=1).failed
+    assert outcome_of(record(reason, 5, sorry), "Sorry.", stage_errors=1, held_requests=1, held_last=True).failed
+    ended = outcome_of(record("failure", 5, sorry), "Sorry.", held_requests=1)
+    assert ended.failed, "something else failed behind it"
 
 
 @pytest.mark.parametrize(
