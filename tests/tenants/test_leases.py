@@ -1,5 +1,6 @@
 """One contract for both stores of leases, and who is lost by what they say."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -152,6 +153,15 @@ async def test_nobody_takes_the_place_of_another_node_of_the_same_name(store: Le
     await store.register(theirs)
     await store.register(former := process(node, told="{}"))
     assert [one.id for one in await of_node(store, node)] == [former.id, theirs.id], "an older version tells none"
+
+
+async def test_of_two_nodes_of_one_name_that_register_in_the_same_moment_one_is_refused(
+    store: LeaseStore, node: str
+) -> None:
+    for number in range(10):
+        twins = [process(f"{node}-{number}", told=f'{{"machine": "{one}"}}') for one in ("a-1", "b-2")]
+        ended = await asyncio.gather(*map(store.register, twins), return_exceptions=True)
+        assert [type(one) for one in ended].count(NodeTakenError) == 1
 
 
 async def test_only_who_has_not_renewed_since_is_lost(store: LeaseStore, node: str) -> None:
